@@ -1,0 +1,125 @@
+//! Typed ids: UUIDv7 values that write as a prefix and 32 hexadecimal digits, such as `org_0192…`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Where fresh ids and secrets come from. The server has the real one; tests seed theirs.
+pub trait Ids: Send + Sync {
+    /// A fresh UUIDv7: time-ordered, unique, not secret.
+    fn uuid(&self) -> [u8; 16];
+    /// Unpredictable bytes, fit for secrets.
+    fn secret(&self) -> [u8; 32];
+}
+
+/// Why a text is not an id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not an id of this kind; it looks like {prefix}… with 32 hexadecimal digits")]
+pub struct IdError {
+    text: String,
+    prefix: &'static str,
+}
+
+macro_rules! typed_ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// What the text form begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A fresh id.
+            pub fn fresh(ids: &(impl Ids + ?Sized)) -> Self {
+                Self(ids.uuid())
+            }
+
+            /// The id with these 16 bytes, as stored.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 16 bytes that are stored.
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{:032x}", $prefix, u128::from_be_bytes(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let error = || IdError { text: text.chars().take(64).collect(), prefix: $prefix };
+                let digits = text.strip_prefix($prefix).ok_or_else(error)?;
+                let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+                if digits.len() != 32 || !digits.bytes().all(lower_hex) {
+                    return Err(error());
+                }
+                u128::from_str_radix(digits, 16).map(|value| Self(value.to_be_bytes())).map_err(|_| error())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+typed_ids! {
+    /// An organization: the owner of credit.
+    OrganizationId = "org_";
+    /// A project of one organization.
+    ProjectId = "proj_";
+    /// A key: a credential of one project, not quota.
+    KeyId = "key_";
+    /// A wallet: money of one organization.
+    WalletId = "wal_";
+    /// A lot: one grant inside a wallet.
+    LotId = "lot_";
+    /// A request as the gateway took it; also the id of its hold.
+    RequestId = "req_";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_form_is_prefix_and_hex_both_ways() {
+        let id = OrganizationId::from_bytes([0x01, 0x92, 0, 0, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 0xff]);
+        assert_eq!(id.to_string(), "org_019200000000700080000000000000ff");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for text in [
+            "",
+            "org_",
+            "proj_019200000000700080000000000000ff",
+            "org_019200000000700080000000000000fF",
+            "org_+19200000000700080000000000000ff",
+        ] {
+            assert!(text.parse::<OrganizationId>().is_err(), "{text:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The words every other crate speaks: money, token counts, ids, time, refusals.
+//!
+//! Nothing here does I/O, waits, or uses a floating-point number. Time and chance enter the product only
+//! through the two ports declared here, [`Clock`] and [`Ids`].
+#![deny(clippy::as_conversions, clippy::arithmetic_side_effects, clippy::float_arithmetic)]
+
+mod ids;
+mod money;
+mod refusal;
+mod time;
+mod usage;
+
+pub use ids::{IdError, Ids, KeyId, LotId, OrganizationId, ProjectId, RequestId, WalletId};
+pub use money::{Money, MoneyError, Pico, Price};
+pub use refusal::{Owner, Refusal, RefusalCode};
+pub use time::{Clock, TimeError, Timestamp};
+pub use usage::Usage;

@@ -1,0 +1,1 @@
+//! The suite every ledger store must pass.

@@ -1,0 +1,91 @@
+//! The cost row: what one attempt consumed, cost, and on whose account. The bill and every usage view read these rows.
+
+use std::sync::Arc;
+
+use domain::{KeyId, Money, OrganizationId, Pico, ProjectId, RequestId, Timestamp, Usage};
+use serde::{Deserialize, Serialize};
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptStatus {
+    /// The provider answered in full.
+    Succeeded,
+    /// The provider or the way to it failed; [`CostRow::reason`] says how.
+    Failed,
+    /// The client went away before the end.
+    Cancelled,
+}
+
+/// Who and what caused a call, as far as the caller told. Each text is at most 128 bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribution {
+    /// The end user on whose behalf the call was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Box<str>>,
+    /// The feature of the caller's product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature: Option<Box<str>>,
+    /// The run of an agent or job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Box<str>>,
+}
+
+/// One attempt's row. Texts that repeat from row to row are shared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostRow {
+    /// Whose account.
+    pub organization: OrganizationId,
+    /// The request this attempt belongs to; also the id of its hold.
+    pub request: RequestId,
+    /// 1 for the first upstream call of a request, 2 for its first retry, and so on.
+    pub attempt: u32,
+    /// When the attempt was dispatched.
+    pub at: Timestamp,
+    /// The project.
+    pub project: ProjectId,
+    /// The key that was presented.
+    pub key: KeyId,
+    /// The project's environment: `dev`, `staging`, `prod`.
+    pub environment: Arc<str>,
+    /// The model the caller asked for.
+    pub model: Arc<str>,
+    /// The target that was tried, as `provider/upstream model`.
+    pub target: Arc<str>,
+    /// The provider that was tried.
+    pub provider: Arc<str>,
+    /// The model the answer claims to come from, when it differs from the target's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_answered: Option<Box<str>>,
+    /// The price version that was pinned when the call was held.
+    pub price_version: Arc<str>,
+    /// What was consumed.
+    pub usage: Usage,
+    /// The exact cost, in pico-units.
+    pub cost_pico: i64,
+    /// The charge: `cost_pico` rounded up once.
+    pub cost: Money,
+    /// How the attempt ended.
+    pub status: AttemptStatus,
+    /// Why it ended so: `stop`, `upstream_timeout`, `client_closed`, …
+    pub reason: Arc<str>,
+    /// Whether the token counts are ours and not the provider's.
+    pub estimated: bool,
+    /// The provider's HTTP status, 0 when there was none.
+    pub http_status: u16,
+    /// Whether the answer was streamed.
+    pub streamed: bool,
+    /// From dispatch to the end of the answer, in microseconds.
+    pub duration_us: u64,
+    /// What was held for the request.
+    pub held: Money,
+    /// Who and what caused the call.
+    pub attribution: Attribution,
+}
+
+impl CostRow {
+    /// Whether the charge is the exact cost rounded up once (invariant I6).
+    pub fn is_rounded_right(&self) -> bool {
+        !self.cost.is_negative() && Pico::new(i128::from(self.cost_pico)).ceil_to_money() == Some(self.cost)
+    }
+}
