@@ -1,0 +1,136 @@
+//! The only SQL: every port of the product on SQLite.
+//!
+//! One writer thread owns the connection that writes and the wallets in memory. It takes what is queued, applies it
+//! by the ledger's rules, saves it in one transaction, and answers when the transaction is durable. Readers have
+//! connections of their own and never wait for the writer.
+
+mod columns;
+mod directory_store;
+mod reader;
+mod schema;
+mod statements;
+mod verify;
+mod wallets;
+mod writer;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use domain::Clock;
+
+pub use reader::{Balance, BookedEntry, Reader, RequestRecord};
+pub use verify::{Report, verify};
+pub use writer::WriterFigures;
+
+use writer::Writer;
+
+/// What an answered command survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// A loss of power: every commit reaches the disk before it is answered.
+    #[default]
+    Power,
+    /// The death of the process (kill -9), but not a loss of power.
+    Process,
+}
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The data folder cannot be made or read.
+    #[error("data folder {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process works in the folder.
+    #[error("data folder {} is in use by another tollkeeper; stop it first or name another folder", .0.display())]
+    InUse(PathBuf),
+    /// There is no database in the folder.
+    #[error("there is no tollkeeper.db in {}; name the data folder of a gateway", .0.display())]
+    NoDatabase(PathBuf),
+    /// The database was written by a newer version.
+    #[error("the database has schema {found}, this program knows {known}; use a newer tollkeeper")]
+    TooNew {
+        /// What the database says.
+        found: i64,
+        /// What this program knows.
+        known: i64,
+    },
+    /// SQLite failed.
+    #[error("database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A stored value is not what this program writes.
+    #[error("database: unreadable {0}")]
+    Unreadable(&'static str),
+    /// The recovery of holds that a dead gateway left behind failed.
+    #[error("recovery: {0}")]
+    Recovery(String),
+    /// The system gave no thread.
+    #[error("cannot start the writer: {0}")]
+    Thread(std::io::Error),
+}
+
+/// The store of one gateway: a folder with `tollkeeper.db` in it, locked while open.
+pub struct Store {
+    writer: Arc<Writer>,
+    reader: Arc<Reader>,
+    recovered: usize,
+    // Held for its lock, which the system drops with the process however that ends.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens or makes the store in `folder`, settles what a dead gateway left held, and starts the writer.
+    ///
+    /// # Errors
+    /// When the folder is unusable or in use, or the database is damaged or too new.
+    pub fn open(folder: &Path, durability: Durability, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let folder_error = |source| StoreError::Folder { path: folder.to_owned(), source };
+        std::fs::create_dir_all(folder).map_err(folder_error)?;
+        let lock = File::create(folder.join("lock")).map_err(folder_error)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(folder.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(folder_error(source)),
+        }
+        let path = database_path(folder);
+        let connection = schema::open_for_writing(&path, durability)?;
+        let recovered = wallets::recover(&connection, clock.as_ref())?;
+        let writer = Arc::new(Writer::start(connection, clock)?);
+        let reader = Arc::new(Reader::new(path));
+        Ok(Self { writer, reader, recovered, _lock: lock })
+    }
+
+    /// The ledger's port.
+    pub fn ledger(&self) -> Arc<dyn ledger::LedgerStore> {
+        Arc::clone(&self.writer) as Arc<dyn ledger::LedgerStore>
+    }
+
+    /// The directory's port.
+    pub fn directory(&self) -> Arc<dyn directory::DirectoryStore> {
+        Arc::clone(&self.writer) as Arc<dyn directory::DirectoryStore>
+    }
+
+    /// The queries.
+    pub fn reader(&self) -> Arc<Reader> {
+        Arc::clone(&self.reader)
+    }
+
+    /// What the writer has done so far.
+    pub fn figures(&self) -> WriterFigures {
+        self.writer.figures()
+    }
+
+    /// How many holds of a dead gateway were settled when the store was opened.
+    pub const fn recovered(&self) -> usize {
+        self.recovered
+    }
+}
+
+fn database_path(folder: &Path) -> PathBuf {
+    folder.join("tollkeeper.db")
+}

@@ -1,0 +1,64 @@
+//! Opening the database: settings, and the migrations that bring an older one up to date.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::{Durability, StoreError};
+
+/// Every migration ever, in order. A published one is never edited; the database's `user_version` counts them.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_init.sql")];
+
+/// Pages in the write-ahead log before it is copied back: large, because each copy costs two syncs of the disk.
+const CHECKPOINT_PAGES: i64 = 4_000;
+
+/// Opens the writer's connection, making and migrating the database as needed.
+pub(crate) fn open_for_writing(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open(path)?;
+    // FULL syncs the log on every commit; NORMAL only when it is copied back, which a kill -9 survives.
+    let synchronous = match durability {
+        Durability::Power => "FULL",
+        Durability::Process => "NORMAL",
+    };
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens a connection that can only read.
+pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_update(None, "query_only", true)?;
+    let found = user_version(&connection)?;
+    if found == known_version() {
+        Ok(connection)
+    } else {
+        Err(StoreError::TooNew { found, known: known_version() })
+    }
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = user_version(&transaction)?;
+    let applied = usize::try_from(found).unwrap_or(usize::MAX);
+    let pending = MIGRATIONS.get(applied..).ok_or(StoreError::TooNew { found, known: known_version() })?;
+    for migration in pending {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", known_version())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn user_version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+fn known_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
