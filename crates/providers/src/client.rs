@@ -1,0 +1,107 @@
+//! The HTTP client: pooled connections, and a time limit on every wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::connect::Connector;
+use crate::{PartsBody, Provider, TransportFailure};
+
+/// How long a call may wait, step by step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For name, connection and TLS handshake together.
+    pub connect: Duration,
+    /// From the request to the first byte of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of an answer.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    /// Reasoning models think for minutes before their first byte; SDKs wait 600 s.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(600),
+            idle: Duration::from_secs(120),
+        }
+    }
+}
+
+/// A client with a pool of connections of its own. Cheap to clone; make one for each thread that serves, so that
+/// connections stay with their thread.
+#[derive(Clone)]
+pub struct Client {
+    negotiated: Pool<Connector, PartsBody>,
+    http2: Pool<Connector, PartsBody>,
+    timeouts: Timeouts,
+}
+
+/// An answer that has begun.
+pub type Upstream = Response<Incoming>;
+
+impl Client {
+    /// A client that trusts the system's certificate authorities (or those of `SSL_CERT_FILE`).
+    pub fn new(timeouts: Timeouts, tls: &Arc<ClientConfig>) -> Self {
+        let connector = Connector::new(ClientConfig::clone(tls), timeouts.connect);
+        let mut builder = Pool::builder(TokioExecutor::new());
+        builder
+            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .http2_adaptive_window(true)
+            .http2_keep_alive_interval(Duration::from_secs(20));
+        let negotiated = builder.build(connector.clone());
+        let http2 = builder.http2_only(true).build(connector);
+        Self { negotiated, http2, timeouts }
+    }
+
+    /// The TLS settings shared by all clients. Fails when the system's certificates cannot be read.
+    ///
+    /// # Errors
+    /// What rustls says.
+    pub fn tls() -> Result<Arc<ClientConfig>, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        // A machine without certificates can still call providers without TLS; the others fail at their first call.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Arc::new(config))
+    }
+
+    /// The waits of this client.
+    pub const fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    /// Sends a request to a provider and waits for the head of its answer. The credential is added here, and only here.
+    ///
+    /// # Errors
+    /// When no answer begins.
+    pub async fn send(
+        &self,
+        provider: &Provider,
+        mut request: Request<PartsBody>,
+    ) -> Result<Upstream, TransportFailure> {
+        if let Some(credential) = provider.authorization() {
+            request.headers_mut().insert(header::AUTHORIZATION, credential.clone());
+        }
+        debug_assert!(request.body().size_hint().exact().is_some(), "the length goes into a header");
+        let pool = if provider.http2_prior_knowledge { &self.http2 } else { &self.negotiated };
+        match tokio::time::timeout(self.timeouts.first_byte, pool.request(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(TransportFailure::of_request(&error)),
+            Err(_) => Err(TransportFailure::FirstByteTimeout),
+        }
+    }
+}

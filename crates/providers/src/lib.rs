@@ -1,0 +1,14 @@
+//! Providers: where upstream calls go, with whose credential, and how they fail.
+//!
+//! The crate knows URLs, credentials, connections and time-outs. It knows neither money nor what is in a body.
+
+mod client;
+mod connect;
+mod failure;
+mod parts;
+mod provider;
+
+pub use client::{Client, Timeouts, Upstream};
+pub use failure::TransportFailure;
+pub use parts::PartsBody;
+pub use provider::{Provider, ProviderError};
