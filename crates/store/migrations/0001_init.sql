@@ -22,7 +22,7 @@ CREATE TABLE project (
 CREATE TABLE key (
   organization BLOB    NOT NULL,
   project      BLOB    NOT NULL,
-  id           BLOB    NOT NULL CHECK (length(id) = 16),
+  id           BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
   name         TEXT    NOT NULL,
   hash         BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
   redacted     TEXT    NOT NULL,

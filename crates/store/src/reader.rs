@@ -1,6 +1,6 @@
 //! Queries, on connections of their own that can only read. All calls block; none waits for the writer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use domain::{LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
@@ -8,7 +8,7 @@ use ledger::{Account, CostRow, Draw, Entry, EntryKind, Hold, Lot, Wallet};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::columns::{COST_ROW, read_cost_row};
-use crate::{StoreError, schema, wallets};
+use crate::{StoreError, database_path, schema, wallets};
 
 /// Connections kept for the next query.
 const IDLE_MAX: usize = 8;
@@ -67,6 +67,28 @@ pub struct Reader {
 impl Reader {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, idle: Mutex::default() }
+    }
+
+    /// The queries on a data folder whose gateway may or may not be running.
+    ///
+    /// # Errors
+    /// When there is no database in it.
+    pub fn of_folder(folder: &Path) -> Result<Self, StoreError> {
+        let path = database_path(folder);
+        if path.is_file() { Ok(Self::new(path)) } else { Err(StoreError::NoDatabase(folder.to_owned())) }
+    }
+
+    /// Every organization's id and name, by id, which is the order in which they were made.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn organizations(&self) -> Result<Vec<(OrganizationId, String)>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id, name FROM organization ORDER BY id")?;
+            let rows =
+                statement.query_map([], |row| Ok((OrganizationId::from_bytes(row.get(0)?), row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 
     /// An organization's money; `None` when there is no such organization.

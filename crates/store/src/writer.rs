@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use domain::{Clock, LotId, WalletId};
+use domain::{Clock, LotId, Money, WalletId};
 use ledger::{
     Changes, Command, Denial, Grant, LedgerError, LedgerStore, Lot, Reply, ReplySender, Ticket, Wallet, apply,
 };
@@ -394,8 +394,12 @@ fn known_grant(
     if let Some(named) = &grant.idempotency
         && let Some((digest, lot)) = wallets::load_named_grant(connection, wallet, named)?
     {
-        let same = digest == named.digest;
-        return Ok(Some(if same { Ok(Reply::Granted(lot)) } else { Err(Denial::IdempotencyConflict) }));
+        if digest != named.digest {
+            return Ok(Some(Err(Denial::IdempotencyConflict)));
+        }
+        // The first answer again, whatever has been drawn from the lot since.
+        let first = Lot { remaining: lot.granted, used: Money::ZERO, expired: Money::ZERO, ..lot };
+        return Ok(Some(Ok(Reply::Granted(first))));
     }
     let taken = wallets::lot_exists(connection, wallet, grant.lot)?;
     Ok(taken.then_some(Err(Denial::Duplicate)))

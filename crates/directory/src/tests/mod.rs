@@ -1,0 +1,48 @@
+//! Tests of the directory, by subject.
+
+mod keys;
+mod lookup;
+mod service;
+mod store;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use domain::{Ids, Timestamp};
+
+use crate::KeyHasher;
+
+/// Ids and secrets that count up: different every time, the same in every run.
+#[derive(Default)]
+struct CountingIds(AtomicU64);
+
+impl Ids for CountingIds {
+    fn uuid(&self) -> [u8; 16] {
+        u128::from(self.0.fetch_add(1, Ordering::Relaxed) + 1).to_be_bytes()
+    }
+
+    fn secret(&self) -> [u8; 32] {
+        *blake3::hash(&self.uuid()).as_bytes()
+    }
+}
+
+/// One id and one secret, neither of them among those of [`CountingIds`].
+struct FixedIds;
+
+impl Ids for FixedIds {
+    fn uuid(&self) -> [u8; 16] {
+        [0xee; 16]
+    }
+
+    fn secret(&self) -> [u8; 32] {
+        [0xee; 32]
+    }
+}
+
+fn hasher() -> KeyHasher {
+    KeyHasher::new([7; 32])
+}
+
+/// The moment `seconds` after the tests begin.
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000).plus_seconds(seconds)
+}

@@ -1,0 +1,249 @@
+//! One request on its way to its answer: its behaviour, its fault, and its line in the truth log.
+
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+use crate::answer::{self, Chat};
+use crate::behaviour::{Behaviour, Fault, Trouble};
+use crate::body::{Body, Broken, Part, Source};
+use crate::decode::{ChatAsk, EmbeddingAsk};
+use crate::embedding;
+use crate::problem::Problem;
+use crate::stream::Events;
+use crate::truth::{Entry, Tokens};
+use crate::wire::Tap;
+
+/// The model that answers in place of the one asked.
+const OTHER_MODEL: &str = "sim-other";
+/// The body that is no JSON.
+const GARBAGE: &str =
+    "<html><head><title>502 Bad Gateway</title></head><body>upstream says hello</body></html>";
+/// What stands amid a body where it does not belong.
+const GARBAGE_AMID: &str = "\u{0}<html>502 Bad Gateway</html>\u{0}";
+/// How long the head trickles when the behaviour names no latency.
+const TRICKLE_MS: u64 = 5_000;
+
+/// The bits of an id that number the requests of one mock, so that which of them meet a fault does not depend on
+/// when and where it was started.
+const NUMBER: u64 = (1 << 48) - 1;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_MOCK: HeaderName = HeaderName::from_static("x-mock");
+
+/// Why a request gets no answer of its kind.
+pub(crate) enum Halt {
+    /// It gets an error object.
+    Problem(Problem),
+    /// It gets nothing.
+    Broken(Broken),
+}
+
+impl From<Problem> for Halt {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<io::Error> for Halt {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(Broken::Log(error))
+    }
+}
+
+/// One request, from its head to its answer.
+pub(crate) struct Call {
+    /// Makes the ids of the answer.
+    pub(crate) id: u128,
+    /// Microseconds since 1970 when it arrived.
+    pub(crate) at_us: i64,
+    /// How its connection's next bytes go out.
+    pub(crate) tap: Arc<Tap>,
+    /// How to answer it.
+    pub(crate) behaviour: Behaviour,
+    /// Its line in the truth log.
+    pub(crate) entry: Entry,
+    fault: Option<Fault>,
+    model: String,
+}
+
+impl Call {
+    /// A request that arrived and whose body is not yet read.
+    pub(crate) fn new(id: u128, at_us: i64, tap: Arc<Tap>, defaults: Behaviour) -> Self {
+        Self {
+            id,
+            at_us,
+            tap,
+            behaviour: defaults,
+            entry: Entry::default(),
+            fault: None,
+            model: String::new(),
+        }
+    }
+
+    /// Settles how to answer: the defaults, then what follows the model's `?`, then the header; and asks for a
+    /// bearer token if that is wanted.
+    pub(crate) fn settle(&mut self, asked: &str, headers: &HeaderMap) -> Result<(), Problem> {
+        let (model, suffix) = asked.split_once('?').unwrap_or((asked, ""));
+        model.clone_into(&mut self.model);
+        self.entry.asked(model, false, None);
+        let with_suffix = self.behaviour.with(suffix);
+        self.behaviour = with_suffix.map_err(|error| Problem::behaviour("model", &error))?;
+        if let Some(header) = headers.get(X_MOCK) {
+            let with_header = self.behaviour.with(&String::from_utf8_lossy(header.as_bytes()));
+            self.behaviour = with_header.map_err(|error| Problem::behaviour("x-mock", &error))?;
+        }
+        if self.behaviour.auth && !bears_token(headers) {
+            return Err(Problem::no_key());
+        }
+        self.fault = self.behaviour.fault_of(self.id as u64 & NUMBER);
+        if self.fault == Some(Fault::WrongModel) {
+            OTHER_MODEL.clone_into(&mut self.model);
+        }
+        Ok(())
+    }
+
+    /// Answers a chat.
+    pub(crate) async fn chat(&mut self, ask: ChatAsk) -> Result<Response<Body>, Halt> {
+        if self.model.is_empty() {
+            return Err(Problem::value("model", "a name").into());
+        }
+        let chat = self.decide(&ask);
+        self.wait(ask.stream, chat.tokens(0)).await?;
+        if ask.stream && !matches!(self.fault, Some(Fault::Garbage | Fault::Empty)) {
+            let entry = mem::take(&mut self.entry);
+            let events = Events::new(chat, entry, &self.behaviour, self.fault, ask.include_usage);
+            return Ok(self.respond(StatusCode::OK, EVENT_STREAM, Source::Events(Box::new(events))));
+        }
+        let tokens = chat.tokens(chat.visible);
+        self.whole(if ask.stream { EVENT_STREAM } else { JSON }, tokens, chat.whole())
+    }
+
+    /// Answers a request for embeddings.
+    pub(crate) async fn embeddings(&mut self, ask: EmbeddingAsk) -> Result<Response<Body>, Halt> {
+        let tokens = Tokens { prompt: ask.prompt, ..Tokens::default() };
+        self.wait(false, tokens).await?;
+        let list = embedding::list(&ask, &self.model, self.fault != Some(Fault::NoUsage));
+        self.whole(JSON, tokens, list)
+    }
+
+    /// Answers with what costs nothing.
+    pub(crate) async fn free(&mut self, body: String) -> Result<Response<Body>, Halt> {
+        self.wait(false, Tokens::default()).await?;
+        self.whole(JSON, Tokens::default(), body)
+    }
+
+    /// Answers with an error object.
+    pub(crate) fn refuse(&mut self, problem: &Problem) -> Result<Response<Body>, Broken> {
+        self.entry.began(problem.status.as_u16());
+        self.entry.bill(Tokens::default());
+        self.entry.close(true)?;
+        let body = Source::Whole(problem.to_json().into());
+        let mut response = self.respond(problem.status, JSON, body);
+        if let Some(seconds) = problem.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        Ok(response)
+    }
+
+    /// The numbers of the answer.
+    fn decide(&self, ask: &ChatAsk) -> Chat {
+        let behaviour = &self.behaviour;
+        let completion = ask.cap.map_or(behaviour.out, |cap| cap.min(behaviour.out));
+        let reasoning = behaviour.reasoning.min(completion);
+        Chat {
+            id: self.id,
+            created: self.at_us / 1_000_000,
+            model: serde_json::Value::from(self.model.as_str()).to_string(),
+            prompt: ask.prompt,
+            cached: ask.prompt * behaviour.cached / 100,
+            choices: ask.choices,
+            visible: completion - reasoning,
+            reasoning,
+            finish: if completion < behaviour.out { "length" } else { "stop" },
+            usage: self.fault != Some(Fault::NoUsage),
+        }
+    }
+
+    /// What comes before the head: the latency, or a fault that lets no answer begin. A caller who leaves meanwhile
+    /// is billed for the prompt.
+    async fn wait(&mut self, stream: bool, prompt: Tokens) -> Result<(), Halt> {
+        self.entry.asked(&self.model, stream, self.fault.map(Fault::name));
+        if !self.fault.is_some_and(Fault::bills_nothing) {
+            self.entry.bill(Tokens { completion: 0, reasoning: 0, ..prompt });
+        }
+        let latency_ms = self.behaviour.latency_ms;
+        if self.fault == Some(Fault::SlowHeaders) {
+            self.tap.trickle(if latency_ms == 0 { TRICKLE_MS } else { latency_ms });
+        } else if latency_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(latency_ms)).await;
+        }
+        if self.fault == Some(Fault::Hang) {
+            std::future::pending::<()>().await;
+        }
+        if self.fault == Some(Fault::Close) {
+            self.entry.close(false)?;
+            return Err(Halt::Broken(Broken::Scripted));
+        }
+        let retry_after = self.behaviour.retry_after;
+        let refusal = self.fault.and_then(|fault| Problem::of_fault(fault, &self.model, retry_after));
+        if let Some(problem) = refusal {
+            return Err(problem.into());
+        }
+        self.entry.began(StatusCode::OK.as_u16());
+        Ok(())
+    }
+
+    /// An answer in one piece, or what its fault makes of it.
+    fn whole(&mut self, kind: HeaderValue, tokens: Tokens, text: String) -> Result<Response<Body>, Halt> {
+        let trouble = self.fault.and_then(Fault::trouble);
+        let worthless = trouble == Some(Trouble::Error) || self.fault.is_some_and(Fault::bills_nothing);
+        self.entry.bill(if worthless { Tokens::default() } else { tokens });
+        let mut entry = mem::take(&mut self.entry);
+        if trouble == Some(Trouble::Hang) {
+            let half = Part::half(text.into(), Some(entry));
+            return Ok(self.respond(StatusCode::OK, kind, Source::Part(half)));
+        }
+        let cut = matches!(trouble, Some(Trouble::Close | Trouble::Error));
+        entry.close(!cut)?;
+        let source = match (self.fault, trouble) {
+            (_, Some(Trouble::Close)) => Source::Part(Part::half(text.into(), None)),
+            (_, Some(Trouble::Garbage)) => Source::Whole(amid(&text)),
+            (_, Some(Trouble::Error)) => Source::Whole(answer::ERROR.into()),
+            (Some(Fault::Garbage), _) => Source::Whole(GARBAGE.into()),
+            (Some(Fault::Empty), _) => Source::Whole(Bytes::new()),
+            _ => Source::Whole(text.into()),
+        };
+        Ok(self.respond(StatusCode::OK, kind, source))
+    }
+
+    fn respond(&self, status: StatusCode, kind: HeaderValue, source: Source) -> Response<Body> {
+        let mut response = Response::new(Body::new(source, self.behaviour.split));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, kind);
+        if let Ok(id) = HeaderValue::try_from(format!("req_{:032x}", self.id)) {
+            headers.insert(X_REQUEST_ID, id);
+        }
+        response
+    }
+}
+
+fn amid(text: &str) -> Bytes {
+    let half = text.len() / 2;
+    [&text.as_bytes()[..half], GARBAGE_AMID.as_bytes(), &text.as_bytes()[half..]].concat().into()
+}
+
+fn bears_token(headers: &HeaderMap) -> bool {
+    let value = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    value.and_then(|value| value.split_at_checked(7)).is_some_and(|(scheme, token)| {
+        scheme.eq_ignore_ascii_case(b"bearer ") && !token.trim_ascii().is_empty()
+    })
+}

@@ -1,0 +1,128 @@
+//! Refusals in OpenAI's shape.
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::behaviour::{BehaviourError, Fault};
+
+/// An answer that is an error object.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<u64>,
+    kind: &'static str,
+    code: Option<&'static str>,
+    param: Option<String>,
+    message: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>, message: String) -> Self {
+        Self { status, retry_after: None, kind, code, param: None, message }
+    }
+
+    fn invalid(param: &str, code: &'static str, message: String) -> Self {
+        let problem = Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", Some(code), message);
+        Self { param: Some(param.to_owned()), ..problem }
+    }
+
+    /// The body is no JSON object, or could not be read.
+    pub(crate) fn body(detail: &str) -> Self {
+        let message = format!("We could not parse the JSON body of your request: {detail}.");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", None, message)
+    }
+
+    /// A field that must be there is not.
+    pub(crate) fn missing(param: &str) -> Self {
+        let message = format!("Missing required parameter: '{param}'.");
+        Self::invalid(param, "missing_required_parameter", message)
+    }
+
+    /// A field has a value of another type.
+    pub(crate) fn mistyped(param: &str, expected: &str) -> Self {
+        Self::invalid(param, "invalid_type", format!("Invalid type for '{param}': expected {expected}."))
+    }
+
+    /// A field has a value that its type allows and its meaning does not.
+    pub(crate) fn value(param: &str, expected: &str) -> Self {
+        Self::invalid(param, "invalid_value", format!("Invalid value for '{param}': expected {expected}."))
+    }
+
+    /// The behaviour asked for in this place is none.
+    pub(crate) fn behaviour(place: &str, error: &BehaviourError) -> Self {
+        Self::invalid(place, "invalid_value", format!("Invalid value for '{place}': {error}."))
+    }
+
+    /// No bearer token came along.
+    pub(crate) fn no_key() -> Self {
+        let message = "You didn't provide an API key. You need to provide your API key in an Authorization header \
+                       using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).";
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", None, message.to_owned())
+    }
+
+    /// No such path.
+    pub(crate) fn no_path(method: &http::Method, path: &str) -> Self {
+        let message = format!("Invalid URL ({method} {path})");
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", None, message)
+    }
+
+    /// The path exists, under another method.
+    pub(crate) fn no_method(method: &http::Method, path: &str) -> Self {
+        let message = format!("Not allowed to {method} on {path}.");
+        let code = Some("method_not_supported");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", code, message)
+    }
+
+    /// The refusal that a fault plays, if it plays one.
+    pub(crate) fn of_fault(fault: Fault, model: &str, retry_after: Option<u64>) -> Option<Self> {
+        let invalid = "invalid_request_error";
+        let (status, kind, code, message) = match fault {
+            Fault::BadRequest => {
+                (StatusCode::BAD_REQUEST, invalid, Some("invalid_value"), "Invalid value for 'messages'.")
+            }
+            Fault::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                invalid,
+                Some("invalid_api_key"),
+                "Incorrect API key provided: sk-sim***.",
+            ),
+            Fault::RateLimited => {
+                let message = "Rate limit reached on requests per min (RPM): Limit 60, Used 60, Requested 1.";
+                (StatusCode::TOO_MANY_REQUESTS, "requests", Some("rate_limit_exceeded"), message)
+            }
+            Fault::Quota => {
+                let message = "You exceeded your current quota, please check your plan and billing details.";
+                (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", Some("insufficient_quota"), message)
+            }
+            Fault::ServerError => {
+                let message = "The server had an error while processing your request. Sorry about that!";
+                (StatusCode::INTERNAL_SERVER_ERROR, "server_error", None, message)
+            }
+            Fault::Overloaded => {
+                let message = "The server is overloaded. Please try again later.";
+                let code = Some("server_is_overloaded");
+                (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable_error", code, message)
+            }
+            Fault::Hang
+            | Fault::HangMid
+            | Fault::Close
+            | Fault::CloseMid
+            | Fault::Garbage
+            | Fault::GarbageMid
+            | Fault::ErrorMid
+            | Fault::WrongModel
+            | Fault::NoUsage
+            | Fault::NoDone
+            | Fault::SlowHeaders
+            | Fault::Empty => return None,
+        };
+        let retry_after = if fault == Fault::RateLimited { retry_after.or(Some(1)) } else { retry_after };
+        Some(Self { retry_after, ..Self::new(status, kind, code, format!("{message} (model {model})")) })
+    }
+
+    /// The error object as a body.
+    pub(crate) fn to_json(&self) -> String {
+        let (message, kind, param, code) = (&self.message, self.kind, &self.param, self.code);
+        json!({"error": {"message": message, "type": kind, "param": param, "code": code}}).to_string()
+    }
+}

@@ -1,0 +1,8 @@
+//! The mock as its callers meet it: over loopback, by HTTP/1.1 and HTTP/2, its truth log beside.
+
+mod client;
+mod faults;
+mod pace;
+mod refusals;
+mod shapes;
+mod tokens;

@@ -1,0 +1,202 @@
+//! The store against the ports' suites, and what only a store can do: come back after a death, and find what is broken.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use directory::{DirectoryStore, Organization};
+use domain::{Clock, Money, Timestamp};
+use ledger::conformance::{ManualClock, Payer, START, request_id};
+use ledger::{Command, LedgerStore, LotKind, Reply, Ticket};
+use tempfile::TempDir;
+use tollkeeper_store::{self as store, Durability, Store, verify};
+
+/// A store in a folder of its own.
+struct Fresh {
+    store: Store,
+    _folder: TempDir,
+}
+
+impl Fresh {
+    fn open(clock: Arc<dyn Clock>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { store: open(folder.path(), clock), _folder: folder }
+    }
+}
+
+impl LedgerStore for Fresh {
+    fn submit(&self, command: Command) -> Ticket {
+        self.store.ledger().submit(command)
+    }
+}
+
+impl DirectoryStore for Fresh {
+    fn load(&self) -> Result<directory::Contents, directory::StoreError> {
+        self.store.directory().load()
+    }
+    fn insert_organization(&self, organization: &Organization) -> Result<(), directory::StoreError> {
+        self.store.directory().insert_organization(organization)
+    }
+    fn insert_project(&self, project: &directory::Project) -> Result<(), directory::StoreError> {
+        self.store.directory().insert_project(project)
+    }
+    fn insert_key(&self, key: &directory::Key) -> Result<(), directory::StoreError> {
+        self.store.directory().insert_key(key)
+    }
+}
+
+fn open(folder: &Path, clock: Arc<dyn Clock>) -> Store {
+    // No power is lost here, and syncing the disk thousands of times is not what is tested.
+    Store::open(folder, Durability::Process, clock).unwrap()
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(START))
+}
+
+#[test]
+fn the_ledger_suite() {
+    ledger::conformance::check("sqlite", &|clock| Box::new(Fresh::open(clock)));
+}
+
+#[test]
+fn the_directory_suite() {
+    directory::conformance::check(|| Arc::new(Fresh::open(clock())));
+}
+
+/// An organization with a wallet of 1000 nano, two settled calls, one failed call and one that is still held.
+fn busy(folder: &Path) -> (Store, Payer) {
+    let store = open(folder, clock());
+    let payer = Payer::number(7);
+    let organization = Organization {
+        id: payer.organization,
+        name: "busy".to_owned(),
+        wallet: payer.wallet,
+        created_at: START,
+    };
+    store.directory().insert_organization(&organization).unwrap();
+    let ledger = store.ledger();
+    let ask = |command| ledger.submit(command).wait().unwrap();
+    ask(Command::Grant(payer.grant(1, LotKind::Prepaid, 600, Timestamp::MAX)));
+    ask(Command::Grant(payer.grant(2, LotKind::Promo, 400, Timestamp::MAX)));
+    for (request, cost) in [(1, 30), (2, 420), (3, 0)] {
+        ask(Command::Hold(payer.hold(request, 500)));
+        ask(payer.settle_for(request, cost));
+    }
+    assert_eq!(ask(Command::Hold(payer.hold(4, 100))), Reply::Held);
+    (store, payer)
+}
+
+#[test]
+fn what_was_answered_is_there_after_a_restart_and_what_was_held_is_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, payer) = busy(folder.path());
+    let balance = store.reader().balance(payer.organization).unwrap().unwrap();
+    assert_eq!((balance.posted, balance.held), (Money::from_nano(550), Money::from_nano(100)));
+    let live = store.reader().request(request_id(4)).unwrap().unwrap();
+    assert_eq!(live.hold.unwrap().amount, Money::from_nano(100));
+    assert!(live.rows.is_empty());
+    drop(store);
+
+    let store = open(folder.path(), clock());
+    assert_eq!(store.recovered(), 1);
+    let reader = store.reader();
+    let draft = payer.hold(4, 100).draft;
+    let recovered = reader.request(request_id(4)).unwrap().unwrap();
+    assert!(recovered.hold.is_none());
+    assert_eq!(recovered.rows, [*draft.clone()]);
+    assert_eq!(recovered.entry.unwrap().amount, draft.cost);
+    let balance = reader.balance(payer.organization).unwrap().unwrap();
+    assert_eq!(balance.held, Money::ZERO);
+    assert_eq!(balance.posted, Money::from_nano(550).checked_sub(draft.cost).unwrap());
+    let rows = reader.usage(payer.organization, 10).unwrap();
+    assert_eq!(rows.len(), 4);
+    assert!(rows.is_sorted_by(|newer, older| newer.request > older.request));
+    assert_eq!(reader.usage(payer.organization, 2).unwrap(), rows[..2]);
+    let paid = reader.request(request_id(2)).unwrap().unwrap().entry.unwrap();
+    assert_eq!(paid.draws.len(), 2, "370 of the promo lot, then 50 that was paid for: {paid:?}");
+    drop((store, reader));
+
+    let report = verify(folder.path()).unwrap();
+    assert_eq!(report.breaches, Vec::<String>::new());
+    assert_eq!((report.wallets, report.rows, report.holds), (1, 4, 0));
+    assert_eq!(open(folder.path(), clock()).recovered(), 0);
+}
+
+#[test]
+fn one_folder_has_one_gateway() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path(), clock());
+    let second = Store::open(folder.path(), Durability::Process, clock());
+    assert!(matches!(second, Err(store::StoreError::InUse(_))));
+    drop(first);
+    open(folder.path(), clock());
+}
+
+#[test]
+fn verification_finds_every_kind_of_tampering() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(busy(folder.path()));
+    assert_eq!(verify(folder.path()).unwrap().breaches, Vec::<String>::new());
+    for (change, expected) in [
+        ("UPDATE wallet SET balance = balance + 1", "BalanceIsLots"),
+        (
+            "UPDATE lot SET remaining = remaining + 1, used = used - 1 WHERE used > 0 AND remaining > 0",
+            "ReplayMatches",
+        ),
+        ("UPDATE wallet SET held = held + 1", "HeldIsHolds"),
+        ("DELETE FROM hold", "HeldIsHolds"),
+        ("UPDATE cost_row SET cost = cost + 1, cost_pico = cost_pico + 1000 WHERE cost = 30", "ChargeIsCost"),
+        ("DELETE FROM cost_row WHERE cost = 30", "ChargeIsCost"),
+        ("UPDATE journal SET at = at + 1 WHERE sequence = 3", "ChainIntact"),
+        ("DELETE FROM journal WHERE sequence = 4", "ChainIntact"),
+        ("DELETE FROM journal WHERE sequence = (SELECT max(sequence) FROM journal)", "ReplayMatches"),
+        (
+            "UPDATE journal SET reference = (SELECT reference FROM journal WHERE sequence = 3) WHERE sequence = 4",
+            "ChainIntact",
+        ),
+        ("UPDATE wallet SET frozen = 1", "is frozen"),
+        ("UPDATE lot SET wallet = zeroblob(16) WHERE kind = 'promo'", "belong to no wallet"),
+        ("DELETE FROM wallet", "no wallet"),
+    ] {
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::copy(folder.path().join("tollkeeper.db"), copy.path().join("tollkeeper.db")).unwrap();
+        let connection = rusqlite::Connection::open(copy.path().join("tollkeeper.db")).unwrap();
+        let changed = connection.execute(change, []).unwrap();
+        assert!(changed > 0, "{change} changed nothing");
+        drop(connection);
+        let breaches = verify(copy.path()).unwrap().breaches;
+        assert!(breaches.iter().any(|breach| breach.contains(expected)), "{change}: {breaches:?}");
+    }
+}
+
+#[test]
+fn the_engine_refuses_what_the_rules_would_never_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(busy(folder.path()));
+    let connection = rusqlite::Connection::open(folder.path().join("tollkeeper.db")).unwrap();
+    for change in [
+        "UPDATE wallet SET held = balance + 1",
+        "UPDATE wallet SET held = -1",
+        "UPDATE wallet SET debt = 1",
+        "UPDATE lot SET remaining = remaining - 1",
+        "UPDATE lot SET granted = 0, remaining = 0, used = 0",
+        "UPDATE cost_row SET cost = cost + 1",
+        "UPDATE cost_row SET status = 'maybe'",
+        "INSERT INTO hold SELECT * FROM hold",
+    ] {
+        let refused = connection.execute(change, []).unwrap_err();
+        assert!(refused.to_string().contains("constraint failed"), "{change}: {refused}");
+    }
+}
+
+#[test]
+fn a_folder_without_database_and_a_newer_database_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(verify(folder.path()), Err(store::StoreError::NoDatabase(_))));
+    drop(open(folder.path(), clock()));
+    let connection = rusqlite::Connection::open(folder.path().join("tollkeeper.db")).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    let newer = Store::open(folder.path(), Durability::Process, clock());
+    assert!(matches!(newer, Err(store::StoreError::TooNew { found: 99, .. })));
+}
