@@ -1,0 +1,93 @@
+//! Refusals of a request that cannot be read, in OpenAI's words, each naming its member.
+
+/// A request that cannot be taken, in OpenAI's words: status 400, type `invalid_request_error`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct BadRequest {
+    /// What is wrong, as the caller reads it. Holds no prompt text.
+    pub message: String,
+    /// The member that is wrong, where it is one.
+    pub param: Option<String>,
+    /// OpenAI's code for the mistake, where it has one.
+    pub code: Option<&'static str>,
+}
+
+impl BadRequest {
+    pub(super) fn new(param: &str, code: &'static str, message: String) -> Self {
+        Self { message, param: Some(param.to_owned()), code: Some(code) }
+    }
+
+    /// The body as a whole is wrong.
+    pub(super) fn body(why: impl std::fmt::Display) -> Self {
+        Self {
+            message: format!("We could not parse the JSON body of your request: {why}."),
+            param: None,
+            code: None,
+        }
+    }
+
+    pub(super) fn missing(param: &str) -> Self {
+        let message = format!("Missing required parameter: '{param}'.");
+        Self::new(param, "missing_required_parameter", message)
+    }
+
+    pub(super) fn mistyped(param: &str, expected: &str, got: impl std::fmt::Display) -> Self {
+        let message = format!("Invalid type for '{param}': expected {expected}, but got {got} instead.");
+        Self::new(param, "invalid_type", message)
+    }
+
+    pub(super) fn empty_array(param: &str) -> Self {
+        let message = format!(
+            "Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead."
+        );
+        Self::new(param, "empty_array", message)
+    }
+
+    pub(super) fn empty_string(param: &str) -> Self {
+        let message = format!(
+            "Invalid '{param}': empty string. Expected a string with minimum length 1, but got an empty string instead."
+        );
+        Self::new(param, "empty_string", message)
+    }
+
+    pub(super) fn long_string(param: &str, max: usize, got: usize) -> Self {
+        let message = format!(
+            "Invalid '{param}': string too long. Expected a string with maximum length {max}, but got a string with \
+             length {got} instead."
+        );
+        Self::new(param, "string_above_max_length", message)
+    }
+
+    pub(super) fn below(param: &str, min: u64, got: &str) -> Self {
+        let message = format!(
+            "Invalid '{param}': integer below minimum value. Expected a value >= {min}, but got {got} instead."
+        );
+        Self::new(param, "integer_below_min_value", message)
+    }
+
+    pub(super) fn above(param: &str, max: u64, got: &str) -> Self {
+        let message = format!(
+            "Invalid '{param}': integer above maximum value. Expected a value <= {max}, but got {got} instead."
+        );
+        Self::new(param, "integer_above_max_value", message)
+    }
+
+    /// Only a stream has options for streams.
+    pub(super) fn options_without_stream() -> Self {
+        Self {
+            message: "The 'stream_options' parameter is only allowed when 'stream' is enabled.".to_owned(),
+            param: Some("stream_options".to_owned()),
+            code: None,
+        }
+    }
+
+    pub(super) fn duplicate(param: &str) -> Self {
+        let message = format!("Duplicate parameter: '{param}' is given more than once.");
+        Self::new(param, "duplicate_parameter", message)
+    }
+
+    pub(super) fn disguised(param: &str, meant: &str) -> Self {
+        let message = format!("Unknown parameter: '{param}'. Did you mean '{meant}'?");
+        Self::new(param, "unknown_parameter", message)
+    }
+}

@@ -1,0 +1,56 @@
+//! A body that goes upstream: the caller's bytes with small edits, in pieces.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+/// A body as a short list of pieces: slices of the caller's bytes, and what was put between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodyParts {
+    parts: Vec<Bytes>,
+    len: usize,
+}
+
+/// A change to a body: these bytes in place of that range.
+#[derive(Clone, Debug)]
+pub(super) struct Edit {
+    pub(super) range: Range<usize>,
+    pub(super) text: Bytes,
+}
+
+impl BodyParts {
+    /// The body with these edits, which must not overlap.
+    pub(super) fn edited(body: &Bytes, mut edits: Vec<Edit>) -> Self {
+        edits.sort_unstable_by_key(|edit| edit.range.start);
+        let mut parts = Vec::with_capacity(2 * edits.len() + 1);
+        let mut copied = 0;
+        for Edit { range, text } in edits {
+            parts.push(body.slice(copied..range.start));
+            parts.push(text);
+            copied = range.end;
+        }
+        parts.push(body.slice(copied..));
+        parts.retain(|part| !part.is_empty());
+        let len = parts.iter().map(Bytes::len).sum();
+        Self { parts, len }
+    }
+
+    /// Bytes in all.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none; a body that was read never is.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl IntoIterator for BodyParts {
+    type Item = Bytes;
+    type IntoIter = std::vec::IntoIter<Bytes>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.parts.into_iter()
+    }
+}

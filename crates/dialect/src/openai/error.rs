@@ -1,0 +1,162 @@
+//! Errors as OpenAI's clients read them, and the one place where a refusal becomes a status.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use domain::{Owner, Refusal, RefusalCode, Timestamp};
+use serde::Serialize;
+
+use super::bad_request::BadRequest;
+
+/// An error for the client. The four members that OpenAI has are always there; ours follow where they are known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorBody {
+    /// The HTTP status.
+    #[serde(skip)]
+    pub status: u16,
+    /// `message`: the sentence for people.
+    pub message: String,
+    /// `type`.
+    #[serde(rename = "type")]
+    pub kind: Cow<'static, str>,
+    /// `param`: the member of the request that is wrong.
+    pub param: Option<Cow<'static, str>>,
+    /// `code`: the word for programs.
+    pub code: Option<Cow<'static, str>>,
+    /// A finer code than `code`, where clients depend on the coarse one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// The limit that bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
+    /// How much of it was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used: Option<String>,
+    /// When the limit starts anew. Never a `retry-after` header: clients wait for days if told to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<Timestamp>,
+    /// Whose limit it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+    /// The one step that helps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<Cow<'static, str>>,
+    /// The gateway's id of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// What the `x-should-retry` header says: whether the same request can succeed later. Not part of the body.
+    #[serde(skip)]
+    pub should_retry: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: &'a ErrorBody,
+}
+
+impl ErrorBody {
+    /// An error of this status and type.
+    pub fn new(status: u16, kind: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            kind: kind.into(),
+            param: None,
+            code: None,
+            reason: None,
+            limit: None,
+            used: None,
+            resets_at: None,
+            owner: None,
+            next_step: None,
+            request_id: None,
+            should_retry: None,
+        }
+    }
+
+    /// The same with a code.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<Cow<'static, str>>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// The same with the member of the request that is wrong.
+    #[must_use]
+    pub fn with_param(mut self, param: impl Into<Cow<'static, str>>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// The body: `{"error":{…}}`.
+    pub fn to_json(&self) -> Bytes {
+        Bytes::from(self.write(Vec::with_capacity(512)))
+    }
+
+    /// The event that tells a client that its stream broke: `data: {"error":{…}}`.
+    pub fn stream_event(&self) -> Bytes {
+        let mut event = Vec::with_capacity(512);
+        event.extend_from_slice(b"data: ");
+        let mut event = self.write(event);
+        event.extend_from_slice(b"\n\n");
+        Bytes::from(event)
+    }
+
+    fn write(&self, mut into: Vec<u8>) -> Vec<u8> {
+        // Strings and numbers into memory: there is nothing that could fail.
+        let written = serde_json::to_writer(&mut into, &Envelope { error: self });
+        debug_assert!(written.is_ok(), "an error body is always writable");
+        into
+    }
+}
+
+impl From<BadRequest> for ErrorBody {
+    fn from(bad: BadRequest) -> Self {
+        Self {
+            param: bad.param.map(Cow::Owned),
+            code: bad.code.map(Cow::Borrowed),
+            ..Self::new(400, "invalid_request_error", bad.message)
+        }
+    }
+}
+
+/// The statuses, types and codes of OpenAI. None of these refusals can be cured by the same request again, and SDKs
+/// would try every 429 and 5xx twice more, so all of them say not to.
+impl From<&Refusal> for ErrorBody {
+    fn from(refusal: &Refusal) -> Self {
+        const INVALID: &str = "invalid_request_error";
+        let (status, kind, code, param, reason) = match refusal.code {
+            RefusalCode::MissingKey => (401, INVALID, None, None, None),
+            RefusalCode::InvalidKey => (401, INVALID, Some("invalid_api_key"), None, None),
+            RefusalCode::ExpiredKey => (403, INVALID, Some("key_expired"), None, None),
+            RefusalCode::DisabledKey => (403, INVALID, Some("key_disabled"), None, None),
+            RefusalCode::ProjectArchived => (403, INVALID, Some("project_archived"), None, None),
+            RefusalCode::ModelNotFound => (404, INVALID, Some("model_not_found"), None, None),
+            RefusalCode::ModelUnpriced => (403, INVALID, Some("model_not_priced"), Some("model"), None),
+            RefusalCode::CreditExhausted => (
+                429,
+                "insufficient_quota",
+                Some("insufficient_quota"),
+                None,
+                Some("credit_balance_exhausted"),
+            ),
+            RefusalCode::WalletInDebt => {
+                (429, "insufficient_quota", Some("insufficient_quota"), None, Some("wallet_in_debt"))
+            }
+            // Our own fault, and none that the caller could cure by paying: a 429 would send it to top up in vain. As a
+            // 5xx it shows where operators look for failures of the service.
+            RefusalCode::WalletFrozen => (503, "server_error", Some("wallet_frozen"), None, None),
+        };
+        Self {
+            code: code.map(Cow::Borrowed),
+            param: param.map(Cow::Borrowed),
+            reason,
+            limit: refusal.limit.clone(),
+            used: refusal.used.clone(),
+            owner: Some(refusal.code.owner()),
+            next_step: Some(Cow::Owned(refusal.next_step.clone())),
+            should_retry: Some(false),
+            ..Self::new(status, kind, refusal.message.clone())
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! The members of a request that the gateway reads, each with the refusal that names it.
+
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+use serde::de::{MapAccess, SeqAccess};
+use serde_json::value::RawValue;
+
+use super::Endpoint;
+use super::bad_request::BadRequest;
+use super::media::{Media, Message};
+use crate::json::{self, Into, Kind, Name, Take};
+
+/// Members that decide what a call costs or where it goes.
+const DECISIVE: [&str; 6] = ["model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"];
+
+/// The members of one request, as they stand in its text.
+///
+/// A member that is read here may stand only once: parsers disagree on which of two counts, and a provider that takes
+/// the other one would serve, and bill, another call than the one that was held for.
+pub(super) struct Fields<'a> {
+    endpoint: Endpoint,
+    pub(super) model: Option<&'a RawValue>,
+    pub(super) stream: Option<&'a RawValue>,
+    pub(super) stream_options: Option<&'a RawValue>,
+    pub(super) max_tokens: Option<&'a RawValue>,
+    pub(super) max_completion_tokens: Option<&'a RawValue>,
+    pub(super) n: Option<&'a RawValue>,
+    pub(super) user: Option<&'a RawValue>,
+    pub(super) safety_identifier: Option<&'a RawValue>,
+    pub(super) metadata: Option<&'a RawValue>,
+    pub(super) messages: Option<Messages>,
+    pub(super) input: Option<Input>,
+    refused: Option<BadRequest>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads a whole body: all of it must be JSON, and an object.
+    pub(super) fn read(endpoint: Endpoint, body: &'a str) -> Result<Self, BadRequest> {
+        let mut fields = Self {
+            endpoint,
+            model: None,
+            stream: None,
+            stream_options: None,
+            max_tokens: None,
+            max_completion_tokens: None,
+            n: None,
+            user: None,
+            safety_identifier: None,
+            metadata: None,
+            messages: None,
+            input: None,
+            refused: None,
+        };
+        json::read(body, &mut fields).map_err(BadRequest::body)?;
+        match fields.refused.take() {
+            Some(refused) => Err(refused),
+            None => Ok(fields),
+        }
+    }
+
+    fn refuse(&mut self, refusal: BadRequest) {
+        self.refused.get_or_insert(refusal);
+    }
+
+    fn member<A: MapAccess<'a>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let slot = match (name, self.endpoint) {
+            ("model", _) => &mut self.model,
+            ("stream", _) => &mut self.stream,
+            ("stream_options", _) => &mut self.stream_options,
+            ("max_tokens", _) => &mut self.max_tokens,
+            ("max_completion_tokens", _) => &mut self.max_completion_tokens,
+            ("n", _) => &mut self.n,
+            ("user", _) => &mut self.user,
+            ("safety_identifier", _) => &mut self.safety_identifier,
+            ("metadata", _) => &mut self.metadata,
+            ("messages", Endpoint::Chat) => return self.once(name, map, |fields| &mut fields.messages),
+            ("input", Endpoint::Embeddings) => return self.once(name, map, |fields| &mut fields.input),
+            _ => {
+                if let Some(meant) = disguised(name) {
+                    self.refuse(BadRequest::disguised(name, meant));
+                }
+                return json::skip_shallow(map);
+            }
+        };
+        let value = map.next_value::<&'a RawValue>()?;
+        if slot.replace(value).is_some() {
+            self.refuse(BadRequest::duplicate(name));
+        }
+        json::check_depth(value.get())
+    }
+
+    fn once<A: MapAccess<'a>, T: Take<'a> + Default>(
+        &mut self,
+        name: &str,
+        map: &mut A,
+        slot: impl FnOnce(&mut Self) -> &mut Option<T>,
+    ) -> Result<(), A::Error> {
+        let mut value = T::default();
+        map.next_value_seed(Into(&mut value))?;
+        if slot(self).replace(value).is_some() {
+            self.refuse(BadRequest::duplicate(name));
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Take<'a> for Fields<'a> {
+    fn kind(&mut self, kind: Kind) {
+        if kind != Kind::Object {
+            self.refuse(BadRequest::body(format_args!("expected an object, but got {kind} instead")));
+        }
+    }
+
+    fn object<A: MapAccess<'a>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            self.member(&name, &mut map)?;
+        }
+        Ok(())
+    }
+}
+
+/// The decisive member that a name stands for with a parser that does not mind upper and lower case (Go's, for one).
+fn disguised(name: &str) -> Option<&'static str> {
+    if name.is_ascii() {
+        return DECISIVE.into_iter().find(|decisive| decisive.eq_ignore_ascii_case(name));
+    }
+    // The long s and the Kelvin sign are the two letters outside ASCII that fold into it.
+    let folded: String = name.chars().take(32).flat_map(char::to_lowercase).collect();
+    let folded = folded.replace('\u{17f}', "s");
+    DECISIVE.into_iter().find(|decisive| **decisive == *folded)
+}
+
+/// The messages of a chat: an array, and how much of it is not text.
+#[derive(Default)]
+pub(super) struct Messages {
+    kind: Option<Kind>,
+    len: usize,
+    pub(super) media: Media,
+}
+
+impl Messages {
+    pub(super) fn check(&self) -> Result<(), BadRequest> {
+        match self.kind {
+            Some(Kind::Array) if self.len == 0 => Err(BadRequest::empty_array("messages")),
+            Some(Kind::Array) => Ok(()),
+            kind => Err(BadRequest::mistyped("messages", "an array of objects", kind.unwrap_or(Kind::Null))),
+        }
+    }
+}
+
+impl<'de> Take<'de> for Messages {
+    fn kind(&mut self, kind: Kind) {
+        self.kind = Some(kind);
+    }
+
+    fn array<A: SeqAccess<'de>>(&mut self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(Into(&mut Message(&mut self.media)))?.is_some() {
+            self.len += 1;
+        }
+        Ok(())
+    }
+
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while map.next_key_seed(Name)?.is_some() {
+            json::skip_shallow(&mut map)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is to be embedded: text, texts, tokens, or lists of tokens.
+#[derive(Default)]
+pub(super) struct Input {
+    kind: Option<Kind>,
+    /// What the items are, once there is one.
+    items: Option<Kind>,
+    /// The first item that does not fit.
+    misfit: Option<Kind>,
+}
+
+const INPUT_EXPECTED: &str =
+    "a string, an array of strings, an array of integers or an array of arrays of integers";
+
+impl Input {
+    pub(super) fn check(&self) -> Result<(), BadRequest> {
+        let got: Cow<'_, str> = match (self.kind, self.misfit, self.items) {
+            (Some(Kind::String), ..) | (Some(Kind::Array), None, Some(_)) => return Ok(()),
+            (Some(Kind::Array), None, None) => return Err(BadRequest::empty_array("input")),
+            (Some(Kind::Array), Some(misfit), _) => format!("an array with {misfit} in it").into(),
+            (kind, ..) => kind.unwrap_or(Kind::Null).to_string().into(),
+        };
+        Err(BadRequest::mistyped("input", INPUT_EXPECTED, got))
+    }
+}
+
+impl<'de> Take<'de> for Input {
+    fn kind(&mut self, kind: Kind) {
+        self.kind = Some(kind);
+    }
+
+    fn array<A: SeqAccess<'de>>(&mut self, mut seq: A) -> Result<(), A::Error> {
+        let mut item = Item::default();
+        while seq.next_element_seed(Into(&mut item))?.is_some() {
+            let fits = matches!(item.kind, Some(Kind::String | Kind::Integer | Kind::Array));
+            if item.misfit.is_none() && (!fits || self.items.is_some_and(|items| Some(items) != item.kind)) {
+                item.misfit = item.kind;
+            }
+            self.items = self.items.or(item.kind);
+            self.misfit = self.misfit.or(item.misfit);
+        }
+        Ok(())
+    }
+}
+
+/// One item of the input; an array must hold integers.
+#[derive(Default)]
+struct Item {
+    kind: Option<Kind>,
+    misfit: Option<Kind>,
+}
+
+impl<'de> Take<'de> for Item {
+    fn kind(&mut self, kind: Kind) {
+        self.kind = Some(kind);
+    }
+
+    fn array<A: SeqAccess<'de>>(&mut self, mut seq: A) -> Result<(), A::Error> {
+        let mut token = Token(None);
+        while seq.next_element_seed(Into(&mut token))?.is_some() {
+            self.misfit = self.misfit.or(token.0.filter(|kind| *kind != Kind::Integer));
+        }
+        Ok(())
+    }
+}
+
+struct Token(Option<Kind>);
+
+impl Take<'_> for Token {
+    fn kind(&mut self, kind: Kind) {
+        self.0 = Some(kind);
+    }
+}
+
+/// Reads an optional boolean.
+pub(super) fn boolean(param: &str, raw: Option<&RawValue>) -> Result<Option<bool>, BadRequest> {
+    match raw.map(RawValue::get) {
+        None | Some("null") => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(other) => Err(BadRequest::mistyped(param, "a boolean", Kind::of(other))),
+    }
+}
+
+/// Reads an optional integer within bounds.
+pub(super) fn integer(
+    param: &str,
+    raw: Option<&RawValue>,
+    bounds: RangeInclusive<u64>,
+) -> Result<Option<u64>, BadRequest> {
+    let Some(text) = raw.map(RawValue::get).filter(|text| *text != "null") else { return Ok(None) };
+    let kind = Kind::of(text);
+    if kind != Kind::Integer {
+        return Err(BadRequest::mistyped(param, "an integer", kind));
+    }
+    // A number can have as many digits as the body has bytes.
+    let shown = text.get(..32).unwrap_or(text);
+    match text.parse::<u64>() {
+        Ok(value) if bounds.contains(&value) => Ok(Some(value)),
+        Ok(value) if value < *bounds.start() => Err(BadRequest::below(param, *bounds.start(), shown)),
+        Err(_) if text.starts_with('-') => Err(BadRequest::below(param, *bounds.start(), shown)),
+        Ok(_) | Err(_) => Err(BadRequest::above(param, *bounds.end(), shown)),
+    }
+}
+
+/// Reads an optional string.
+pub(super) fn string<'a>(param: &str, raw: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, BadRequest> {
+    let Some(text) = raw.map(RawValue::get).filter(|text| *text != "null") else { return Ok(None) };
+    let mut read = None;
+    // The text is JSON, so only an escape that is no character can go wrong.
+    json::read(text, &mut read)
+        .map_err(|_| BadRequest::body(format_args!("'{param}' is no valid Unicode text")))?;
+    read.map(Some).ok_or_else(|| BadRequest::mistyped(param, "a string", Kind::of(text)))
+}
+
+/// Reads the model's name.
+pub(super) fn model(raw: Option<&RawValue>, bytes_max: usize) -> Result<(String, &str), BadRequest> {
+    let raw = raw.ok_or_else(|| BadRequest::missing("model"))?;
+    let name =
+        string("model", Some(raw))?.ok_or_else(|| BadRequest::mistyped("model", "a string", Kind::Null))?;
+    match name.len() {
+        0 => Err(BadRequest::empty_string("model")),
+        got if got > bytes_max => Err(BadRequest::long_string("model", bytes_max, got)),
+        _ => Ok((name.into_owned(), raw.get())),
+    }
+}
+
+/// The members of `stream_options` that the gateway reads.
+#[derive(Default)]
+pub(super) struct StreamOptionsFields<'a> {
+    pub(super) include_usage: Option<&'a RawValue>,
+    pub(super) is_empty: bool,
+    duplicate: bool,
+}
+
+impl<'a> StreamOptionsFields<'a> {
+    pub(super) fn read(text: &'a str) -> Result<Self, BadRequest> {
+        let kind = Kind::of(text);
+        if kind != Kind::Object {
+            return Err(BadRequest::mistyped("stream_options", "an object", kind));
+        }
+        let mut fields = Self { is_empty: true, ..Self::default() };
+        json::read(text, &mut fields).map_err(BadRequest::body)?;
+        if fields.duplicate {
+            return Err(BadRequest::duplicate("stream_options.include_usage"));
+        }
+        Ok(fields)
+    }
+}
+
+impl<'a> Take<'a> for StreamOptionsFields<'a> {
+    fn object<A: MapAccess<'a>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            self.is_empty = false;
+            if name != "include_usage" {
+                json::skip(&mut map)?;
+                continue;
+            }
+            self.duplicate |= self.include_usage.replace(map.next_value()?).is_some();
+        }
+        Ok(())
+    }
+}
+
+/// The members of `metadata` by which a caller says for whom and for what it calls; others are the caller's business.
+#[derive(Default)]
+pub(super) struct Metadata<'a> {
+    pub(super) user: Option<Cow<'a, str>>,
+    pub(super) feature: Option<Cow<'a, str>>,
+    pub(super) run: Option<Cow<'a, str>>,
+}
+
+impl<'a> Metadata<'a> {
+    pub(super) fn read(raw: Option<&'a RawValue>) -> Result<Self, BadRequest> {
+        let mut metadata = Self::default();
+        let Some(text) = raw.map(RawValue::get).filter(|text| *text != "null") else { return Ok(metadata) };
+        let kind = Kind::of(text);
+        if kind != Kind::Object {
+            return Err(BadRequest::mistyped("metadata", "an object", kind));
+        }
+        json::read(text, &mut metadata).map_err(BadRequest::body)?;
+        Ok(metadata)
+    }
+}
+
+impl<'a> Take<'a> for Metadata<'a> {
+    fn object<A: MapAccess<'a>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "user" => map.next_value_seed(Into(&mut self.user))?,
+                "feature" => map.next_value_seed(Into(&mut self.feature))?,
+                "run" => map.next_value_seed(Into(&mut self.run))?,
+                _ => json::skip(&mut map)?,
+            }
+        }
+        Ok(())
+    }
+}

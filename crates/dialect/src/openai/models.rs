@@ -1,0 +1,49 @@
+//! The models that can be asked for, in OpenAI's shape.
+
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+
+/// One model as `GET /v1/models` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelCard {
+    /// The name to ask for.
+    pub id: String,
+    /// When it became available, in seconds since 1970.
+    pub created: i64,
+    /// Who serves it.
+    pub owned_by: String,
+}
+
+impl Serialize for ModelCard {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Wire<'a> {
+            id: &'a str,
+            object: &'static str,
+            created: i64,
+            owned_by: &'a str,
+        }
+        Wire { id: &self.id, object: "model", created: self.created, owned_by: &self.owned_by }
+            .serialize(serializer)
+    }
+}
+
+/// The answer to `GET /v1/models`.
+pub fn models_json(models: &[ModelCard]) -> Bytes {
+    #[derive(Serialize)]
+    struct List<'a> {
+        object: &'static str,
+        data: &'a [ModelCard],
+    }
+    write(&List { object: "list", data: models })
+}
+
+/// The answer to `GET /v1/models/{id}`.
+pub fn model_json(model: &ModelCard) -> Bytes {
+    write(model)
+}
+
+fn write(value: &impl Serialize) -> Bytes {
+    // Strings and numbers into memory: there is nothing that could fail.
+    Bytes::from(serde_json::to_vec(value).unwrap_or_default())
+}

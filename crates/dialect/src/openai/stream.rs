@@ -1,0 +1,376 @@
+//! Reading along with a stream: which bytes may go to the client now, which must wait, and what it all came to.
+
+use std::fmt;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use domain::Usage;
+
+use super::Endpoint;
+use super::chunk::{Chunk, Complaint, Told};
+use super::sse::{self, Block, Scanner};
+use super::upstream_error::UpstreamError;
+use crate::json::{self, Kind};
+
+/// The longest event that is taken, in bytes, its line ends included.
+pub const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Names of events that only keep a connection alive. Clients take their data for a chunk and stumble over it.
+const KEEP_ALIVES: [&str; 4] = ["ping", "keepalive", "keep-alive", "heartbeat"];
+
+const BOM: &str = "\u{feff}";
+
+/// What the client of a stream asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// `stream_options.include_usage`: the event that tells the usage is for the client as well.
+    pub client_asked_usage: bool,
+}
+
+/// Why a stream cannot be read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum StreamFault {
+    /// An event that is no JSON object, or what is no event at all.
+    #[error("the provider's stream holds what is no event of a chat")]
+    Garbage,
+    /// An event longer than [`EVENT_BYTES_MAX`].
+    #[error("the provider's stream has an event of more than {EVENT_BYTES_MAX} bytes")]
+    TooLong,
+    /// The stream ended in the middle of an event.
+    #[error("the provider's stream ended in the middle of an event")]
+    Truncated,
+}
+
+/// Reads a chat stream as it passes.
+///
+/// Bytes pass as they came, in slices of what was pushed; only an event that straddles pieces is joined, because
+/// slices of it would keep every piece alive. What would break a client's parser is left out: `id:` and `retry:`
+/// lines, blocks without data that are no comments, and a byte order mark. Errors pass in the one form that every
+/// client sees. The event with the usage, and `[DONE]`, wait for [`StreamMeter::tail`].
+pub struct StreamMeter {
+    options: StreamOptions,
+    scanner: Scanner,
+    /// The bytes of an event whose end has not come.
+    carry: BytesMut,
+    /// No event has been read.
+    at_start: bool,
+    told: Told,
+    usage: Option<Usage>,
+    error: Option<UpstreamError>,
+    chunks: u64,
+    held_usage: Vec<Bytes>,
+    held_done: Vec<Bytes>,
+    done: bool,
+    fault: Option<StreamFault>,
+}
+
+/// What becomes of a block.
+enum Fate {
+    Pass,
+    /// It passes without its `event` line.
+    PassUnnamed,
+    Drop,
+    /// It waits for the tail if the client asked for it.
+    Usage,
+    /// It waits for the tail, and nothing after it is read.
+    Done,
+    /// These bytes go in its place.
+    Replace(Bytes),
+}
+
+impl StreamMeter {
+    /// A meter for one stream.
+    pub fn new(options: StreamOptions) -> Self {
+        Self {
+            options,
+            scanner: Scanner::default(),
+            carry: BytesMut::new(),
+            at_start: true,
+            told: Told::default(),
+            usage: None,
+            error: None,
+            chunks: 0,
+            held_usage: Vec::new(),
+            held_done: Vec::new(),
+            done: false,
+            fault: None,
+        }
+    }
+
+    /// Takes the next bytes from the provider, and appends to `out` those that may go to the client now.
+    ///
+    /// # Errors
+    /// [`StreamFault`], at this and every later call: what is in `out` before it may still go out, and the client must
+    /// be told that the stream broke.
+    pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
+        let result = match self.fault {
+            Some(fault) => Err(fault),
+            None => self.take(chunk, out),
+        };
+        self.fault = result.err();
+        result
+    }
+
+    /// Tells that the provider has sent all. An event without the empty line that ends it is completed.
+    ///
+    /// # Errors
+    /// [`StreamFault::Truncated`] when the last event is not whole; an earlier fault again.
+    pub fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
+        if self.fault.is_none() && !self.done && !self.carry.is_empty() {
+            self.carry.extend_from_slice(self.scanner.missing_end());
+            let block = self.carry.split().freeze();
+            let mut run = Run::new(&block);
+            let result = self.block(0..block.len(), &mut run, out);
+            run.flush(out);
+            self.fault = result.err().map(|fault| match fault {
+                StreamFault::Garbage | StreamFault::Truncated => StreamFault::Truncated,
+                StreamFault::TooLong => StreamFault::TooLong,
+            });
+        }
+        self.fault.map_or(Ok(()), Err)
+    }
+
+    /// What is to go out after the settlement: the event with the usage if the client asked for it, and `[DONE]` as it
+    /// was received.
+    pub fn tail(&self) -> Vec<Bytes> {
+        self.held_usage.iter().chain(&self.held_done).cloned().collect()
+    }
+
+    /// What was consumed, by the provider's last word on it.
+    pub const fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    /// The model that answers, as its first event says, cut to 256 bytes.
+    pub fn model(&self) -> Option<&str> {
+        self.told.model.as_deref()
+    }
+
+    /// The tier that was served, as the first event with one says, cut to 256 bytes.
+    pub fn service_tier(&self) -> Option<&str> {
+        self.told.service_tier.as_deref()
+    }
+
+    /// Whether a choice told why it ended.
+    pub const fn finish_seen(&self) -> bool {
+        self.told.finish_seen
+    }
+
+    /// Whether `[DONE]` came. Whatever comes after it is not read, and does not pass.
+    pub const fn done_seen(&self) -> bool {
+        self.done
+    }
+
+    /// The last error that the provider reported in an event. The event itself has passed.
+    pub const fn upstream_error(&self) -> Option<&UpstreamError> {
+        self.error.as_ref()
+    }
+
+    /// Events with JSON that were read.
+    pub const fn chunks(&self) -> u64 {
+        self.chunks
+    }
+
+    /// The text generated so far, of all choices together in the order of the events; at most
+    /// [`OUTPUT_TEXT_BYTES_MAX`](super::OUTPUT_TEXT_BYTES_MAX) bytes.
+    pub fn output_text(&self) -> &str {
+        self.told.output.text()
+    }
+
+    /// The same, moved out; the text begins anew.
+    pub fn take_output_text(&mut self) -> String {
+        self.told.output.take_text()
+    }
+
+    /// Output tokens so far, roughly: for checkpoints, never for a bill.
+    pub fn content_tokens_seen(&self) -> u64 {
+        self.told.output.tokens_seen()
+    }
+
+    fn take(&mut self, mut chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
+        if self.done {
+            return Ok(());
+        }
+        if !self.carry.is_empty() {
+            let end = self.scanner.find(&chunk);
+            self.keep(&chunk.split_to(end.unwrap_or(chunk.len())))?;
+            if end.is_none() {
+                return Ok(());
+            }
+            let block = self.carry.split().freeze();
+            let mut run = Run::new(&block);
+            let result = self.block(0..block.len(), &mut run, out);
+            run.flush(out);
+            result?;
+        }
+        let mut run = Run::new(&chunk);
+        let result = self.blocks(&chunk, &mut run, out);
+        run.flush(out);
+        result
+    }
+
+    /// Reads the blocks that end within these bytes, and keeps the rest.
+    fn blocks(&mut self, chunk: &Bytes, run: &mut Run<'_>, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
+        let mut at = 0;
+        while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty() && !self.done) {
+            let Some(end) = self.scanner.find(rest) else { return self.keep(rest) };
+            self.block(at..at + end, run, out)?;
+            at += end;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
+        if self.carry.len().saturating_add(bytes.len()) > EVENT_BYTES_MAX {
+            return Err(StreamFault::TooLong);
+        }
+        self.carry.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Reads one block of the run's source, and does with it what must be done.
+    fn block(
+        &mut self,
+        mut range: Range<usize>,
+        run: &mut Run<'_>,
+        out: &mut Vec<Bytes>,
+    ) -> Result<(), StreamFault> {
+        if range.len() > EVENT_BYTES_MAX {
+            return Err(StreamFault::TooLong);
+        }
+        let source = run.source;
+        // Bytes that are no text would break a client's parser even in a comment.
+        let text = source.get(range.clone()).map(std::str::from_utf8);
+        let Some(Ok(mut text)) = text else { return Err(StreamFault::Garbage) };
+        if std::mem::take(&mut self.at_start)
+            && let Some(rest) = text.strip_prefix(BOM)
+        {
+            text = rest;
+            range.start += BOM.len();
+        }
+        let plain = sse::single_data(text);
+        let fate = match plain {
+            Some(data) => self.data(data, None)?,
+            None => self.lines(text)?,
+        };
+        let parts = |cut_event: bool| match plain {
+            Some(_) => vec![range.clone()],
+            None => sse::presentable(text, cut_event)
+                .into_iter()
+                .map(|part| range.start + part.start..range.start + part.end)
+                .collect(),
+        };
+        let slices = |parts: Vec<Range<usize>>| parts.into_iter().map(|part| source.slice(part)).collect();
+        match fate {
+            Fate::Pass | Fate::PassUnnamed if plain.is_some() => run.add(range, out),
+            Fate::Pass => parts(false).into_iter().for_each(|part| run.add(part, out)),
+            Fate::PassUnnamed => parts(true).into_iter().for_each(|part| run.add(part, out)),
+            Fate::Drop => {}
+            Fate::Usage if !self.options.client_asked_usage => {}
+            Fate::Usage => {
+                // Only the last one waits: no provider may make us keep any number of them.
+                run.flush(out);
+                out.append(&mut self.held_usage);
+                self.held_usage = slices(parts(false));
+            }
+            Fate::Done => {
+                self.done = true;
+                self.held_done = slices(parts(false));
+            }
+            Fate::Replace(bytes) => {
+                run.flush(out);
+                out.push(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a block that is more, or less, than one line of data.
+    fn lines(&mut self, text: &str) -> Result<Fate, StreamFault> {
+        let block = Block::read(text);
+        match &block.data {
+            Some(data) => self.data(data, block.event),
+            None if block.has_fields => Ok(Fate::Drop),
+            None if block.has_unknown => Err(StreamFault::Garbage),
+            None => Ok(Fate::Pass),
+        }
+    }
+
+    /// Reads the data of one event.
+    fn data(&mut self, data: &str, event: Option<&str>) -> Result<Fate, StreamFault> {
+        let data = data.trim();
+        if data.is_empty() {
+            return Ok(Fate::Drop);
+        }
+        if data.starts_with("[DONE]") {
+            return Ok(Fate::Done);
+        }
+        let mut chunk = Chunk::new(&mut self.told);
+        let read = json::read(data, &mut chunk);
+        let Chunk { kind, choices, usage, mut complaint, .. } = chunk;
+        let named_error = event == Some("error");
+        if read.is_err() || kind != Kind::Object {
+            return if named_error { Ok(self.complain(data)) } else { Err(StreamFault::Garbage) };
+        }
+        self.chunks += 1;
+        if named_error && choices.is_none() {
+            complaint = complaint.or(Some(Complaint::Flat));
+        }
+        self.usage = usage.and_then(|usage| usage.to_usage(Endpoint::Chat)).or(self.usage);
+        Ok(match complaint {
+            Some(Complaint::Nested) => {
+                self.error = Some(UpstreamError::read(200, data.as_bytes()));
+                Fate::PassUnnamed
+            }
+            Some(Complaint::Bare | Complaint::Flat) => self.complain(data),
+            None if usage.is_some() && choices.is_none_or(|count| count == 0) => Fate::Usage,
+            None if choices.is_none() && event.is_some_and(|name| KEEP_ALIVES.contains(&name)) => Fate::Drop,
+            None => Fate::Pass,
+        })
+    }
+
+    /// Puts an error that some clients would overlook into the form that none does.
+    fn complain(&mut self, data: &str) -> Fate {
+        let error = self.error.insert(UpstreamError::read(200, data.as_bytes()));
+        Fate::Replace(error.to_body(502).stream_event())
+    }
+}
+
+impl fmt::Debug for StreamMeter {
+    /// Without what was said.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamMeter")
+            .field("chunks", &self.chunks)
+            .field("usage", &self.usage)
+            .field("done", &self.done)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes that pass, gathered as long as they stand side by side.
+struct Run<'s> {
+    source: &'s Bytes,
+    range: Range<usize>,
+}
+
+impl<'s> Run<'s> {
+    const fn new(source: &'s Bytes) -> Self {
+        Self { source, range: 0..0 }
+    }
+
+    fn add(&mut self, range: Range<usize>, out: &mut Vec<Bytes>) {
+        if range.start != self.range.end {
+            self.flush(out);
+            self.range.start = range.start;
+        }
+        self.range.end = range.end;
+    }
+
+    fn flush(&mut self, out: &mut Vec<Bytes>) {
+        if !self.range.is_empty() {
+            out.push(self.source.slice(self.range.clone()));
+        }
+        self.range.start = self.range.end;
+    }
+}

@@ -1,0 +1,225 @@
+//! Exact token counts, for the estimate of what a provider does not report.
+//!
+//! The first use of an encoding unpacks its dictionary, which takes a moment and some memory; [`Encoding::load`] does
+//! it ahead of time.
+
+use std::borrow::Cow;
+
+use bpe_openai::Tokenizer;
+use serde::de::{MapAccess, SeqAccess};
+use serde_json::value::RawValue;
+
+use crate::json::{self, Into, Kind, Name, Take};
+use crate::openai::Endpoint;
+
+/// Tokens around each message, and tokens that begin the answer, by OpenAI's published recipe.
+const MESSAGE_TOKENS: u64 = 3;
+const ANSWER_TOKENS: u64 = 3;
+/// A name costs one token more than its text.
+const NAME_TOKENS: u64 = 1;
+/// An image of 1,024 x 1,024 pixels at high detail, by OpenAI's published example.
+const IMAGE_TOKENS: u64 = 765;
+
+/// How a family of models cuts text into tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// GPT-4o and whatever came after it; the stand-in for models of other makers.
+    O200kBase,
+    /// GPT-4, GPT-3.5 and the embedding models.
+    Cl100kBase,
+}
+
+impl Encoding {
+    /// The encoding of a model by its name, which may stand behind a provider's (`openai/gpt-4`) or in a fine-tune's
+    /// (`ft:gpt-4:…`).
+    pub fn for_model(name: &str) -> Self {
+        let name = name.rsplit('/').next().unwrap_or(name);
+        let name = name.strip_prefix("ft:").unwrap_or(name);
+        let is_older = |family: &str| {
+            let rest = name.strip_prefix(family);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', ':']))
+        };
+        if ["gpt-4", "gpt-3.5", "gpt-35", "text-embedding"].into_iter().any(is_older) {
+            Self::Cl100kBase
+        } else {
+            Self::O200kBase
+        }
+    }
+
+    /// Unpacks the dictionary, unless that is done.
+    pub fn load(self) {
+        self.tokenizer();
+    }
+
+    fn tokenizer(self) -> &'static Tokenizer {
+        match self {
+            Self::O200kBase => bpe_openai::o200k_base(),
+            Self::Cl100kBase => bpe_openai::cl100k_base(),
+        }
+    }
+}
+
+/// Tokens of a text. Special tokens in it count as the text that they are.
+pub fn count_text(encoding: Encoding, text: &str) -> u64 {
+    u64::try_from(encoding.tokenizer().count(text)).unwrap_or(u64::MAX)
+}
+
+/// Tokens of a request's prompt, as the model would count them.
+///
+/// For a chat: the messages by OpenAI's recipe, and the JSON of tools and of a response format, which are not sent as
+/// JSON but about as long. Images count as ones of 1,024 x 1,024 pixels; other media do not count. For embeddings: the
+/// texts, or the tokens that were given. What cannot be read counts nothing.
+pub fn count_prompt(endpoint: Endpoint, body: &[u8], model: &str) -> u64 {
+    let Ok(text) = std::str::from_utf8(body) else { return 0 };
+    let mut prompt = Prompt { encoding: Encoding::for_model(model), tokens: 0 };
+    let read = match endpoint {
+        Endpoint::Chat => json::read(text, &mut ChatBody(&mut prompt)),
+        Endpoint::Embeddings => json::read(text, &mut EmbeddingsBody(&mut prompt)),
+    };
+    // What was counted until an error is as much as there is.
+    drop(read);
+    prompt.tokens
+}
+
+struct Prompt {
+    encoding: Encoding,
+    tokens: u64,
+}
+
+impl Prompt {
+    fn add(&mut self, tokens: u64) {
+        self.tokens = self.tokens.saturating_add(tokens);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.add(count_text(self.encoding, text));
+    }
+}
+
+struct ChatBody<'p>(&'p mut Prompt);
+
+impl<'de> Take<'de> for ChatBody<'_> {
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        self.0.add(ANSWER_TOKENS);
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "messages" => map.next_value_seed(Into(&mut Message(self.0)))?,
+                "tools" | "functions" | "response_format" => {
+                    let definition = map.next_value::<&RawValue>()?.get();
+                    if matches!(Kind::of(definition), Kind::Array | Kind::Object) {
+                        self.0.text(definition);
+                    }
+                }
+                _ => json::skip(&mut map)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One message, or the array of them.
+struct Message<'p>(&'p mut Prompt);
+
+impl<'de> Take<'de> for Message<'_> {
+    fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
+        json::each(seq, self)
+    }
+
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        self.0.add(MESSAGE_TOKENS);
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "role" | "content" | "refusal" => map.next_value_seed(Into(&mut Content(self.0)))?,
+                "name" => {
+                    let mut name = None::<Cow<'de, str>>;
+                    map.next_value_seed(Into(&mut name))?;
+                    if let Some(name) = name {
+                        self.0.add(NAME_TOKENS);
+                        self.0.text(&name);
+                    }
+                }
+                "tool_calls" | "function_call" => map.next_value_seed(Into(&mut Call(self.0)))?,
+                _ => json::skip(&mut map)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text, or parts.
+struct Content<'p>(&'p mut Prompt);
+
+impl<'de> Take<'de> for Content<'_> {
+    fn text(&mut self, text: &str) {
+        self.0.text(text);
+    }
+
+    fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
+        json::each(seq, self)
+    }
+
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "text" | "refusal" => map.next_value_seed(Into(self))?,
+                "image_url" => {
+                    self.0.add(IMAGE_TOKENS);
+                    json::skip(&mut map)?;
+                }
+                _ => json::skip(&mut map)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Calls that an earlier answer made: names and arguments.
+struct Call<'p>(&'p mut Prompt);
+
+impl<'de> Take<'de> for Call<'_> {
+    fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
+        json::each(seq, self)
+    }
+
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "function" | "custom" => map.next_value_seed(Into(self))?,
+                "name" | "arguments" | "input" => map.next_value_seed(Into(&mut Content(self.0)))?,
+                _ => json::skip(&mut map)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+struct EmbeddingsBody<'p>(&'p mut Prompt);
+
+impl<'de> Take<'de> for EmbeddingsBody<'_> {
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "input" => map.next_value_seed(Into(&mut Input(self.0)))?,
+                _ => json::skip(&mut map)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Texts and tokens, however they are nested.
+struct Input<'p>(&'p mut Prompt);
+
+impl<'de> Take<'de> for Input<'_> {
+    fn text(&mut self, text: &str) {
+        self.0.text(text);
+    }
+
+    fn count(&mut self, _: u64) {
+        self.0.add(1);
+    }
+
+    fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
+        json::each(seq, self)
+    }
+}

@@ -1,0 +1,188 @@
+//! Reading the request: its body whole, within its limits, and the few fields that matter to us.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use dialect::openai::{Call, Endpoint};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http_body::Body;
+use http_body_util::BodyExt;
+use ledger::Attribution;
+
+use crate::failure::{BodyFailure, Failure};
+
+/// The most bytes an attribution text may have; longer ones are cut.
+const ATTRIBUTION_BYTES_MAX: usize = 128;
+
+/// Headers by which a caller says for whom and for what it calls.
+const USER_HEADER: &str = "x-tollkeeper-user";
+const FEATURE_HEADER: &str = "x-tollkeeper-feature";
+const RUN_HEADER: &str = "x-tollkeeper-run";
+
+/// Reads and parses the body, once.
+pub(crate) async fn decode<B>(
+    endpoint: Endpoint,
+    headers: &HeaderMap,
+    body: B,
+    bytes_max: u64,
+    idle: Duration,
+) -> Result<(Call, Attribution), Failure>
+where
+    B: Body<Data = Bytes>,
+{
+    check_media_type(headers)?;
+    let bytes = read_whole(headers, body, bytes_max, idle).await?;
+    let call = Call::read(endpoint, bytes)?;
+    let attribution = Attribution {
+        user: header_text(headers, USER_HEADER).or_else(|| call.user().map(shorten)),
+        feature: header_text(headers, FEATURE_HEADER).or_else(|| call.feature().map(shorten)),
+        run: header_text(headers, RUN_HEADER).or_else(|| call.run().map(shorten)),
+    };
+    Ok((call, attribution))
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), BodyFailure> {
+    if let Some(value) = headers.get(CONTENT_TYPE) {
+        let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let json = essence.eq_ignore_ascii_case("application/json")
+            || essence.len() > 5 && essence[essence.len() - 5..].eq_ignore_ascii_case("+json");
+        if !json {
+            return Err(BodyFailure::MediaType(essence.chars().take(64).collect()));
+        }
+    }
+    match headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?")) {
+        None => Ok(()),
+        Some(encoding) if encoding.eq_ignore_ascii_case("identity") => Ok(()),
+        Some(encoding) => Err(BodyFailure::Encoding(encoding.chars().take(64).collect())),
+    }
+}
+
+/// Collects the body. A body that arrives in one piece is taken as it is; only several pieces are joined.
+async fn read_whole<B>(
+    headers: &HeaderMap,
+    body: B,
+    bytes_max: u64,
+    idle: Duration,
+) -> Result<Bytes, BodyFailure>
+where
+    B: Body<Data = Bytes>,
+{
+    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > bytes_max) {
+        return Err(BodyFailure::TooLarge { bytes_max });
+    }
+    let mut body = std::pin::pin!(body);
+    let mut first = Bytes::new();
+    let mut joined = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| BodyFailure::Slow { idle })?;
+        let Some(frame) = frame else { break };
+        let Ok(data) = frame.map_err(|_| BodyFailure::Broken)?.into_data() else { continue };
+        let so_far = first.len() + joined.len();
+        if (so_far + data.len()) as u64 > bytes_max {
+            return Err(BodyFailure::TooLarge { bytes_max });
+        }
+        if so_far == 0 {
+            first = data;
+        } else {
+            if joined.is_empty() {
+                // The declared length is at most the limit; a body without one grows as it comes.
+                joined.reserve(
+                    declared
+                        .map_or(0, |length| usize::try_from(length).unwrap_or(0))
+                        .max(so_far + data.len()),
+                );
+                joined.extend_from_slice(&std::mem::take(&mut first));
+            }
+            joined.extend_from_slice(&data);
+        }
+        if body.is_end_stream() {
+            break;
+        }
+    }
+    Ok(if joined.is_empty() { first } else { joined.freeze() })
+}
+
+fn header_text(headers: &HeaderMap, name: &str) -> Option<Box<str>> {
+    let text = headers.get(name)?.to_str().ok()?.trim();
+    (!text.is_empty()).then(|| shorten(text))
+}
+
+/// The text, cut at a character boundary so that no caller can fill the books.
+fn shorten(text: &str) -> Box<str> {
+    let mut end = text.len().min(ATTRIBUTION_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    Box::from(&text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{Full, StreamBody};
+    use hyper::body::Frame;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn media_types() {
+        for (pairs, accepted) in [
+            (vec![], true),
+            (vec![("content-type", "application/json")], true),
+            (vec![("content-type", "Application/JSON; charset=utf-8")], true),
+            (vec![("content-type", "application/vnd.api+json")], true),
+            (vec![("content-type", "text/plain")], false),
+            (vec![("content-type", "multipart/form-data; boundary=x")], false),
+            (vec![("content-encoding", "gzip")], false),
+            (vec![("content-encoding", "identity")], true),
+        ] {
+            assert_eq!(check_media_type(&headers(&pairs)).is_ok(), accepted, "{pairs:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_are_joined_and_bounded() {
+        let idle = Duration::from_secs(5);
+        let one = Full::new(Bytes::from_static(b"0123456789"));
+        assert_eq!(read_whole(&HeaderMap::new(), one.clone(), 10, idle).await.unwrap(), "0123456789");
+        assert!(matches!(
+            read_whole(&HeaderMap::new(), one.clone(), 9, idle).await,
+            Err(BodyFailure::TooLarge { .. })
+        ));
+        let declared = headers(&[("content-length", "11")]);
+        assert!(matches!(read_whole(&declared, one, 10, idle).await, Err(BodyFailure::TooLarge { .. })));
+        let pieces = ["ab", "", "cd", "e"]
+            .map(|piece| Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(piece.as_bytes()))));
+        let body = StreamBody::new(Pieces(pieces.into_iter().collect()));
+        assert_eq!(read_whole(&HeaderMap::new(), body, 5, idle).await.unwrap(), "abcde");
+    }
+
+    struct Pieces(std::collections::VecDeque<Result<Frame<Bytes>, std::io::Error>>);
+
+    impl futures_core::Stream for Pieces {
+        type Item = Result<Frame<Bytes>, std::io::Error>;
+        fn poll_next(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Self::Item>> {
+            std::task::Poll::Ready(self.0.pop_front())
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_at_a_character() {
+        assert_eq!(shorten("short").as_ref(), "short");
+        let long = "é".repeat(100);
+        assert_eq!(shorten(&long).len(), 128);
+        let odd = format!("x{long}");
+        assert_eq!(shorten(&odd).len(), 127);
+    }
+}

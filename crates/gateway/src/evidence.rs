@@ -1,0 +1,119 @@
+//! What each step of the pipeline proves, and how it is proved. A later step demands the evidence of the earlier ones,
+//! so that none can be left out or put in another order.
+
+use std::sync::Arc;
+
+use dialect::openai::Call;
+use directory::{Directory, Principal};
+use domain::{Money, Pico, Refusal, RefusalCode, RequestId, Timestamp};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use ledger::Attribution;
+use pricing::PriceVersion;
+
+use crate::routes::{Route, Routes, Target};
+
+/// A request's name and times.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Began {
+    pub(crate) id: RequestId,
+    pub(crate) at: Timestamp,
+    pub(crate) micros: u64,
+}
+
+/// Who calls (layers 1.1 and 1.2).
+#[derive(Debug)]
+pub struct Caller(Arc<Principal>);
+
+/// What may be done: this caller, this call, this model's route (1.3 to 1.5).
+pub(crate) struct Permit {
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) call: Call,
+    pub(crate) attribution: Attribution,
+    route: Arc<Route>,
+}
+
+/// Where the call goes and at which price. The price stays the same until the receipt.
+pub(crate) struct Plan {
+    pub(crate) principal: Arc<Principal>,
+    pub(crate) call: Call,
+    pub(crate) attribution: Attribution,
+    pub(crate) model: Arc<str>,
+    pub(crate) target: Target,
+    pub(crate) price: Arc<PriceVersion>,
+    /// The most the call can cost, as far as it is held for.
+    pub(crate) ceiling: Money,
+    /// A guess at the cost of the input alone, charged when the gateway dies during the call.
+    pub(crate) input_guess: u64,
+}
+
+/// Proves who calls, from the head alone: an unknown caller may not make us read a body.
+pub(crate) fn identify(
+    directory: &Directory,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Caller, Refusal> {
+    let presented = headers.get(AUTHORIZATION).ok_or_else(directory::missing_key)?;
+    // A header that is no text holds no key of ours; an empty one is told so like any other wrong key.
+    let text = presented.to_str().unwrap_or_default().trim();
+    let scheme_len = "Bearer ".len();
+    let bearer = match text.get(..scheme_len) {
+        Some(scheme) if scheme.eq_ignore_ascii_case("Bearer ") => {
+            text.get(scheme_len..).unwrap_or_default().trim()
+        }
+        Some(_) | None => return Err(directory::missing_key()),
+    };
+    directory.authenticate(bearer, now).map(Caller)
+}
+
+/// Proves that the caller may make this call: the model exists for it.
+pub(crate) fn authorize(
+    caller: Caller,
+    call: Call,
+    attribution: Attribution,
+    routes: &Routes,
+) -> Result<Permit, Refusal> {
+    let route = routes.find(call.model())?;
+    Ok(Permit { principal: caller.0, call, attribution, route })
+}
+
+/// Chooses the target, pins its price and bounds the cost.
+pub(crate) fn plan(permit: Permit, now: Timestamp, output_slice: u64) -> Result<Plan, Refusal> {
+    let Permit { principal, call, attribution, route } = permit;
+    let target = route.targets.first().ok_or_else(|| unpriced(&route.model, "", ""))?;
+    let price = target.prices.as_ref().and_then(|prices| prices.at(now));
+    let price = price.ok_or_else(|| unpriced(&route.model, &target.provider.name, &target.model))?;
+    let output_bound = output_slice.min(call.output_cap().or(price.max_output).unwrap_or(u64::MAX));
+    let ceiling = price
+        .ceiling(call.input_tokens_bound(), output_bound.saturating_mul(call.choices()))
+        .and_then(Pico::ceil_to_money)
+        // A call too large to be priced is one that no wallet can cover.
+        .unwrap_or(Money::MAX);
+    let input_guess = call.input_tokens_bound() / BYTES_PER_TOKEN;
+    Ok(Plan {
+        principal,
+        attribution,
+        model: Arc::clone(&route.model),
+        target: target.clone(),
+        price: Arc::clone(price),
+        ceiling,
+        input_guess,
+        call,
+    })
+}
+
+/// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.
+const BYTES_PER_TOKEN: u64 = 4;
+
+fn unpriced(model: &str, provider: &str, upstream: &str) -> Refusal {
+    Refusal::new(
+        RefusalCode::ModelUnpriced,
+        format!(
+            "The model `{model}` has no price at provider `{provider}`, and nothing is free by accident."
+        ),
+        format!(
+            "The operator states one: in the route's target, price = {{ input = \"2.50\", output = \"10.00\" }} \
+             (currency per million tokens; \"0\" is free), or in the price file of `{provider}` for `{upstream}`."
+        ),
+    )
+}

@@ -1,0 +1,328 @@
+//! How a request fails, and the one place where that becomes HTTP.
+
+use std::time::Duration;
+
+use dialect::openai::{BadRequest, ErrorBody, UpstreamError};
+use domain::{Owner, Refusal, RequestId};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use providers::TransportFailure;
+
+use crate::answer::Answer;
+use crate::attempt::is_about_the_request;
+
+/// On every answer: the id that finds the call's row, its attempts and its hold.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Obeyed by the SDKs before any rule of their own.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// SDKs obey a longer wait for days, or give up at once.
+const RETRY_AFTER_SECONDS_MAX: u64 = 60;
+
+/// Why a request got no answer from a model.
+#[derive(Debug)]
+pub enum Failure {
+    /// A limit owner said no, before anything was sent.
+    Refused(Box<Refusal>),
+    /// The body is not what the endpoint takes.
+    BadRequest(Box<BadRequest>),
+    /// The body could not be had.
+    Body(BodyFailure),
+    /// Too much is waiting for the ledger.
+    Busy,
+    /// The ledger's store has failed.
+    Unavailable,
+    /// A shutdown has begun.
+    Draining,
+    /// The answer was there, but could not be booked, so it is not released.
+    Unsettled,
+    /// The provider refused or failed; the attempt is on the books.
+    Upstream(Box<UpstreamFailure>),
+}
+
+/// Why a request's body could not be had.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodyFailure {
+    /// It is larger than the limit.
+    TooLarge {
+        /// The limit, in bytes.
+        bytes_max: u64,
+    },
+    /// It stood still for too long.
+    Slow {
+        /// How long.
+        idle: Duration,
+    },
+    /// The connection broke.
+    Broken,
+    /// It is said to be something else than JSON.
+    MediaType(String),
+    /// It is compressed.
+    Encoding(String),
+}
+
+/// What a failed attempt looks like to the caller, and on its row.
+#[derive(Debug)]
+pub struct UpstreamFailure {
+    pub(crate) status: u16,
+    pub(crate) reason: &'static str,
+    message: String,
+    kind: String,
+    code: Option<String>,
+    param: Option<String>,
+    retry_after: Option<u64>,
+    should_retry: Option<bool>,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+impl From<BadRequest> for Failure {
+    fn from(error: BadRequest) -> Self {
+        Self::BadRequest(Box::new(error))
+    }
+}
+
+impl From<BodyFailure> for Failure {
+    fn from(error: BodyFailure) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl Failure {
+    /// The outcome as metrics name it.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => match refusal.code.owner() {
+                Owner::Key => "key",
+                Owner::Project => "project",
+                Owner::ModelAccess => "model_access",
+                Owner::Region => "region",
+                Owner::Route => "route",
+                Owner::UsageLimit => "usage_limit",
+                Owner::RateLimit => "rate_limit",
+                Owner::Billing => "billing",
+                Owner::Provider => "provider",
+            },
+            Self::BadRequest(_) | Self::Body(_) => "bad_request",
+            Self::Busy => "ledger_busy",
+            Self::Unavailable => "ledger_unavailable",
+            Self::Draining => "draining",
+            Self::Unsettled => "unsettled",
+            Self::Upstream(failure) => failure.reason,
+        }
+    }
+
+    /// Whether the attempt's settlement has told the observer already.
+    pub(crate) const fn is_booked(&self) -> bool {
+        matches!(self, Self::Upstream(_))
+    }
+
+    /// The failure as HTTP, in OpenAI's shape.
+    pub fn into_response(self, id: RequestId) -> Response<Answer> {
+        let retry_after = self.retry_after();
+        let body = ErrorBody { request_id: Some(id.to_string()), ..self.into_body() };
+        let mut response = Response::new(Answer::from(body.to_json()));
+        *response.status_mut() = StatusCode::from_u16(body.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(REQUEST_ID, id_value(id));
+        if let Some(should_retry) = body.should_retry {
+            headers
+                .insert(SHOULD_RETRY, HeaderValue::from_static(if should_retry { "true" } else { "false" }));
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.min(RETRY_AFTER_SECONDS_MAX)));
+        }
+        response
+    }
+
+    const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Upstream(failure) => failure.retry_after,
+            Self::Busy | Self::Unavailable | Self::Draining => Some(1),
+            Self::Refused(_) | Self::BadRequest(_) | Self::Body(_) | Self::Unsettled => None,
+        }
+    }
+
+    fn into_body(self) -> ErrorBody {
+        match self {
+            Self::Refused(refusal) => ErrorBody::from(&*refusal),
+            Self::BadRequest(error) => ErrorBody::from(*error),
+            Self::Body(failure) => failure.into_body(),
+            Self::Busy => {
+                ours(503, "server_is_overloaded", "The gateway is overloaded; nothing was charged.")
+            }
+            Self::Unavailable => {
+                ours(503, "ledger_unavailable", "The gateway cannot book calls now; nothing was charged.")
+            }
+            Self::Draining => {
+                ours(503, "shutting_down", "The gateway is shutting down; nothing was charged.")
+            }
+            Self::Unsettled => unsettled_body(),
+            Self::Upstream(failure) => failure.into_body(),
+        }
+    }
+}
+
+impl BodyFailure {
+    fn into_body(self) -> ErrorBody {
+        let invalid = |status, code: &'static str, message: String| {
+            ErrorBody::new(status, "invalid_request_error", message).with_code(code)
+        };
+        match self {
+            Self::TooLarge { bytes_max } => {
+                let limit = "this gateway's limit, server.request_bytes_max, is";
+                invalid(
+                    413,
+                    "request_too_large",
+                    format!("The request body is too large: {limit} {bytes_max} bytes."),
+                )
+            }
+            Self::Slow { idle } => {
+                let message =
+                    format!("The request body stopped arriving: nothing came for {} ms.", idle.as_millis());
+                ErrorBody { should_retry: Some(false), ..invalid(408, "request_timeout", message) }
+            }
+            Self::Broken => invalid(400, "request_incomplete", "The request body broke off.".to_owned()),
+            Self::MediaType(found) => {
+                let message = format!("Unsupported content type `{found}`: send application/json.");
+                invalid(415, "unsupported_content_type", message).with_param("content-type")
+            }
+            Self::Encoding(found) => {
+                let message = format!("Unsupported content encoding `{found}`: send the body uncompressed.");
+                invalid(415, "unsupported_content_encoding", message).with_param("content-encoding")
+            }
+        }
+    }
+}
+
+impl UpstreamFailure {
+    /// The way to the provider failed.
+    pub(crate) fn of_transport(failure: TransportFailure) -> Self {
+        let status = match failure {
+            TransportFailure::Connect | TransportFailure::Closed | TransportFailure::Garbage => 502,
+            TransportFailure::ConnectTimeout
+            | TransportFailure::FirstByteTimeout
+            | TransportFailure::IdleTimeout => 504,
+        };
+        Self {
+            status,
+            reason: failure.reason(),
+            message: sentence(&failure.to_string()),
+            kind: "server_error".to_owned(),
+            code: Some(failure.reason().to_owned()),
+            param: None,
+            retry_after: None,
+            should_retry: None,
+        }
+    }
+
+    /// The provider answered with an error.
+    ///
+    /// What it says about the request passes on as it is. What it says about *our* account there is not the caller's
+    /// business: a caller who reads "insufficient quota" would look at the wrong wallet.
+    pub(crate) fn of_answer(status: u16, error: UpstreamError, retry_after: Option<u64>) -> Self {
+        let about_the_request = StatusCode::from_u16(status).is_ok_and(is_about_the_request);
+        let quota = status == 402
+            || error.code.as_deref() == Some("insufficient_quota")
+            || error.kind.as_deref() == Some("insufficient_quota");
+        let passed = |status, reason, kind: &str| Self {
+            status,
+            reason,
+            message: error.message.clone(),
+            kind: error.kind.clone().unwrap_or_else(|| kind.to_owned()),
+            code: error.code.clone(),
+            param: error.param.clone(),
+            retry_after,
+            should_retry: None,
+        };
+        let hidden = |status, reason: &'static str, message: &str| Self {
+            status,
+            reason,
+            message: message.to_owned(),
+            kind: "server_error".to_owned(),
+            code: Some(reason.to_owned()),
+            param: None,
+            retry_after: None,
+            should_retry: Some(false),
+        };
+        match status {
+            _ if quota => hidden(
+                503,
+                "provider_quota_exhausted",
+                "The provider refuses this gateway's account for lack of quota there; your own credit is not the reason.",
+            ),
+            401 | 403 => {
+                hidden(502, "provider_auth_failed", "The provider refuses this gateway's credential.")
+            }
+            429 => passed(429, "upstream_rate_limited", "rate_limit_error"),
+            _ if about_the_request => passed(status, "upstream_rejected", "invalid_request_error"),
+            408 | 504 => passed(504, "upstream_timeout", "server_error"),
+            503 | 529 => passed(503, "upstream_overloaded", "service_unavailable_error"),
+            _ => passed(502, "upstream_error", "server_error"),
+        }
+    }
+
+    /// The client left before anything was sent.
+    pub(crate) fn client_closed() -> Self {
+        Self { status: 499, reason: "client_closed", ..Self::of_transport(TransportFailure::Closed) }
+    }
+
+    /// The target's address and model do not make a request.
+    pub(crate) fn unsendable() -> Self {
+        Self {
+            reason: "unsendable",
+            should_retry: Some(false),
+            ..Self::of_transport(TransportFailure::Connect)
+        }
+    }
+
+    fn into_body(self) -> ErrorBody {
+        ErrorBody {
+            code: self.code.map(Into::into),
+            param: self.param.map(Into::into),
+            should_retry: self.should_retry,
+            owner: Some(Owner::Provider),
+            ..ErrorBody::new(self.status, self.kind, self.message)
+        }
+    }
+}
+
+/// The last event of a stream that broke.
+pub(crate) fn broken_stream(failure: TransportFailure, request_id: &str) -> ErrorBody {
+    ErrorBody {
+        request_id: Some(request_id.to_owned()),
+        ..UpstreamFailure::of_transport(failure).into_body()
+    }
+}
+
+/// The last event of a stream whose settlement failed.
+pub(crate) fn unsettled(request_id: &str) -> ErrorBody {
+    ErrorBody { request_id: Some(request_id.to_owned()), ..unsettled_body() }
+}
+
+fn unsettled_body() -> ErrorBody {
+    let body = ours(503, "ledger_unavailable", "The answer could not be booked and is withheld.");
+    ErrorBody { should_retry: Some(false), ..body }
+}
+
+fn ours(status: u16, code: &'static str, message: &str) -> ErrorBody {
+    ErrorBody::new(status, "service_unavailable_error", message).with_code(code)
+}
+
+/// A lower-case clause as a sentence.
+fn sentence(clause: &str) -> String {
+    let mut characters = clause.chars();
+    characters
+        .next()
+        .map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), characters.as_str()))
+}
+
+/// A request's id as a header.
+pub(crate) fn id_value(id: RequestId) -> HeaderValue {
+    // Letters, digits and an underscore: always a valid header.
+    HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static("req_"))
+}

@@ -1,0 +1,24 @@
+//! The gateway's path: from a caller's bytes to a provider's and back, with every call held before and settled after.
+//!
+//! Start at `pipeline.rs`: it is the order of things. The crate knows neither axum nor SQL nor the environment.
+
+mod answer;
+mod attempt;
+mod decode;
+mod evidence;
+mod failure;
+mod hold;
+mod observer;
+mod pipeline;
+mod relay;
+mod routes;
+mod settle;
+mod tasks;
+
+pub use answer::Answer;
+pub use evidence::Caller;
+pub use failure::Failure;
+pub use observer::{Finished, Observer};
+pub use pipeline::{Gateway, Settings, Shared};
+pub use routes::{Route, Routes, Target};
+pub use tasks::{Task, Tasks};

@@ -1,0 +1,166 @@
+//! The life of a request. Read from top to bottom: this is the order, and why.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dialect::openai::Endpoint;
+use directory::Directory;
+use domain::{Clock, Ids, Money, Refusal, RequestId, Timestamp, Usage};
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
+use ledger::LedgerStore;
+use providers::Client;
+
+use crate::answer::Answer;
+use crate::attempt::attempt;
+use crate::decode::decode;
+use crate::evidence::{Began, Caller, Plan, authorize, identify, plan};
+use crate::failure::Failure;
+use crate::hold::hold;
+use crate::observer::{Finished, Observer};
+use crate::routes::Routes;
+use crate::tasks::{Persistent, Presence, Tasks};
+
+/// Limits of the pipeline, as configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The largest request body, in bytes.
+    pub request_bytes_max: u64,
+    /// The largest answer that is not streamed, in bytes.
+    pub answer_bytes_max: u64,
+    /// How long a client may pause while it sends its body.
+    pub request_idle: Duration,
+    /// Output tokens held for at first, and in each further step of a stream.
+    pub output_slice: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            request_bytes_max: 20 * 1024 * 1024,
+            answer_bytes_max: 64 * 1024 * 1024,
+            request_idle: Duration::from_secs(30),
+            output_slice: 4_096,
+        }
+    }
+}
+
+/// What all threads share.
+pub struct Shared {
+    /// Who may call.
+    pub directory: Arc<Directory>,
+    /// Where calls go.
+    pub routes: Routes,
+    /// Who pays.
+    pub ledger: Arc<dyn LedgerStore>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh request ids.
+    pub ids: Arc<dyn Ids>,
+    /// Work that outlives its caller.
+    pub tasks: Arc<dyn Tasks>,
+    /// Who counts.
+    pub observer: Arc<dyn Observer>,
+    /// The limits.
+    pub settings: Settings,
+}
+
+/// The gateway of one serving thread: what all share, and connections of its own.
+#[derive(Clone)]
+pub struct Gateway {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) client: Client,
+}
+
+impl Gateway {
+    /// A gateway that calls providers through this client.
+    pub const fn new(shared: Arc<Shared>, client: Client) -> Self {
+        Self { shared, client }
+    }
+
+    /// What all threads share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Proves who calls, for what costs nothing.
+    ///
+    /// # Errors
+    /// The refusal of layer 1.1 or 1.2.
+    pub fn identify(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, Refusal> {
+        identify(&self.shared.directory, headers, now)
+    }
+
+    /// Serves one call, whatever becomes of it.
+    pub async fn serve<B>(&self, endpoint: Endpoint, id: RequestId, request: Request<B>) -> Response<Answer>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let began = Began { id, at: self.shared.clock.now(), micros: self.shared.clock.monotonic_micros() };
+        match self.carry(endpoint, began, request).await {
+            Ok(answer) => answer,
+            Err(failure) => self.refuse(endpoint, began, failure),
+        }
+    }
+
+    /// From a caller's bytes to the answer, before money moves.
+    async fn carry<B>(
+        &self,
+        endpoint: Endpoint,
+        began: Began,
+        request: Request<B>,
+    ) -> Result<Response<Answer>, Failure>
+    where
+        B: Body<Data = Bytes>,
+    {
+        let Shared { directory, routes, settings, .. } = &*self.shared;
+        let (head, body) = request.into_parts();
+        // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
+        let caller = identify(directory, &head.headers, began.at)?;
+        // What: one parse that keeps the body's bytes; nothing is consumed by a request that cannot be read.
+        let limits = (settings.request_bytes_max, settings.request_idle);
+        let (call, attribution) = decode(endpoint, &head.headers, body, limits.0, limits.1).await?;
+        // May it: before anything is counted, so that a forbidden request costs nobody's quota.
+        let permit = authorize(caller, call, attribution, routes)?;
+        // Where, and at which price: pinned here, so that a change of price never touches a call that is under way.
+        let plan = plan(permit, began.at, settings.output_slice)?;
+        // From here on the call belongs to the books: it goes on even if the client hangs up.
+        let presence = Presence::default();
+        let work = conduct(self.clone(), began, plan, presence.clone());
+        Persistent::new(work, presence, Arc::clone(&self.shared.tasks)).await
+    }
+
+    fn refuse(&self, endpoint: Endpoint, began: Began, failure: Failure) -> Response<Answer> {
+        let (outcome, booked) = (failure.outcome(), failure.is_booked());
+        let response = failure.into_response(began.id);
+        if !booked {
+            self.shared.observer.finished(&Finished {
+                endpoint: endpoint.as_str(),
+                provider: None,
+                outcome,
+                status: response.status().as_u16(),
+                streamed: false,
+                duration_us: self.shared.clock.monotonic_micros().saturating_sub(began.micros),
+                first_byte_us: 0,
+                usage: Usage::default(),
+                cost: Money::ZERO,
+                estimated: false,
+            });
+        }
+        response
+    }
+}
+
+/// From the hold to the receipt.
+async fn conduct(
+    gateway: Gateway,
+    began: Began,
+    plan: Plan,
+    presence: Presence,
+) -> Result<Response<Answer>, Failure> {
+    // Who pays: durable before anything is sent, so that no crash can lose a call that a provider may bill.
+    let held = hold(&gateway.shared.ledger, &began, &plan).await?;
+    // The call itself, relayed, metered and settled; its end is released when the settlement is durable.
+    attempt(gateway, began, plan, held, presence).await
+}

@@ -1,0 +1,151 @@
+//! Routes: which targets serve the model a caller asks for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::{Refusal, RefusalCode};
+use pricing::Schedule;
+use providers::Provider;
+
+/// Where a call can go: an upstream model at a provider, and what it costs there.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The provider.
+    pub provider: Arc<Provider>,
+    /// The provider's name for the model.
+    pub model: Arc<str>,
+    /// `provider/model`, as cost rows say it.
+    pub label: Arc<str>,
+    /// The dated prices; `None` when nobody has stated one, which refuses the call.
+    pub prices: Option<Arc<Schedule>>,
+}
+
+impl Target {
+    /// A target whose label follows from its parts.
+    pub fn new(provider: Arc<Provider>, model: &str, prices: Option<Arc<Schedule>>) -> Self {
+        let label = Arc::from(format!("{}/{model}", provider.name));
+        Self { provider, model: Arc::from(model), label, prices }
+    }
+}
+
+/// A model's ordered targets.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The name a caller asks for.
+    pub model: Arc<str>,
+    /// The targets, the preferred one first. Never empty.
+    pub targets: Vec<Target>,
+}
+
+/// Every route of the gateway. A route named `prefix*` serves all models that begin so; its targets' `*` stands for
+/// the rest of the name.
+#[derive(Debug, Default)]
+pub struct Routes {
+    exact: BTreeMap<Arc<str>, Arc<Route>>,
+    patterns: Vec<Arc<Route>>,
+}
+
+impl Routes {
+    /// The table of these routes. Of two with one name the first is kept.
+    pub fn new(routes: impl IntoIterator<Item = Route>) -> Self {
+        let mut table = Self::default();
+        for route in routes {
+            let route = Arc::new(route);
+            if route.model.ends_with('*') {
+                table.patterns.push(route);
+            } else {
+                table.exact.entry(Arc::clone(&route.model)).or_insert(route);
+            }
+        }
+        // The longest prefix is the most specific.
+        table.patterns.sort_by_key(|route| std::cmp::Reverse(route.model.len()));
+        table
+    }
+
+    /// The route of a model.
+    ///
+    /// # Errors
+    /// [`RefusalCode::ModelNotFound`].
+    pub fn find(&self, model: &str) -> Result<Arc<Route>, Refusal> {
+        if let Some(route) = self.exact.get(model) {
+            return Ok(Arc::clone(route));
+        }
+        self.patterns.iter().find_map(|pattern| expand(pattern, model)).map(Arc::new).ok_or_else(|| {
+            Refusal::new(
+                RefusalCode::ModelNotFound,
+                format!("The model `{}` does not exist or you do not have access to it.", shown(model)),
+                "List the models with GET /v1/models, or have the operator add a route for this one.",
+            )
+        })
+    }
+
+    /// Every route with a name of its own, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.exact.values()
+    }
+
+    /// How many routes there are.
+    pub fn len(&self) -> usize {
+        self.exact.len() + self.patterns.len()
+    }
+
+    /// Whether there is no route at all.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The route that a pattern makes of a model's name.
+fn expand(pattern: &Route, model: &str) -> Option<Route> {
+    let rest = model.strip_prefix(pattern.model.strip_suffix('*')?)?;
+    if rest.is_empty() {
+        return None;
+    }
+    let targets = pattern.targets.iter().map(|target| {
+        Target::new(Arc::clone(&target.provider), &target.model.replace('*', rest), target.prices.clone())
+    });
+    Some(Route { model: Arc::from(model), targets: targets.collect() })
+}
+
+/// A caller's text as a message may show it.
+fn shown(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(128).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(model: &str, upstream: &str) -> Route {
+        let provider = Arc::new(Provider::new("p", "http://127.0.0.1:1/v1", None).unwrap());
+        Route { model: Arc::from(model), targets: vec![Target::new(provider, upstream, None)] }
+    }
+
+    #[test]
+    fn the_most_specific_route_wins() {
+        let routes = Routes::new([
+            route("local/*", "*"),
+            route("local/big/*", "big-*"),
+            route("local/one", "exact"),
+            route("local/one", "second"),
+        ]);
+        for (asked, answer) in [
+            ("local/one", Some("p/exact")),
+            ("local/x", Some("p/x")),
+            ("local/big/x", Some("p/big-x")),
+            ("local/", None),
+            ("gpt", None),
+        ] {
+            let found = routes.find(asked).ok().map(|route| route.targets[0].label.to_string());
+            assert_eq!(found.as_deref(), answer, "{asked}");
+        }
+        assert_eq!(routes.len(), 3);
+    }
+
+    #[test]
+    fn an_unknown_model_is_named_without_its_control_characters() {
+        let refusal = Routes::default().find("a\u{1b}[31mb").unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::ModelNotFound);
+        assert!(refusal.message.contains("`a[31mb`"), "{}", refusal.message);
+    }
+}

@@ -1,0 +1,176 @@
+//! The operator's API as JSON: one function a shape.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use directory::{CreatedKey, Organization, Project};
+use domain::{Money, OrganizationId, RequestId, Timestamp};
+use ledger::{CostRow, Lot};
+use serde_json::{Value, json};
+use store::{Balance, RequestRecord};
+
+/// A JSON answer.
+pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
+    let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    (status, [content_type], body.to_string()).into_response()
+}
+
+/// An error in OpenAI's shape.
+pub(crate) fn error(
+    status: StatusCode,
+    message: &str,
+    kind: &str,
+    param: Option<&str>,
+    code: &str,
+) -> Response {
+    json(status, &json!({ "error": { "message": message, "type": kind, "param": param, "code": code } }))
+}
+
+pub(crate) fn organization(organization: &Organization) -> Value {
+    json!({
+        "id": organization.id,
+        "object": "organization",
+        "name": organization.name,
+        "created_at": organization.created_at,
+    })
+}
+
+pub(crate) fn project(project: &Project) -> Value {
+    json!({
+        "id": project.id,
+        "object": "project",
+        "name": project.name,
+        "organization": project.organization,
+        "environment": project.environment,
+        "data_class": project.data_class,
+        "created_at": project.created_at,
+    })
+}
+
+/// The one answer that holds a key's secret.
+pub(crate) fn created_key(created: &CreatedKey) -> Value {
+    let key = &created.key;
+    json!({
+        "id": key.id,
+        "object": "key",
+        "name": key.name,
+        "project": key.project,
+        "organization": key.organization,
+        "secret": created.secret.expose(),
+        "redacted": key.redacted,
+        "expires_at": key.expires_at,
+        "created_at": key.created_at,
+    })
+}
+
+pub(crate) fn granted(organization: OrganizationId, lot: &Lot) -> Value {
+    json!({
+        "id": lot.id,
+        "object": "lot",
+        "organization": organization,
+        "kind": lot.kind,
+        "amount": lot.granted,
+        "expires_at": expiry(lot.expires_at),
+        "created_at": lot.created_at,
+    })
+}
+
+pub(crate) fn balance(balance: &Balance) -> Value {
+    let lots: Vec<Value> = balance.lots.iter().map(lot).collect();
+    json!({
+        "object": "balance",
+        "organization": balance.organization,
+        "currency": "USD",
+        "posted": balance.posted,
+        "held": balance.held,
+        "available": balance.available,
+        "debt": balance.debt,
+        "lots": lots,
+    })
+}
+
+fn lot(lot: &Lot) -> Value {
+    json!({
+        "id": lot.id,
+        "kind": lot.kind,
+        "granted": lot.granted,
+        "remaining": lot.remaining,
+        "expires_at": expiry(lot.expires_at),
+    })
+}
+
+pub(crate) fn usage(rows: &[CostRow], has_more: bool) -> Value {
+    let data: Vec<Value> = rows.iter().map(cost_row).collect();
+    json!({ "object": "list", "data": data, "has_more": has_more })
+}
+
+pub(crate) fn request(id: RequestId, record: &RequestRecord) -> Value {
+    let attempts: Vec<Value> = record.rows.iter().map(cost_row).collect();
+    let cost = Money::sum(record.rows.iter().map(|row| row.cost)).unwrap_or(Money::MAX);
+    let hold = match (&record.hold, record.rows.first()) {
+        (Some(hold), _) => json!({ "amount": hold.amount, "state": "live", "created_at": hold.created_at }),
+        (None, Some(row)) => json!({ "amount": row.held, "state": "settled", "created_at": row.at }),
+        (None, None) => Value::Null,
+    };
+    let journal: Vec<Value> = record
+        .entry
+        .iter()
+        .map(|entry| {
+            json!({
+                "seq": entry.sequence,
+                "kind": entry.kind,
+                "amount": entry.amount,
+                "at": entry.at,
+                "draws": entry.draws,
+                "debt": entry.debt,
+            })
+        })
+        .collect();
+    json!({
+        "object": "request",
+        "id": id,
+        "state": if record.hold.is_some() { "held" } else { "settled" },
+        "hold": hold,
+        "attempts": attempts,
+        "cost": cost,
+        "journal": journal,
+    })
+}
+
+fn cost_row(row: &CostRow) -> Value {
+    json!({
+        "request_id": row.request,
+        "attempt": row.attempt,
+        "at": row.at,
+        "org": row.organization,
+        "project": row.project,
+        "key": row.key,
+        "environment": row.environment,
+        "model": row.model,
+        "model_answered": row.model_answered,
+        "target": row.target,
+        "provider": row.provider,
+        "price_version": row.price_version,
+        "input_tokens": row.usage.input_total(),
+        "cached_tokens": row.usage.cached,
+        "cache_write_tokens": row.usage.cache_write,
+        "audio_input_tokens": row.usage.audio_input,
+        "output_tokens": row.usage.output_total(),
+        "audio_output_tokens": row.usage.audio_output,
+        "reasoning_tokens": row.usage.reasoning,
+        "cost": row.cost,
+        "status": row.status,
+        "reason": row.reason,
+        "estimated": row.estimated,
+        "http_status": row.http_status,
+        "streamed": row.streamed,
+        "duration_ms": row.duration_us / 1_000,
+        "held": row.held,
+        "user": row.attribution.user,
+        "feature": row.attribution.feature,
+        "run": row.attribution.run,
+    })
+}
+
+fn expiry(at: Timestamp) -> Option<Timestamp> {
+    (at != Timestamp::MAX).then_some(at)
+}

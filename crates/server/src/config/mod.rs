@@ -1,0 +1,387 @@
+//! The configuration: one TOML file, checked whole, every mistake reported at once.
+//!
+//! `config/default.toml` is compiled in: it gives the defaults and is the sample that `tollkeeper init` writes.
+
+mod environment;
+mod offers;
+mod read;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway::{Route, Settings, Target};
+use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
+use providers::{Provider, Timeouts};
+use store::Durability;
+use toml::{Table, Value};
+
+pub use environment::Environment;
+pub use offers::simulated_models;
+
+use read::{Mistakes, Section};
+
+/// The commented default configuration.
+pub const DEFAULT: &str = include_str!("../../../../config/default.toml");
+
+/// The name of the simulated provider.
+pub const SIMULATED: &str = "simulated";
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Threads that serve.
+    pub workers: usize,
+    /// Limits of the pipeline.
+    pub settings: Settings,
+    /// Waits for providers.
+    pub timeouts: Timeouts,
+    /// How long a shutdown waits for running calls.
+    pub drain: Duration,
+    /// What a booked call survives.
+    pub durability: Durability,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Which providers are offered unasked.
+    pub offers: Offers,
+    /// The written providers.
+    pub providers: Vec<ConfiguredProvider>,
+    /// The written routes, and those of the providers that the environment offers.
+    pub routes: Vec<Route>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The least important level that is written.
+    pub level: tracing::Level,
+    /// Whether lines are JSON.
+    pub json: bool,
+}
+
+/// Providers that are offered without being written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offers {
+    /// Those whose usual environment variable is set.
+    pub environment: bool,
+    /// The simulated one.
+    pub simulated: bool,
+}
+
+/// A provider, and its contract as far as it is written.
+#[derive(Clone, Debug)]
+pub struct ConfiguredProvider {
+    /// Where it is and how it is called.
+    pub provider: Arc<Provider>,
+    /// Who owns, who pays, and on which terms.
+    pub contract: Option<Contract>,
+}
+
+/// A route contract: what must be known of a provider before real data goes there (section 2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// Who owns the account.
+    pub owner: String,
+    /// Who pays the bill.
+    pub payer: String,
+    /// Within which limits.
+    pub limits: String,
+    /// On which terms for prompts and outputs.
+    pub terms: String,
+    /// Who helps when it fails.
+    pub support: String,
+    /// The day on which all this was last checked.
+    pub verified_on: domain::Timestamp,
+}
+
+/// Every mistake of a configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<String>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl Config {
+    /// Reads a file, or takes the defaults when there is none.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let Some(path) = path else { return Self::parse("", environment) };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigErrors(vec![format!(
+                "{}: {error}; `tollkeeper init` writes a file to start from",
+                path.display()
+            )])
+        })?;
+        Self::parse(&text, environment)
+    }
+
+    /// Checks a configuration given as text. What it leaves out has the default's value.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn parse(text: &str, environment: &Environment) -> Result<Self, ConfigErrors> {
+        let syntax = |error: toml::de::Error| ConfigErrors(vec![error.to_string().trim_end().to_owned()]);
+        let written: Table = text.parse().map_err(syntax)?;
+        let mut merged: Table = DEFAULT.parse().map_err(syntax)?;
+        merge(&mut merged, written);
+        let mut mistakes = Mistakes::default();
+        let catalog = Catalog::embedded()
+            .map_err(|errors| ConfigErrors(errors.iter().map(ToString::to_string).collect()))?;
+        let config = read_config(merged, environment, &catalog, &mut mistakes);
+        match config {
+            Some(config) if mistakes.0.is_empty() => Ok(config),
+            Some(_) | None => Err(ConfigErrors(mistakes.0)),
+        }
+    }
+}
+
+/// Lays what was written over the defaults, table by table.
+fn merge(defaults: &mut Table, written: Table) {
+    for (name, value) in written {
+        match (defaults.get_mut(&name), value) {
+            (Some(Value::Table(inner)), Value::Table(table)) => merge(inner, table),
+            (_, value) => {
+                defaults.insert(name, value);
+            }
+        }
+    }
+}
+
+fn read_config(
+    table: Table,
+    environment: &Environment,
+    catalog: &Catalog,
+    mistakes: &mut Mistakes,
+) -> Option<Config> {
+    let mut root = Section::new(String::new(), table);
+    let mut server = root.section("server", mistakes);
+    let mut ledger = root.section("ledger", mistakes);
+    let mut waits = root.section("timeouts", mistakes);
+    let log = read_log(root.section("log", mistakes), mistakes);
+    let offers = root.section("offers", mistakes);
+    let listen = server.address("listen", mistakes);
+    let workers = server.number("workers", 0..=1_024, mistakes);
+    let request_bytes_max = server.number("request_bytes_max", 1_024..=1 << 32, mistakes);
+    let answer_bytes_max = server.number("answer_bytes_max", 1_024..=1 << 32, mistakes);
+    let drain = server.number("drain_seconds", 0..=86_400, mistakes);
+    let durability = ledger.word(
+        "durability",
+        &[("power", Durability::Power), ("process", Durability::Process)],
+        mistakes,
+    );
+    let output_slice = ledger.number("first_slice_tokens", 1..=1_000_000, mistakes);
+    let request_idle = waits.millis("request_idle_ms", mistakes);
+    let connect = waits.millis("connect_ms", mistakes);
+    let first_byte = waits.millis("first_byte_ms", mistakes);
+    let idle = waits.millis("idle_ms", mistakes);
+    for section in [server, ledger, waits] {
+        section.finish(mistakes);
+    }
+    let providers = read_providers(root.sections("providers", mistakes), environment, mistakes);
+    let offers = read_offers(offers, providers.is_empty(), mistakes);
+    let mut routes = read_routes(root.sections("routes", mistakes), &providers, catalog, mistakes);
+    root.finish(mistakes);
+    if offers.environment {
+        routes.extend(offers::from_environment(environment, catalog, mistakes));
+    }
+    Some(Config {
+        listen: listen?,
+        workers: usize::try_from(workers?).ok()?,
+        settings: Settings {
+            request_bytes_max: request_bytes_max?,
+            answer_bytes_max: answer_bytes_max?,
+            request_idle: request_idle?,
+            output_slice: output_slice?,
+        },
+        timeouts: Timeouts { connect: connect?, first_byte: first_byte?, idle: idle? },
+        drain: Duration::from_secs(drain?),
+        durability: durability?,
+        log: log?,
+        offers,
+        providers,
+        routes,
+    })
+}
+
+fn read_log(mut section: Section, mistakes: &mut Mistakes) -> Option<Log> {
+    use tracing::Level;
+    let levels = [
+        ("error", Level::ERROR),
+        ("warn", Level::WARN),
+        ("info", Level::INFO),
+        ("debug", Level::DEBUG),
+        ("trace", Level::TRACE),
+    ];
+    let level = section.word("level", &levels, mistakes);
+    let json = section.word("format", &[("json", true), ("text", false)], mistakes);
+    section.finish(mistakes);
+    Some(Log { level: level?, json: json? })
+}
+
+fn read_offers(mut section: Section, unasked: bool, mistakes: &mut Mistakes) -> Offers {
+    let environment = section.boolean("environment", mistakes).unwrap_or(unasked);
+    let simulated = section.boolean("simulated", mistakes).unwrap_or(unasked);
+    section.finish(mistakes);
+    Offers { environment, simulated }
+}
+
+fn read_providers(
+    sections: Vec<Section>,
+    environment: &Environment,
+    mistakes: &mut Mistakes,
+) -> Vec<ConfiguredProvider> {
+    let mut providers: Vec<ConfiguredProvider> = Vec::new();
+    for mut section in sections {
+        let name = section.required_text("name", mistakes);
+        let dialect = section.word("dialect", &[("openai", ())], mistakes);
+        if dialect.is_none()
+            && !mistakes.0.iter().any(|mistake| mistake.starts_with(&section.field("dialect")))
+        {
+            mistakes.add(&section.field("dialect"), "is missing; \"openai\" is what there is");
+        }
+        let base_url = section.required_text("base_url", mistakes);
+        let field = section.field("api_key");
+        let api_key = section.text("api_key", mistakes).and_then(|reference| {
+            environment.secret(&reference).map_err(|error| mistakes.add(&field, error)).ok()
+        });
+        let http2 = section.boolean("http2", mistakes).unwrap_or(false);
+        let contract = read_contract(&mut section, mistakes);
+        if let (Some(name), Some(base_url)) = (name, base_url) {
+            if name.is_empty()
+                || name.contains(|character: char| character == '/' || character.is_whitespace())
+            {
+                mistakes.add(&section.field("name"), format_args!("`{name}` must be a word without `/`"));
+            }
+            if providers.iter().any(|other| *other.provider.name == *name) {
+                mistakes.add(
+                    &section.field("name"),
+                    format_args!("`{name}` is the name of another provider too"),
+                );
+            }
+            match Provider::new(&name, &base_url, api_key.as_ref()) {
+                Ok(mut provider) => {
+                    provider.http2_prior_knowledge = http2;
+                    providers.push(ConfiguredProvider { provider: Arc::new(provider), contract });
+                }
+                Err(error) => mistakes.add(&section.field(""), error),
+            }
+        }
+        section.finish(mistakes);
+    }
+    providers
+}
+
+fn read_contract(section: &mut Section, mistakes: &mut Mistakes) -> Option<Contract> {
+    if !section.has("contract") {
+        return None;
+    }
+    let mut inner = section.section("contract", mistakes);
+    let mut text = |name| inner.required_text(name, mistakes);
+    let (owner, payer, limits) = (text("owner"), text("payer"), text("limits"));
+    let (terms, support, verified) = (text("terms"), text("support"), text("verified_on"));
+    let verified_on = verified
+        .and_then(|date| date.parse().map_err(|error| mistakes.add(&inner.field("verified_on"), error)).ok());
+    inner.finish(mistakes);
+    Some(Contract {
+        owner: owner?,
+        payer: payer?,
+        limits: limits?,
+        terms: terms?,
+        support: support?,
+        verified_on: verified_on?,
+    })
+}
+
+fn read_routes(
+    sections: Vec<Section>,
+    providers: &[ConfiguredProvider],
+    catalog: &Catalog,
+    mistakes: &mut Mistakes,
+) -> Vec<Route> {
+    let mut routes: Vec<Route> = Vec::new();
+    for mut section in sections {
+        let model = section.required_text("model", mistakes);
+        let field = section.field("targets");
+        let written = section.sections("targets", mistakes);
+        if written.is_empty() {
+            mistakes.add(&field, "at least one target is needed: { provider = \"…\", model = \"…\" }");
+        }
+        let targets: Vec<Target> = written
+            .into_iter()
+            .filter_map(|target| read_target(target, providers, catalog, mistakes))
+            .collect();
+        if let Some(model) = model {
+            if routes.iter().any(|route| *route.model == *model) {
+                mistakes.add(&section.field("model"), format_args!("`{model}` has another route already"));
+            }
+            routes.push(Route { model: Arc::from(model), targets });
+        }
+        section.finish(mistakes);
+    }
+    routes
+}
+
+fn read_target(
+    mut section: Section,
+    providers: &[ConfiguredProvider],
+    catalog: &Catalog,
+    mistakes: &mut Mistakes,
+) -> Option<Target> {
+    let provider = section.required_text("provider", mistakes);
+    let model = section.required_text("model", mistakes);
+    let price = section.value("price");
+    let field = section.field("price");
+    let provider_field = section.field("provider");
+    section.finish(mistakes);
+    let (provider, model) = (provider?, model?);
+    let Some(known) = providers.iter().find(|known| *known.provider.name == *provider) else {
+        mistakes.add(&provider_field, format_args!("there is no [[providers]] named `{provider}`"));
+        return None;
+    };
+    let catalogued = catalog.schedule(&provider, &model).cloned();
+    let prices = match price {
+        None => catalogued,
+        Some(written) => {
+            Some(read_price(&field, written, (&provider, &model), catalogued.as_deref(), mistakes)?)
+        }
+    };
+    Some(Target::new(Arc::clone(&known.provider), &model, prices))
+}
+
+/// A price written at a target. Without an output price it is one for embeddings.
+fn read_price(
+    field: &str,
+    written: Value,
+    (provider, model): (&str, &str),
+    catalogued: Option<&Schedule>,
+    mistakes: &mut Mistakes,
+) -> Option<Arc<Schedule>> {
+    let price: RoutePrice =
+        written.try_into().map_err(|error| mistakes.add(field, error.to_string().trim_end())).ok()?;
+    let known =
+        catalogued.and_then(|schedule| schedule.at(domain::Timestamp::MAX)).map(|version| version.kind);
+    let kind = known.unwrap_or(if price.output.is_some() { ModelKind::Chat } else { ModelKind::Embedding });
+    match PriceVersion::from_route(provider, model, &price, kind) {
+        Ok(version) => Some(Arc::new(Schedule::from(version))),
+        Err(errors) => {
+            for error in errors {
+                mistakes.add(field, error);
+            }
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Providers that are offered without being written down: those whose usual variable is set, and the simulated one.
+
+use std::sync::Arc;
+
+use domain::Timestamp;
+use gateway::{Route, Target};
+use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
+use providers::Provider;
+
+use super::read::Mistakes;
+use super::{Environment, SIMULATED};
+
+/// A provider that people have in their environment.
+struct Usual {
+    name: &'static str,
+    /// Where its key is.
+    key: &'static str,
+    /// Where another address may be, as its own SDK reads it.
+    url: &'static str,
+    base_url: &'static str,
+}
+
+/// All of them speak OpenAI's dialect at these addresses, by their own documentation.
+const USUAL: [Usual; 7] = [
+    Usual {
+        name: "openai",
+        key: "OPENAI_API_KEY",
+        url: "OPENAI_BASE_URL",
+        base_url: "https://api.openai.com/v1",
+    },
+    Usual { name: "anthropic", key: "ANTHROPIC_API_KEY", url: "", base_url: "https://api.anthropic.com/v1" },
+    Usual {
+        name: "gemini",
+        key: "GEMINI_API_KEY",
+        url: "",
+        base_url: "https://generativelanguage.googleapis.com/v1beta/openai",
+    },
+    Usual { name: "groq", key: "GROQ_API_KEY", url: "", base_url: "https://api.groq.com/openai/v1" },
+    Usual { name: "mistral", key: "MISTRAL_API_KEY", url: "", base_url: "https://api.mistral.ai/v1" },
+    Usual { name: "deepseek", key: "DEEPSEEK_API_KEY", url: "", base_url: "https://api.deepseek.com/v1" },
+    Usual { name: "xai", key: "XAI_API_KEY", url: "", base_url: "https://api.x.ai/v1" },
+];
+
+/// The routes to every provider that the environment has a key for.
+pub(super) fn from_environment(
+    environment: &Environment,
+    catalog: &Catalog,
+    mistakes: &mut Mistakes,
+) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for usual in &USUAL {
+        if environment.get(usual.key).is_none() {
+            continue;
+        }
+        let base_url = environment.get(usual.url).unwrap_or(usual.base_url);
+        if let Some(provider) = provider(environment, (usual.name, base_url), Some(usual.key), mistakes) {
+            routes.extend(catalogued(&provider, catalog));
+        }
+    }
+    if environment.get("OPENROUTER_API_KEY").is_some()
+        && let Some(provider) = provider(
+            environment,
+            ("openrouter", "https://openrouter.ai/api/v1"),
+            Some("OPENROUTER_API_KEY"),
+            mistakes,
+        )
+    {
+        // Its prices are its own: without one written down its models are refused, and the refusal says how to price.
+        routes.push(pattern("openrouter/*", Target::new(provider, "*", None)));
+    }
+    if let Some(host) = environment.get("OLLAMA_HOST") {
+        let base_url = ollama_url(host);
+        if let Some(provider) = provider(environment, ("ollama", &base_url), None, mistakes) {
+            // Your own hardware: free is what it is, said explicitly.
+            let price =
+                RoutePrice { input: "0".to_owned(), output: Some("0".to_owned()), ..RoutePrice::default() };
+            let free = PriceVersion::from_route("ollama", "*", &price, ModelKind::Chat).ok();
+            let prices = free.map(|version| Arc::new(Schedule::from(version)));
+            routes.push(pattern("ollama/*", Target::new(provider, "*", prices)));
+        }
+    }
+    routes
+}
+
+/// The routes to the simulated provider at this address.
+///
+/// # Errors
+/// A sentence when the address is unusable.
+pub fn simulated_models(base_url: &str) -> Result<Vec<Route>, String> {
+    let catalog = Catalog::embedded().map_err(|errors| format!("{errors:?}"))?;
+    let provider =
+        Provider::new(SIMULATED, base_url, Some(&"simulated".into())).map_err(|error| error.to_string())?;
+    let provider = Arc::new(provider);
+    let mut routes = catalogued(&provider, &catalog);
+    // `sim-small?fault=429` asks the simulator for a behaviour: the same price, another mood.
+    let moods: Vec<Route> = routes
+        .iter()
+        .map(|route| {
+            let targets = route.targets.iter().map(|target| {
+                Target::new(Arc::clone(&provider), &format!("{}?*", target.model), target.prices.clone())
+            });
+            Route { model: Arc::from(format!("{}?*", route.model)), targets: targets.collect() }
+        })
+        .collect();
+    routes.extend(moods);
+    Ok(routes)
+}
+
+fn provider(
+    environment: &Environment,
+    (name, base_url): (&str, &str),
+    key: Option<&str>,
+    mistakes: &mut Mistakes,
+) -> Option<Arc<Provider>> {
+    let secret = key.and_then(|key| environment.secret(&format!("env:{key}")).ok());
+    let built = Provider::new(name, base_url, secret.as_ref());
+    built.map(Arc::new).map_err(|error| mistakes.add(&format!("environment, provider {name}"), error)).ok()
+}
+
+/// A route for every model of the catalogue's that the provider has or will have.
+fn catalogued(provider: &Arc<Provider>, catalog: &Catalog) -> Vec<Route> {
+    let models = catalog.models(&provider.name, Timestamp::MAX);
+    models
+        .map(|version| {
+            let prices = catalog.schedule(&provider.name, &version.model).cloned();
+            let target = Target::new(Arc::clone(provider), &version.model, prices);
+            Route { model: Arc::from(version.model.as_str()), targets: vec![target] }
+        })
+        .collect()
+}
+
+fn pattern(model: &str, target: Target) -> Route {
+    Route { model: Arc::from(model), targets: vec![target] }
+}
+
+/// Ollama's variable is a host, with or without scheme and port; its OpenAI dialect lives under `/v1`.
+fn ollama_url(host: &str) -> String {
+    let trimmed = host.trim().trim_end_matches('/');
+    let with_scheme = if trimmed.contains("://") { trimmed.to_owned() } else { format!("http://{trimmed}") };
+    let has_port = with_scheme.rsplit("://").next().is_some_and(|address| address.contains(':'));
+    let port = if has_port || with_scheme.starts_with("https") { "" } else { ":11434" };
+    format!("{with_scheme}{port}/v1").replace("//0.0.0.0", "//127.0.0.1")
+}

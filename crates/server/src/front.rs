@@ -1,0 +1,285 @@
+//! The front door: which path goes where, and the few things every answer has.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use axum::Router;
+use bytes::Bytes;
+use dialect::openai::{Endpoint, ErrorBody, ModelCard, model_json, models_json};
+use domain::RequestId;
+use gateway::{Answer, Failure, Gateway};
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use store::Store;
+use tower::ServiceExt;
+
+use crate::metrics::Metrics;
+use crate::tasks::{InFlight, InFlightGuard};
+
+/// What the front door needs besides the gateway.
+pub(crate) struct Lobby {
+    pub(crate) admin: Router,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) in_flight: InFlight,
+    /// Set when a shutdown has begun: no new calls.
+    pub(crate) draining: AtomicBool,
+    /// When the gateway started, in seconds since 1970; the models' `created`.
+    pub(crate) started_at: i64,
+}
+
+/// One serving thread's front door.
+#[derive(Clone)]
+pub(crate) struct Front {
+    pub(crate) gateway: Gateway,
+    pub(crate) lobby: Arc<Lobby>,
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// Prometheus asks for this type by name and reads the text accordingly.
+const OPENMETRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+
+/// Paths of OpenAI's API that we serve, as people call them when they forget `/v1`.
+const WITHOUT_V1: [&str; 3] = ["/chat/completions", "/embeddings", "/models"];
+
+impl Front {
+    /// Answers one request. Never fails: what goes wrong has an answer too.
+    pub(crate) async fn serve(&self, request: Request<Incoming>) -> Result<Response<FrontBody>, Infallible> {
+        let id = RequestId::fresh(self.gateway.shared().ids.as_ref());
+        let mut response = self.dispatch(id, request).await;
+        if !response.headers().contains_key(REQUEST_ID)
+            && let Ok(value) = HeaderValue::try_from(id.to_string())
+        {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        Ok(response)
+    }
+
+    async fn dispatch(&self, id: RequestId, request: Request<Incoming>) -> Response<FrontBody> {
+        let path = request.uri().path();
+        let endpoint = match path {
+            "/v1/chat/completions" => Some(Endpoint::Chat),
+            "/v1/embeddings" => Some(Endpoint::Embeddings),
+            _ => None,
+        };
+        if let Some(endpoint) = endpoint {
+            return self.call(endpoint, id, request).await;
+        }
+        match (request.method(), path) {
+            (&Method::GET, "/livez") => text(StatusCode::OK, "ok\n", TEXT),
+            (&Method::GET, "/readyz") => self.readiness(),
+            (&Method::GET, "/metrics") => text(StatusCode::OK, self.metrics(), OPENMETRICS),
+            (&Method::GET, "/v1/models") => self.models(&request, None, id),
+            (&Method::GET, _) if path.starts_with("/v1/models/") => {
+                let model = percent_decode(&path["/v1/models/".len()..]);
+                self.models(&request, Some(model), id)
+            }
+            _ if path.starts_with("/admin/") => self.operate(request).await,
+            (_, "/livez" | "/readyz" | "/metrics" | "/v1/models") => wrong_method(&request, id),
+            _ => unknown(&request, id),
+        }
+    }
+
+    /// One of the calls that cost money.
+    async fn call(
+        &self,
+        endpoint: Endpoint,
+        id: RequestId,
+        request: Request<Incoming>,
+    ) -> Response<FrontBody> {
+        if request.method() != Method::POST {
+            return wrong_method(&request, id);
+        }
+        if self.is_draining() {
+            return failed(Failure::Draining, id);
+        }
+        let guard = self.lobby.in_flight.enter();
+        let response = self.gateway.serve(endpoint, id, request).await;
+        response.map(|answer| FrontBody::Answer { answer, _guard: guard })
+    }
+
+    async fn operate(&self, request: Request<Incoming>) -> Response<FrontBody> {
+        let _guard = self.lobby.in_flight.enter();
+        let answered = self.lobby.admin.clone().oneshot(request.map(axum::body::Body::new)).await;
+        match answered {
+            Ok(response) => response.map(FrontBody::Admin),
+            Err(never) => match never {},
+        }
+    }
+
+    fn models(
+        &self,
+        request: &Request<Incoming>,
+        model: Option<String>,
+        id: RequestId,
+    ) -> Response<FrontBody> {
+        let now = self.gateway.shared().clock.now();
+        if let Err(refusal) = self.gateway.identify(request.headers(), now) {
+            return failed(refusal.into(), id);
+        }
+        let created = self.lobby.started_at;
+        let routes = &self.gateway.shared().routes;
+        let card = |route: &gateway::Route| ModelCard {
+            id: route.model.to_string(),
+            created,
+            owned_by: route
+                .targets
+                .first()
+                .map_or_else(String::new, |target| target.provider.name.to_string()),
+        };
+        match model {
+            None => {
+                let cards: Vec<ModelCard> = routes.iter().map(|route| card(route)).collect();
+                text(StatusCode::OK, models_json(&cards), JSON)
+            }
+            Some(model) => match routes.find(&model) {
+                Ok(route) => text(StatusCode::OK, model_json(&card(&route)), JSON),
+                Err(refusal) => failed(refusal.into(), id),
+            },
+        }
+    }
+
+    fn readiness(&self) -> Response<FrontBody> {
+        if self.is_draining() {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "draining\n", TEXT);
+        }
+        if self.lobby.store.figures().stopped {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "the ledger has stopped\n", TEXT);
+        }
+        text(StatusCode::OK, "ready\n", TEXT)
+    }
+
+    fn metrics(&self) -> String {
+        let writer = self.lobby.store.figures();
+        let ready = !self.is_draining() && !writer.stopped;
+        self.lobby.metrics.encode(self.lobby.in_flight.count(), ready, writer)
+    }
+
+    fn is_draining(&self) -> bool {
+        self.lobby.draining.load(Ordering::Acquire)
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>, content_type: HeaderValue) -> Response<FrontBody> {
+    let mut response = Response::new(FrontBody::Plain(Answer::from(body.into())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+fn failed(failure: Failure, id: RequestId) -> Response<FrontBody> {
+    failure.into_response(id).map(FrontBody::Plain)
+}
+
+fn wrong_method(request: &Request<Incoming>, id: RequestId) -> Response<FrontBody> {
+    let message = format!("{} is not a method of {}", request.method(), request.uri().path());
+    problem(405, message, "method_not_allowed", id)
+}
+
+fn unknown(request: &Request<Incoming>, id: RequestId) -> Response<FrontBody> {
+    let (method, path) = (request.method(), request.uri().path());
+    if path.starts_with("/v1/") {
+        return problem(404, format!("Invalid URL ({method} {path})"), "unknown_url", id);
+    }
+    let hint = if WITHOUT_V1.contains(&path) {
+        format!(" The base URL ends in /v1: did you mean {method} /v1{path}?")
+    } else {
+        " This is a Tollkeeper gateway: its API is under /v1, as OpenAI's is.".to_owned()
+    };
+    problem(404, format!("Unknown request URL: {method} {path}.{hint}"), "unknown_url", id)
+}
+
+fn problem(status: u16, message: String, code: &'static str, id: RequestId) -> Response<FrontBody> {
+    let body = ErrorBody::new(status, "invalid_request_error", message).with_code(code);
+    let body = ErrorBody { request_id: Some(id.to_string()), ..body };
+    text(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), body.to_json(), JSON)
+}
+
+/// Decodes `%2F` and its like; what is no code stays as it is.
+fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code =
+            after.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The body of any answer.
+pub(crate) enum FrontBody {
+    /// A call's answer, counted as in flight until it has gone out.
+    Answer { answer: Answer, _guard: InFlightGuard },
+    /// An answer that costs nothing.
+    Plain(Answer),
+    /// The operator's API.
+    Admin(axum::body::Body),
+}
+
+impl Body for FrontBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match self.get_mut() {
+            Self::Answer { answer, .. } | Self::Plain(answer) => {
+                Pin::new(answer).poll_frame(context).map_err(|never| match never {})
+            }
+            Self::Admin(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Answer { answer, .. } | Self::Plain(answer) => answer.is_end_stream(),
+            Self::Admin(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Answer { answer, .. } | Self::Plain(answer) => answer.size_hint(),
+            Self::Admin(body) => body.size_hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn model_names_in_paths_are_decoded() {
+        for (path, name) in [
+            ("gpt-4o", "gpt-4o"),
+            ("a%2Fb", "a/b"),
+            ("a/b:free", "a/b:free"),
+            ("100%", "100%"),
+            ("%zz%4", "%zz%4"),
+            ("%ff", "\u{fffd}"),
+        ] {
+            assert_eq!(percent_decode(path), name);
+        }
+    }
+}

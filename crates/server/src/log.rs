@@ -1,0 +1,13 @@
+//! Logging to standard error: structured, without secrets or prompt texts, which nothing in the product ever logs.
+
+use tracing_subscriber::fmt;
+
+use crate::config::Log;
+
+/// Starts logging for the whole process. Called once; a second call changes nothing.
+pub fn start_logging(log: Log) {
+    let lines = fmt().with_max_level(log.level).with_writer(std::io::stderr).with_target(false);
+    // An error means that logging has been started already.
+    let started = if log.json { lines.json().flatten_event(true).try_init() } else { lines.try_init() };
+    drop(started);
+}

@@ -1,0 +1,179 @@
+//! Metrics in Prometheus' text format: base units, few labels, nothing that names a caller.
+
+use std::sync::atomic::AtomicU64;
+
+use gateway::{Finished, Observer};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use store::WriterFigures;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    endpoint: &'static str,
+    outcome: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabels {
+    endpoint: &'static str,
+    streamed: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderLabels {
+    provider: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    provider: String,
+    kind: &'static str,
+}
+
+/// Everything that is counted.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    duration: Family<EndpointLabels, Histogram, fn() -> Histogram>,
+    first_byte: Family<ProviderLabels, Histogram, fn() -> Histogram>,
+    tokens: Family<TokenLabels, Counter>,
+    cost: Family<ProviderLabels, Counter>,
+    estimated: Family<ProviderLabels, Counter>,
+    in_flight: Gauge,
+    ready: Gauge,
+    commands: Gauge<u64, AtomicU64>,
+    commits: Gauge<u64, AtomicU64>,
+    failures: Gauge<u64, AtomicU64>,
+    breaches: Gauge<u64, AtomicU64>,
+}
+
+/// Seconds from a millisecond to ten minutes.
+const SECONDS: [f64; 16] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 180.0, 600.0];
+
+fn seconds_histogram() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("tollkeeper");
+        let metrics = Self {
+            requests: Family::default(),
+            duration: Family::new_with_constructor(seconds_histogram as fn() -> Histogram),
+            first_byte: Family::new_with_constructor(seconds_histogram as fn() -> Histogram),
+            tokens: Family::default(),
+            cost: Family::default(),
+            estimated: Family::default(),
+            in_flight: Gauge::default(),
+            ready: Gauge::default(),
+            commands: Gauge::default(),
+            commits: Gauge::default(),
+            failures: Gauge::default(),
+            breaches: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("requests", "Requests answered", metrics.requests.clone());
+        registry.register(
+            "request_duration_seconds",
+            "From head to end of the answer",
+            metrics.duration.clone(),
+        );
+        registry.register(
+            "upstream_first_byte_seconds",
+            "From dispatch to first byte",
+            metrics.first_byte.clone(),
+        );
+        registry.register("tokens", "Tokens consumed", metrics.tokens.clone());
+        registry.register("cost_nano_usd", "Charged, in billionths of a dollar", metrics.cost.clone());
+        registry.register(
+            "estimated_requests",
+            "Requests whose tokens we counted",
+            metrics.estimated.clone(),
+        );
+        registry.register("in_flight_requests", "Calls and settlements under way", metrics.in_flight.clone());
+        registry.register("ready", "1 while new calls are taken", metrics.ready.clone());
+        registry.register(
+            "ledger_commands_total",
+            "Commands answered by the writer",
+            metrics.commands.clone(),
+        );
+        registry.register("ledger_commits_total", "Transactions committed", metrics.commits.clone());
+        registry.register("ledger_failures_total", "Transactions that failed", metrics.failures.clone());
+        registry.register(
+            "ledger_invariant_violations_total",
+            "Broken promises found",
+            metrics.breaches.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+
+    /// The page.
+    pub(crate) fn encode(&self, in_flight: usize, ready: bool, writer: WriterFigures) -> String {
+        self.in_flight.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
+        self.ready.set(i64::from(ready));
+        self.commands.set(writer.commands);
+        self.commits.set(writer.commits);
+        self.failures.set(writer.failures);
+        self.breaches.set(writer.breaches);
+        let mut page = String::new();
+        if encode(&mut page, &self.registry).is_err() {
+            tracing::error!("the metrics page could not be written");
+        }
+        page
+    }
+}
+
+impl Observer for Metrics {
+    fn finished(&self, request: &Finished) {
+        let Finished { endpoint, outcome, status, .. } = *request;
+        self.requests.get_or_create(&RequestLabels { endpoint, outcome, status }).inc();
+        let streamed = if request.streamed { "true" } else { "false" };
+        self.duration
+            .get_or_create(&EndpointLabels { endpoint, streamed })
+            .observe(seconds(request.duration_us));
+        let Some(provider) = &request.provider else { return };
+        let labels = ProviderLabels { provider: provider.to_string() };
+        if request.first_byte_us > 0 {
+            self.first_byte.get_or_create(&labels).observe(seconds(request.first_byte_us));
+        }
+        self.cost.get_or_create(&labels).inc_by(request.cost.nano().unsigned_abs());
+        if request.estimated {
+            self.estimated.get_or_create(&labels).inc();
+        }
+        let usage = &request.usage;
+        for (kind, count) in [
+            ("input", usage.input),
+            ("cached", usage.cached),
+            ("cache_write", usage.cache_write),
+            ("output", usage.output),
+            ("audio", usage.audio_input.saturating_add(usage.audio_output)),
+        ] {
+            if count > 0 {
+                self.tokens
+                    .get_or_create(&TokenLabels { provider: labels.provider.clone(), kind })
+                    .inc_by(count);
+            }
+        }
+        tracing::debug!(
+            endpoint,
+            outcome,
+            status,
+            provider = %labels.provider,
+            duration_us = request.duration_us,
+            cost = %request.cost,
+            "request"
+        );
+    }
+}
+
+/// Durations are for people and dashboards: a float is precise enough for them, as it never is for money.
+fn seconds(micros: u64) -> f64 {
+    std::time::Duration::from_micros(micros).as_secs_f64()
+}

@@ -1,0 +1,334 @@
+//! Starting and stopping: the threads that serve, the one that accepts, and the order in which they end.
+
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use directory::DirectoryService;
+use domain::{Clock, Ids};
+use gateway::{Gateway, Route, Routes, Shared};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use providers::Client;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use store::Store;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+
+use crate::admin::{self, Admin};
+use crate::clock::{SystemClock, SystemIds};
+use crate::config::{Config, Environment};
+use crate::front::{Front, Lobby};
+use crate::metrics::Metrics;
+use crate::secrets::{OPERATOR_KEY, Secrets, SecretsError};
+use crate::tasks::{InFlight, RuntimeTasks};
+
+/// A head that takes longer than this to arrive is given up.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What to serve, and where.
+pub struct Options {
+    /// The data folder, made when missing.
+    pub data: PathBuf,
+    /// An address in place of the configuration's.
+    pub listen: Option<SocketAddr>,
+    /// The checked configuration.
+    pub config: Config,
+    /// The environment.
+    pub environment: Environment,
+    /// Routes besides the configuration's: those of the simulated provider.
+    pub extra_routes: Vec<Route>,
+}
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder or the database.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// The operator's key or the pepper.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// Organizations, projects, keys.
+    #[error(transparent)]
+    Directory(#[from] directory::OpenError),
+    /// The address.
+    #[error(
+        "cannot listen on {address}: {source}; is another gateway running there? --listen names another address"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gave no thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+    /// TLS could not be set up.
+    #[error("TLS: {0}")]
+    Tls(String),
+}
+
+/// A running gateway.
+pub struct Running {
+    address: SocketAddr,
+    operator_key_created: Option<String>,
+    lobby: Arc<Lobby>,
+    drain: Duration,
+    accepting: Arc<AtomicBool>,
+    shutdown: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Starts a gateway and returns when it takes calls.
+///
+/// # Errors
+/// When anything it needs is unusable; nothing is left running.
+pub fn start(options: Options) -> Result<Running, StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+    let Options { data, listen, config, environment, extra_routes } = options;
+    let store = Arc::new(Store::open(&data, config.durability, Arc::clone(&clock))?);
+    if store.recovered() > 0 {
+        tracing::warn!(holds = store.recovered(), "settled what the last run left held");
+    }
+    let secrets = Secrets::open(&data, environment.get(OPERATOR_KEY), ids.as_ref())?;
+    let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
+    let (listener, address) = bind(listen.unwrap_or(config.listen))?;
+    let metrics = Arc::new(Metrics::new());
+    let in_flight = InFlight::default();
+    let status = status_of(&config);
+    let shared = Arc::new(Shared {
+        directory: Arc::clone(directory.directory()),
+        routes: Routes::new(config.routes.into_iter().chain(extra_routes)),
+        ledger: store.ledger(),
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+        tasks: Arc::new(RuntimeTasks::new(in_flight.clone())),
+        observer: Arc::clone(&metrics) as Arc<dyn gateway::Observer>,
+        settings: config.settings,
+    });
+    let admin = Admin {
+        operator: secrets.operator,
+        hasher: secrets.hasher(),
+        directory,
+        ledger: store.ledger(),
+        reader: store.reader(),
+        clock: Arc::clone(&clock),
+        ids,
+        status: status(Arc::clone(&shared), Arc::clone(&store)),
+    };
+    let lobby = Arc::new(Lobby {
+        admin: admin::router(Arc::new(admin)),
+        metrics,
+        store,
+        in_flight,
+        draining: AtomicBool::new(false),
+        started_at: clock.now().seconds(),
+    });
+    let tls = Client::tls().map_err(|error| StartError::Tls(error.to_string()))?;
+    let (shutdown, ending) = watch::channel(false);
+    let mut threads = Vec::new();
+    let mut workers = Vec::new();
+    for number in 0..worker_count(config.workers) {
+        let (sender, streams) = mpsc::unbounded_channel();
+        let front = (Arc::clone(&shared), config.timeouts, Arc::clone(&tls), Arc::clone(&lobby));
+        let ending = ending.clone();
+        threads.push(spawn(&format!("worker-{number}"), move || {
+            serve_connections(
+                || Front { gateway: Gateway::new(front.0, Client::new(front.1, &front.2)), lobby: front.3 },
+                streams,
+                ending,
+            );
+        })?);
+        workers.push(sender);
+    }
+    let accepting = Arc::new(AtomicBool::new(true));
+    threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
+    let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
+    Ok(Running { address, operator_key_created, lobby, drain: config.drain, accepting, shutdown, threads })
+}
+
+impl Running {
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The operator's key, if it was made just now: to be shown once.
+    pub fn operator_key_created(&self) -> Option<&str> {
+        self.operator_key_created.as_deref()
+    }
+
+    /// Drains and stops: new calls are refused and readiness fails at once, running calls end and are settled, then
+    /// the listener and the threads end. A call that outlasts the drain time is left to the next start. Answers
+    /// whether everything ended in time; `give_up` ends the wait early.
+    pub fn shutdown(mut self, give_up: impl Fn() -> bool) -> bool {
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        self.lobby.draining.store(true, Ordering::Release);
+        let looks = self.drain.as_millis() / LOOK_EVERY.as_millis();
+        for _ in 0..looks {
+            if self.lobby.in_flight.count() == 0 || give_up() {
+                break;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        let ended = self.lobby.in_flight.count() == 0;
+        self.accepting.store(false, Ordering::Release);
+        // The threads may be gone already, which is as good.
+        let _ = self.shutdown.send(true);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread ended in a panic");
+            }
+        }
+        ended
+    }
+
+    /// Whether the ledger still takes commands. When it does not, only a restart helps.
+    pub fn is_healthy(&self) -> bool {
+        !self.lobby.store.figures().stopped
+    }
+}
+
+fn bind(address: SocketAddr) -> Result<(StdListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = StdListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn worker_count(configured: usize) -> usize {
+    if configured > 0 { configured } else { std::thread::available_parallelism().map_or(1, usize::from) }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(StartError::Thread)
+}
+
+/// Accepts connections and deals them out in turn, so that every thread has its share.
+fn accept(
+    listener: StdListener,
+    workers: &[mpsc::UnboundedSender<StdStream>],
+    mut ending: watch::Receiver<bool>,
+) {
+    run_on_this_thread(async move {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "the listener cannot be used"),
+        };
+        for worker in workers.iter().cycle() {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = ending.changed() => return,
+            };
+            match accepted.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => drop(worker.send(stream)),
+                Err(error) => {
+                    // Out of descriptors, or a client that left at once: both pass.
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            }
+        }
+    });
+}
+
+/// One serving thread: its own runtime, its own upstream connections, no work shared with the others.
+fn serve_connections(
+    front: impl FnOnce() -> Front,
+    mut streams: mpsc::UnboundedReceiver<StdStream>,
+    mut ending: watch::Receiver<bool>,
+) {
+    run_on_this_thread(async move {
+        let front = front();
+        let graceful = GracefulShutdown::new();
+        loop {
+            let stream = tokio::select! {
+                stream = streams.recv() => stream,
+                _ = ending.changed() => None,
+            };
+            let Some(stream) = stream else { break };
+            match TcpStream::from_std(stream).and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
+                Ok(stream) => serve_connection(&front, stream, &graceful),
+                Err(error) => tracing::warn!(%error, "a connection could not be set up"),
+            }
+        }
+        // What is still open is idle, or has outlasted the drain.
+        let _ = tokio::time::timeout(Duration::from_millis(500), graceful.shutdown()).await;
+    });
+}
+
+fn serve_connection(front: &Front, stream: TcpStream, graceful: &GracefulShutdown) {
+    let front = front.clone();
+    let service = service_fn(move |request| {
+        let front = front.clone();
+        async move { front.serve(request).await }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    let connection = graceful.watch(connection);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the owner of spawning; calls are counted by the front door"
+    )]
+    tokio::task::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    });
+}
+
+fn run_on_this_thread(work: impl Future<Output = ()>) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => tracing::error!(%error, "a thread has no runtime"),
+    }
+}
+
+type Status = Box<dyn Fn() -> serde_json::Value + Send + Sync>;
+
+/// The answer to `/admin/v1/status`: what was configured, and what can be seen of it now.
+fn status_of(config: &Config) -> impl FnOnce(Arc<Shared>, Arc<Store>) -> Status + use<> {
+    let durability = match config.durability {
+        store::Durability::Power => "power",
+        store::Durability::Process => "process",
+    };
+    move |shared, store| {
+        Box::new(move || {
+            let mut providers = std::collections::BTreeMap::new();
+            let mut unpriced = Vec::new();
+            for route in shared.routes.iter() {
+                for target in &route.targets {
+                    providers.insert(target.provider.name.to_string(), target.provider.origin());
+                    if target.prices.is_none() {
+                        unpriced.push(format!("{} at {}", route.model, target.label));
+                    }
+                }
+            }
+            let providers: Vec<_> = providers
+                .into_iter()
+                .map(|(id, origin)| json!({ "id": id, "base_url": origin, "configured": true }))
+                .collect();
+            json!({
+                "object": "status",
+                "version": env!("CARGO_PKG_VERSION"),
+                "ready": !store.figures().stopped,
+                "durability": durability,
+                "providers": providers,
+                "routes": shared.routes.len(),
+                "unpriced": unpriced,
+            })
+        })
+    }
+}
