@@ -88,7 +88,7 @@ pub struct HoldRequest {
     pub request: RequestId,
     /// How much; zero only for a call that cannot cost anything.
     pub amount: Money,
-    /// The row that is booked if the gateway dies before it settles.
+    /// The row that is booked if the gateway dies before it settles; refused like a settlement's when it does not fit.
     pub draft: Box<CostRow>,
 }
 
@@ -148,7 +148,8 @@ pub enum Denial {
     /// The same idempotency key came with another body.
     #[error("this idempotency key was used with another body")]
     IdempotencyConflict,
-    /// An amount is negative, zero where it must not be, or not the ceiling of its exact cost.
+    /// An amount is negative, zero where it must not be, or not the ceiling of its exact cost; an expiry has passed; or
+    /// rows are not one for each attempt of this request, on the account of the wallet's owner.
     #[error("invalid {field}")]
     Invalid {
         /// What is wrong.

@@ -85,7 +85,7 @@ pub struct Entry {
     pub wallet: WalletId,
     /// 1, 2, 3, … for each wallet, without a gap.
     pub sequence: u64,
-    /// When it was booked; later than the wallet's entry before.
+    /// When it was booked: later than what earlier commands booked; what one command books shares it.
     pub at: Timestamp,
     /// What was booked.
     pub kind: EntryKind,

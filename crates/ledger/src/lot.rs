@@ -56,6 +56,7 @@ impl Lot {
 
     /// Whether the lot's time is over. What live holds still need of it stays as grace until they end.
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.expires_at <= now
+        // Never stays never, even on a clock that shows the last moment there is.
+        self.expires_at <= now && self.expires_at != Timestamp::MAX
     }
 }

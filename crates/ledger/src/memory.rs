@@ -1,13 +1,13 @@
 //! The port in memory: the rules without a store, for tests and simulations.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use domain::{Clock, WalletId};
+use domain::{Clock, LotId, WalletId};
 
 use crate::{
-    Changes, Command, CostRow, Denial, Entry, Idempotency, LedgerError, LedgerStore, Lot, Reply, Ticket,
-    Wallet, apply,
+    Changes, Command, CostRow, Denial, Entry, Grant, Idempotency, LedgerError, LedgerStore, Lot, Reply,
+    Ticket, Wallet, apply,
 };
 
 /// A ledger that forgets everything when dropped.
@@ -20,6 +20,8 @@ pub struct MemoryLedger<C> {
 struct State {
     wallets: HashMap<WalletId, Wallet>,
     grants: HashMap<(WalletId, String), ([u8; 32], Lot)>,
+    /// Every lot there ever was: a wallet knows only those with something left.
+    lots: HashSet<(WalletId, LotId)>,
     entries: Vec<Entry>,
     rows: Vec<CostRow>,
 }
@@ -67,21 +69,15 @@ impl State {
             self.wallets.insert(wallet, Wallet::new(wallet, organization));
             return Ok(Reply::Opened);
         }
-        let named = match &command {
-            Command::Grant(grant) => grant.idempotency.clone(),
+        let grant = match &command {
+            Command::Grant(grant) => Some(grant.clone()),
             Command::Open { .. } | Command::Hold(_) | Command::Extend { .. } | Command::Settle { .. } => None,
         };
-        let wallet_id = command.wallet();
-        if let Some(Idempotency { key, digest }) = &named
-            && let Some((first_digest, lot)) = self.grants.get(&(wallet_id, key.clone()))
-        {
-            return if first_digest == digest {
-                Ok(Reply::Granted(lot.clone()))
-            } else {
-                Err(Denial::IdempotencyConflict)
-            };
+        if let Some(known) = grant.as_ref().and_then(|grant| self.known_grant(grant)) {
+            return known;
         }
-        let wallet = self.wallets.get_mut(&wallet_id).ok_or(Denial::UnknownWallet)?;
+        let id = command.wallet();
+        let wallet = self.wallets.get_mut(&id).ok_or(Denial::UnknownWallet)?;
         let mut changes = Changes::default();
         let answer = apply(wallet, command, now, &mut changes);
         if wallet.check_or_freeze(true).is_err() {
@@ -89,9 +85,27 @@ impl State {
         }
         self.entries.extend(changes.entries);
         self.rows.extend(changes.rows);
-        if let (Some(Idempotency { key, digest }), Ok(Reply::Granted(lot))) = (named, &answer) {
-            self.grants.insert((wallet_id, key), (digest, lot.clone()));
+        if let (Some(grant), Ok(Reply::Granted(lot))) = (grant, &answer) {
+            self.lots.insert((id, lot.id));
+            if let Some(Idempotency { key, digest }) = grant.idempotency {
+                self.grants.insert((id, key), (digest, lot.clone()));
+            }
         }
         answer
+    }
+
+    /// The answer to a grant whose name or lot is known: the first answer for the same body, a denial for all else.
+    fn known_grant(&self, grant: &Grant) -> Option<Result<Reply, Denial>> {
+        if let Some(Idempotency { key, digest }) = &grant.idempotency
+            && let Some((first_digest, lot)) = self.grants.get(&(grant.wallet, key.clone()))
+        {
+            let same = first_digest == digest;
+            return Some(if same {
+                Ok(Reply::Granted(lot.clone()))
+            } else {
+                Err(Denial::IdempotencyConflict)
+            });
+        }
+        self.lots.contains(&(grant.wallet, grant.lot)).then_some(Err(Denial::Duplicate))
     }
 }

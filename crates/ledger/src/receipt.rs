@@ -86,6 +86,6 @@ pub struct CostRow {
 impl CostRow {
     /// Whether the charge is the exact cost rounded up once (invariant I6).
     pub fn is_rounded_right(&self) -> bool {
-        !self.cost.is_negative() && Pico::new(i128::from(self.cost_pico)).ceil_to_money() == Some(self.cost)
+        self.cost_pico >= 0 && Pico::new(i128::from(self.cost_pico)).ceil_to_money() == Some(self.cost)
     }
 }

@@ -18,9 +18,11 @@ pub struct ReplayedLot {
 }
 
 impl ReplayedLot {
-    /// What is left; `None` when more was taken than put in.
+    /// What is left; `None` when more was taken than put in, or less than nothing.
     pub fn remaining(&self) -> Option<Money> {
-        self.granted.checked_sub(self.used)?.checked_sub(self.expired).filter(|rest| !rest.is_negative())
+        let rest = self.granted.checked_sub(self.used)?.checked_sub(self.expired)?;
+        let negative = [rest, self.used, self.expired].iter().any(|part| part.is_negative());
+        (!negative).then_some(rest)
     }
 }
 
@@ -33,7 +35,7 @@ pub struct Replayed {
     pub balance: Money,
     /// What is owed.
     pub debt: Money,
-    /// What calls earned, less what was given back.
+    /// What calls earned, less what was given back; the largest amount when no amount can say it.
     pub revenue: Money,
     /// The number of the last entry.
     pub sequence: u64,
@@ -91,7 +93,10 @@ impl Replayed {
                     self.balance = self.balance.checked_sub(leg.amount)?;
                 }
                 Account::Receivable => self.debt = self.debt.checked_add(leg.amount)?,
-                Account::Revenue => self.revenue = self.revenue.checked_sub(leg.amount)?,
+                // A figure of a whole life, on which no promise rests: that it does not fit breaks none.
+                Account::Revenue => {
+                    self.revenue = self.revenue.checked_sub(leg.amount).unwrap_or(Money::MAX);
+                }
                 Account::Cash | Account::PromoExpense | Account::Breakage => {}
             }
         }

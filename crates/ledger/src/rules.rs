@@ -4,6 +4,8 @@
 //! expiry first. That makes the outcome independent of the order in which calls end, and equal to the waterfall of
 //! their total. A rule first finds out everything that can go wrong, then changes the wallet: a denial leaves no trace.
 
+use std::collections::BTreeSet;
+
 use domain::{LotId, Money, RequestId, Timestamp, Usage};
 
 use crate::{
@@ -82,13 +84,6 @@ impl Books<'_> {
         if grant.amount <= Money::ZERO {
             return Err(Denial::Invalid { field: "amount" });
         }
-        if grant.expires_at <= self.now {
-            return Err(Denial::Invalid { field: "expires_at" });
-        }
-        if self.wallet.lots.iter().any(|lot| lot.id == grant.lot) {
-            return Err(Denial::Duplicate);
-        }
-        let balance = add(self.wallet.balance, grant.amount)?;
         let lot = Lot {
             id: grant.lot,
             kind: grant.kind,
@@ -99,6 +94,13 @@ impl Books<'_> {
             created_at: self.now,
             expires_at: grant.expires_at,
         };
+        if lot.is_due(self.now) {
+            return Err(Denial::Invalid { field: "expires_at" });
+        }
+        if self.wallet.lots.iter().any(|other| other.id == lot.id) {
+            return Err(Denial::Duplicate);
+        }
+        let balance = add(self.wallet.balance, grant.amount)?;
         let source = match grant.kind {
             LotKind::Prepaid => Account::Cash,
             LotKind::Promo => Account::PromoExpense,
@@ -122,10 +124,13 @@ impl Books<'_> {
         if request.amount.is_negative() {
             return Err(Denial::Invalid { field: "amount" });
         }
-        self.admit(request.amount)?;
+        // A restart settles the draft, so it must be one that can be settled.
+        self.charge(request.request, std::slice::from_ref(&*request.draft))?;
+        // Before the credit: whoever lost the first answer must learn that the hold is there, whatever is left.
         if self.wallet.holds.contains_key(&request.request) {
             return Err(Denial::Duplicate);
         }
+        self.admit(request.amount)?;
         let hold = Hold {
             request: request.request,
             amount: request.amount,
@@ -184,13 +189,7 @@ impl Books<'_> {
 
     fn settle(&mut self, request: RequestId, rows: Vec<CostRow>) -> Result<Reply, Denial> {
         let hold_amount = self.wallet.holds.get(&request).ok_or(Denial::HoldGone)?.amount;
-        if rows.is_empty() || rows.iter().any(|row| row.request != request) {
-            return Err(Denial::Invalid { field: "rows" });
-        }
-        if !rows.iter().all(CostRow::is_rounded_right) {
-            return Err(Denial::Invalid { field: "cost" });
-        }
-        let charge = Money::sum(rows.iter().map(|row| row.cost)).ok_or(Denial::Overflow)?;
+        let charge = self.charge(request, &rows)?;
         let held = subtract(self.wallet.held, hold_amount)?;
         // What the other holds need is not free: a charge above its own hold never takes from them.
         let payable = charge.min(subtract(self.wallet.balance, held)?);
@@ -214,6 +213,20 @@ impl Books<'_> {
         self.book(EntryKind::Settle, *request.as_bytes(), legs);
         self.sweep()?;
         Ok(Reply::Settled(Settled { draws, debt: unpaid }))
+    }
+
+    /// What the rows of one request cost together. Each attempt has one row, on the account of this wallet's owner.
+    fn charge(&self, request: RequestId, rows: &[CostRow]) -> Result<Money, Denial> {
+        let belongs = |row: &CostRow| row.request == request && row.organization == self.wallet.organization;
+        let attempts: BTreeSet<u32> =
+            rows.iter().map(|row| row.attempt).filter(|attempt| *attempt > 0).collect();
+        if rows.is_empty() || attempts.len() != rows.len() || !rows.iter().all(belongs) {
+            return Err(Denial::Invalid { field: "rows" });
+        }
+        if !rows.iter().all(CostRow::is_rounded_right) {
+            return Err(Denial::Invalid { field: "cost" });
+        }
+        Money::sum(rows.iter().map(|row| row.cost)).ok_or(Denial::Overflow)
     }
 
     /// Takes `amount`, which the lots cover, from the lots in waterfall order.

@@ -58,13 +58,16 @@ pub fn doctor(options: &DoctorOptions) -> Vec<Finding> {
     let mut findings = Vec::new();
     let config = match Config::load(options.config.as_deref(), &options.environment) {
         Ok(config) => {
-            let name = options.config.as_ref().map_or("the defaults".to_owned(), |path| path.display().to_string());
+            let name =
+                options.config.as_ref().map_or("the defaults".to_owned(), |path| path.display().to_string());
             findings.push(Finding::ok("configuration", format!("{name}: no mistakes")));
             Some(config)
         }
         Err(errors) => {
             let check = || "configuration".to_owned();
-            findings.extend(errors.0.into_iter().map(|mistake| Finding::found(check(), mistake, "mend the file")));
+            findings.extend(
+                errors.0.into_iter().map(|mistake| Finding::found(check(), mistake, "mend the file")),
+            );
             None
         }
     };
@@ -81,7 +84,10 @@ fn check_store(data: &Path, findings: &mut Vec<Finding>) {
     match store::verify(data) {
         Ok(report) if report.breaches.is_empty() => findings.push(Finding::ok(
             "store",
-            format!("{} wallets, {} journal entries, {} cost rows: every promise holds", report.wallets, report.entries, report.rows),
+            format!(
+                "{} wallets, {} journal entries, {} cost rows: every promise holds",
+                report.wallets, report.entries, report.rows
+            ),
         )),
         Ok(report) => findings.extend(report.breaches.into_iter().map(|breach| {
             Finding::found("store", breach, "keep a copy of the folder and restore a backup that verifies")
@@ -105,7 +111,11 @@ fn check_balances(data: &Path, findings: &mut Vec<Finding>) {
             found.push(if !balance.debt.is_zero() {
                 Finding::found(check, format!("owes {}; no new calls", balance.debt), top_up)
             } else if balance.available.is_zero() {
-                Finding::found(check, format!("nothing available ({} held); no new calls", balance.held), top_up)
+                Finding::found(
+                    check,
+                    format!("nothing available ({} held); no new calls", balance.held),
+                    top_up,
+                )
             } else {
                 Finding::ok(check, format!("{} available, {} held", balance.available, balance.held))
             });
@@ -138,7 +148,11 @@ fn check_routes(config: &Config, findings: &mut Vec<Finding>) {
         findings.push(Finding::ok("routes", format!("{} routes, all priced", config.routes.len())));
     }
     findings.extend(unpriced.into_iter().map(|route| {
-        Finding::found("routes", format!("{route} has no price; calls are refused"), "state price = { … } at its target")
+        Finding::found(
+            "routes",
+            format!("{route} has no price; calls are refused"),
+            "state price = { … } at its target",
+        )
     }));
 }
 
@@ -153,7 +167,11 @@ fn check_providers(config: &Config, live: bool, findings: &mut Vec<Finding>) {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (Ok(runtime), Ok(tls)) = (runtime, Client::tls()) else {
-        findings.push(Finding::found("providers", "no connection can be made on this machine", "see the system's log"));
+        findings.push(Finding::found(
+            "providers",
+            "no connection can be made on this machine",
+            "see the system's log",
+        ));
         return;
     };
     runtime.block_on(async {
@@ -184,7 +202,11 @@ async fn reach(client: &Client, provider: &Provider) -> Finding {
         Ok(answer) => match answer.status().as_u16() {
             401 | 403 => Finding::found(
                 check,
-                format!("{} refuses the credential with status {}", provider.origin(), answer.status().as_u16()),
+                format!(
+                    "{} refuses the credential with status {}",
+                    provider.origin(),
+                    answer.status().as_u16()
+                ),
                 "check the key that api_key refers to; a subscription to a chat app is not API credit",
             ),
             status @ 500.. => {
@@ -198,7 +220,8 @@ async fn reach(client: &Client, provider: &Provider) -> Finding {
 /// The smallest paid call there is, with harmless text.
 async fn call(client: &Client, target: &Target) -> Finding {
     let check = format!("live call to {}", target.label);
-    let body = Bytes::from_static(br#"{"model":"-","messages":[{"role":"user","content":"ping"}],"max_tokens":16}"#);
+    let body =
+        Bytes::from_static(br#"{"model":"-","messages":[{"role":"user","content":"ping"}],"max_tokens":16}"#);
     let answer = async {
         let call = Call::read(Endpoint::Chat, body).map_err(|_| "cannot be built".to_owned())?;
         let parts = call.upstream_body(&target.model);
@@ -219,6 +242,8 @@ async fn call(client: &Client, target: &Target) -> Finding {
     };
     match answer.await {
         Ok(status) => Finding::ok(check, format!("answered with status {status}")),
-        Err(message) => Finding::found(check, message, "check the model's name and the account at the provider"),
+        Err(message) => {
+            Finding::found(check, message, "check the model's name and the account at the provider")
+        }
     }
 }

@@ -6,6 +6,7 @@
 mod admin;
 mod clock;
 pub mod config;
+mod doctor;
 mod front;
 mod log;
 mod metrics;
@@ -14,6 +15,8 @@ mod serve;
 mod tasks;
 
 pub use clock::{SystemClock, SystemIds};
+pub use doctor::{DoctorOptions, Finding, doctor};
 pub use log::start_logging;
 pub use secrets::{OPERATOR_KEY, SecretsError};
 pub use serve::{Options, Running, StartError, start};
+pub use store::{Report, StoreError, verify};

@@ -1,5 +1,7 @@
 //! A request, read once: what it asks for, and its bytes as they go upstream.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -22,7 +24,7 @@ const CHOICES_MAX: u64 = 128;
 const FRAME_TOKENS: u64 = 16;
 
 /// A call as its caller wrote it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Call {
     endpoint: Endpoint,
     body: Bytes,
@@ -68,9 +70,7 @@ impl Call {
         let user = fields::string("user", fields.user)?;
         let safety_identifier = fields::string("safety_identifier", fields.safety_identifier)?;
         let metadata = Metadata::read(fields.metadata)?;
-        let told = |text: Option<std::borrow::Cow<'_, str>>| {
-            text.filter(|text| !text.is_empty()).map(std::borrow::Cow::into_owned)
-        };
+        let told = |text: Option<Cow<'_, str>>| text.filter(|text| !text.is_empty()).map(Cow::into_owned);
         Ok(Self {
             endpoint,
             model_span: span(text, model_text),
@@ -167,6 +167,18 @@ impl Call {
         }
         edits.extend(self.usage_edit.clone());
         BodyParts::edited(&self.body, edits)
+    }
+}
+
+impl fmt::Debug for Call {
+    /// Without the prompt.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("endpoint", &self.endpoint)
+            .field("model", &self.model)
+            .field("stream", &self.stream)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
     }
 }
 

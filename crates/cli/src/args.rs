@@ -1,0 +1,362 @@
+//! What can be typed: every command, its arguments and the help that a newcomer reads.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use domain::{Money, OrganizationId, ProjectId, RequestId, Timestamp};
+
+use crate::client::GatewayUrl;
+
+/// Where a gateway listens unless told otherwise.
+const DEFAULT_LISTEN: &str = "127.0.0.1:4400";
+
+const AFTER_HELP: &str = "\
+To look around without any account or key of a provider:  tollkeeper demo
+
+Data goes to standard output, everything else to standard error. Without a terminal, or with --json, data is JSON.
+Exit codes: 0 ok, 1 failure, 2 usage, 4 not authorised, 5 not found, 6 findings, 7 no credit.";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tollkeeper",
+    version,
+    about = "A gateway to language models that knows who pays",
+    after_help = AFTER_HELP,
+    arg_required_else_help = true,
+    propagate_version = true
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Print data as JSON, one object a line (the default when standard output is no terminal)
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// The commands, in the order in which a newcomer meets them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Try it: a gateway with a simulated provider, a key and 5.00 of credit
+    ///
+    /// Starts on embedded storage and prints a base URL, a key and a curl line that works as pasted. Providers whose
+    /// usual variable is set (such as OPENAI_API_KEY) are offered besides the simulated one. Ctrl-C ends it; the next
+    /// start finds its data again.
+    Demo(DemoArgs),
+
+    /// Write a commented configuration file to start from
+    Init(InitArgs),
+
+    /// Run the gateway
+    ///
+    /// Ctrl-C or SIGTERM drains: no new calls are taken, running streams end, holds settle. The operator's key is
+    /// taken from TOLLKEEPER_OPERATOR_KEY on the first start, or made, printed once and kept in DIR/operator.key.
+    Serve(ServeArgs),
+
+    /// Work with the configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
+
+    /// Say what is wrong with an installation, and how to mend it
+    ///
+    /// Looks at the configuration, the store, every provider's reachability and the balances. Makes no paid call
+    /// unless --live is given. Exit code 6 when something is found.
+    Doctor(DoctorArgs),
+
+    /// Check every rule of the ledger on the stored data
+    ///
+    /// Recomputes balances from the journal, follows its hash chain and compares every table with it. Changes
+    /// nothing, and may run beside a running gateway. Exit code 6 when a rule is broken.
+    Verify(VerifyArgs),
+
+    /// Work with organizations, the owners of credit
+    #[command(subcommand)]
+    Org(OrgCommand),
+
+    /// Work with projects, the parts of an organization that calls are made for
+    #[command(subcommand)]
+    Project(ProjectCommand),
+
+    /// Work with keys, the credentials of a project
+    #[command(subcommand)]
+    Keys(KeysCommand),
+
+    /// Work with an organization's credit
+    #[command(subcommand)]
+    Credits(CreditsCommand),
+
+    /// See what was called and what it cost
+    #[command(subcommand)]
+    Usage(UsageCommand),
+
+    /// Say everything about one request: its hold, its attempts, its cost
+    Explain(ExplainArgs),
+
+    /// Run a simulated provider, for tests and measurements
+    ///
+    /// Speaks OpenAI's chat completions, embeddings and models under /v1 and accepts any key. One request overrides
+    /// the behaviour by the name of its model, such as `sim-small?fault=hang`, or by the header x-mock.
+    Mock(MockArgs),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder that keeps the demo's data; made when missing
+    #[arg(long, value_name = "DIR", default_value = "demo-data")]
+    pub(crate) data: PathBuf,
+
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
+    pub(crate) listen: SocketAddr,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// File to write; an existing one is never overwritten
+    #[arg(value_name = "FILE", default_value = "tollkeeper.toml")]
+    pub(crate) file: PathBuf,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Folder that keeps the database and the operator's key; made when missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// Configuration file (`tollkeeper init` writes one); without it, every provider whose usual variable is set is
+    /// offered
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Address and port to listen on, in place of the configuration's; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// What `config` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Read the configuration and list every mistake in it
+    Check(ConfigCheckArgs),
+}
+
+/// Arguments of `config check`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigCheckArgs {
+    /// Configuration file; without it, what `serve` would run on without one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Folder of the gateway's data
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// Configuration file, as given to `serve`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Make one minimal call to each provider besides; it costs a fraction of a cent
+    #[arg(long)]
+    pub(crate) live: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Folder of the gateway's data
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+}
+
+/// Where a client command finds its gateway. Its key comes from the environment alone: an argument would show in the
+/// list of processes.
+#[derive(Debug, Args)]
+pub(crate) struct GatewayArgs {
+    /// Address of the gateway; the operator's key is read from TOLLKEEPER_OPERATOR_KEY
+    #[arg(long, value_name = "URL", env = "TOLLKEEPER_URL", default_value = "http://127.0.0.1:4400")]
+    pub(crate) url: GatewayUrl,
+}
+
+/// What `org` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrgCommand {
+    /// Make an organization with an empty wallet
+    Create(OrgCreateArgs),
+}
+
+/// Arguments of `org create`.
+#[derive(Debug, Args)]
+pub(crate) struct OrgCreateArgs {
+    /// What to call it
+    pub(crate) name: String,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// What `project` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectCommand {
+    /// Make a project of an organization
+    Create(ProjectCreateArgs),
+}
+
+/// Arguments of `project create`.
+#[derive(Debug, Args)]
+pub(crate) struct ProjectCreateArgs {
+    /// What to call it
+    pub(crate) name: String,
+
+    /// The organization that pays
+    #[arg(long, value_name = "ID")]
+    pub(crate) org: OrganizationId,
+
+    /// What its traffic is for
+    #[arg(long, value_parser = ["dev", "staging", "prod"], default_value = "dev")]
+    pub(crate) environment: String,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// What `keys` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key of a project; its secret is shown this once
+    Create(KeysCreateArgs),
+}
+
+/// Arguments of `keys create`.
+#[derive(Debug, Args)]
+pub(crate) struct KeysCreateArgs {
+    /// The project that the key calls for
+    #[arg(long, value_name = "ID")]
+    pub(crate) project: ProjectId,
+
+    /// What to call it
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// What `credits` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CreditsCommand {
+    /// Give an organization credit
+    Grant(CreditsGrantArgs),
+    /// Show what an organization has, holds and owes
+    Balance(CreditsBalanceArgs),
+}
+
+/// Arguments of `credits grant`.
+#[derive(Debug, Args)]
+pub(crate) struct CreditsGrantArgs {
+    /// The organization that gets it
+    #[arg(long, value_name = "ID")]
+    pub(crate) org: OrganizationId,
+
+    /// How much, in the billing currency, such as 5.00
+    #[arg(long, value_parser = positive_amount, allow_negative_numbers = true)]
+    pub(crate) amount: Money,
+
+    /// Given away (promo, spent first) or paid for (prepaid)
+    #[arg(long, value_parser = ["promo", "prepaid"])]
+    pub(crate) kind: String,
+
+    /// When it ends: a date, at its first moment in UTC, or 2027-01-31T12:00:00Z [default: promo never, prepaid after a
+    /// year]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) expires: Option<Timestamp>,
+
+    /// Text that makes a repeated grant count once: the same text and grant get the first answer again
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) idempotency_key: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// Arguments of `credits balance`.
+#[derive(Debug, Args)]
+pub(crate) struct CreditsBalanceArgs {
+    /// The organization
+    #[arg(long, value_name = "ID")]
+    pub(crate) org: OrganizationId,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// What `usage` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsageCommand {
+    /// List cost rows, newest first: one for every attempt, failed ones included
+    List(UsageListArgs),
+}
+
+/// Arguments of `usage list`.
+#[derive(Debug, Args)]
+pub(crate) struct UsageListArgs {
+    /// The organization
+    #[arg(long, value_name = "ID")]
+    pub(crate) org: OrganizationId,
+
+    /// How many rows at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) limit: u16,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The request, as named by the header x-request-id of its answer
+    pub(crate) request_id: RequestId,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// Arguments of `mock`.
+#[derive(Debug, Args)]
+pub(crate) struct MockArgs {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4401")]
+    pub(crate) listen: SocketAddr,
+
+    /// File to append one JSON line a call to, with what a real provider would have billed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth_log: Option<PathBuf>,
+
+    /// Threads that serve connections
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) threads: u8,
+
+    /// How to answer unless a request says otherwise: key=value pairs separated by `;`
+    ///
+    /// Pace: latency_ms, ttft_ms, tps. Sizes in tokens: in, out, reasoning, chunk (a stream's event), cached (percent
+    /// of the prompt); split (bytes a write). Faults: fault (429, quota, 500, 503, 401, 400, hang, hang_mid, close,
+    /// close_mid, garbage, garbage_mid, error_mid, wrong_model, no_usage, no_done, slow_headers, empty), fail (percent
+    /// of requests that meet it), after (tokens before one in mid-stream), retry_after (seconds).
+    #[arg(long, value_name = "PAIRS", default_value = "", hide_default_value = true, value_parser = mock::Behaviour::parse)]
+    pub(crate) behaviour: mock::Behaviour,
+}
+
+fn positive_amount(text: &str) -> Result<Money, String> {
+    let amount: Money = text.parse().map_err(|error: domain::MoneyError| error.to_string())?;
+    if amount > Money::ZERO { Ok(amount) } else { Err("a grant must be above zero".to_owned()) }
+}

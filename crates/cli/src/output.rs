@@ -1,0 +1,123 @@
+//! The only place that prints: data on standard output, words on standard error.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::failure::{Exit, Failure};
+
+/// How data is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For eyes.
+    Human,
+    /// One JSON object a line, for scripts.
+    Json,
+}
+
+/// Something that can be shown to a person.
+pub(crate) trait View {
+    /// The data, without the last line break; empty when there is nothing to show.
+    fn human(&self) -> String;
+
+    /// What to know or do next; not data, so it goes to standard error.
+    fn note(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Where output goes and in which form.
+pub(crate) struct Output {
+    data: Box<dyn Write>,
+    words: Box<dyn Write>,
+    form: Form,
+    color: bool,
+}
+
+impl Output {
+    /// The output of this process. `json` was asked for; `plain` is whether NO_COLOR is set.
+    pub(crate) fn of_process(json: bool, plain: bool) -> Self {
+        let form = if json || !io::stdout().is_terminal() { Form::Json } else { Form::Human };
+        let color = !plain && io::stderr().is_terminal();
+        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), form, color)
+    }
+
+    /// An output to anywhere.
+    pub(crate) fn new(data: Box<dyn Write>, words: Box<dyn Write>, form: Form, color: bool) -> Self {
+        Self { data, words, form, color }
+    }
+
+    /// Shows what a gateway answered: as it came, on one line, or read as a `T` and shown to a person.
+    pub(crate) fn answer<T: View + DeserializeOwned>(&mut self, answer: &RawValue) -> Result<(), Failure> {
+        match self.form {
+            // Between two tokens JSON allows line breaks and inside a text it has none, so this only joins lines.
+            Form::Json => self.data(&answer.get().replace(['\n', '\r'], "")),
+            Form::Human => {
+                let view: T = serde_json::from_str(answer.get()).map_err(|error| {
+                    Failure::new(Exit::Failure, format!("the gateway's answer could not be read: {error}"))
+                        .next("use a `tollkeeper` of the gateway's own version, or --json")
+                })?;
+                self.human(&view)
+            }
+        }
+    }
+
+    /// Shows something of this command's own.
+    pub(crate) fn own<T: View + Serialize>(&mut self, view: &T) -> Result<(), Failure> {
+        match self.form {
+            Form::Json => match serde_json::to_string(view) {
+                Ok(line) => self.data(&line),
+                Err(error) => Err(Failure::new(Exit::Failure, format!("cannot write as JSON: {error}"))),
+            },
+            Form::Human => self.human(view),
+        }
+    }
+
+    /// Says something to a person, if one is there.
+    pub(crate) fn say(&mut self, words: &str) {
+        if self.form == Form::Human {
+            // The command goes on whether or not it is heard.
+            let _ = writeln!(self.words, "{}", printable(words));
+        }
+    }
+
+    /// Prints why the command failed. The one printer of errors.
+    pub(crate) fn failure(&mut self, failure: &Failure) {
+        let (red, bold, off) = if self.color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+        let mut text = format!("{red}error:{off} {}\n", printable(&failure.message));
+        if let Some(next_step) = &failure.next_step {
+            text.push_str(&format!("{bold}next:{off}  {}\n", printable(next_step)));
+        }
+        // Where not even the error can be printed, the exit code still tells.
+        let _ = self.words.write_all(text.as_bytes());
+    }
+
+    fn human(&mut self, view: &impl View) -> Result<(), Failure> {
+        let text = view.human();
+        if !text.is_empty() {
+            self.data(&printable(&text))?;
+        }
+        if let Some(note) = view.note() {
+            self.say(&note);
+        }
+        Ok(())
+    }
+
+    fn data(&mut self, line: &str) -> Result<(), Failure> {
+        match writeln!(self.data, "{line}").and_then(|()| self.data.flush()) {
+            Ok(()) => Ok(()),
+            // The reader, such as `head`, has seen enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => {
+                Err(Failure::new(Exit::Failure, format!("cannot write to standard output: {error}")))
+            }
+        }
+    }
+}
+
+/// The text without what would act on a terminal: names and models come from other people.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,6 @@
+//! Tests of the command line, by subject: what can be typed, what is shown, how it fails. `tests/operator.rs` runs the
+//! binary itself.
+
+mod failing;
+mod parsing;
+mod showing;

@@ -1,0 +1,152 @@
+//! What can be typed, and how mistakes are answered.
+
+use clap::{CommandFactory, Parser};
+
+use crate::args::Cli;
+
+const ORG: &str = "org_01920000000070008000000000000001";
+const PROJECT: &str = "proj_01920000000070008000000000000002";
+const REQUEST: &str = "req_01920000000070008000000000000003";
+
+/// Parses a line, in which `ORG`, `PROJECT` and `REQUEST` stand for ids; arguments are parted by blanks, `_` is a blank.
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    let words = line.split(' ').filter(|word| !word.is_empty()).map(|word| match word {
+        "ORG" => ORG.to_owned(),
+        "PROJECT" => PROJECT.to_owned(),
+        "REQUEST" => REQUEST.to_owned(),
+        _ => word.replace('_', " "),
+    });
+    Cli::try_parse_from(std::iter::once("tollkeeper".to_owned()).chain(words))
+}
+
+#[test]
+fn the_model_is_consistent_and_everything_has_a_help_text() {
+    fn check(command: &clap::Command) {
+        assert!(command.get_about().is_some(), "`{}` has no help text", command.get_name());
+        for argument in command.get_arguments() {
+            assert!(argument.get_help().is_some(), "`{}` of `{}`", argument.get_id(), command.get_name());
+        }
+        for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
+            check(subcommand);
+        }
+    }
+    Cli::command().debug_assert();
+    check(&Cli::command());
+}
+
+#[test]
+fn lines_mean_what_they_say() {
+    for (line, meaning) in [
+        ("demo", "Demo(DemoArgs { data: \"demo-data\", listen: 127.0.0.1:4400 })"),
+        ("demo --data d --listen 127.0.0.1:0", "Demo(DemoArgs { data: \"d\", listen: 127.0.0.1:0 })"),
+        ("init", "Init(InitArgs { file: \"tollkeeper.toml\" })"),
+        ("init x.toml", "Init(InitArgs { file: \"x.toml\" })"),
+        ("serve --data d", "Serve(ServeArgs { data: \"d\", config: None, listen: None })"),
+        (
+            "serve --data d --config c --listen [::1]:80",
+            "Serve(ServeArgs { data: \"d\", config: Some(\"c\"), listen: Some([::1]:80) })",
+        ),
+        ("config check --config c", "Config(Check(ConfigCheckArgs { config: Some(\"c\") }))"),
+        ("doctor --data d --live", "Doctor(DoctorArgs { data: \"d\", config: None, live: true })"),
+        ("verify --data d", "Verify(VerifyArgs { data: \"d\" })"),
+        (
+            "org create A_Co --url http://h:1/",
+            "name: \"A Co\", gateway: GatewayArgs { url: GatewayUrl(\"http://h:1\") }",
+        ),
+        ("project create x --org ORG", "environment: \"dev\""),
+        ("project create x --org ORG --environment prod", "environment: \"prod\""),
+        ("keys create --project PROJECT", "name: None"),
+        ("keys create --project PROJECT --name laptop", "name: Some(\"laptop\")"),
+        (
+            "credits grant --org ORG --amount 5.00 --kind promo",
+            "amount: Money(5000000000), kind: \"promo\", expires: None",
+        ),
+        (
+            "credits grant --org ORG --amount 0.000000001 --kind prepaid --expires 2027-01-31 --idempotency-key a",
+            "expires: Some(Timestamp(1801353600000000)), idempotency_key: Some(\"a\")",
+        ),
+        (
+            "credits balance --org ORG",
+            "Balance(CreditsBalanceArgs { org: org_01920000000070008000000000000001",
+        ),
+        ("usage list --org ORG", "limit: 20"),
+        ("usage list --org ORG --limit 1000", "limit: 1000"),
+        ("explain REQUEST", "request_id: req_01920000000070008000000000000003"),
+        ("mock", "MockArgs { listen: 127.0.0.1:4401, truth_log: None, threads: 1"),
+        (
+            "mock --listen 127.0.0.1:0 --truth-log t --threads 2",
+            "listen: 127.0.0.1:0, truth_log: Some(\"t\"), threads: 2",
+        ),
+        ("mock --behaviour fault=hang;tps=50", "tps: 50"),
+    ] {
+        for (line, json) in
+            [(line.to_owned(), false), (format!("{line} --json"), true), (format!("--json {line}"), true)]
+        {
+            let cli = parse(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(cli.json, json, "{line}");
+            let found = format!("{:?}", cli.command);
+            assert!(found.contains(meaning), "{line}: {found}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_name_themselves_and_end_with_2() {
+    for (line, words) in [
+        ("", "Usage: tollkeeper"),
+        ("fly", "unrecognized subcommand 'fly'"),
+        ("serve", "--data <DIR>"),
+        ("serve --data d --listen 4400", "invalid value '4400' for '--listen <ADDR>'"),
+        ("doctor", "--data <DIR>"),
+        ("org", "create"),
+        ("org create", "<NAME>"),
+        ("org create x --url ftp://h", "write it like http://127.0.0.1:4400"),
+        ("org create x --url localhost:4400", "write it like http://127.0.0.1:4400"),
+        ("org create x --url http://h:1/v1/", "leave out /v1, which is for OpenAI clients: http://h:1"),
+        ("org create x --url http://user:secret@h", "write it like http://127.0.0.1:4400"),
+        ("project create x", "--org <ID>"),
+        ("project create x --org PROJECT", "it looks like org_… with 32 hexadecimal digits"),
+        ("project create x --org ORG --environment production", "[possible values: dev, staging, prod]"),
+        ("keys create --project ORG", "it looks like proj_… with 32 hexadecimal digits"),
+        ("credits grant --org ORG --kind promo", "--amount <AMOUNT>"),
+        ("credits grant --org ORG --amount 5 --kind refund", "[possible values: promo, prepaid]"),
+        (
+            "credits grant --org ORG --amount five --kind promo",
+            "`five` is not a decimal amount; write it like 5.00",
+        ),
+        ("credits grant --org ORG --amount 5,00 --kind promo", "write it like 5.00"),
+        ("credits grant --org ORG --amount -5 --kind promo", "a grant must be above zero"),
+        ("credits grant --org ORG --amount 0.00 --kind promo", "a grant must be above zero"),
+        ("credits grant --org ORG --amount 1.0000000001 --kind promo", "more than 9 decimals"),
+        (
+            "credits grant --org ORG --amount 5 --kind promo --expires soon",
+            "`soon` is not a date; write 2027-01-31",
+        ),
+        ("usage list --org ORG --limit 0", "0 is not in 1..=1000"),
+        ("usage list --org ORG --limit 1001", "1001 is not in 1..=1000"),
+        ("explain ORG", "it looks like req_… with 32 hexadecimal digits"),
+        ("mock --behaviour speed=9", "behaviour key `speed` is unknown"),
+        ("mock --threads 0", "0 is not in 1..=64"),
+    ] {
+        let error = parse(line).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+        assert!(error.to_string().contains(words), "{line}: {error}");
+    }
+}
+
+#[test]
+fn help_and_version_are_no_mistakes() {
+    for (line, words) in [
+        ("--help", "tollkeeper demo"),
+        ("--help", "Exit codes: 0 ok"),
+        ("help serve", "--data <DIR>"),
+        ("credits grant --help", "[env: TOLLKEEPER_URL="),
+        ("credits grant --help", "[default: http://127.0.0.1:4400]"),
+        ("--version", env!("CARGO_PKG_VERSION")),
+        ("org create --version", env!("CARGO_PKG_VERSION")),
+    ] {
+        let shown = parse(line).expect_err(line);
+        assert_eq!(shown.exit_code(), 0, "{line}");
+        assert!(shown.to_string().contains(words), "{line}: {shown}");
+    }
+}

@@ -1,0 +1,281 @@
+//! What is printed, letter by letter, as a person and as a script get it.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, Write};
+use std::rc::Rc;
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::failure::{Exit, Failure};
+use crate::output::{Form, Output, View};
+use crate::views;
+
+/// A writer whose text can be read afterwards.
+#[derive(Clone, Default)]
+struct Page(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Page {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.borrow().clone()).unwrap()
+    }
+}
+
+/// Standard output and standard error of what `show` does.
+fn printed(form: Form, color: bool, show: impl FnOnce(&mut Output)) -> (String, String) {
+    let (data, words) = (Page::default(), Page::default());
+    show(&mut Output::new(Box::new(data.clone()), Box::new(words.clone()), form, color));
+    (data.text(), words.text())
+}
+
+/// Asserts both forms of an answer; the JSON is the answer itself.
+fn check<T: View + DeserializeOwned>(answer: &str, human: &str, note: &str) {
+    let answer = answer.trim();
+    let raw: &RawValue = serde_json::from_str(answer).unwrap();
+    let (data, words) = printed(Form::Human, false, |output| output.answer::<T>(raw).unwrap());
+    assert_eq!(data, human.trim_start_matches('\n'), "\n{data}");
+    assert_eq!(words, note.trim_start_matches('\n'), "\n{words}");
+    let (data, words) = printed(Form::Json, false, |output| output.answer::<T>(raw).unwrap());
+    assert_eq!((data, words), (format!("{}\n", answer.replace('\n', "")), String::new()));
+}
+
+#[test]
+fn what_is_made_says_what_comes_next() {
+    check::<views::Organization>(
+        r#"{"id":"org_01920000000070008000000000000001","object":"organization","name":"Acme","created_at":"2026-11-21T06:55:50.123456Z"}"#,
+        "
+id       org_01920000000070008000000000000001
+name     Acme
+created  2026-11-21T06:55:50Z
+",
+        "
+next: tollkeeper project create NAME --org org_01920000000070008000000000000001
+",
+    );
+    check::<views::Project>(
+        r#"
+{"id":"proj_01920000000070008000000000000002","object":"project","name":"chat",
+"organization":"org_01920000000070008000000000000001","environment":"prod","created_at":"2026-11-21T06:55:50Z"}
+"#,
+        "
+id            proj_01920000000070008000000000000002
+name          chat
+organization  org_01920000000070008000000000000001
+environment   prod
+created       2026-11-21T06:55:50Z
+",
+        "
+next: tollkeeper keys create --project proj_01920000000070008000000000000002
+",
+    );
+    check::<views::Key>(
+        r#"{"id":"key_01920000000070008000000000000004","object":"key","name":"laptop","project":"proj_01920000000070008000000000000002","organization":"org_01920000000070008000000000000001","secret":"tk-0123","redacted":"tk-012…","created_at":"2026-11-21T06:55:50.000000Z","a_later_field":{"x":[1]}}"#,
+        "
+id            key_01920000000070008000000000000004
+name          laptop
+project       proj_01920000000070008000000000000002
+organization  org_01920000000070008000000000000001
+created       2026-11-21T06:55:50Z
+secret        tk-0123
+",
+        "
+the secret is shown this once: put it where the client reads its key, usually OPENAI_API_KEY
+",
+    );
+    check::<views::Lot>(
+        r#"{"id":"lot_01920000000070008000000000000005","object":"lot","organization":"org_01920000000070008000000000000001","kind":"promo","amount":"5.00","expires_at":null,"created_at":"2026-11-21T06:55:50.000000Z"}"#,
+        "
+id            lot_01920000000070008000000000000005
+organization  org_01920000000070008000000000000001
+kind          promo
+amount        5.00
+expires       never
+",
+        "
+next: tollkeeper credits balance --org org_01920000000070008000000000000001
+",
+    );
+}
+
+#[test]
+fn a_balance_shows_what_is_available_and_the_lots() {
+    check::<views::Balance>(
+        r#"
+{"object":"balance","organization":"org_01920000000070008000000000000001","currency":"USD","posted":"14.50",
+"held":"0.25","available":"14.25","debt":"0.00","lots":[
+{"id":"lot_01920000000070008000000000000005","kind":"promo","granted":"5.00","remaining":"4.50","expires_at":"2027-01-31T00:00:00.000000Z"},
+{"id":"lot_01920000000070008000000000000006","kind":"prepaid","granted":"10.00","remaining":"10.00","expires_at":null}]}
+"#,
+        "
+organization  org_01920000000070008000000000000001
+currency      USD
+available     14.25
+held          0.25
+posted        14.50
+debt          0.00
+
+LOT                                   KIND     GRANTED  REMAINING  EXPIRES
+lot_01920000000070008000000000000005  promo       5.00       4.50  2027-01-31T00:00:00Z
+lot_01920000000070008000000000000006  prepaid    10.00      10.00  never
+",
+        "",
+    );
+    check::<views::Balance>(
+        r#"{"object":"balance","organization":"org_01920000000070008000000000000001","currency":"USD","posted":"0.00","held":"0.00","available":"0.00","debt":"0.00","lots":[]}"#,
+        "
+organization  org_01920000000070008000000000000001
+currency      USD
+available     0.00
+held          0.00
+posted        0.00
+debt          0.00
+",
+        "
+next: tollkeeper credits grant --org org_01920000000070008000000000000001 --amount 5.00 --kind promo
+",
+    );
+    check::<views::Balance>(
+        r#"{"object":"balance","organization":"org_01920000000070008000000000000001","currency":"EUR","posted":"0.00","held":"0.00","available":"0.00","debt":"0.01","lots":[]}"#,
+        "
+organization  org_01920000000070008000000000000001
+currency      EUR
+available     0.00
+held          0.00
+posted        0.00
+debt          0.01
+",
+        "
+new calls are refused until a grant covers the debt
+",
+    );
+}
+
+/// A cost row of request 3, as the operator API writes it.
+fn row(attempt: u8, tail: &str) -> String {
+    format!(
+        r#"{{"request_id":"req_01920000000070008000000000000003","attempt":{attempt},"at":"2026-11-21T06:55:5{attempt}.000000Z","org":"org_01920000000070008000000000000001","project":"proj_01920000000070008000000000000002","key":"key_01920000000070008000000000000004","model":"sim-small","target":"sim/sim-small","user":null,"feature":null,"environment":"dev","run":null,"http_status":200,"streamed":false,"duration_ms":12,"held":"0.25",{tail}}}"#
+    )
+}
+
+#[test]
+fn usage_is_a_table_with_its_notes() {
+    let succeeded = row(
+        2,
+        r#""provider":"sim","input_tokens":1200,"cached_tokens":1024,"output_tokens":7,"reasoning_tokens":0,"cost":"0.0001","status":"succeeded","reason":null,"estimated":true"#,
+    );
+    let failed = row(
+        1,
+        r#""provider":"backup\u001b[31m","input_tokens":0,"cached_tokens":0,"output_tokens":0,"reasoning_tokens":0,"cost":"0.00","status":"failed","reason":"upstream_timeout","estimated":false"#,
+    );
+    check::<views::Usage>(
+        &format!(r#"{{"object":"list","data":[{succeeded},{failed}],"has_more":true}}"#),
+        "
+AT                    REQUEST                               TRY  MODEL      PROVIDER     INPUT  CACHED  OUTPUT     COST  STATUS
+2026-11-21T06:55:52Z  req_01920000000070008000000000000003    2  sim-small  sim           1200    1024       7  ~0.0001  succeeded
+2026-11-21T06:55:51Z  req_01920000000070008000000000000003    1  sim-small  backup\u{fffd}[31m      0       0       0     0.00  failed: upstream_timeout
+",
+        "
+~ marks estimates: the provider reported no usage, so tokens were counted here
+older rows exist: raise --limit, up to 1000
+",
+    );
+    check::<views::Usage>(
+        r#"{"object":"list","data":[],"has_more":false}"#,
+        "",
+        "no cost rows yet: one appears when a call's attempt ends\n",
+    );
+}
+
+#[test]
+fn an_explanation_holds_everything_of_a_request() {
+    let attempt = row(
+        1,
+        r#""provider":"sim","input_tokens":12,"cached_tokens":0,"output_tokens":7,"reasoning_tokens":0,"cost":"0.26","status":"succeeded","reason":"","estimated":false"#,
+    );
+    check::<views::Explained>(
+        &format!(
+            r#"{{"object":"request","id":"req_01920000000070008000000000000003","state":"settled","hold":{{"amount":"0.25","state":"settled","created_at":"2026-11-21T06:55:50.000000Z"}},"attempts":[{attempt}],"cost":"0.26","journal":[{{"seq":7,"kind":"settle","amount":"0.26","at":"2026-11-21T06:55:51.000000Z","draws":[{{"lot":"lot_01920000000070008000000000000005","amount":"0.15"}},{{"lot":"lot_01920000000070008000000000000006","amount":"0.10"}}],"debt":"0.01"}}]}}"#
+        ),
+        "
+request  req_01920000000070008000000000000003
+state    settled
+hold     0.25, settled (made 2026-11-21T06:55:50Z)
+cost     0.26
+
+AT                    REQUEST                               TRY  MODEL      PROVIDER  INPUT  CACHED  OUTPUT  COST  STATUS
+2026-11-21T06:55:51Z  req_01920000000070008000000000000003    1  sim-small  sim          12       0       7  0.26  succeeded
+
+SEQ  AT                    ENTRY   AMOUNT  DEBT  DRAWN FROM
+  7  2026-11-21T06:55:51Z  settle    0.26  0.01  0.15 of lot_01920000000070008000000000000005, 0.10 of lot_01920000000070008000000000000006
+",
+        "",
+    );
+    check::<views::Explained>(
+        r#"{"object":"request","id":"req_01920000000070008000000000000003","state":"held","hold":null,"attempts":[],"cost":"0.00","journal":[]}"#,
+        "
+request  req_01920000000070008000000000000003
+state    held
+hold     none
+cost     0.00
+",
+        "",
+    );
+}
+
+#[test]
+fn failures_go_to_standard_error_and_color_only_decorates() {
+    let failure = Failure::new(Exit::Failure, "it\u{7} broke\nin two").next("mend it");
+    let (data, plain) = printed(Form::Human, false, |output| output.failure(&failure));
+    assert_eq!((data.as_str(), plain.as_str()), ("", "error: it\u{fffd} broke\nin two\nnext:  mend it\n"));
+    let (_, colored) = printed(Form::Human, true, |output| output.failure(&failure));
+    assert_eq!(
+        colored,
+        "\u{1b}[1;31merror:\u{1b}[0m it\u{fffd} broke\nin two\n\u{1b}[1mnext:\u{1b}[0m  mend it\n"
+    );
+    let (_, short) = printed(Form::Json, false, |output| output.failure(&Failure::new(Exit::Auth, "no key")));
+    assert_eq!(short, "error: no key\n");
+}
+
+#[test]
+fn an_answer_of_another_version_is_a_failure_with_a_way_out() {
+    let raw: &RawValue = serde_json::from_str(r#"{"id":7}"#).unwrap();
+    let (data, _) = printed(Form::Human, false, |output| {
+        let failure = output.answer::<views::Organization>(raw).unwrap_err();
+        assert_eq!(failure.exit, Exit::Failure);
+        assert!(failure.next_step.unwrap().contains("--json"));
+    });
+    assert_eq!(data, "");
+}
+
+/// A writer that always fails in this way.
+struct Broken(ErrorKind);
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_that_left_is_no_failure_but_a_full_disk_is() {
+    let raw: &RawValue = serde_json::from_str("{}").unwrap();
+    for (kind, fails) in [(ErrorKind::BrokenPipe, false), (ErrorKind::StorageFull, true)] {
+        let mut output = Output::new(Box::new(Broken(kind)), Box::new(io::sink()), Form::Json, false);
+        assert_eq!(output.answer::<views::Usage>(raw).is_err(), fails, "{kind}");
+    }
+}

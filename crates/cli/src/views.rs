@@ -1,0 +1,340 @@
+//! The operator API's objects as a person reads them. Fields that are not shown are not named here, so that a newer
+//! gateway's additions do no harm.
+
+use domain::{KeyId, LotId, Money, OrganizationId, ProjectId, RequestId, Timestamp};
+use serde::Deserialize;
+
+use crate::output::View;
+use crate::table::{Column, fields, rows};
+
+/// An organization just made.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Organization {
+    id: OrganizationId,
+    name: String,
+    created_at: Timestamp,
+}
+
+impl View for Organization {
+    fn human(&self) -> String {
+        fields(&[
+            ("id", self.id.to_string()),
+            ("name", self.name.clone()),
+            ("created", second(self.created_at)),
+        ])
+    }
+
+    fn note(&self) -> Option<String> {
+        Some(format!("next: tollkeeper project create NAME --org {}", self.id))
+    }
+}
+
+/// A project just made.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Project {
+    id: ProjectId,
+    name: String,
+    organization: OrganizationId,
+    environment: String,
+    created_at: Timestamp,
+}
+
+impl View for Project {
+    fn human(&self) -> String {
+        fields(&[
+            ("id", self.id.to_string()),
+            ("name", self.name.clone()),
+            ("organization", self.organization.to_string()),
+            ("environment", self.environment.clone()),
+            ("created", second(self.created_at)),
+        ])
+    }
+
+    fn note(&self) -> Option<String> {
+        Some(format!("next: tollkeeper keys create --project {}", self.id))
+    }
+}
+
+/// A key just made, with its secret.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Key {
+    id: KeyId,
+    name: String,
+    project: ProjectId,
+    organization: OrganizationId,
+    secret: String,
+    created_at: Timestamp,
+}
+
+impl View for Key {
+    fn human(&self) -> String {
+        fields(&[
+            ("id", self.id.to_string()),
+            ("name", self.name.clone()),
+            ("project", self.project.to_string()),
+            ("organization", self.organization.to_string()),
+            ("created", second(self.created_at)),
+            ("secret", self.secret.clone()),
+        ])
+    }
+
+    fn note(&self) -> Option<String> {
+        Some(
+            "the secret is shown this once: put it where the client reads its key, usually OPENAI_API_KEY"
+                .to_owned(),
+        )
+    }
+}
+
+/// A grant just made.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Lot {
+    id: LotId,
+    organization: OrganizationId,
+    kind: String,
+    amount: Money,
+    expires_at: Option<Timestamp>,
+}
+
+impl View for Lot {
+    fn human(&self) -> String {
+        fields(&[
+            ("id", self.id.to_string()),
+            ("organization", self.organization.to_string()),
+            ("kind", self.kind.clone()),
+            ("amount", self.amount.to_string()),
+            ("expires", expiry(self.expires_at)),
+        ])
+    }
+
+    fn note(&self) -> Option<String> {
+        Some(format!("next: tollkeeper credits balance --org {}", self.organization))
+    }
+}
+
+/// What an organization has, holds and owes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Balance {
+    organization: OrganizationId,
+    currency: String,
+    posted: Money,
+    held: Money,
+    available: Money,
+    debt: Money,
+    lots: Vec<BalanceLot>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BalanceLot {
+    id: LotId,
+    kind: String,
+    granted: Money,
+    remaining: Money,
+    expires_at: Option<Timestamp>,
+}
+
+impl View for Balance {
+    fn human(&self) -> String {
+        let head = fields(&[
+            ("organization", self.organization.to_string()),
+            ("currency", self.currency.clone()),
+            ("available", self.available.to_string()),
+            ("held", self.held.to_string()),
+            ("posted", self.posted.to_string()),
+            ("debt", self.debt.to_string()),
+        ]);
+        const COLUMNS: &[Column] = &[
+            Column::Text("LOT"),
+            Column::Text("KIND"),
+            Column::Number("GRANTED"),
+            Column::Number("REMAINING"),
+            Column::Text("EXPIRES"),
+        ];
+        let lots = self.lots.iter().map(|lot| {
+            vec![
+                lot.id.to_string(),
+                lot.kind.clone(),
+                lot.granted.to_string(),
+                lot.remaining.to_string(),
+                expiry(lot.expires_at),
+            ]
+        });
+        below(head, rows(COLUMNS, lots))
+    }
+
+    fn note(&self) -> Option<String> {
+        if !self.debt.is_zero() {
+            return Some("new calls are refused until a grant covers the debt".to_owned());
+        }
+        self.lots.is_empty().then(|| {
+            format!("next: tollkeeper credits grant --org {} --amount 5.00 --kind promo", self.organization)
+        })
+    }
+}
+
+/// Cost rows, newest first.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Usage {
+    data: Vec<CostRow>,
+    has_more: bool,
+}
+
+/// One attempt and what it cost.
+#[derive(Debug, Deserialize)]
+struct CostRow {
+    request_id: RequestId,
+    attempt: u32,
+    at: Timestamp,
+    model: String,
+    provider: String,
+    input_tokens: u64,
+    cached_tokens: u64,
+    output_tokens: u64,
+    cost: Money,
+    status: String,
+    reason: Option<String>,
+    estimated: bool,
+}
+
+impl CostRow {
+    const COLUMNS: &[Column] = &[
+        Column::Text("AT"),
+        Column::Text("REQUEST"),
+        Column::Number("TRY"),
+        Column::Text("MODEL"),
+        Column::Text("PROVIDER"),
+        Column::Number("INPUT"),
+        Column::Number("CACHED"),
+        Column::Number("OUTPUT"),
+        Column::Number("COST"),
+        Column::Text("STATUS"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let reason = self.reason.as_deref().filter(|reason| !reason.is_empty() && *reason != self.status);
+        let mark = if self.estimated { "~" } else { "" };
+        vec![
+            second(self.at),
+            self.request_id.to_string(),
+            self.attempt.to_string(),
+            self.model.clone(),
+            self.provider.clone(),
+            self.input_tokens.to_string(),
+            self.cached_tokens.to_string(),
+            self.output_tokens.to_string(),
+            format!("{mark}{}", self.cost),
+            reason.map_or_else(|| self.status.clone(), |reason| format!("{}: {reason}", self.status)),
+        ]
+    }
+}
+
+impl View for Usage {
+    fn human(&self) -> String {
+        rows(CostRow::COLUMNS, self.data.iter().map(CostRow::cells))
+    }
+
+    fn note(&self) -> Option<String> {
+        let mut notes = Vec::new();
+        if self.data.is_empty() {
+            notes.push("no cost rows yet: one appears when a call's attempt ends");
+        }
+        if self.data.iter().any(|row| row.estimated) {
+            notes.push("~ marks estimates: the provider reported no usage, so tokens were counted here");
+        }
+        if self.has_more {
+            notes.push("older rows exist: raise --limit, up to 1000");
+        }
+        (!notes.is_empty()).then(|| notes.join("\n"))
+    }
+}
+
+/// Everything about one request.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Explained {
+    id: RequestId,
+    state: String,
+    hold: Option<Hold>,
+    attempts: Vec<CostRow>,
+    cost: Money,
+    journal: Vec<JournalEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Hold {
+    amount: Money,
+    state: String,
+    created_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+struct JournalEntry {
+    seq: u64,
+    kind: String,
+    amount: Money,
+    at: Timestamp,
+    draws: Vec<Draw>,
+    debt: Option<Money>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Draw {
+    lot: LotId,
+    amount: Money,
+}
+
+impl JournalEntry {
+    const COLUMNS: &[Column] = &[
+        Column::Number("SEQ"),
+        Column::Text("AT"),
+        Column::Text("ENTRY"),
+        Column::Number("AMOUNT"),
+        Column::Number("DEBT"),
+        Column::Text("DRAWN FROM"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let draws: Vec<String> =
+            self.draws.iter().map(|draw| format!("{} of {}", draw.amount, draw.lot)).collect();
+        vec![
+            self.seq.to_string(),
+            second(self.at),
+            self.kind.clone(),
+            self.amount.to_string(),
+            self.debt.unwrap_or_default().to_string(),
+            draws.join(", "),
+        ]
+    }
+}
+
+impl View for Explained {
+    fn human(&self) -> String {
+        let hold = self.hold.as_ref().map_or_else(
+            || "none".to_owned(),
+            |hold| format!("{}, {} (made {})", hold.amount, hold.state, second(hold.created_at)),
+        );
+        let head = fields(&[
+            ("request", self.id.to_string()),
+            ("state", self.state.clone()),
+            ("hold", hold),
+            ("cost", self.cost.to_string()),
+        ]);
+        let attempts = rows(CostRow::COLUMNS, self.attempts.iter().map(CostRow::cells));
+        let journal = rows(JournalEntry::COLUMNS, self.journal.iter().map(JournalEntry::cells));
+        below(below(head, attempts), journal)
+    }
+}
+
+/// One block of text below another, with a blank line between; an empty one leaves no trace.
+fn below(upper: String, lower: String) -> String {
+    if lower.is_empty() { upper } else { format!("{upper}\n\n{lower}") }
+}
+
+/// A moment to the second, which is what eyes want: `2026-11-21T06:55:50Z`.
+fn second(at: Timestamp) -> String {
+    let text = at.to_string();
+    text.split_once('.').map(|(second, _)| format!("{second}Z")).unwrap_or(text)
+}
+
+fn expiry(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "never".to_owned(), second)
+}

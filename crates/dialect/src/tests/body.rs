@@ -1,0 +1,126 @@
+//! The body that goes upstream: the caller's bytes but for two edits.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{join, json};
+use crate::openai::{Call, Endpoint};
+
+#[track_caller]
+fn check(body: &str, upstream_model: &str, expected: &str, pieces: usize) {
+    let bytes = Bytes::copy_from_slice(body.as_bytes());
+    let parts = Call::read(Endpoint::Chat, bytes.clone()).unwrap().upstream_body(upstream_model);
+    let len = parts.len();
+    let parts: Vec<Bytes> = parts.into_iter().collect();
+    assert_eq!(parts.len(), pieces, "{body}");
+    let within = |part: &Bytes| bytes.as_ptr_range().contains(&part.as_ptr());
+    assert_eq!(
+        parts.iter().filter(|part| within(part)).count(),
+        pieces.div_ceil(2),
+        "{body}: a slice was copied"
+    );
+    let text = join(parts);
+    assert_eq!(text, expected);
+    assert_eq!(len, text.len());
+}
+
+#[test]
+fn only_the_model_and_the_usage_are_edited() {
+    for (body, model, expected, pieces) in [
+        (r#"{"model":"m","messages":[1]}"#, "m", r#"{"model":"m","messages":[1]}"#, 1),
+        (r#"{"model":"\u006d","messages":[1]}"#, "m", r#"{"model":"\u006d","messages":[1]}"#, 1),
+        (r#"{"model":"\u006d" ,"messages":[1]}"#, "gpt", r#"{"model":"gpt" ,"messages":[1]}"#, 3),
+        (r#"{"messages":[1],"model":"m"}"#, "a\"\\\n", r#"{"messages":[1],"model":"a\"\\\n"}"#, 3),
+        (
+            "\n { \"messages\":[1] ,\"stream\":true,\"model\":\"m\"}",
+            "m",
+            "\n {\"stream_options\":{\"include_usage\":true}, \"messages\":[1] ,\"stream\":true,\"model\":\"m\"}",
+            3,
+        ),
+        (
+            r#"{"model":"m","messages":[1],"stream":true,"stream_options":null,"z":1}"#,
+            "x",
+            r#"{"model":"x","messages":[1],"stream":true,"stream_options":{"include_usage":true},"z":1}"#,
+            5,
+        ),
+        (
+            r#"{"stream_options": {"a":1,"include_usage" : false},"model":"m","messages":[1],"stream":true}"#,
+            "x",
+            r#"{"stream_options": {"a":1,"include_usage" : true},"model":"x","messages":[1],"stream":true}"#,
+            5,
+        ),
+        (
+            r#"{"model":"m","messages":[1],"stream":true,"stream_options":{ }}"#,
+            "m",
+            r#"{"model":"m","messages":[1],"stream":true,"stream_options":{"include_usage":true }}"#,
+            3,
+        ),
+        (
+            r#"{"model":"m","messages":[1],"stream":true,"stream_options":{"include_obfuscation":false}}"#,
+            "m",
+            r#"{"model":"m","messages":[1],"stream":true,"stream_options":{"include_usage":true,"include_obfuscation":false}}"#,
+            3,
+        ),
+        (
+            r#"{"model":"m","messages":[1],"stream":true,"stream_options":{"include_usage":true}}"#,
+            "m",
+            r#"{"model":"m","messages":[1],"stream":true,"stream_options":{"include_usage":true}}"#,
+            1,
+        ),
+    ] {
+        check(body, model, expected, pieces);
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z{}\\[\\]\"\\\\]{0,6}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    /// Whatever else a body holds, what goes upstream is the same document but for the model and `include_usage`.
+    #[test]
+    fn the_rest_of_the_document_survives(
+        extra in prop::collection::btree_map("x[a-z]{0,3}", any_json(), 0..4),
+        message in any_json(),
+        model in "\\PC{1,20}",
+        upstream in "\\PC{0,20}",
+        stream in any::<bool>(),
+        options in prop::option::of((prop::option::of(any::<bool>()), any::<bool>())),
+        pretty in any::<bool>(),
+    ) {
+        let mut document: serde_json::Map<String, Value> = extra.into_iter().collect();
+        document.insert("model".into(), json!(model));
+        document.insert("messages".into(), json!([message]));
+        document.insert("stream".into(), json!(stream));
+        if let Some((usage, more)) = options.filter(|_| stream) {
+            let mut object = serde_json::Map::new();
+            usage.map(|usage| object.insert("include_usage".into(), json!(usage)));
+            more.then(|| object.insert("include_obfuscation".into(), json!(false)));
+            document.insert("stream_options".into(), Value::Object(object));
+        }
+        let mut expected = document.clone();
+        let document = Value::Object(document);
+        let body = if pretty { serde_json::to_string_pretty(&document) } else { serde_json::to_string(&document) };
+        let call = Call::read(Endpoint::Chat, Bytes::from(body.unwrap())).unwrap();
+        prop_assert_eq!(call.model(), model.as_str());
+        expected.insert("model".into(), json!(upstream));
+        if stream {
+            let options = expected.entry("stream_options").or_insert_with(|| json!({}));
+            options["include_usage"] = json!(true);
+        }
+        prop_assert_eq!(json(&join(call.upstream_body(&upstream))), Value::Object(expected));
+    }
+}
