@@ -211,7 +211,7 @@ impl CostRow {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let reason = self.reason.as_deref().filter(|reason| !reason.is_empty() && *reason != self.status);
+        let reason = self.reason.as_deref().filter(|reason| self.status != "succeeded" && !reason.is_empty());
         let mark = if self.estimated { "~" } else { "" };
         vec![
             second(self.at),

@@ -20,6 +20,11 @@ const NAME_TOKENS: u64 = 1;
 /// An image of 1,024 x 1,024 pixels at high detail, by OpenAI's published example.
 const IMAGE_TOKENS: u64 = 765;
 
+/// From this many equal bytes on, in one piece of text, another algorithm counts faster.
+const RUN_BYTES: usize = 64;
+/// The most bytes that it takes at once; a run is cut there, which can cost a token.
+const RUN_WINDOW_BYTES: usize = 4096;
+
 /// How a family of models cuts text into tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encoding {
@@ -60,8 +65,24 @@ impl Encoding {
 }
 
 /// Tokens of a text. Special tokens in it count as the text that they are.
+///
+/// Takes about 12 ns a byte for prose, and at most ten times that for what was written to be slow.
 pub fn count_text(encoding: Encoding, text: &str) -> u64 {
-    u64::try_from(encoding.tokenizer().count(text)).unwrap_or(u64::MAX)
+    let tokenizer = encoding.tokenizer();
+    let count = tokenizer.split(text).map(|piece| count_piece(tokenizer, piece.as_bytes())).sum::<usize>();
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// Counts what the tokenizer never joins with its neighbours: a word, a run of spaces or of signs.
+fn count_piece(tokenizer: &Tokenizer, piece: &[u8]) -> usize {
+    let has_run =
+        piece.len() > RUN_BYTES && piece.chunk_by(|one, next| one == next).any(|run| run.len() > RUN_BYTES);
+    if !has_run {
+        return tokenizer.bpe.count(piece);
+    }
+    // Dictionaries have dozens of tokens of nothing but dashes or spaces, and trying them all against each other takes
+    // half a microsecond a byte. Merging pairs has no such case, but takes memory, hence a window at a time.
+    piece.chunks(RUN_WINDOW_BYTES).map(|window| tokenizer.bpe.encode_via_bitfield(window).len()).sum()
 }
 
 /// Tokens of a request's prompt, as the model would count them.

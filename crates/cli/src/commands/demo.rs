@@ -44,11 +44,11 @@ impl View for Ready {
             ("credit", format!("{GRANT} at the first start")),
             ("data", self.data.clone()),
         ]);
-        let body = json!({ "model": self.model, "messages": [{ "role": "user", "content": "Hello" }] });
         format!(
             "{facts}\n\ncurl -i {}/chat/completions \\\n  -H 'Authorization: Bearer {}' \\\n  \
-             -H 'Content-Type: application/json' \\\n  -d '{body}'",
-            self.base_url, self.key
+             -H 'Content-Type: application/json' \\\n  \
+             -d '{{\"model\": \"{}\", \"messages\": [{{\"role\": \"user\", \"content\": \"Hello\"}}]}}'",
+            self.base_url, self.key, self.model
         )
     }
 

@@ -28,7 +28,7 @@ impl View for Diagnosis {
     }
 }
 
-/// Looks at everything; fails with [`Exit::Findings`] when something is found.
+/// Looks at everything.
 pub(crate) fn run(args: DoctorArgs, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
     let checks = server::doctor(&server::DoctorOptions {
         data: args.data,
@@ -36,6 +36,11 @@ pub(crate) fn run(args: DoctorArgs, environment: &Environment, output: &mut Outp
         live: args.live,
         environment: environment.clone(),
     });
+    show(checks, output)
+}
+
+/// Shows what was seen; fails with [`Exit::Findings`] when something is wrong.
+pub(crate) fn show(checks: Vec<server::Finding>, output: &mut Output) -> Result<(), Failure> {
     let found = checks.iter().filter(|finding| !finding.ok).count();
     output.own(&Diagnosis { object: "diagnosis", ok: found == 0, checks })?;
     if found == 0 {

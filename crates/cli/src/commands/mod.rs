@@ -2,14 +2,14 @@
 
 mod config;
 mod demo;
-mod doctor;
+pub(crate) mod doctor;
 mod gateway;
 mod init;
 mod mock;
 mod operator;
 mod serve;
 mod stop;
-mod verify;
+pub(crate) mod verify;
 
 use server::OPERATOR_KEY;
 use server::config::Environment;

@@ -37,12 +37,17 @@ impl View for Verified {
     }
 }
 
-/// Checks the data in the folder; fails with [`Exit::Findings`] when a rule is broken.
+/// Checks the data in the folder.
 pub(crate) fn run(args: &VerifyArgs, output: &mut Output) -> Result<(), Failure> {
     let report = server::verify(&args.data).map_err(|error| {
         Failure::new(Exit::Failure, format!("cannot verify {}: {error}", args.data.display()))
             .next("give the folder that `tollkeeper serve --data DIR` runs on")
     })?;
+    show(report, output)
+}
+
+/// Shows a report; fails with [`Exit::Findings`] when a rule is broken.
+pub(crate) fn show(report: server::Report, output: &mut Output) -> Result<(), Failure> {
     let found = report.breaches.len();
     output.own(&Verified {
         object: "verification",

@@ -1,4 +1,4 @@
-//! Tests of the command line, by subject: what can be typed, what is shown, how it fails. `tests/operator.rs` runs the
+//! Tests of the command line, by subject: what can be typed, what is shown, how it fails. `tests/commands` runs the
 //! binary itself.
 
 mod failing;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::commands::{doctor, verify};
 use crate::failure::{Exit, Failure};
 use crate::output::{Form, Output, View};
 use crate::views;
@@ -201,7 +202,7 @@ older rows exist: raise --limit, up to 1000
 fn an_explanation_holds_everything_of_a_request() {
     let attempt = row(
         1,
-        r#""provider":"sim","input_tokens":12,"cached_tokens":0,"output_tokens":7,"reasoning_tokens":0,"cost":"0.26","status":"succeeded","reason":"","estimated":false"#,
+        r#""provider":"sim","input_tokens":12,"cached_tokens":0,"output_tokens":7,"reasoning_tokens":0,"cost":"0.26","status":"succeeded","reason":"complete","estimated":false"#,
     );
     check::<views::Explained>(
         &format!(
@@ -231,6 +232,63 @@ cost     0.00
 ",
         "",
     );
+}
+
+/// What a command shows in either form, and the exit code it ends with.
+fn concluded(form: Form, show: impl FnOnce(&mut Output) -> Result<(), Failure>) -> (String, u8) {
+    let mut code = 0;
+    let (data, _) =
+        printed(form, false, |output| code = show(output).map_or_else(|failure| failure.exit.code(), |()| 0));
+    (data, code)
+}
+
+#[test]
+fn a_verification_counts_and_names_broken_rules() {
+    let report = |breaches: &[&str]| server::Report {
+        wallets: 2,
+        entries: 30,
+        rows: 17,
+        holds: 1,
+        revenue: "0.25".parse().unwrap(),
+        balance: "4.75".parse().unwrap(),
+        breaches: breaches.iter().map(|breach| (*breach).to_owned()).collect(),
+    };
+    let shown = |form, breaches: &[&str]| concluded(form, |output| verify::show(report(breaches), output));
+    let human = "\
+wallets          2
+journal entries  30
+cost rows        17
+live holds       1
+revenue          0.25
+balance          4.75
+broken rules     0
+";
+    assert_eq!(shown(Form::Human, &[]), (human.to_owned(), 0));
+    let broken = format!("{}1\nwallet wal_1: held is not the sum of its holds\n", &human[..human.len() - 2]);
+    assert_eq!(shown(Form::Human, &["wallet wal_1: held is not the sum of its holds"]), (broken, 6));
+    let json = r#"{"object":"verification","ok":false,"wallets":2,"entries":30,"rows":17,"holds":1,"revenue":"0.25","balance":"4.75","breaches":["x"]}"#;
+    assert_eq!(shown(Form::Json, &["x"]), (format!("{json}\n"), 6));
+}
+
+#[test]
+fn a_diagnosis_is_a_list_of_checks() {
+    let finding = |check: &str, next_step: Option<&str>| server::Finding {
+        check: check.to_owned(),
+        ok: next_step.is_none(),
+        message: "seen".to_owned(),
+        next_step: next_step.map(str::to_owned),
+    };
+    let checks = || vec![finding("configuration", None), finding("store", Some("mend it"))];
+    let human = "\
+CHECK          RESULT  WHAT
+configuration  ok      seen
+store          FOUND   seen; mend it
+";
+    assert_eq!(concluded(Form::Human, |output| doctor::show(checks(), output)), (human.to_owned(), 6));
+    let json =
+        r#"{"object":"diagnosis","ok":true,"checks":[{"check":"configuration","ok":true,"message":"seen"}]}"#;
+    let healthy = || vec![finding("configuration", None)];
+    assert_eq!(concluded(Form::Json, |output| doctor::show(healthy(), output)), (format!("{json}\n"), 0));
 }
 
 #[test]

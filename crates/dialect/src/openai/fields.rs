@@ -12,7 +12,8 @@ use super::media::{Media, Message};
 use crate::json::{self, Into, Kind, Name, Take};
 
 /// Members that decide what a call costs or where it goes.
-const DECISIVE: [&str; 6] = ["model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"];
+const DECISIVE: [&str; 7] =
+    ["model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"];
 
 /// The members of one request, as they stand in its text.
 ///

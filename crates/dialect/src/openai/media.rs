@@ -1,6 +1,6 @@
 //! Parts of a prompt that are not text, and what to reckon for them before the provider has counted.
 
-use serde::de::{MapAccess, SeqAccess};
+use serde::de::{Error, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use crate::json::{self, Into, Kind, Name, Take};
@@ -64,9 +64,15 @@ impl<'de> Take<'de> for Message<'_> {
             }
             // A text is passed over faster than it is decoded, and nearly all contents are texts.
             let content = map.next_value::<&RawValue>()?.get();
-            json::check_depth(content)?;
             if Kind::of(content) == Kind::Array {
-                json::read(content, &mut Content(&mut *self.0)).map_err(serde::de::Error::custom)?;
+                // Its places are not those of the body, so the parser's own words would mislead.
+                json::read(content, &mut Content(&mut *self.0)).map_err(|_| {
+                    Error::custom(
+                        "a message's content is nested too deeply, or holds what is no Unicode text",
+                    )
+                })?;
+            } else {
+                json::check_depth(content)?;
             }
         }
         Ok(())
@@ -108,7 +114,7 @@ impl<'de> Take<'de> for Content<'_> {
                     let tokens = if inline.0 == 0 { FILE_TOKENS } else { inline.0.min(FILE_TOKENS) };
                     self.0.file_tokens = self.0.file_tokens.saturating_add(tokens);
                 }
-                _ => json::skip(&mut map)?,
+                _ => json::skip_shallow(&mut map)?,
             }
             self.0.inline_bytes = self.0.inline_bytes.saturating_add(inline.0);
         }
@@ -128,7 +134,7 @@ impl<'de> Take<'de> for Inline {
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
                 "url" | "data" | "file_data" => map.next_value_seed(Into(self))?,
-                _ => json::skip(&mut map)?,
+                _ => json::skip_shallow(&mut map)?,
             }
         }
         Ok(())

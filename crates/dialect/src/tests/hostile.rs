@@ -1,1 +1,78 @@
+//! Whatever the bytes are, the answer is a value or an error: nothing here may panic.
 
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::stream::{corpus, run};
+use crate::openai::{AnswerFacts, Call, Endpoint, UpstreamError};
+use crate::tokens;
+
+const DOCUMENTS: &[&str] = &[
+    r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}},{"type":"file","file":{}}]}],"stream":true,"stream_options":{"include_usage":false},"n":2,"metadata":{"run":"\u00e9"}}"#,
+    r#"{"model":"m","input":[[1,2],["a"],"b"],"user":"\ud83d\ude00"}"#,
+    r#"{"model":"x","choices":[{"message":{"content":"a\n","tool_calls":[{"function":{"name":"f"}}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1e3,"prompt_tokens_details":{"cached_tokens":-1}},"error":{"message":"m","code":4}}"#,
+    r#"[{"error":{"code":429,"message":"Quota","status":"X"}},{"detail":[{"msg":"m"}]}]"#,
+];
+
+fn read_all(bytes: &[u8]) {
+    for endpoint in [Endpoint::Chat, Endpoint::Embeddings] {
+        if let Ok(call) = Call::read(endpoint, Bytes::copy_from_slice(bytes)) {
+            let parts = call.upstream_body("other");
+            let len = parts.len();
+            let body: Vec<u8> = parts.into_iter().flatten().collect();
+            assert_eq!(body.len(), len);
+            let again = Call::read(endpoint, Bytes::from(body)).expect("an edited body can be read");
+            assert_eq!((again.model(), again.stream()), ("other", call.stream()));
+            assert!(again.asked_usage() || !call.stream());
+            assert!(call.input_tokens_bound() > 0);
+        }
+        if let Ok(facts) = AnswerFacts::read(endpoint, bytes) {
+            assert!(facts.usage.is_none_or(|usage| usage.reasoning <= usage.output));
+        }
+        AnswerFacts::output_text(endpoint, bytes);
+        tokens::count_prompt(endpoint, bytes, "gpt-4o");
+    }
+    assert!(!UpstreamError::read(500, bytes).message.is_empty());
+    run(true, [Bytes::copy_from_slice(bytes)]);
+}
+
+/// The bytes with some of them changed, taken out or doubled.
+fn mangle(mut bytes: Vec<u8>, changes: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
+    for (at, how, byte) in changes {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = at.index(bytes.len());
+        match how % 4 {
+            0 => bytes[at] = *byte,
+            1 => drop(bytes.remove(at)),
+            2 => bytes.insert(at, *byte),
+            _ => bytes.truncate(at),
+        }
+    }
+    bytes
+}
+
+fn changes() -> impl Strategy<Value = Vec<(prop::sample::Index, u8, u8)>> {
+    let byte = prop_oneof![any::<u8>(), prop::sample::select(b"{}[]\",:\\u0e.-1\n\rntf".to_vec())];
+    prop::collection::vec((any::<prop::sample::Index>(), 0_u8..20, byte), 0..5)
+}
+
+proptest! {
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        read_all(&bytes);
+    }
+
+    #[test]
+    fn documents_gone_wrong(which in prop::sample::select(DOCUMENTS.to_vec()), changes in changes()) {
+        read_all(&mangle(which.as_bytes().to_vec(), &changes));
+    }
+
+    #[test]
+    fn streams_gone_wrong(which in any::<prop::sample::Index>(), changes in changes()) {
+        let corpus: Vec<String> = corpus().into_iter().filter(|stream| stream.len() < 10_000).collect();
+        let bytes = mangle(which.get(&corpus).as_bytes().to_vec(), &changes);
+        run(false, [Bytes::from(bytes)]);
+    }
+}

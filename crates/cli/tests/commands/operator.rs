@@ -1,11 +1,10 @@
 //! The binary itself, against a small server that answers as the operator API does.
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::harness::{Ran, tollkeeper};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -76,18 +75,6 @@ async fn serve(
         response.headers_mut().insert("location", "https://elsewhere/".try_into().unwrap());
     }
     Ok(response)
-}
-
-/// Exit code, standard output, standard error.
-type Ran = (i32, String, String);
-
-/// Runs the binary on a line whose words are parted by blanks, with these variables and no others.
-fn tollkeeper(line: &str, variables: &[(&str, &str)]) -> Ran {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tollkeeper"));
-    command.args(line.split(' ')).env_clear().envs(variables.iter().copied()).stdin(Stdio::null());
-    let output = command.output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 fn with_gateway(line: &str, gateway: &Gateway) -> Ran {
