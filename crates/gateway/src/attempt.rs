@@ -39,7 +39,7 @@ pub(crate) async fn attempt(
     held: Held,
     presence: Presence,
 ) -> Result<Response<Answer>, Failure> {
-    let Gateway { shared, client } = gateway;
+    let Gateway { shared, client, .. } = gateway;
     let request = upstream_request(&began, &plan);
     let provider = Arc::clone(&plan.target.provider);
     let dispatched_us = shared.clock.monotonic_micros();

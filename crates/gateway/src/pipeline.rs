@@ -52,8 +52,6 @@ pub struct Shared {
     pub directory: Arc<Directory>,
     /// Where calls go.
     pub routes: Routes,
-    /// Who pays.
-    pub ledger: Arc<dyn LedgerStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Fresh request ids.
@@ -66,17 +64,18 @@ pub struct Shared {
     pub settings: Settings,
 }
 
-/// The gateway of one serving thread: what all share, and connections of its own.
+/// The gateway of one serving thread: what all share, its own way to the ledger, and connections of its own.
 #[derive(Clone)]
 pub struct Gateway {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) ledger: Arc<dyn LedgerStore>,
     pub(crate) client: Client,
 }
 
 impl Gateway {
-    /// A gateway that calls providers through this client.
-    pub const fn new(shared: Arc<Shared>, client: Client) -> Self {
-        Self { shared, client }
+    /// A gateway that books on this ledger and calls providers through this client.
+    pub fn new(shared: Arc<Shared>, ledger: Arc<dyn LedgerStore>, client: Client) -> Self {
+        Self { shared, ledger, client }
     }
 
     /// What all threads share.
@@ -160,7 +159,7 @@ async fn conduct(
     presence: Presence,
 ) -> Result<Response<Answer>, Failure> {
     // Who pays: durable before anything is sent, so that no crash can lose a call that a provider may bill.
-    let held = hold(&gateway.shared.ledger, &began, &plan).await?;
+    let held = hold(&gateway.ledger, &began, &plan).await?;
     // The call itself, relayed, metered and settled; its end is released when the settlement is durable.
     attempt(gateway, began, plan, held, presence).await
 }

@@ -84,6 +84,12 @@ impl Routes {
         self.exact.values()
     }
 
+    /// The names of the providers that routes lead to, each as often as it is led to.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<str>> {
+        let routes = self.exact.values().chain(&self.patterns);
+        routes.flat_map(|route| &route.targets).map(|target| &target.provider.name)
+    }
+
     /// How many routes there are.
     pub fn len(&self) -> usize {
         self.exact.len() + self.patterns.len()

@@ -26,7 +26,7 @@ pub use invariant::{Breach, Invariant};
 pub use journal::{Account, Draw, Entry, EntryKind, Leg, LegsError};
 pub use lot::{Lot, LotKind};
 pub use memory::MemoryLedger;
-pub use port::{LedgerError, LedgerStore, ReplySender, Ticket};
+pub use port::{LedgerAnswer, LedgerError, LedgerStore, Outbox, Postbox, ReplySender, Ticket};
 pub use receipt::{AttemptStatus, Attribution, CostRow};
 pub use replay::{Replayed, ReplayedLot, replay};
 pub use rules::{Changes, apply};

@@ -8,7 +8,7 @@ use crate::text;
 use crate::truth::Tokens;
 
 /// The models that the list names; any other name is answered as well.
-const MODELS: [&str; 3] = ["sim-small", "sim-large", "sim-embedding"];
+const MODELS: [&str; 3] = ["sim-small", "sim-large", "sim-embed"];
 /// The day the simulator began, as its models' `created`.
 const MODELS_CREATED: i64 = 1_767_225_600;
 

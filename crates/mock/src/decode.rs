@@ -21,8 +21,10 @@ const MOST_DIMENSIONS: u64 = 65_536;
 const MOST_NUMBERS: u64 = 8 << 20;
 /// Dimensions of a vector when none are asked for.
 const DIMENSIONS: u64 = 8;
-/// Tokens that wrap one message, and tokens that begin the answer.
-const TOKENS_AROUND: u64 = 3;
+/// Tokens of one message beside its text, by OpenAI's published recipe: three that wrap it, and its role.
+const TOKENS_PER_MESSAGE: u64 = 4;
+/// Tokens that begin the answer.
+const TOKENS_PER_ANSWER: u64 = 3;
 
 /// The raw fields of a chat request.
 #[derive(Deserialize)]
@@ -136,9 +138,9 @@ impl ChatFields<'_> {
         if messages.is_empty() {
             return Err(Problem::value("messages", "at least one message"));
         }
-        let mut tokens = TOKENS_AROUND;
+        let mut tokens = TOKENS_PER_ANSWER;
         for (index, message) in messages.into_iter().enumerate() {
-            tokens += TOKENS_AROUND + message_tokens(message, index)?;
+            tokens += TOKENS_PER_MESSAGE + message_tokens(message, index)?;
         }
         Ok(tokens)
     }

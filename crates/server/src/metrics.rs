@@ -1,5 +1,7 @@
 //! Metrics in Prometheus' text format: base units, few labels, nothing that names a caller.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use gateway::{Finished, Observer};
@@ -47,10 +49,24 @@ pub(crate) struct Metrics {
     estimated: Family<ProviderLabels, Counter>,
     in_flight: Gauge,
     ready: Gauge,
+    /// The counters of each provider that a route leads to, found without touching the families' locks.
+    providers: HashMap<Arc<str>, PerProvider>,
     commands: Gauge<u64, AtomicU64>,
     commits: Gauge<u64, AtomicU64>,
     failures: Gauge<u64, AtomicU64>,
     breaches: Gauge<u64, AtomicU64>,
+}
+
+/// One provider's counters.
+struct PerProvider {
+    first_byte: Histogram,
+    cost: Counter,
+    estimated: Counter,
+    input: Counter,
+    cached: Counter,
+    cache_write: Counter,
+    output: Counter,
+    audio: Counter,
 }
 
 /// Seconds from a millisecond to ten minutes.
@@ -62,9 +78,11 @@ fn seconds_histogram() -> Histogram {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    /// Metrics for these providers.
+    pub(crate) fn new<'a>(providers: impl IntoIterator<Item = &'a Arc<str>>) -> Self {
         let mut registry = Registry::with_prefix("tollkeeper");
-        let metrics = Self {
+        let mut metrics = Self {
+            providers: HashMap::new(),
             requests: Family::default(),
             duration: Family::new_with_constructor(seconds_histogram as fn() -> Histogram),
             first_byte: Family::new_with_constructor(seconds_histogram as fn() -> Histogram),
@@ -111,7 +129,27 @@ impl Metrics {
             "Broken promises found",
             metrics.breaches.clone(),
         );
+        for provider in providers {
+            let handles = metrics.per_provider(provider);
+            metrics.providers.insert(Arc::clone(provider), handles);
+        }
         Self { registry, ..metrics }
+    }
+
+    fn per_provider(&self, provider: &str) -> PerProvider {
+        let labels = ProviderLabels { provider: provider.to_owned() };
+        let tokens =
+            |kind| self.tokens.get_or_create_owned(&TokenLabels { provider: provider.to_owned(), kind });
+        PerProvider {
+            first_byte: self.first_byte.get_or_create_owned(&labels),
+            cost: self.cost.get_or_create_owned(&labels),
+            estimated: self.estimated.get_or_create_owned(&labels),
+            input: tokens("input"),
+            cached: tokens("cached"),
+            cache_write: tokens("cache_write"),
+            output: tokens("output"),
+            audio: tokens("audio"),
+        }
     }
 
     /// The page.
@@ -138,34 +176,24 @@ impl Observer for Metrics {
         self.duration
             .get_or_create(&EndpointLabels { endpoint, streamed })
             .observe(seconds(request.duration_us));
-        let Some(provider) = &request.provider else { return };
-        let labels = ProviderLabels { provider: provider.to_string() };
+        let Some(provider) = request.provider.as_ref() else { return };
+        let Some(counters) = self.providers.get(provider) else { return };
         if request.first_byte_us > 0 {
-            self.first_byte.get_or_create(&labels).observe(seconds(request.first_byte_us));
+            counters.first_byte.observe(seconds(request.first_byte_us));
         }
-        self.cost.get_or_create(&labels).inc_by(request.cost.nano().unsigned_abs());
-        if request.estimated {
-            self.estimated.get_or_create(&labels).inc();
-        }
+        counters.cost.inc_by(request.cost.nano().unsigned_abs());
+        counters.estimated.inc_by(u64::from(request.estimated));
         let usage = &request.usage;
-        for (kind, count) in [
-            ("input", usage.input),
-            ("cached", usage.cached),
-            ("cache_write", usage.cache_write),
-            ("output", usage.output),
-            ("audio", usage.audio_input.saturating_add(usage.audio_output)),
-        ] {
-            if count > 0 {
-                self.tokens
-                    .get_or_create(&TokenLabels { provider: labels.provider.clone(), kind })
-                    .inc_by(count);
-            }
-        }
+        counters.input.inc_by(usage.input);
+        counters.cached.inc_by(usage.cached);
+        counters.cache_write.inc_by(usage.cache_write);
+        counters.output.inc_by(usage.output);
+        counters.audio.inc_by(usage.audio_input.saturating_add(usage.audio_output));
         tracing::debug!(
             endpoint,
             outcome,
             status,
-            provider = %labels.provider,
+            provider = &**provider,
             duration_us = request.duration_us,
             cost = %request.cost,
             "request"

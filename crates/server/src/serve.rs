@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use ledger::Postbox;
 use providers::Client;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -82,7 +83,6 @@ pub struct Running {
     operator_key_created: Option<String>,
     lobby: Arc<Lobby>,
     drain: Duration,
-    accepting: Arc<AtomicBool>,
     shutdown: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -102,13 +102,13 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let secrets = Secrets::open(&data, environment.get(OPERATOR_KEY), ids.as_ref())?;
     let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
     let (listener, address) = bind(listen.unwrap_or(config.listen))?;
-    let metrics = Arc::new(Metrics::new());
     let in_flight = InFlight::default();
     let status = status_of(&config);
+    let routes = Routes::new(config.routes.into_iter().chain(extra_routes));
+    let metrics = Arc::new(Metrics::new(routes.providers()));
     let shared = Arc::new(Shared {
         directory: Arc::clone(directory.directory()),
-        routes: Routes::new(config.routes.into_iter().chain(extra_routes)),
-        ledger: store.ledger(),
+        routes,
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
         tasks: Arc::new(RuntimeTasks::new(in_flight.clone())),
@@ -139,21 +139,19 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let mut workers = Vec::new();
     for number in 0..worker_count(config.workers) {
         let (sender, streams) = mpsc::unbounded_channel();
-        let front = (Arc::clone(&shared), config.timeouts, Arc::clone(&tls), Arc::clone(&lobby));
-        let ending = ending.clone();
-        threads.push(spawn(&format!("worker-{number}"), move || {
-            serve_connections(
-                || Front { gateway: Gateway::new(front.0, Client::new(front.1, &front.2)), lobby: front.3 },
-                streams,
-                ending,
-            );
-        })?);
+        let (shared, lobby, tls) = (Arc::clone(&shared), Arc::clone(&lobby), Arc::clone(&tls));
+        let (timeouts, ending) = (config.timeouts, ending.clone());
+        let postbox = Arc::new(Postbox::default());
+        let ledger = lobby.store.ledger_at(Arc::clone(&postbox));
+        let front =
+            move || Front { gateway: Gateway::new(shared, ledger, Client::new(timeouts, &tls)), lobby };
+        let body = move || serve_connections(front, postbox, streams, ending);
+        threads.push(spawn(&format!("worker-{number}"), body)?);
         workers.push(sender);
     }
-    let accepting = Arc::new(AtomicBool::new(true));
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
-    Ok(Running { address, operator_key_created, lobby, drain: config.drain, accepting, shutdown, threads })
+    Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads })
 }
 
 impl Running {
@@ -181,7 +179,6 @@ impl Running {
             std::thread::sleep(LOOK_EVERY);
         }
         let ended = self.lobby.in_flight.count() == 0;
-        self.accepting.store(false, Ordering::Release);
         // The threads may be gone already, which is as good.
         let _ = self.shutdown.send(true);
         for thread in self.threads.drain(..) {
@@ -245,11 +242,17 @@ fn accept(
 /// One serving thread: its own runtime, its own upstream connections, no work shared with the others.
 fn serve_connections(
     front: impl FnOnce() -> Front,
+    postbox: Arc<Postbox>,
     mut streams: mpsc::UnboundedReceiver<StdStream>,
     mut ending: watch::Receiver<bool>,
 ) {
     run_on_this_thread(async move {
         let front = front();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the owner of spawning; it ends with the thread's runtime"
+        )]
+        let delivery = tokio::task::spawn(async move { postbox.deliver().await });
         let graceful = GracefulShutdown::new();
         loop {
             let stream = tokio::select! {
@@ -264,6 +267,7 @@ fn serve_connections(
         }
         // What is still open is idle, or has outlasted the drain.
         let _ = tokio::time::timeout(Duration::from_millis(500), graceful.shutdown()).await;
+        delivery.abort();
     });
 }
 

@@ -6,6 +6,7 @@
 
 mod columns;
 mod directory_store;
+mod draft;
 mod reader;
 mod schema;
 mod statements;
@@ -14,6 +15,7 @@ mod wallets;
 mod writer;
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,7 +25,7 @@ pub use reader::{Balance, BookedEntry, Reader, RequestRecord};
 pub use verify::{Report, verify};
 pub use writer::WriterFigures;
 
-use writer::Writer;
+use writer::{Desk, Writer};
 
 /// What an answered command survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,7 +92,8 @@ impl Store {
     /// When the folder is unusable or in use, or the database is damaged or too new.
     pub fn open(folder: &Path, durability: Durability, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let folder_error = |source| StoreError::Folder { path: folder.to_owned(), source };
-        std::fs::create_dir_all(folder).map_err(folder_error)?;
+        // The database says who called what; nobody else on the machine needs to know.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(folder_error)?;
         let lock = File::create(folder.join("lock")).map_err(folder_error)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -108,6 +111,11 @@ impl Store {
     /// The ledger's port.
     pub fn ledger(&self) -> Arc<dyn ledger::LedgerStore> {
         Arc::clone(&self.writer) as Arc<dyn ledger::LedgerStore>
+    }
+
+    /// The ledger's port for one thread, whose answers come by way of its postbox.
+    pub fn ledger_at(&self, postbox: Arc<ledger::Postbox>) -> Arc<dyn ledger::LedgerStore> {
+        Arc::new(Desk::new(Arc::clone(&self.writer), postbox))
     }
 
     /// The directory's port.

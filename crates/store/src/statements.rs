@@ -4,8 +4,8 @@ use domain::OrganizationId;
 use ledger::{Changes, CostRow, Entry, EntryKind, Hold, Idempotency, Lot, Wallet};
 use rusqlite::{Connection, Statement, params};
 
-use crate::StoreError;
 use crate::columns::{count, kind_text, status_text};
+use crate::{StoreError, draft};
 
 /// Every statement of the hot path. Borrowed from the connection for the writer's whole life.
 pub(crate) struct Statements<'c> {
@@ -20,6 +20,8 @@ pub(crate) struct Statements<'c> {
     insert_entry: Statement<'c>,
     insert_row: Statement<'c>,
     insert_idempotency: Statement<'c>,
+    /// Where a hold's draft is put together; kept for its memory.
+    draft: Vec<u8>,
 }
 
 impl<'c> Statements<'c> {
@@ -55,6 +57,7 @@ impl<'c> Statements<'c> {
             insert_idempotency: connection.prepare(
                 "INSERT INTO idempotency (organization, wallet, key, digest, lot, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?,
+            draft: Vec::new(),
         })
     }
 
@@ -146,14 +149,14 @@ impl<'c> Statements<'c> {
     }
 
     fn save_hold(&mut self, wallet: &Wallet, hold: &Hold) -> Result<(), StoreError> {
-        let draft = serde_json::to_vec(&hold.draft).map_err(|_| StoreError::Unreadable("hold.draft"))?;
+        draft::encode(&hold.draft, &mut self.draft);
         self.upsert_hold.execute(params![
             wallet.organization.as_bytes(),
             wallet.id.as_bytes(),
             hold.request.as_bytes(),
             hold.amount.nano(),
             hold.created_at.micros(),
-            draft,
+            self.draft,
         ])?;
         Ok(())
     }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use domain::{Clock, LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
-use ledger::{Changes, Command, Hold, Idempotency, Lot, Wallet, apply};
+use ledger::{Changes, Command, CostRow, Hold, Idempotency, Lot, Wallet, apply};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::StoreError;
 use crate::columns::kind_from_text;
 use crate::statements::Statements;
+use crate::{StoreError, draft};
 
 const LOT: &str = "id, kind, granted, remaining, used, expired, created_at, expires_at";
 
@@ -104,17 +104,18 @@ fn load_holds(connection: &Connection, wallet: &Wallet) -> Result<HashMap<Reques
     while let Some(row) = rows.next()? {
         let request = RequestId::from_bytes(row.get(0)?);
         let draft: Vec<u8> = row.get(3)?;
-        let draft = serde_json::from_slice(&draft).map_err(|_| StoreError::Unreadable("hold.draft"))?;
+        let draft = Box::new(draft::decode(&draft, wallet.organization, request)?);
         let (amount, created_at) = (Money::from_nano(row.get(1)?), Timestamp::from_micros(row.get(2)?));
         holds.insert(request, Hold { request, amount, created_at, draft });
     }
     Ok(holds)
 }
 
-/// Settles every hold that is live in the database at its last checkpoint, in one transaction; answers how many.
+/// Settles every hold that is live in the database at its last checkpoint, a wallet at a time; answers how many.
 ///
 /// Called before the writer starts: whoever held them is dead, or the folder would be locked. Each gets the row that
-/// was drafted when it was held, so that the call is on the books, marked as estimated.
+/// was drafted when it was held, so that the call is on the books, marked as estimated. A wallet whose holds cannot be
+/// settled is frozen, and the others go on.
 pub(crate) fn recover(connection: &Connection, clock: &dyn Clock) -> Result<usize, StoreError> {
     let wallets: Vec<[u8; 16]> = connection
         .prepare("SELECT DISTINCT wallet FROM hold")?
@@ -122,29 +123,54 @@ pub(crate) fn recover(connection: &Connection, clock: &dyn Clock) -> Result<usiz
         .collect::<Result<_, _>>()?;
     let mut statements = Statements::prepare(connection)?;
     let mut recovered = 0;
-    statements.begin()?;
-    for id in wallets {
-        let id = WalletId::from_bytes(id);
-        let mut wallet = load(connection, id)?.ok_or(StoreError::Unreadable("hold without wallet"))?;
-        if wallet.frozen {
-            tracing::error!(wallet = %id, "holds of a frozen wallet are left as they are");
-            continue;
-        }
-        let orphans: Vec<Hold> = wallet.holds.values().cloned().collect();
-        for orphan in orphans {
-            let mut changes = Changes::default();
-            let command = Command::Settle { wallet: id, request: orphan.request, rows: vec![*orphan.draft] };
-            apply(&mut wallet, command, clock.now(), &mut changes)
-                .map_err(|denial| StoreError::Recovery(format!("{}: {denial}", orphan.request)))?;
-            for lot in &changes.lots {
-                statements.save_lot(&wallet, lot)?;
+    for id in wallets.into_iter().map(WalletId::from_bytes) {
+        statements.begin()?;
+        match recover_wallet(connection, &mut statements, id, clock) {
+            Ok(settled) => {
+                statements.commit()?;
+                recovered += settled;
             }
-            statements.save(&wallet, &changes)?;
-            recovered += 1;
+            Err(error) => {
+                tracing::error!(wallet = %id, %error, "what a dead gateway held cannot be settled; the wallet is frozen");
+                statements.rollback()?;
+                freeze(connection, &mut statements, id)?;
+            }
         }
-        wallet.check(true).map_err(|breach| StoreError::Recovery(breach.to_string()))?;
-        statements.update_wallet(&wallet)?;
     }
-    statements.commit()?;
     Ok(recovered)
+}
+
+fn recover_wallet(
+    connection: &Connection,
+    statements: &mut Statements<'_>,
+    id: WalletId,
+    clock: &dyn Clock,
+) -> Result<usize, StoreError> {
+    let mut wallet = load(connection, id)?.ok_or(StoreError::Unreadable("hold without wallet"))?;
+    let orphans: Vec<Hold> = wallet.holds.values().cloned().collect();
+    for orphan in &orphans {
+        let mut changes = Changes::default();
+        let rows = vec![CostRow::clone(&orphan.draft)];
+        let command = Command::Settle { wallet: id, request: orphan.request, rows };
+        apply(&mut wallet, command, clock.now(), &mut changes)
+            .map_err(|denial| StoreError::Recovery(format!("{}: {denial}", orphan.request)))?;
+        for lot in &changes.lots {
+            statements.save_lot(&wallet, lot)?;
+        }
+        statements.save(&wallet, &changes)?;
+    }
+    wallet.check(true).map_err(|breach| StoreError::Recovery(breach.to_string()))?;
+    statements.update_wallet(&wallet)?;
+    Ok(orphans.len())
+}
+
+/// Marks a wallet as one that an operator must look at, as it stands in the database.
+pub(crate) fn freeze(
+    connection: &Connection,
+    statements: &mut Statements<'_>,
+    id: WalletId,
+) -> Result<(), StoreError> {
+    let mut wallet = load(connection, id)?.ok_or(StoreError::Unreadable("frozen wallet"))?;
+    wallet.frozen = true;
+    statements.update_wallet(&wallet)
 }

@@ -13,7 +13,8 @@ use std::thread::JoinHandle;
 
 use domain::{Clock, LotId, Money, WalletId};
 use ledger::{
-    Changes, Command, Denial, Grant, LedgerError, LedgerStore, Lot, Reply, ReplySender, Ticket, Wallet, apply,
+    Changes, Command, Denial, Grant, LedgerError, LedgerStore, Lot, Outbox, Postbox, Reply, ReplySender,
+    Ticket, Wallet, apply,
 };
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -106,6 +107,17 @@ impl Writer {
         }
     }
 
+    fn queue(&self, command: Command, postbox: Option<Arc<Postbox>>) -> Ticket {
+        let (reply, ticket) = Ticket::open_at(postbox);
+        match self.queue.try_send(Job::Ledger(command, reply)) {
+            Ok(()) => ticket,
+            Err(TrySendError::Full(_)) => Ticket::answered(Err(LedgerError::Busy)),
+            Err(TrySendError::Disconnected(_)) => {
+                Ticket::answered(Err(LedgerError::Store("the writer has stopped".to_owned())))
+            }
+        }
+    }
+
     /// Queues a write of the directory and waits, on this thread, until it is durable.
     pub(crate) fn write_directory(&self, write: DirectoryWrite) -> Written {
         self.ask(|sender| Job::Directory(write, sender))
@@ -129,14 +141,25 @@ impl Writer {
 
 impl LedgerStore for Writer {
     fn submit(&self, command: Command) -> Ticket {
-        let (reply, ticket) = Ticket::open();
-        match self.queue.try_send(Job::Ledger(command, reply)) {
-            Ok(()) => ticket,
-            Err(TrySendError::Full(_)) => Ticket::answered(Err(LedgerError::Busy)),
-            Err(TrySendError::Disconnected(_)) => {
-                Ticket::answered(Err(LedgerError::Store("the writer has stopped".to_owned())))
-            }
-        }
+        self.queue(command, None)
+    }
+}
+
+/// The ledger as one thread sees it: answers come by way of its postbox.
+pub(crate) struct Desk {
+    writer: Arc<Writer>,
+    postbox: Arc<Postbox>,
+}
+
+impl Desk {
+    pub(crate) const fn new(writer: Arc<Writer>, postbox: Arc<Postbox>) -> Self {
+        Self { writer, postbox }
+    }
+}
+
+impl LedgerStore for Desk {
+    fn submit(&self, command: Command) -> Ticket {
+        self.writer.queue(command, Some(Arc::clone(&self.postbox)))
     }
 }
 
@@ -166,6 +189,7 @@ fn run(
         touched: Vec::new(),
         lots: HashMap::new(),
         answers: Vec::new(),
+        outbox: Outbox::default(),
         changes: Changes::default(),
         counters,
     };
@@ -187,6 +211,7 @@ struct Batch<'c> {
     touched: Vec<WalletId>,
     lots: HashMap<LotId, (WalletId, Lot)>,
     answers: Vec<Answer>,
+    outbox: Outbox,
     changes: Changes,
     counters: &'c Counters,
 }
@@ -350,19 +375,11 @@ impl Batch<'_> {
             self.statements.rollback()?;
         }
         for broken in frozen {
-            self.freeze(broken.id)?;
+            self.counters.breaches.fetch_add(1, Ordering::Relaxed);
+            wallets::freeze(self.connection, &mut self.statements, broken.id)?;
         }
         self.answer_all(Some(&error.to_string()));
         Ok(())
-    }
-
-    /// Marks a wallet whose promises broke, on the state before they did.
-    fn freeze(&mut self, id: WalletId) -> Result<(), StoreError> {
-        self.counters.breaches.fetch_add(1, Ordering::Relaxed);
-        let mut wallet =
-            wallets::load(self.connection, id)?.ok_or(StoreError::Unreadable("frozen wallet"))?;
-        wallet.frozen = true;
-        self.statements.update_wallet(&wallet)
     }
 
     fn answer_all(&mut self, failure: Option<&str>) {
@@ -371,9 +388,9 @@ impl Batch<'_> {
             answered += 1;
             // A caller that no longer waits gets nothing; what it asked for has happened all the same.
             match (answer, failure) {
-                (Answer::Ledger(reply, answer), None) => drop(reply.send(answer)),
+                (Answer::Ledger(reply, answer), None) => self.outbox.add(reply, answer),
                 (Answer::Ledger(reply, _), Some(text)) => {
-                    drop(reply.send(Err(LedgerError::Store(text.to_owned()))))
+                    self.outbox.add(reply, Err(LedgerError::Store(text.to_owned())));
                 }
                 (Answer::Directory(reply, written), None) => drop(reply.send(written)),
                 (Answer::Directory(reply, _), Some(text)) => {
@@ -381,6 +398,7 @@ impl Batch<'_> {
                 }
             }
         }
+        self.outbox.send();
         self.counters.commands.fetch_add(answered, Ordering::Relaxed);
     }
 }

@@ -1,4 +1,5 @@
 //! The store against the ports' suites, and what only a store can do: come back after a death, and find what is broken.
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -120,6 +121,42 @@ fn what_was_answered_is_there_after_a_restart_and_what_was_held_is_settled() {
     assert_eq!(report.breaches, Vec::<String>::new());
     assert_eq!((report.wallets, report.rows, report.holds), (1, 4, 0));
     assert_eq!(open(folder.path(), clock()).recovered(), 0);
+}
+
+#[test]
+fn a_wallet_whose_holds_cannot_be_settled_is_frozen_and_the_others_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = busy(folder.path());
+    let other = Payer::number(8);
+    let ask = |command| store.ledger().submit(command).wait().unwrap();
+    ask(Command::Open { wallet: other.wallet, organization: other.organization });
+    ask(Command::Grant(other.grant(9, LotKind::Promo, 50, Timestamp::MAX)));
+    ask(Command::Hold(other.hold(99, 50)));
+    drop(store);
+    let connection = rusqlite::Connection::open(folder.path().join("tollkeeper.db")).unwrap();
+    let holds = "UPDATE hold SET draft = x'00' WHERE wallet = ?1";
+    assert_eq!(connection.execute(holds, [Payer::number(7).wallet.as_bytes()]).unwrap(), 1);
+    drop(connection);
+    // Unreadable, so not even the wallet can be loaded: the start says so.
+    assert!(matches!(
+        Store::open(folder.path(), Durability::Process, clock()),
+        Err(store::StoreError::Unreadable(_))
+    ));
+
+    let connection = rusqlite::Connection::open(folder.path().join("tollkeeper.db")).unwrap();
+    let draft: Vec<u8> = connection
+        .query_row("SELECT draft FROM hold WHERE wallet = ?1", [other.wallet.as_bytes()], |row| row.get(0))
+        .unwrap();
+    // Readable, but of a request that is on the books already: it cannot be settled a second time.
+    connection.execute("UPDATE hold SET draft = ?1", [draft]).unwrap();
+    let again = "UPDATE hold SET request = (SELECT max(request) FROM cost_row) WHERE wallet = ?1";
+    connection.execute(again, [Payer::number(7).wallet.as_bytes()]).unwrap();
+    drop(connection);
+    let store = open(folder.path(), clock());
+    assert_eq!(store.recovered(), 1, "the other wallet's");
+    let denied = store.ledger().submit(Command::Hold(Payer::number(7).hold(5, 1))).wait();
+    assert_eq!(denied, Err(ledger::Denial::Frozen.into()));
+    assert_eq!(store.ledger().submit(Command::Hold(other.hold(5, 1))).wait(), Ok(Reply::Held));
 }
 
 #[test]

@@ -146,7 +146,7 @@ async fn embeddings_and_models_meet_faults_too() {
     ];
     for (method, path, behaviour, status, end, holds) in table {
         let headers = [("authorization", "Bearer any"), ("x-mock", behaviour)];
-        let body = json!({"model": "sim-embedding", "input": "hello"}).to_string();
+        let body = json!({"model": "sim-embed", "input": "hello"}).to_string();
         let seen = rig.caller(false).see(PATIENT, method, path, &headers, &body).await;
         assert_eq!((seen.status.unwrap().as_u16(), seen.end), (status, end), "{path} {behaviour}");
         assert!(seen.body.contains(holds), "{path} {behaviour}: {}", seen.body);

@@ -128,7 +128,7 @@ async fn embeddings_in_both_encodings() {
     ];
     for (input, count, tokens) in table {
         for dimensions in [None, Some(1), Some(300)] {
-            let mut body = json!({"model": "sim-embedding", "input": input});
+            let mut body = json!({"model": "sim-embed", "input": input});
             if let Some(dimensions) = dimensions {
                 body["dimensions"] = json!(dimensions);
             }
@@ -145,7 +145,7 @@ async fn embeddings_in_both_encodings() {
             );
             assert!(count == 1 || numbers[0] != numbers[1], "{input}");
             let json = plain.json();
-            assert_eq!((&json["object"], &json["model"]), (&json!("list"), &json!("sim-embedding")));
+            assert_eq!((&json["object"], &json["model"]), (&json!("list"), &json!("sim-embed")));
             assert_eq!(json["usage"], json!({"prompt_tokens": tokens, "total_tokens": tokens}), "{input}");
             let line = caller.truth().pop().unwrap();
             assert_eq!((&line["prompt_tokens"], &line["completion_tokens"]), (&json!(tokens), &json!(0)));

@@ -36,16 +36,16 @@ struct Case {
 fn cases() -> Vec<Case> {
     let case = |behaviour, fields, tokens, finish| Case { behaviour, fields, tokens, finish };
     vec![
-        case("", json!({}), [17, 0, 16, 0], "stop"),
+        case("", json!({}), [18, 0, 16, 0], "stop"),
         case("in=1000;cached=33;out=200;chunk=7", json!({}), [1000, 330, 200, 0], "stop"),
-        case("out=5", json!({"n": 3}), [17, 0, 15, 0], "stop"),
-        case("out=50;reasoning=20", json!({"n": 2}), [17, 0, 100, 40], "stop"),
-        case("out=50", json!({"max_tokens": 10}), [17, 0, 10, 0], "length"),
-        case("out=50", json!({"max_completion_tokens": 49}), [17, 0, 49, 0], "length"),
-        case("out=50", json!({"max_completion_tokens": 50, "max_tokens": 60}), [17, 0, 50, 0], "stop"),
-        case("out=50;reasoning=20", json!({"max_tokens": 15}), [17, 0, 15, 15], "length"),
-        case("out=0", json!({}), [17, 0, 0, 0], "stop"),
-        case("cached=100;out=3", json!({"max_tokens": null, "n": null}), [17, 17, 3, 0], "stop"),
+        case("out=5", json!({"n": 3}), [18, 0, 15, 0], "stop"),
+        case("out=50;reasoning=20", json!({"n": 2}), [18, 0, 100, 40], "stop"),
+        case("out=50", json!({"max_tokens": 10}), [18, 0, 10, 0], "length"),
+        case("out=50", json!({"max_completion_tokens": 49}), [18, 0, 49, 0], "length"),
+        case("out=50", json!({"max_completion_tokens": 50, "max_tokens": 60}), [18, 0, 50, 0], "stop"),
+        case("out=50;reasoning=20", json!({"max_tokens": 15}), [18, 0, 15, 15], "length"),
+        case("out=0", json!({}), [18, 0, 0, 0], "stop"),
+        case("cached=100;out=3", json!({"max_tokens": null, "n": null}), [18, 18, 3, 0], "stop"),
     ]
 }
 
@@ -110,14 +110,14 @@ async fn prompts_are_counted_over_their_text() {
     let shots = "You miss 100% of the shots you don't take";
     let text = |text: &str| json!({"type": "text", "text": text});
     let table = [
-        (json!([{"role": "user", "content": ""}]), 6),
-        (json!([{"role": "user", "content": shots}]), 17),
-        (json!([{"role": "system", "content": shots}, {"role": "user", "content": shots}]), 31),
-        (json!([{"role": "user", "content": [text(shots), text(shots)]}]), 28),
-        (json!([{"role": "user", "content": [text("a\n\"b\" \u{e9}")]}]), 6 + text::count("a\n\"b\" é")),
-        (json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]), 6),
-        (json!([{"role": "assistant", "content": null, "tool_calls": []}]), 6),
-        (json!([{"role": "assistant"}]), 6),
+        (json!([{"role": "user", "content": ""}]), 7),
+        (json!([{"role": "user", "content": shots}]), 18),
+        (json!([{"role": "system", "content": shots}, {"role": "user", "content": shots}]), 33),
+        (json!([{"role": "user", "content": [text(shots), text(shots)]}]), 29),
+        (json!([{"role": "user", "content": [text("a\n\"b\" \u{e9}")]}]), 7 + text::count("a\n\"b\" é")),
+        (json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]), 7),
+        (json!([{"role": "assistant", "content": null, "tool_calls": []}]), 7),
+        (json!([{"role": "assistant"}]), 7),
     ];
     for (messages, tokens) in table {
         let seen = caller.chat(&json!({"model": "sim-small", "messages": messages})).await;

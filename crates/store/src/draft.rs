@@ -1,0 +1,179 @@
+//! The draft of a hold's cost row, as bytes: written for every call and read only after a crash, so it is compact.
+//!
+//! A version byte, the fixed fields in order, then the texts, each with its length in two bytes. The organization and
+//! the request stand in the hold's own columns and are not repeated.
+
+use std::sync::Arc;
+
+use domain::{KeyId, Money, OrganizationId, ProjectId, RequestId, Timestamp, Usage};
+use ledger::{AttemptStatus, Attribution, CostRow};
+
+use crate::StoreError;
+
+const VERSION: u8 = 1;
+/// The length that stands for a text that is not there. No text of ours is nearly as long.
+const ABSENT: u16 = u16::MAX;
+
+/// Writes a draft.
+pub(crate) fn encode(row: &CostRow, into: &mut Vec<u8>) {
+    into.clear();
+    into.push(VERSION);
+    into.extend_from_slice(row.project.as_bytes());
+    into.extend_from_slice(row.key.as_bytes());
+    into.extend_from_slice(&row.attempt.to_be_bytes());
+    into.extend_from_slice(&row.at.micros().to_be_bytes());
+    let usage = &row.usage;
+    for count in [
+        usage.input,
+        usage.cached,
+        usage.cache_write,
+        usage.audio_input,
+        usage.output,
+        usage.audio_output,
+        usage.reasoning,
+        row.duration_us,
+    ] {
+        into.extend_from_slice(&count.to_be_bytes());
+    }
+    for amount in [row.cost_pico, row.cost.nano(), row.held.nano()] {
+        into.extend_from_slice(&amount.to_be_bytes());
+    }
+    let status = match row.status {
+        AttemptStatus::Succeeded => 0,
+        AttemptStatus::Failed => 1,
+        AttemptStatus::Cancelled => 2,
+    };
+    into.extend_from_slice(&[status, u8::from(row.estimated), u8::from(row.streamed)]);
+    into.extend_from_slice(&row.http_status.to_be_bytes());
+    for text in [&row.environment, &row.model, &row.target, &row.provider, &row.price_version, &row.reason] {
+        encode_text(Some(text), into);
+    }
+    let told = &row.attribution;
+    for text in [&row.model_answered, &told.user, &told.feature, &told.run] {
+        encode_text(text.as_deref(), into);
+    }
+}
+
+fn encode_text(text: Option<&str>, into: &mut Vec<u8>) {
+    let Some(text) = text else { return into.extend_from_slice(&ABSENT.to_be_bytes()) };
+    let end = text.floor_char_boundary(usize::from(ABSENT - 1));
+    into.extend_from_slice(&u16::try_from(end).unwrap_or(ABSENT).to_be_bytes());
+    into.extend_from_slice(&text.as_bytes()[..end]);
+}
+
+/// Reads the draft of this request's hold.
+pub(crate) fn decode(
+    bytes: &[u8],
+    organization: OrganizationId,
+    request: RequestId,
+) -> Result<CostRow, StoreError> {
+    read(&mut Cursor(bytes), organization, request).ok_or(StoreError::Unreadable("hold.draft"))
+}
+
+fn read(from: &mut Cursor<'_>, organization: OrganizationId, request: RequestId) -> Option<CostRow> {
+    if from.take::<1>()? != [VERSION] {
+        return None;
+    }
+    let project = ProjectId::from_bytes(from.take()?);
+    let key = KeyId::from_bytes(from.take()?);
+    let attempt = u32::from_be_bytes(from.take()?);
+    let at = Timestamp::from_micros(i64::from_be_bytes(from.take()?));
+    let mut counts = [0; 8];
+    for count in &mut counts {
+        *count = u64::from_be_bytes(from.take()?);
+    }
+    let [input, cached, cache_write, audio_input, output, audio_output, reasoning, duration_us] = counts;
+    let cost_pico = i64::from_be_bytes(from.take()?);
+    let cost = Money::from_nano(i64::from_be_bytes(from.take()?));
+    let held = Money::from_nano(i64::from_be_bytes(from.take()?));
+    let [status, estimated, streamed] = from.take()?;
+    let status = match status {
+        0 => AttemptStatus::Succeeded,
+        1 => AttemptStatus::Failed,
+        2 => AttemptStatus::Cancelled,
+        _ => return None,
+    };
+    let http_status = u16::from_be_bytes(from.take()?);
+    let row = CostRow {
+        organization,
+        request,
+        attempt,
+        at,
+        project,
+        key,
+        environment: Arc::from(from.text()??),
+        model: Arc::from(from.text()??),
+        target: Arc::from(from.text()??),
+        provider: Arc::from(from.text()??),
+        price_version: Arc::from(from.text()??),
+        reason: Arc::from(from.text()??),
+        model_answered: from.text()?.map(Box::from),
+        usage: Usage { input, cached, cache_write, audio_input, output, audio_output, reasoning },
+        cost_pico,
+        cost,
+        status,
+        estimated: estimated != 0,
+        http_status,
+        streamed: streamed != 0,
+        duration_us,
+        held,
+        attribution: Attribution {
+            user: from.text()?.map(Box::from),
+            feature: from.text()?.map(Box::from),
+            run: from.text()?.map(Box::from),
+        },
+    };
+    from.0.is_empty().then_some(row)
+}
+
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    /// The next text; the inner `None` is one that is not there.
+    fn text(&mut self) -> Option<Option<&'a str>> {
+        let length = u16::from_be_bytes(self.take()?);
+        if length == ABSENT {
+            return Some(None);
+        }
+        let (text, rest) = self.0.split_at_checked(usize::from(length))?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok().map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::conformance::Payer;
+
+    use super::*;
+
+    #[test]
+    fn drafts_come_back_and_cut_ones_are_refused() {
+        let mut row = Payer::number(3).row(5, 1, 1_234);
+        row.usage = Usage {
+            input: 1,
+            cached: 2,
+            cache_write: 3,
+            audio_input: 4,
+            output: 5,
+            audio_output: 6,
+            reasoning: 7,
+        };
+        row.attribution.feature = Some("größe".into());
+        row.model_answered = Some("".into());
+        let mut bytes = Vec::new();
+        encode(&row, &mut bytes);
+        assert_eq!(decode(&bytes, row.organization, row.request).unwrap(), row);
+        for cut in 0..bytes.len() {
+            assert!(decode(&bytes[..cut], row.organization, row.request).is_err(), "cut at {cut}");
+        }
+        bytes.push(0);
+        assert!(decode(&bytes, row.organization, row.request).is_err());
+    }
+}
