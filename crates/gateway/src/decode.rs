@@ -1,5 +1,6 @@
 //! Reading the request: its body whole, within its limits, and the few fields that matter to us.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -24,7 +25,7 @@ const RUN_HEADER: &str = "x-tollkeeper-run";
 pub(crate) async fn decode<B>(
     endpoint: Endpoint,
     headers: &HeaderMap,
-    body: B,
+    body: Pin<&mut B>,
     bytes_max: u64,
     idle: Duration,
 ) -> Result<(Call, Attribution), Failure>
@@ -61,7 +62,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), BodyFailure> {
 /// Collects the body. A body that arrives in one piece is taken as it is; only several pieces are joined.
 async fn read_whole<B>(
     headers: &HeaderMap,
-    body: B,
+    mut body: Pin<&mut B>,
     bytes_max: u64,
     idle: Duration,
 ) -> Result<Bytes, BodyFailure>
@@ -72,7 +73,6 @@ where
     if declared.is_some_and(|length| length > bytes_max) {
         return Err(BodyFailure::TooLarge { bytes_max });
     }
-    let mut body = std::pin::pin!(body);
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
     loop {
@@ -104,6 +104,26 @@ where
     Ok(if joined.is_empty() { first } else { joined.freeze() })
 }
 
+/// A refused request's body is read and forgotten up to here, so that its sender comes to read the answer.
+const DISCARD_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Reads what is left of a body and forgets it; answers whether it ended within bounds of size and time.
+pub async fn discard<B: Body<Data = Bytes>>(mut body: Pin<&mut B>) -> bool {
+    let rest = async {
+        let mut discarded = 0;
+        while !body.is_end_stream() && discarded < DISCARD_BYTES_MAX {
+            match body.frame().await {
+                Some(Ok(frame)) => discarded += frame.data_ref().map_or(0, |data| data.len() as u64),
+                Some(Err(_)) => return false,
+                None => return true,
+            }
+        }
+        body.is_end_stream()
+    };
+    tokio::time::timeout(DISCARD_TIME_MAX, rest).await.unwrap_or(false)
+}
+
 fn header_text(headers: &HeaderMap, name: &str) -> Option<Box<str>> {
     let text = headers.get(name)?.to_str().ok()?.trim();
     (!text.is_empty()).then(|| shorten(text))
@@ -120,6 +140,8 @@ fn shorten(text: &str) -> Box<str> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use http_body_util::{Full, StreamBody};
     use hyper::body::Frame;
 
@@ -152,17 +174,20 @@ mod tests {
     async fn bodies_are_joined_and_bounded() {
         let idle = Duration::from_secs(5);
         let one = Full::new(Bytes::from_static(b"0123456789"));
-        assert_eq!(read_whole(&HeaderMap::new(), one.clone(), 10, idle).await.unwrap(), "0123456789");
+        assert_eq!(read_whole(&HeaderMap::new(), pin!(one.clone()), 10, idle).await.unwrap(), "0123456789");
         assert!(matches!(
-            read_whole(&HeaderMap::new(), one.clone(), 9, idle).await,
+            read_whole(&HeaderMap::new(), pin!(one.clone()), 9, idle).await,
             Err(BodyFailure::TooLarge { .. })
         ));
         let declared = headers(&[("content-length", "11")]);
-        assert!(matches!(read_whole(&declared, one, 10, idle).await, Err(BodyFailure::TooLarge { .. })));
+        assert!(matches!(
+            read_whole(&declared, pin!(one), 10, idle).await,
+            Err(BodyFailure::TooLarge { .. })
+        ));
         let pieces = ["ab", "", "cd", "e"]
             .map(|piece| Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(piece.as_bytes()))));
         let body = StreamBody::new(Pieces(pieces.into_iter().collect()));
-        assert_eq!(read_whole(&HeaderMap::new(), body, 5, idle).await.unwrap(), "abcde");
+        assert_eq!(read_whole(&HeaderMap::new(), pin!(body), 5, idle).await.unwrap(), "abcde");
     }
 
     struct Pieces(std::collections::VecDeque<Result<Frame<Bytes>, std::io::Error>>);

@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use dialect::openai::Call;
+use dialect::openai::{BadRequest, Call, Endpoint};
 use directory::{Directory, Principal};
 use domain::{Money, Pico, Refusal, RefusalCode, RequestId, Timestamp};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use ledger::Attribution;
-use pricing::PriceVersion;
+use pricing::{ModelKind, PriceVersion};
 
+use crate::failure::Failure;
 use crate::routes::{Route, Routes, Target};
 
 /// A request's name and times.
@@ -66,14 +67,26 @@ pub(crate) fn identify(
     directory.authenticate(bearer, now).map(Caller)
 }
 
-/// Proves that the caller may make this call: the model exists for it.
+/// Service tiers that cost more than the catalogue's price, which is the standard one.
+const DEARER_TIERS: [&str; 4] = ["priority", "fast", "ultrafast", "scale"];
+
+/// Proves that the caller may make this call: the model exists for it, at a price that is known.
 pub(crate) fn authorize(
     caller: Caller,
     call: Call,
     attribution: Attribution,
     routes: &Routes,
-) -> Result<Permit, Refusal> {
+) -> Result<Permit, Failure> {
     let route = routes.find(call.model())?;
+    if let Some(tier) = call.service_tier().filter(|tier| DEARER_TIERS.contains(tier)) {
+        return Err(Failure::from(BadRequest {
+            message: format!(
+                "Invalid service_tier argument: this gateway has no price for `{tier}`; leave it out."
+            ),
+            param: Some("service_tier".to_owned()),
+            code: Some("unsupported_value"),
+        }));
+    }
     Ok(Permit { principal: caller.0, call, attribution, route })
 }
 
@@ -83,6 +96,14 @@ pub(crate) fn plan(permit: Permit, now: Timestamp, output_slice: u64) -> Result<
     let target = route.targets.first().ok_or_else(|| unpriced(&route.model, "", ""))?;
     let price = target.prices.as_ref().and_then(|prices| prices.at(now));
     let price = price.ok_or_else(|| unpriced(&route.model, &target.provider.name, &target.model))?;
+    if call.endpoint() == Endpoint::Chat && price.kind == ModelKind::Embedding {
+        // Its price says nothing about output.
+        return Err(Refusal::new(
+            RefusalCode::ModelNotFound,
+            format!("The model `{}` is not a chat model; it makes embeddings.", route.model),
+            "Call POST /v1/embeddings with it, or name a chat model.",
+        ));
+    }
     let output_bound = output_slice.min(call.output_cap().or(price.max_output).unwrap_or(u64::MAX));
     let ceiling = price
         .ceiling(call.input_tokens_bound(), output_bound.saturating_mul(call.choices()))

@@ -16,6 +16,7 @@ mod settle;
 mod tasks;
 
 pub use answer::Answer;
+pub use decode::discard;
 pub use evidence::Caller;
 pub use failure::Failure;
 pub use observer::{Finished, Observer};

@@ -1,5 +1,6 @@
 //! The life of a request. Read from top to bottom: this is the order, and why.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,14 +8,15 @@ use bytes::Bytes;
 use dialect::openai::Endpoint;
 use directory::Directory;
 use domain::{Clock, Ids, Money, Refusal, RequestId, Timestamp, Usage};
-use http::{HeaderMap, Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
 use ledger::LedgerStore;
 use providers::Client;
 
 use crate::answer::Answer;
 use crate::attempt::attempt;
-use crate::decode::decode;
+use crate::decode::{decode, discard};
 use crate::evidence::{Began, Caller, Plan, authorize, identify, plan};
 use crate::failure::Failure;
 use crate::hold::hold;
@@ -97,37 +99,54 @@ impl Gateway {
         B: Body<Data = Bytes>,
     {
         let began = Began { id, at: self.shared.clock.now(), micros: self.shared.clock.monotonic_micros() };
-        match self.carry(endpoint, began, request).await {
-            Ok(answer) => answer,
-            Err(failure) => self.refuse(endpoint, began, failure),
+        let (head, body) = request.into_parts();
+        let mut body = std::pin::pin!(body);
+        match self.admit(endpoint, &began, &head.headers, body.as_mut()).await {
+            Ok(plan) => self.carry(endpoint, began, plan).await,
+            Err(failure) => {
+                // A client that is still sending would be cut off before it reads why, and the next call on its
+                // connection with it.
+                let read = discard(body).await;
+                let mut response = self.refuse(endpoint, began, failure);
+                if !read {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
+            }
         }
     }
 
-    /// From a caller's bytes to the answer, before money moves.
-    async fn carry<B>(
+    /// From a caller's bytes to the plan, before money moves.
+    async fn admit<B>(
         &self,
         endpoint: Endpoint,
-        began: Began,
-        request: Request<B>,
-    ) -> Result<Response<Answer>, Failure>
+        began: &Began,
+        headers: &HeaderMap,
+        body: Pin<&mut B>,
+    ) -> Result<Plan, Failure>
     where
         B: Body<Data = Bytes>,
     {
         let Shared { directory, routes, settings, .. } = &*self.shared;
-        let (head, body) = request.into_parts();
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
-        let caller = identify(directory, &head.headers, began.at)?;
+        let caller = identify(directory, headers, began.at)?;
         // What: one parse that keeps the body's bytes; nothing is consumed by a request that cannot be read.
         let limits = (settings.request_bytes_max, settings.request_idle);
-        let (call, attribution) = decode(endpoint, &head.headers, body, limits.0, limits.1).await?;
+        let (call, attribution) = decode(endpoint, headers, body, limits.0, limits.1).await?;
         // May it: before anything is counted, so that a forbidden request costs nobody's quota.
         let permit = authorize(caller, call, attribution, routes)?;
         // Where, and at which price: pinned here, so that a change of price never touches a call that is under way.
-        let plan = plan(permit, began.at, settings.output_slice)?;
-        // From here on the call belongs to the books: it goes on even if the client hangs up.
+        Ok(plan(permit, began.at, settings.output_slice)?)
+    }
+
+    /// From the plan to the answer. The call belongs to the books now: it goes on even if the client hangs up.
+    async fn carry(&self, endpoint: Endpoint, began: Began, plan: Plan) -> Response<Answer> {
         let presence = Presence::default();
         let work = conduct(self.clone(), began, plan, presence.clone());
-        Persistent::new(work, presence, Arc::clone(&self.shared.tasks)).await
+        match Persistent::new(work, presence, Arc::clone(&self.shared.tasks)).await {
+            Ok(answer) => answer,
+            Err(failure) => self.refuse(endpoint, began, failure),
+        }
     }
 
     fn refuse(&self, endpoint: Endpoint, began: Began, failure: Failure) -> Response<Answer> {

@@ -243,6 +243,8 @@ impl Flow {
 fn ending(mut meter: StreamMeter, status: AttemptStatus, reason: &'static str) -> Ending {
     let consumed = match meter.usage() {
         Some(usage) => Consumed::Reported(usage),
+        // A stream that failed before it said anything brought nothing, like any other answer that never came.
+        None if status == AttemptStatus::Failed && meter.chunks() == 0 => Consumed::Nothing,
         None => Consumed::Unreported { output_text: meter.take_output_text() },
     };
     Ending { status, reason, consumed, model_answered: meter.model().map(Box::from), answered: 200 }

@@ -77,7 +77,7 @@ pub struct CostRow {
     pub streamed: bool,
     /// From dispatch to the end of the answer, in microseconds.
     pub duration_us: u64,
-    /// What was held for the request.
+    /// What was held for the request in the end; the settlement fills it in.
     pub held: Money,
     /// Who and what caused the call.
     pub attribution: Attribution,

@@ -209,7 +209,8 @@ impl Books<'_> {
             legs.push(Leg { account: Account::Revenue, amount: revenue });
         }
         self.changes.holds_ended.push(request);
-        self.changes.rows.extend(rows);
+        // What was set aside is known here alone: it may have grown while the call ran.
+        self.changes.rows.extend(rows.into_iter().map(|row| CostRow { held: hold_amount, ..row }));
         self.book(EntryKind::Settle, *request.as_bytes(), legs);
         self.sweep()?;
         Ok(Reply::Settled(Settled { draws, debt: unpaid }))

@@ -47,6 +47,9 @@ pub struct Client {
 /// An answer that has begun.
 pub type Upstream = Response<Incoming>;
 
+const HTTP2_STREAM_WINDOW: u32 = 128 * 1024;
+const HTTP2_CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+
 impl Client {
     /// A client that trusts the system's certificate authorities (or those of `SSL_CERT_FILE`).
     pub fn new(timeouts: Timeouts, tls: &Arc<ClientConfig>) -> Self {
@@ -56,7 +59,10 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(60))
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
-            .http2_adaptive_window(true)
+            // h2 ends a connection whose unread frames are small for its window: a slow reader must not end the calls of
+            // others, so the connection's window is far larger than a stream's.
+            .http2_initial_stream_window_size(HTTP2_STREAM_WINDOW)
+            .http2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
             .http2_keep_alive_interval(Duration::from_secs(20));
         let negotiated = builder.build(connector.clone());
         let http2 = builder.http2_only(true).build(connector);

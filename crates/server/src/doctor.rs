@@ -158,11 +158,9 @@ fn check_routes(config: &Config, findings: &mut Vec<Finding>) {
 
 fn check_providers(config: &Config, live: bool, findings: &mut Vec<Finding>) {
     let mut seen: Vec<Arc<Provider>> = Vec::new();
-    let mut targets: Vec<&Target> = Vec::new();
     for target in config.routes.iter().flat_map(|route: &Route| &route.targets) {
         if !seen.iter().any(|provider| provider.name == target.provider.name) {
             seen.push(Arc::clone(&target.provider));
-            targets.push(target);
         }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -176,9 +174,11 @@ fn check_providers(config: &Config, live: bool, findings: &mut Vec<Finding>) {
     };
     runtime.block_on(async {
         let client = Client::new(config.timeouts, &tls);
-        for target in targets {
-            findings.push(reach(&client, &target.provider).await);
-            if live {
+        for provider in &seen {
+            findings.push(reach(&client, provider).await);
+        }
+        if live {
+            for target in seen.iter().filter_map(|provider| chat_target(config, provider)) {
                 findings.push(call(&client, target).await);
             }
         }
@@ -215,6 +215,17 @@ async fn reach(client: &Client, provider: &Provider) -> Finding {
             status => Finding::ok(check, format!("{} answers {status}", provider.origin())),
         },
     }
+}
+
+/// The provider's first target that can chat at a known price.
+fn chat_target<'a>(config: &'a Config, provider: &Provider) -> Option<&'a Target> {
+    let targets = config.routes.iter().flat_map(|route| &route.targets);
+    let mut own =
+        targets.filter(|target| target.provider.name == provider.name && !target.model.contains('*'));
+    own.find(|target| {
+        let price = target.prices.as_ref().and_then(|prices| prices.at(domain::Timestamp::MAX));
+        price.is_some_and(|price| price.kind == pricing::ModelKind::Chat)
+    })
 }
 
 /// The smallest paid call there is, with harmless text.

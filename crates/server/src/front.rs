@@ -1,7 +1,7 @@
 //! The front door: which path goes where, and the few things every answer has.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -10,10 +10,11 @@ use axum::Router;
 use bytes::Bytes;
 use dialect::openai::{Endpoint, ErrorBody, ModelCard, model_json, models_json};
 use domain::RequestId;
-use gateway::{Answer, Failure, Gateway};
+use gateway::{Answer, Failure, Gateway, discard};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use store::Store;
 use tower::ServiceExt;
@@ -47,6 +48,9 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const OPENMETRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
+/// An operator's call is a few fields.
+const OPERATOR_BODY_BYTES_MAX: usize = 1024 * 1024;
+
 /// Paths of OpenAI's API that we serve, as people call them when they forget `/v1`.
 const WITHOUT_V1: [&str; 3] = ["/chat/completions", "/embeddings", "/models"];
 
@@ -73,18 +77,29 @@ impl Front {
         if let Some(endpoint) = endpoint {
             return self.call(endpoint, id, request).await;
         }
+        if path.starts_with("/admin/") {
+            return self.operate(id, request).await;
+        }
+        let response = self.look_up(id, &request);
+        // What is not a call has no use for a body; a client that sends one shall still read the answer.
+        discard(pin!(request.into_body())).await;
+        response
+    }
+
+    /// What costs nothing and needs no body.
+    fn look_up(&self, id: RequestId, request: &Request<Incoming>) -> Response<FrontBody> {
+        let path = request.uri().path();
         match (request.method(), path) {
             (&Method::GET, "/livez") => text(StatusCode::OK, "ok\n", TEXT),
             (&Method::GET, "/readyz") => self.readiness(),
             (&Method::GET, "/metrics") => text(StatusCode::OK, self.metrics(), OPENMETRICS),
-            (&Method::GET, "/v1/models") => self.models(&request, None, id),
+            (&Method::GET, "/v1/models") => self.models(request, None, id),
             (&Method::GET, _) if path.starts_with("/v1/models/") => {
                 let model = percent_decode(&path["/v1/models/".len()..]);
-                self.models(&request, Some(model), id)
+                self.models(request, Some(model), id)
             }
-            _ if path.starts_with("/admin/") => self.operate(request).await,
-            (_, "/livez" | "/readyz" | "/metrics" | "/v1/models") => wrong_method(&request, id),
-            _ => unknown(&request, id),
+            (_, "/livez" | "/readyz" | "/metrics" | "/v1/models") => wrong_method(request, id),
+            _ => unknown(request, id),
         }
     }
 
@@ -95,21 +110,30 @@ impl Front {
         id: RequestId,
         request: Request<Incoming>,
     ) -> Response<FrontBody> {
-        if request.method() != Method::POST {
-            return wrong_method(&request, id);
-        }
-        if self.is_draining() {
-            return failed(Failure::Draining, id);
+        let refusal = match *request.method() {
+            Method::POST if !self.is_draining() => None,
+            Method::POST => Some(failed(Failure::Draining, id)),
+            _ => Some(wrong_method(&request, id)),
+        };
+        if let Some(refusal) = refusal {
+            discard(pin!(request.into_body())).await;
+            return refusal;
         }
         let guard = self.lobby.in_flight.enter();
         let response = self.gateway.serve(endpoint, id, request).await;
         response.map(|answer| FrontBody::Answer { answer, _guard: guard })
     }
 
-    async fn operate(&self, request: Request<Incoming>) -> Response<FrontBody> {
+    async fn operate(&self, id: RequestId, request: Request<Incoming>) -> Response<FrontBody> {
         let _guard = self.lobby.in_flight.enter();
-        let answered = self.lobby.admin.clone().oneshot(request.map(axum::body::Body::new)).await;
-        match answered {
+        let (head, body) = request.into_parts();
+        // Read here and not where it is needed: a refusal that comes before would cut its sender off.
+        let Ok(body) = Limited::new(body, OPERATOR_BODY_BYTES_MAX).collect().await else {
+            let message = format!("The body broke off or is larger than {OPERATOR_BODY_BYTES_MAX} bytes");
+            return problem(413, message, "request_too_large", id);
+        };
+        let request = Request::from_parts(head, axum::body::Body::from(body.to_bytes()));
+        match self.lobby.admin.clone().oneshot(request).await {
             Ok(response) => response.map(FrontBody::Admin),
             Err(never) => match never {},
         }

@@ -126,8 +126,9 @@ impl From<&Refusal> for ErrorBody {
     fn from(refusal: &Refusal) -> Self {
         const INVALID: &str = "invalid_request_error";
         let (status, kind, code, param, reason) = match refusal.code {
-            RefusalCode::MissingKey => (401, INVALID, None, None, None),
-            RefusalCode::InvalidKey => (401, INVALID, Some("invalid_api_key"), None, None),
+            RefusalCode::MissingKey | RefusalCode::InvalidKey => {
+                (401, INVALID, Some("invalid_api_key"), None, None)
+            }
             RefusalCode::ExpiredKey => (403, INVALID, Some("key_expired"), None, None),
             RefusalCode::DisabledKey => (403, INVALID, Some("key_disabled"), None, None),
             RefusalCode::ProjectArchived => (403, INVALID, Some("project_archived"), None, None),

@@ -12,8 +12,16 @@ use super::media::{Media, Message};
 use crate::json::{self, Into, Kind, Name, Take};
 
 /// Members that decide what a call costs or where it goes.
-const DECISIVE: [&str; 7] =
-    ["model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n"];
+const DECISIVE: [&str; 8] = [
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "service_tier",
+];
 
 /// The members of one request, as they stand in its text.
 ///
@@ -27,6 +35,7 @@ pub(super) struct Fields<'a> {
     pub(super) max_tokens: Option<&'a RawValue>,
     pub(super) max_completion_tokens: Option<&'a RawValue>,
     pub(super) n: Option<&'a RawValue>,
+    pub(super) service_tier: Option<&'a RawValue>,
     pub(super) user: Option<&'a RawValue>,
     pub(super) safety_identifier: Option<&'a RawValue>,
     pub(super) metadata: Option<&'a RawValue>,
@@ -46,6 +55,7 @@ impl<'a> Fields<'a> {
             max_tokens: None,
             max_completion_tokens: None,
             n: None,
+            service_tier: None,
             user: None,
             safety_identifier: None,
             metadata: None,
@@ -72,6 +82,7 @@ impl<'a> Fields<'a> {
             ("max_tokens", _) => &mut self.max_tokens,
             ("max_completion_tokens", _) => &mut self.max_completion_tokens,
             ("n", _) => &mut self.n,
+            ("service_tier", _) => &mut self.service_tier,
             ("user", _) => &mut self.user,
             ("safety_identifier", _) => &mut self.safety_identifier,
             ("metadata", _) => &mut self.metadata,

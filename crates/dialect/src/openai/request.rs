@@ -37,6 +37,7 @@ pub struct Call {
     usage_edit: Option<Edit>,
     output_cap: Option<u64>,
     choices: u64,
+    service_tier: Option<String>,
     user: Option<String>,
     feature: Option<String>,
     run: Option<String>,
@@ -67,6 +68,7 @@ impl Call {
             ),
             Endpoint::Embeddings => (Some(0), 1),
         };
+        let service_tier = fields::string("service_tier", fields.service_tier)?.map(Cow::into_owned);
         let user = fields::string("user", fields.user)?;
         let safety_identifier = fields::string("safety_identifier", fields.safety_identifier)?;
         let metadata = Metadata::read(fields.metadata)?;
@@ -80,6 +82,7 @@ impl Call {
             usage_edit,
             output_cap,
             choices,
+            service_tier,
             user: told(user).or_else(|| told(safety_identifier)).or_else(|| told(metadata.user)),
             feature: told(metadata.feature),
             run: told(metadata.run),
@@ -101,6 +104,11 @@ impl Call {
     /// The model that was asked for, decoded; 1 to 256 bytes.
     pub fn model(&self) -> &str {
         &self.model
+    }
+
+    /// The service tier that was asked for, which can change the price.
+    pub fn service_tier(&self) -> Option<&str> {
+        self.service_tier.as_deref()
     }
 
     /// Whether the answer is to be a stream.

@@ -35,7 +35,7 @@ fn refusals_have_openais_status_type_and_code() {
     const INVALID: &str = "invalid_request_error";
     const QUOTA: &str = "insufficient_quota";
     let rows: [Row; 10] = [
-        (RefusalCode::MissingKey, 401, INVALID, None, None, "key"),
+        (RefusalCode::MissingKey, 401, INVALID, Some("invalid_api_key"), None, "key"),
         (RefusalCode::InvalidKey, 401, INVALID, Some("invalid_api_key"), None, "key"),
         (RefusalCode::ExpiredKey, 403, INVALID, Some("key_expired"), None, "key"),
         (RefusalCode::DisabledKey, 403, INVALID, Some("key_disabled"), None, "key"),
