@@ -4,6 +4,7 @@
 //! by the ledger's rules, saves it in one transaction, and answers when the transaction is durable. Readers have
 //! connections of their own and never wait for the writer.
 
+mod checkpoint;
 mod columns;
 mod directory_store;
 mod draft;
@@ -25,6 +26,7 @@ pub use reader::{Balance, BookedEntry, Reader, RequestRecord};
 pub use verify::{Report, verify};
 pub use writer::WriterFigures;
 
+use checkpoint::Checkpointer;
 use writer::{Desk, Writer};
 
 /// What an answered command survives.
@@ -103,7 +105,8 @@ impl Store {
         let path = database_path(folder);
         let connection = schema::open_for_writing(&path, durability)?;
         let recovered = wallets::recover(&connection, clock.as_ref())?;
-        let writer = Arc::new(Writer::start(connection, clock)?);
+        let checkpointer = Checkpointer::start(&path)?;
+        let writer = Arc::new(Writer::start(connection, checkpointer, clock)?);
         let reader = Arc::new(Reader::new(path));
         Ok(Self { writer, reader, recovered, _lock: lock })
     }

@@ -1,6 +1,7 @@
 //! Opening the database: settings, and the migrations that bring an older one up to date.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -9,12 +10,15 @@ use crate::{Durability, StoreError};
 /// Every migration ever, in order. A published one is never edited; the database's `user_version` counts them.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_init.sql")];
 
-/// Pages in the write-ahead log before it is copied back: large, because each copy costs two syncs of the disk.
-const CHECKPOINT_PAGES: i64 = 4_000;
+/// Pages in the write-ahead log (80 MB) at which the writer itself copies back what the checkpoint thread has left, and
+/// starts the log anew.
+const LOG_PAGES_MAX: i64 = 20_000;
 
 /// Opens the writer's connection, making and migrating the database as needed.
 pub(crate) fn open_for_writing(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)?;
+    // A reader never holds the writer up for long, but a person with a shell might: wait for them, then fail the batch.
+    connection.busy_timeout(Duration::from_secs(5))?;
     // FULL syncs the log on every commit; NORMAL only when it is copied back, which a kill -9 survives.
     let synchronous = match durability {
         Durability::Power => "FULL",
@@ -22,11 +26,20 @@ pub(crate) fn open_for_writing(path: &Path, durability: Durability) -> Result<Co
     };
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", synchronous)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens a connection that copies the log back and does nothing else.
+pub(crate) fn open_for_checkpoints(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    // The log must be on the disk before the database takes from it, whatever commits wait for.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(connection)
 }
 

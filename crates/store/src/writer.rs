@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use domain::{Clock, LotId, Money, WalletId};
 use ledger::{
@@ -20,6 +21,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::StoreError;
+use crate::checkpoint::Checkpointer;
 use crate::directory_store::{self, DirectoryWrite, Written};
 use crate::statements::Statements;
 use crate::wallets;
@@ -28,6 +30,9 @@ use crate::wallets;
 const QUEUE: usize = 8_192;
 /// Commands in one transaction at most, so that no answer waits for a whole queue.
 const BATCH: usize = 512;
+/// A batch of this size tells of load, after which the next one is given time to gather.
+const BUSY_BATCH: usize = 12;
+const GATHER: Duration = Duration::from_micros(200);
 /// Every so many batches the sums over all holds are checked too.
 const WHOLE_CHECK_EVERY: u64 = 256;
 
@@ -80,12 +85,16 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Connection, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+    pub(crate) fn start(
+        connection: Connection,
+        checkpointer: Checkpointer,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
         let (queue, jobs) = sync_channel(QUEUE);
         let counters = Arc::new(Counters::default());
         let theirs = Arc::clone(&counters);
         let body = move || {
-            let ended = run(&connection, &jobs, clock.as_ref(), &theirs);
+            let ended = run(&connection, checkpointer, &jobs, clock.as_ref(), &theirs);
             theirs.stopped.store(1, Ordering::Release);
             if let Err(error) = ended {
                 tracing::error!(%error, "the writer has stopped; restart to recover");
@@ -177,12 +186,14 @@ impl Drop for Writer {
 
 fn run(
     connection: &Connection,
+    checkpointer: Checkpointer,
     jobs: &Receiver<Job>,
     clock: &dyn Clock,
     counters: &Counters,
 ) -> Result<(), StoreError> {
     let mut batch = Batch {
         connection,
+        checkpointer,
         clock,
         statements: Statements::prepare(connection)?,
         wallets: HashMap::new(),
@@ -195,16 +206,28 @@ fn run(
     };
     loop {
         let Ok(first) = jobs.recv() else { return Ok(()) };
-        let stop = batch.collect(first, jobs)?;
+        let Collected { jobs: taken, stop } = batch.collect(first, jobs)?;
         if stop {
             return Ok(());
         }
+        if taken >= BUSY_BATCH {
+            // More are on their way. What a commit costs hardly depends on how many share it, so under load letting
+            // them gather is cheaper for everybody; a quiet gateway never waits.
+            std::thread::sleep(GATHER);
+        }
     }
+}
+
+/// What a batch was.
+struct Collected {
+    jobs: usize,
+    stop: bool,
 }
 
 /// The writer's state, and the batch in hand.
 struct Batch<'c> {
     connection: &'c Connection,
+    checkpointer: Checkpointer,
     clock: &'c dyn Clock,
     statements: Statements<'c>,
     wallets: HashMap<WalletId, Wallet>,
@@ -217,9 +240,8 @@ struct Batch<'c> {
 }
 
 impl Batch<'_> {
-    /// Does the first job and all that are waiting, in one transaction. Answers whether it was told to stop; fails only
-    /// when the writer must not go on.
-    fn collect(&mut self, first: Job, jobs: &Receiver<Job>) -> Result<bool, StoreError> {
+    /// Does the first job and all that are waiting, in one transaction. Fails only when the writer must not go on.
+    fn collect(&mut self, first: Job, jobs: &Receiver<Job>) -> Result<Collected, StoreError> {
         let mut next = Some(first);
         let mut stop = false;
         let mut failure = self.statements.begin().err();
@@ -248,7 +270,7 @@ impl Batch<'_> {
             None => self.commit()?,
             Some(error) => self.abandon(&error)?,
         }
-        Ok(stop)
+        Ok(Collected { jobs: taken, stop })
     }
 
     fn run_command(&mut self, command: Command, reply: ReplySender, failure: &mut Option<StoreError>) {
@@ -359,6 +381,7 @@ impl Batch<'_> {
         }
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.answer_all(None);
+        self.checkpointer.committed();
         Ok(())
     }
 

@@ -1,0 +1,67 @@
+//! Copying the write-ahead log back into the database, beside the writer.
+//!
+//! The copy takes tens of milliseconds, during which the writer would answer nobody. So a thread with a connection of
+//! its own does it a piece at a time, and the little that is left when the log is long is copied by the writer itself,
+//! which alone can start the log anew.
+
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+
+use crate::{StoreError, schema};
+
+/// Commits between two rounds.
+const ROUND_COMMITS: u64 = 128;
+
+/// The handle to the thread. Dropping it lets the round in hand end.
+pub(crate) struct Checkpointer {
+    rounds: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+    commits: u64,
+}
+
+impl Checkpointer {
+    pub(crate) fn start(path: &Path) -> Result<Self, StoreError> {
+        let connection = schema::open_for_checkpoints(path)?;
+        let (rounds, asked) = sync_channel(1);
+        let body = move || {
+            for () in asked {
+                if let Err(error) = copy(&connection) {
+                    // The writer's own copy will meet the same trouble where it matters, at a commit.
+                    tracing::warn!(%error, "the log could not be copied back");
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(body);
+        Ok(Self { rounds: Some(rounds), thread: Some(thread.map_err(StoreError::Thread)?), commits: 0 })
+    }
+
+    /// Counts a commit, and asks for a round when it is time. Never waits.
+    pub(crate) fn committed(&mut self) {
+        self.commits += 1;
+        if self.commits.is_multiple_of(ROUND_COMMITS)
+            && let Some(rounds) = &self.rounds
+        {
+            // A round that is under way or asked for is as good as another.
+            let _ = rounds.try_send(());
+        }
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.rounds = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the checkpoint thread ended in a panic");
+        }
+    }
+}
+
+/// One round: copies what it can without making anybody wait.
+fn copy(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}

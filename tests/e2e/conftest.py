@@ -1,0 +1,105 @@
+"""What all tests share: one mock and one gateway for each worker, a fresh tenant for each test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import EMBEDDING_PRICE, FREE, SETTINGS, Gateway, Mock, Provider, Route, Tenant, config
+from sdk import NodeSdk, PythonSdk, Sdk
+from upstreams import Recorder, black_hole, closed_port, recorder
+
+# The SDKs read these, and a proxy has no business on the loopback.
+for name in [name for name in os.environ if name.startswith("OPENAI_") or name.lower().endswith("_proxy")]:
+    del os.environ[name]
+
+#: Starts another gateway with this configuration, in a folder of this name.
+MakeGateway = Callable[..., Gateway]
+
+
+@contextlib.contextmanager
+def stopping(gateway: Gateway) -> Iterator[Gateway]:
+    """Stops the gateway at the end; it must go in peace and leave books that verify."""
+    try:
+        yield gateway
+        assert gateway.stop() == 0, gateway.log()
+        verified = gateway.verify()
+        assert verified.code == 0 and verified.json["holds"] == 0, verified
+    finally:
+        if gateway.child:
+            gateway.kill()
+
+
+@pytest.fixture(scope="session")
+def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mock]:
+    provider = Mock(tmp_path_factory.mktemp("mock"))
+    yield provider
+    assert provider.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Recorder]:
+    with recorder() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def gateway(mock: Mock, upstream: Recorder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """The gateway that most tests call."""
+    with closed_port() as refused, black_hole() as hole:
+        providers = [
+            Provider("mock", mock.base_url),
+            Provider("h2", mock.base_url, http2=True),
+            Provider("recorder", upstream.base_url),
+            Provider("refused", refused),
+            Provider("hole", hole),
+        ]
+        routes = [
+            Route("sim", "mock", "sim-small"),
+            Route("sim?*", "mock", "sim-small?*"),
+            Route("vendor/sim", "mock", "sim-small"),
+            Route("h2?*", "h2", "sim-small?*"),
+            Route("embed", "mock", "sim-embedding", EMBEDDING_PRICE),
+            Route("embed?*", "mock", "sim-embedding?*", EMBEDDING_PRICE),
+            Route("free", "mock", "sim-small", FREE),
+            Route("unpriced", "mock", "sim-small", price=None),
+            Route("recorded", "recorder", "upstream/model-1"),
+            Route("refused", "refused", "any"),
+            Route("hole", "hole", "any"),
+        ]
+        with stopping(Gateway(tmp_path_factory.mktemp("gateway"), config(providers, routes))) as running:
+            yield running.start()
+
+
+@pytest.fixture
+def tenant(gateway: Gateway) -> Tenant:
+    return gateway.tenant()
+
+
+@pytest.fixture
+def make_gateway(mock: Mock, tmp_path: Path) -> Iterator[MakeGateway]:
+    """Gateways of a test's own, with the routes of the mock unless it brings others."""
+    with contextlib.ExitStack() as stack:
+
+        def make(name: str = "gateway", text: str | None = None, **env: str) -> Gateway:
+            routes = [Route("sim", "mock", "sim-small"), Route("sim?*", "mock", "sim-small?*")]
+            text = text or config([Provider("mock", mock.base_url)], routes, SETTINGS)
+            return stack.enter_context(stopping(Gateway(tmp_path / name, text, env))).start()
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[NodeSdk]:
+    with NodeSdk() as running:
+        yield running
+
+
+@pytest.fixture(params=["python", "node"])
+def sdk(request: pytest.FixtureRequest) -> Sdk:
+    """Both official SDKs in turn."""
+    return PythonSdk() if request.param == "python" else request.getfixturevalue("node")

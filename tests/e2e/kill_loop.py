@@ -1,0 +1,199 @@
+"""Kills a gateway under load again and again, then holds its books against the provider's truth.
+
+    python tests/e2e/kill_loop.py --kills 200 --seed 1 --durability both
+
+Prints one line of JSON for each durability; ends with 1 when a promise was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import dataclasses
+import json
+import random
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import httpx2 as httpx
+
+from harness import NANO, PRICE, SETTINGS, Gateway, Json, Mock, Provider, Route, Tenant, config, eventually
+
+GRANTED = "1000.00"
+CALLERS = 6
+#: What callers ask for: short and long answers, with and without usage, with failures among them.
+MODELS = [
+    "sim?out=5",
+    "sim?out=40;tps=400",
+    "sim?out=200;tps=2000;chunk=3",
+    "sim?out=30;latency_ms=30;cached=50",
+    "sim?out=30;fault=500;fail=20",
+    "sim?out=30;fault=close_mid;fail=20;after=10",
+]
+
+
+@dataclasses.dataclass
+class Load:
+    """Callers that call until they are told to stop, and what reached them whole."""
+
+    tenant: Tenant
+    seed: int
+    stopping: threading.Event = dataclasses.field(default_factory=threading.Event)
+    #: Requests whose answer came to its end, by id.
+    whole: set[str] = dataclasses.field(default_factory=set)
+    ended: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+    def caller(self, number: int) -> None:
+        chance = random.Random(f"{self.seed}/{number}")
+        headers = {"authorization": f"Bearer {self.tenant.secret}"}
+        with httpx.Client(verify=False, trust_env=False, timeout=20, headers=headers) as client:
+            while not self.stopping.is_set():
+                self.call(client, chance)
+
+    def call(self, client: httpx.Client, chance: random.Random) -> None:
+        stream = chance.random() < 0.5
+        messages = [{"role": "user", "content": "toll " * chance.randint(1, 50)}]
+        body = {"model": chance.choice(MODELS), "messages": messages, "stream": stream, "max_tokens": 250}
+        try:
+            with client.stream("POST", self.tenant.gateway.base_url + "/chat/completions", json=body) as answer:
+                text = answer.read().decode()
+        except httpx.TransportError:
+            self.ended["broken"] += 1
+            # Nobody listens until the gateway has started again.
+            self.stopping.wait(0.01)
+            return
+        done = text.endswith("data: [DONE]\n\n") if stream else answer.status_code == 200
+        self.ended["whole" if done else "error in the stream" if stream else str(answer.status_code)] += 1
+        if done:
+            self.whole.add(answer.headers["x-request-id"])
+
+
+@contextlib.contextmanager
+def under_load(tenant: Tenant, seed: int) -> Iterator[Load]:
+    """Callers for as long as this lasts."""
+    load = Load(tenant, seed)
+    threads = [threading.Thread(target=load.caller, args=(number,)) for number in range(CALLERS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield load
+    finally:
+        load.stopping.set()
+        for thread in threads:
+            thread.join()
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A cost row, read from the database by another program than the one that wrote it."""
+
+    status: str
+    reason: str
+    estimated: bool
+    cost: Decimal
+
+
+def read_books(database: Path) -> tuple[dict[str, list[Row]], Decimal, int]:
+    """The cost rows by request, what remains in all lots, and how many holds there are."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as books:
+        rows: dict[str, list[Row]] = collections.defaultdict(list)
+        for request, status, reason, estimated, cost in books.execute(
+            "SELECT lower(hex(request)), status, reason, estimated, cost FROM cost_row"
+        ):
+            rows[f"req_{request}"].append(Row(status, reason, bool(estimated), cost * NANO))
+        (remaining,) = books.execute("SELECT sum(remaining) FROM lot").fetchone()
+        (holds,) = books.execute("SELECT count(*) FROM hold").fetchone()
+    return rows, remaining * NANO, holds
+
+
+def broken_promises(gateway: Gateway, load: Load, truth: list[Json]) -> Iterator[str]:
+    """Every difference between what was promised, what the provider says, and what is on the books."""
+    verified = gateway.verify()
+    if verified.code != 0:
+        yield f"verify ended with {verified.code}: {verified.stdout}"
+    rows, remaining, holds = read_books(gateway.data / "tollkeeper.db")
+    if holds:
+        yield f"{holds} holds are left"
+    spent = sum((row.cost for attempts in rows.values() for row in attempts), Decimal(0))
+    if remaining + spent != Decimal(GRANTED):
+        yield f"{remaining} remain and {spent} are spent of {GRANTED}"
+    for request, attempts in rows.items():
+        if len(attempts) != 1:
+            yield f"{request} has {len(attempts)} rows"
+    by_request = {line["request_id"]: line for line in truth}
+    if len(by_request) != len(truth):
+        yield "a request was sent to the provider twice"
+    for request in by_request.keys() - rows.keys():
+        yield f"{request} was sent to the provider and has no row"
+    for request in load.whole:
+        line, row = by_request.get(request), rows[request][0] if request in rows else None
+        expected = Row("succeeded", "complete", False, PRICE.of_truth(line)) if line else None
+        if not expected or row != expected:
+            yield f"{request} was answered; truth {line}, row {row}"
+
+
+def kill_loop(folder: Path, kills: int, seed: int, durability: str) -> Json:
+    """Runs the loop; a summary with the promises that were broken."""
+    chance, began = random.Random(seed), time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    mock = Mock(folder)
+    settings = f'ledger.durability = "{durability}"\n{SETTINGS}'.replace('level = "debug"', 'level = "info"')
+    text = config([Provider("mock", mock.base_url)], [Route("sim?*", "mock", "sim-small?*")], settings)
+    gateway = Gateway(folder / "gateway", text).start()
+    held_at_death = 0
+    try:
+        tenant = gateway.tenant(granted=GRANTED)
+        with under_load(tenant, seed) as load:
+            for _ in range(kills):
+                # The moment of death is drawn, not waited for: any moment must do.
+                time.sleep(chance.uniform(0.02, 0.4))
+                gateway.kill()
+                held_at_death += gateway.verify().json["holds"]
+                gateway.start()
+        eventually(lambda: Decimal(tenant.balance()["held"]) == 0, "the end of all holds")
+        clean_end = gateway.stop() == 0
+    finally:
+        if gateway.child:
+            gateway.kill()
+        mock.stop()
+    # The call that warmed the mock up came without a gateway.
+    truth = [line for line in mock.truth() if line["request_id"]]
+    broken = list(broken_promises(gateway, load, truth))
+    rows, _, _ = read_books(gateway.data / "tollkeeper.db")
+    return {
+        "durability": durability,
+        "kills": kills,
+        "seed": seed,
+        "seconds": round(time.monotonic() - began, 1),
+        "held_at_death": held_at_death,
+        "reached_the_provider": len(truth),
+        "rows": len(rows),
+        "rows_by_outcome": collections.Counter(row.reason for attempts in rows.values() for row in attempts),
+        "ended": load.ended,
+        "broken": broken if clean_end else ["the gateway did not end in peace", *broken],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--durability", choices=["power", "process", "both"], default="both")
+    asked = parser.parse_args()
+    durabilities = ["power", "process"] if asked.durability == "both" else [asked.durability]
+    with tempfile.TemporaryDirectory() as folder:
+        summaries = [kill_loop(Path(folder) / name, asked.kills, asked.seed, name) for name in durabilities]
+    for summary in summaries:
+        print(json.dumps(summary))
+    return 1 if any(summary["broken"] for summary in summaries) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""The two official SDKs behind one form, so that one table tests both. Neither is changed but for address and key."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import openai
+
+from harness import HERE, PATIENCE, Json, Tenant
+
+NODE = HERE / "node/node_modules/.bin/node"
+
+
+@dataclass
+class Failed:
+    """An exception as an application sees it."""
+
+    name: str
+    status: int | None
+    code: str | None
+    type: str | None
+    param: str | None
+    request_id: str | None
+    message: str
+
+
+@dataclass
+class Called:
+    """How a call ended: what came, and the exception if there was one."""
+
+    request_id: str | None = None
+    texts: list[str] = field(default_factory=list)
+    usage: Json | None = None
+    answer: Any = None
+    chunks: int = 0
+    empty_choices: int = 0
+    error: Failed | None = None
+
+
+class Sdk(Protocol):
+    """One SDK."""
+
+    name: str
+
+    def call(self, tenant: Tenant, op: str, timeout: float = PATIENCE, max_retries: int = 0, **call: Any) -> Called:
+        """Makes one call: `chat`, `stream`, `embed`, `models` or `model`, with `params` as the SDK takes them."""
+
+
+class PythonSdk:
+    name = "python"
+
+    def call(self, tenant: Tenant, op: str, timeout: float = PATIENCE, max_retries: int = 0, **call: Any) -> Called:
+        outcome = Called()
+        try:
+            getattr(self, op)(tenant.client(timeout=timeout, max_retries=max_retries), outcome, **call)
+        except openai.APIError as error:
+            status, request_id = getattr(error, "status_code", None), getattr(error, "request_id", None)
+            outcome.error = Failed(
+                type(error).__name__, status, error.code, error.type, error.param, request_id, error.message
+            )
+        return outcome
+
+    def chat(self, client: openai.OpenAI, outcome: Called, params: Json, headers: Json | None = None) -> None:
+        answer = client.chat.completions.create(**params, extra_headers=headers)
+        outcome.request_id, outcome.answer = answer._request_id, answer.model_dump()
+        outcome.texts = [choice.message.content or "" for choice in answer.choices]
+        outcome.usage = answer.usage.model_dump() if answer.usage else None
+
+    def stream(
+        self,
+        client: openai.OpenAI,
+        outcome: Called,
+        params: Json,
+        headers: Json | None = None,
+        cancel_after: int | None = None,
+    ) -> None:
+        with client.chat.completions.create(**params, stream=True, extra_headers=headers) as stream:
+            outcome.request_id = stream.response.headers["x-request-id"]
+            for chunk in stream:
+                outcome.chunks += 1
+                outcome.empty_choices += not chunk.choices
+                outcome.usage = chunk.usage.model_dump() if chunk.usage else outcome.usage
+                for choice in chunk.choices:
+                    outcome.texts += [""] * (choice.index + 1 - len(outcome.texts))
+                    outcome.texts[choice.index] += choice.delta.content or ""
+                if outcome.chunks == cancel_after:
+                    break
+
+    def embed(self, client: openai.OpenAI, outcome: Called, params: Json) -> None:
+        answer = client.embeddings.create(**params)
+        outcome.request_id, outcome.answer = answer._request_id, answer.model_dump(warnings=False)
+        outcome.usage = answer.usage.model_dump()
+
+    def models(self, client: openai.OpenAI, outcome: Called) -> None:
+        outcome.answer = [model.id for model in client.models.list()]
+
+    def model(self, client: openai.OpenAI, outcome: Called, params: Json) -> None:
+        outcome.answer = client.models.retrieve(params["id"]).model_dump()
+
+
+class NodeSdk:
+    """One Node process that performs operations line by line."""
+
+    name = "node"
+
+    def __init__(self) -> None:
+        assert NODE.exists(), f"{NODE} is missing; run `npm ci` in {HERE / 'node'}"
+        self.process = subprocess.Popen(
+            [NODE, "client.mjs"],
+            cwd=HERE / "node",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+
+    def __enter__(self) -> NodeSdk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(PATIENCE)
+
+    def call(self, tenant: Tenant, op: str, timeout: float = PATIENCE, max_retries: int = 0, **call: Any) -> Called:
+        assert self.process.stdin and self.process.stdout
+        call |= {"op": op, "base_url": tenant.gateway.base_url, "key": tenant.secret}
+        call |= {"timeout_ms": int(timeout * 1000), "max_retries": max_retries}
+        self.process.stdin.write(json.dumps(call) + "\n")
+        outcome = json.loads(self.process.stdout.readline())
+        error = outcome.pop("error")
+        return Called(**outcome, error=Failed(**error) if error else None)

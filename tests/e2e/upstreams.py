@@ -1,0 +1,145 @@
+"""Upstreams that the mock cannot play: one that records bytes, one that is not there, one that never accepts, TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import trustme
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as it came over the wire."""
+
+    line: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Recorder:
+    """An upstream that keeps every request byte for byte and answers with the bytes it was given."""
+
+    answer: bytes = b""
+    content_type: str = "application/json"
+    seen: list[Seen] = field(default_factory=list)
+    listener: socket.socket = field(default_factory=lambda: socket.create_server((LOOPBACK, 0)))
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.listener.getsockname()[1]}/v1"
+
+    def says(self, answer: object, content_type: str = "application/json") -> None:
+        """What the next requests are answered with: bytes, or something to write as JSON."""
+        self.answer = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.content_type = content_type
+
+    def serve(self) -> None:
+        """Answers requests, one connection each, until the listener is closed."""
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                with connection, connection.makefile("rb") as stream:
+                    line, *rest = iter(lambda: stream.readline().decode().strip(), "")
+                    headers = {name.lower(): value.strip() for name, _, value in (text.partition(":") for text in rest)}
+                    self.seen.append(Seen(line, headers, stream.read(int(headers.get("content-length", 0)))))
+                    head = f"HTTP/1.1 200 OK\r\ncontent-type: {self.content_type}\r\nconnection: close\r\n\r\n"
+                    connection.sendall(head.encode() + self.answer)
+
+
+@contextlib.contextmanager
+def recorder() -> Iterator[Recorder]:
+    """A running recorder."""
+    upstream = Recorder()
+    thread = threading.Thread(target=upstream.serve, daemon=True)
+    thread.start()
+    yield upstream
+    # Closing alone does not wake the thread that accepts.
+    upstream.listener.shutdown(socket.SHUT_RDWR)
+    upstream.listener.close()
+    thread.join()
+
+
+@contextlib.contextmanager
+def closed_port() -> Iterator[str]:
+    """An address that refuses connections, and that nobody else can take meanwhile."""
+    with socket.socket() as bound:
+        bound.bind((LOOPBACK, 0))
+        yield f"http://{LOOPBACK}:{bound.getsockname()[1]}/v1"
+
+
+@contextlib.contextmanager
+def black_hole() -> Iterator[str]:
+    """An address where connecting never ends: its queue is full and nobody accepts."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((LOOPBACK, 0))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}/v1"
+
+
+@dataclass
+class Terminator:
+    """TLS in front of a plain upstream: decrypts, and passes bytes on as they come."""
+
+    upstream: tuple[str, int]
+    context: ssl.SSLContext
+    listener: socket.socket = field(default_factory=lambda: socket.create_server((LOOPBACK, 0)))
+    agreed: list[str | None] = field(default_factory=list)
+
+    @property
+    def base_url(self) -> str:
+        return f"https://localhost:{self.listener.getsockname()[1]}/v1"
+
+    def serve(self) -> None:
+        """Takes connections until the listener is closed."""
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                threading.Thread(target=self.relay, args=(connection,), daemon=True).start()
+
+    def relay(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), self.context.wrap_socket(connection, server_side=True) as client:
+            self.agreed.append(client.selected_alpn_protocol())
+            with socket.create_connection(self.upstream) as server:
+                back = threading.Thread(target=pump, args=(server, client), daemon=True)
+                back.start()
+                pump(client, server)
+                back.join()
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    """Copies until one side ends."""
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+
+
+@contextlib.contextmanager
+def tls(upstream: str, authority: Path, protocols: list[str]) -> Iterator[Terminator]:
+    """A running terminator in front of `upstream`; writes its certificate authority into a file."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(authority))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(protocols)
+    ca.issue_cert("localhost").configure_cert(context)
+    host, port = upstream.removeprefix("http://").removesuffix("/v1").split(":")
+    terminator = Terminator((host, int(port)), context)
+    threading.Thread(target=terminator.serve, daemon=True).start()
+    yield terminator
+    terminator.listener.shutdown(socket.SHUT_RDWR)
+    terminator.listener.close()
