@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use dialect::openai::StreamMeter;
 use domain::{Pico, Usage};
 use http_body::Body;
@@ -21,6 +21,9 @@ use crate::failure;
 use crate::hold::priced;
 use crate::settle::{Consumed, Ending, Open, Receipt};
 
+/// Bytes that go out in one write at most, so that a fast provider does not hold back what a client could read.
+const GATHERED_BYTES_MAX: usize = 64 * 1024;
+
 /// A stream on its way from a provider to a client.
 pub struct Relay {
     phase: Phase,
@@ -28,6 +31,8 @@ pub struct Relay {
     ready: VecDeque<Bytes>,
     /// Where the meter puts what may go out; kept for its memory.
     passed: Vec<Bytes>,
+    /// Whether more may have arrived with what has passed.
+    gathering: bool,
     /// What goes out after the settlement.
     tail: Vec<Bytes>,
     /// What goes out if the settlement fails.
@@ -81,6 +86,7 @@ impl Relay {
             phase: Phase::Flowing(Box::new(flow)),
             ready: VecDeque::new(),
             passed: Vec::new(),
+            gathering: false,
             tail: Vec::new(),
             request_id,
         }
@@ -96,13 +102,22 @@ impl Relay {
                 return Poll::Ready(Some(bytes));
             }
             match &mut self.phase {
-                Phase::Flowing(flow) => {
-                    let end = ready!(flow.poll(context, &mut self.passed));
-                    self.ready.extend(self.passed.drain(..));
-                    if let Some(end) = end {
+                Phase::Flowing(flow) => match flow.poll(context, &mut self.passed) {
+                    Poll::Ready(Some(end)) => {
+                        self.release();
                         self.begin_settlement(end);
                     }
-                }
+                    Poll::Ready(None) if self.passed_bytes() < GATHERED_BYTES_MAX => self.gathering = true,
+                    Poll::Pending if self.passed.is_empty() => return Poll::Pending,
+                    // What arrived together goes out together: the connection hands over one piece at a time, and needs
+                    // a turn to bring the next. A write for each would be a system call for each.
+                    Poll::Pending if self.gathering => {
+                        self.gathering = false;
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(None) | Poll::Pending => self.release(),
+                },
                 Phase::Settling(settlement) => {
                     let settled = ready!(settlement.as_mut().poll(context));
                     match settled {
@@ -114,6 +129,23 @@ impl Relay {
                 Phase::Ended => return Poll::Ready(None),
             }
         }
+    }
+
+    fn passed_bytes(&self) -> usize {
+        self.passed.iter().map(Bytes::len).sum()
+    }
+
+    /// Lets go what has passed: one piece as it is, several joined, for they are small and came together.
+    fn release(&mut self) {
+        self.gathering = false;
+        if self.passed.len() <= 1 {
+            return self.ready.extend(self.passed.pop());
+        }
+        let mut joined = BytesMut::with_capacity(self.passed_bytes());
+        for piece in self.passed.drain(..) {
+            joined.extend_from_slice(&piece);
+        }
+        self.ready.push_back(joined.freeze());
     }
 
     fn begin_settlement(&mut self, end: End) {

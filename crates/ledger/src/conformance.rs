@@ -85,7 +85,7 @@ impl Subject<'_> {
     }
 
     #[track_caller]
-    fn expect(&self, command: impl Into<Command>, expected: Result<Reply, Denial>) {
+    fn answers(&self, command: impl Into<Command>, expected: Result<Reply, Denial>) {
         let command = command.into();
         let asked = format!("{command:?}");
         assert_eq!(self.ask(command), expected, "{}: {asked}", self.place);
@@ -96,13 +96,13 @@ impl Subject<'_> {
         let draws =
             draws.iter().map(|(lot, nano)| Draw { lot: lot_id(*lot), amount: Money::from_nano(*nano) });
         let settled = Settled { draws: draws.collect(), debt: Money::from_nano(debt) };
-        self.expect(command, Ok(Reply::Settled(settled)));
+        self.answers(command, Ok(Reply::Settled(settled)));
     }
 
     /// Opens the wallet and puts one lot in that never expires.
     #[track_caller]
     fn fund(&self, payer: Payer, lot: u64, nano: i64) {
-        self.expect(payer.open(), Ok(Reply::Opened));
+        self.answers(payer.open(), Ok(Reply::Opened));
         self.granted(payer.grant(lot, LotKind::Prepaid, nano, Timestamp::MAX));
     }
 
@@ -116,7 +116,7 @@ impl Subject<'_> {
     /// Asks for all the money there can be, which is refused with the figure.
     #[track_caller]
     fn expect_available(&self, payer: Payer, nano: i64) {
-        self.expect(payer.hold(u64::MAX, i64::MAX), Err(short(nano, i64::MAX)));
+        self.answers(payer.hold(u64::MAX, i64::MAX), Err(short(nano, i64::MAX)));
     }
 }
 
@@ -126,12 +126,12 @@ fn short(available: i64, needed: i64) -> Denial {
 
 fn opens_once(subject: &Subject<'_>) {
     let (payer, other) = (Payer::number(1), Payer::number(2));
-    subject.expect(payer.open(), Ok(Reply::Opened));
-    subject.expect(payer.open(), Err(Denial::Duplicate));
+    subject.answers(payer.open(), Ok(Reply::Opened));
+    subject.answers(payer.open(), Err(Denial::Duplicate));
     let taken = Command::Open { wallet: payer.wallet, organization: other.organization };
-    subject.expect(taken, Err(Denial::Duplicate));
+    subject.answers(taken, Err(Denial::Duplicate));
     subject.expect_available(payer, 0);
-    subject.expect(other.open(), Ok(Reply::Opened));
+    subject.answers(other.open(), Ok(Reply::Opened));
 }
 
 fn names_unknown_wallets(subject: &Subject<'_>) {
@@ -139,16 +139,16 @@ fn names_unknown_wallets(subject: &Subject<'_>) {
     let nobody = Payer::number(2);
     let named = Some(Idempotency { key: "a".to_owned(), digest: [1; 32] });
     let grant = nobody.grant(2, LotKind::Promo, 5, Timestamp::MAX);
-    subject.expect(grant.clone(), Err(Denial::UnknownWallet));
-    subject.expect(Grant { idempotency: named, ..grant }, Err(Denial::UnknownWallet));
-    subject.expect(nobody.hold(1, 1), Err(Denial::UnknownWallet));
-    subject.expect(nobody.extend(1, 1), Err(Denial::UnknownWallet));
-    subject.expect(nobody.settle_for(1, 1), Err(Denial::UnknownWallet));
+    subject.answers(grant.clone(), Err(Denial::UnknownWallet));
+    subject.answers(Grant { idempotency: named, ..grant }, Err(Denial::UnknownWallet));
+    subject.answers(nobody.hold(1, 1), Err(Denial::UnknownWallet));
+    subject.answers(nobody.extend(1, 1), Err(Denial::UnknownWallet));
+    subject.answers(nobody.settle_for(1, 1), Err(Denial::UnknownWallet));
 }
 
 fn grants(subject: &Subject<'_>) {
     let payer = Payer::number(1);
-    subject.expect(payer.open(), Ok(Reply::Opened));
+    subject.answers(payer.open(), Ok(Reply::Opened));
     let kinds = [LotKind::Promo, LotKind::Prepaid, LotKind::Refund, LotKind::Adjustment];
     for (n, kind) in (1..).zip(kinds) {
         let grant = payer.grant(n, kind, 10, START.plus_seconds(60));
@@ -170,12 +170,12 @@ fn grants(subject: &Subject<'_>) {
     }
     for nano in [0, -1, i64::MIN] {
         let invalid = Err(Denial::Invalid { field: "amount" });
-        subject.expect(payer.grant(9, LotKind::Promo, nano, Timestamp::MAX), invalid);
+        subject.answers(payer.grant(9, LotKind::Promo, nano, Timestamp::MAX), invalid);
     }
     let past = payer.grant(9, LotKind::Promo, 10, START);
-    subject.expect(past, Err(Denial::Invalid { field: "expires_at" }));
+    subject.answers(past, Err(Denial::Invalid { field: "expires_at" }));
     let too_much = payer.grant(9, LotKind::Promo, i64::MAX, Timestamp::MAX);
-    subject.expect(too_much, Err(Denial::Overflow));
+    subject.answers(too_much, Err(Denial::Overflow));
     subject.expect_available(payer, 40);
 }
 
@@ -183,18 +183,18 @@ fn refuses_used_lots(subject: &Subject<'_>) {
     let payer = Payer::number(1);
     subject.fund(payer, 1, 10);
     let again = payer.grant(1, LotKind::Promo, 20, Timestamp::MAX);
-    subject.expect(again.clone(), Err(Denial::Duplicate));
-    subject.expect(payer.hold(1, 10), Ok(Reply::Held));
-    subject.expect(again.clone(), Err(Denial::Duplicate));
+    subject.answers(again.clone(), Err(Denial::Duplicate));
+    subject.answers(payer.hold(1, 10), Ok(Reply::Held));
+    subject.answers(again.clone(), Err(Denial::Duplicate));
     subject.expect_settled(payer.settle_for(1, 10), &[(1, 10)], 0);
-    subject.expect(again, Err(Denial::Duplicate));
+    subject.answers(again, Err(Denial::Duplicate));
     subject.expect_available(payer, 0);
 }
 
 fn names_grants(subject: &Subject<'_>) {
     let (payer, other) = (Payer::number(1), Payer::number(2));
-    subject.expect(payer.open(), Ok(Reply::Opened));
-    subject.expect(other.open(), Ok(Reply::Opened));
+    subject.answers(payer.open(), Ok(Reply::Opened));
+    subject.answers(other.open(), Ok(Reply::Opened));
     let named = |key: &str, digest: u8| Some(Idempotency { key: key.to_owned(), digest: [digest; 32] });
     let grant = |lot, key, digest| Grant {
         idempotency: named(key, digest),
@@ -203,23 +203,23 @@ fn names_grants(subject: &Subject<'_>) {
 
     // A denied call leaves its name free, so that it can be made again when it can succeed.
     let denied = Grant { amount: Money::ZERO, ..grant(1, "a", 1) };
-    subject.expect(denied, Err(Denial::Invalid { field: "amount" }));
+    subject.answers(denied, Err(Denial::Invalid { field: "amount" }));
 
     let Some(first) = subject.granted(grant(1, "a", 1)) else { return };
     let same = Ok(Reply::Granted(first));
-    subject.expect(grant(1, "a", 1), same.clone());
-    subject.expect(grant(2, "a", 1), same.clone());
-    subject.expect(grant(2, "a", 2), Err(Denial::IdempotencyConflict));
+    subject.answers(grant(1, "a", 1), same.clone());
+    subject.answers(grant(2, "a", 1), same.clone());
+    subject.answers(grant(2, "a", 2), Err(Denial::IdempotencyConflict));
     subject.expect_available(payer, 10);
 
     // The first answer stays the answer, whatever has become of the lot.
-    subject.expect(payer.hold(1, 4), Ok(Reply::Held));
+    subject.answers(payer.hold(1, 4), Ok(Reply::Held));
     subject.expect_settled(payer.settle_for(1, 4), &[(1, 4)], 0);
-    subject.expect(grant(3, "a", 1), same.clone());
+    subject.answers(grant(3, "a", 1), same.clone());
     subject.clock.advance_seconds(61);
     subject.expect_available(payer, 0);
-    subject.expect(grant(3, "a", 1), same);
-    subject.expect(grant(3, "a", 2), Err(Denial::IdempotencyConflict));
+    subject.answers(grant(3, "a", 1), same);
+    subject.answers(grant(3, "a", 2), Err(Denial::IdempotencyConflict));
     subject.expect_available(payer, 0);
 
     // Another name, or the same name in another wallet, is another call.
@@ -240,11 +240,11 @@ fn holds_and_settles(subject: &Subject<'_>) {
     subject.granted(payer.grant(3, LotKind::Promo, 10, Timestamp::MAX));
     subject.granted(payer.grant(4, LotKind::Promo, 10, START.plus_seconds(900)));
 
-    subject.expect(payer.hold(1, 40), Ok(Reply::Held));
-    subject.expect(payer.hold(2, 0), Ok(Reply::Held));
+    subject.answers(payer.hold(1, 40), Ok(Reply::Held));
+    subject.answers(payer.hold(2, 0), Ok(Reply::Held));
     subject.expect_available(payer, 90);
-    subject.expect(payer.extend(1, 15), Ok(Reply::Extended));
-    subject.expect(payer.extend(1, 0), Ok(Reply::Extended));
+    subject.answers(payer.extend(1, 15), Ok(Reply::Extended));
+    subject.answers(payer.extend(1, 0), Ok(Reply::Extended));
     subject.expect_available(payer, 75);
 
     // Promotional before paid, then the earliest expiry; the rows of one request are one charge.
@@ -258,15 +258,15 @@ fn holds_and_settles(subject: &Subject<'_>) {
 fn denies_without_a_trace(subject: &Subject<'_>) {
     let payer = Payer::number(1);
     subject.fund(payer, 1, 100);
-    subject.expect(payer.hold(1, 60), Ok(Reply::Held));
+    subject.answers(payer.hold(1, 60), Ok(Reply::Held));
     let invalid = |field| Err(Denial::Invalid { field });
-    subject.expect(payer.hold(2, 41), Err(short(40, 41)));
-    subject.expect(payer.extend(1, 41), Err(short(40, 41)));
-    subject.expect(payer.hold(2, -1), invalid("amount"));
-    subject.expect(payer.extend(1, -1), invalid("amount"));
+    subject.answers(payer.hold(2, 41), Err(short(40, 41)));
+    subject.answers(payer.extend(1, 41), Err(short(40, 41)));
+    subject.answers(payer.hold(2, -1), invalid("amount"));
+    subject.answers(payer.extend(1, -1), invalid("amount"));
     // A restart could not settle such a draft, and the hold would never end.
     let draft = Box::new(payer.row(2, 1, -1));
-    subject.expect(HoldRequest { draft, ..payer.hold(2, 1) }, invalid("cost"));
+    subject.answers(HoldRequest { draft, ..payer.hold(2, 1) }, invalid("cost"));
 
     let good = payer.row(1, 1, 5_000);
     let wrong_rows = [
@@ -283,10 +283,10 @@ fn denies_without_a_trace(subject: &Subject<'_>) {
         (vec![payer.row(1, 1, -1)], "cost"),
     ];
     for (rows, field) in wrong_rows {
-        subject.expect(payer.settle(1, rows), invalid(field));
+        subject.answers(payer.settle(1, rows), invalid(field));
     }
     subject.expect_available(payer, 40);
-    subject.expect(payer.hold(2, 40), Ok(Reply::Held));
+    subject.answers(payer.hold(2, 40), Ok(Reply::Held));
     subject.expect_settled(payer.settle(1, vec![good]), &[(1, 5)], 0);
     subject.expect_available(payer, 55);
 }
@@ -294,9 +294,9 @@ fn denies_without_a_trace(subject: &Subject<'_>) {
 fn tells_duplicates(subject: &Subject<'_>) {
     let payer = Payer::number(1);
     subject.fund(payer, 1, 10);
-    subject.expect(payer.hold(1, 10), Ok(Reply::Held));
+    subject.answers(payer.hold(1, 10), Ok(Reply::Held));
     // Who lost the first answer must learn that the hold is there, although nothing is left for a second.
-    subject.expect(payer.hold(1, 10), Err(Denial::Duplicate));
+    subject.answers(payer.hold(1, 10), Err(Denial::Duplicate));
     subject.expect_available(payer, 0);
     subject.expect_settled(payer.settle_for(1, 3), &[(1, 3)], 0);
     subject.expect_available(payer, 7);
@@ -305,28 +305,28 @@ fn tells_duplicates(subject: &Subject<'_>) {
 fn ends_holds_once(subject: &Subject<'_>) {
     let payer = Payer::number(1);
     subject.fund(payer, 1, 100);
-    subject.expect(payer.settle_for(1, 5), Err(Denial::HoldGone));
-    subject.expect(payer.extend(1, 5), Err(Denial::HoldGone));
-    subject.expect(payer.hold(1, 10), Ok(Reply::Held));
+    subject.answers(payer.settle_for(1, 5), Err(Denial::HoldGone));
+    subject.answers(payer.extend(1, 5), Err(Denial::HoldGone));
+    subject.answers(payer.hold(1, 10), Ok(Reply::Held));
     subject.expect_settled(payer.settle_for(1, 5), &[(1, 5)], 0);
-    subject.expect(payer.settle_for(1, 5), Err(Denial::HoldGone));
-    subject.expect(payer.extend(1, 0), Err(Denial::HoldGone));
+    subject.answers(payer.settle_for(1, 5), Err(Denial::HoldGone));
+    subject.answers(payer.extend(1, 0), Err(Denial::HoldGone));
     subject.expect_available(payer, 95);
 }
 
 fn owes_and_pays(subject: &Subject<'_>) {
     let payer = Payer::number(1);
     subject.fund(payer, 1, 100);
-    subject.expect(payer.hold(1, 10), Ok(Reply::Held));
-    subject.expect(payer.hold(2, 70), Ok(Reply::Held));
+    subject.answers(payer.hold(1, 10), Ok(Reply::Held));
+    subject.answers(payer.hold(2, 70), Ok(Reply::Held));
     // 30 are not held by the other: they pay, the rest is owed.
     subject.expect_settled(payer.settle_for(1, 75), &[(1, 30)], 45);
     let debt = |nano| Err(Denial::InDebt { debt: Money::from_nano(nano) });
-    subject.expect(payer.hold(3, 0), debt(45));
-    subject.expect(payer.extend(2, 1), debt(45));
-    subject.expect(payer.extend(2, 0), Ok(Reply::Extended));
+    subject.answers(payer.hold(3, 0), debt(45));
+    subject.answers(payer.extend(2, 1), debt(45));
+    subject.answers(payer.extend(2, 0), Ok(Reply::Extended));
     subject.granted(payer.grant(2, LotKind::Promo, 5, Timestamp::MAX));
-    subject.expect(payer.hold(3, 1), debt(40));
+    subject.answers(payer.hold(3, 1), debt(40));
     // The 50 that the other hold leaves over pay the 40.
     subject.expect_settled(payer.settle_for(2, 20), &[(1, 20)], 0);
     subject.expect_available(payer, 10);
@@ -336,7 +336,7 @@ fn expires(subject: &Subject<'_>) {
     let payer = Payer::number(1);
     subject.fund(payer, 1, 10);
     subject.granted(payer.grant(2, LotKind::Promo, 20, START.plus_seconds(60)));
-    subject.expect(payer.hold(1, 15), Ok(Reply::Held));
+    subject.answers(payer.hold(1, 15), Ok(Reply::Held));
     subject.clock.advance_seconds(59);
     subject.expect_available(payer, 15);
     subject.clock.advance_seconds(1);
@@ -346,13 +346,13 @@ fn expires(subject: &Subject<'_>) {
     subject.expect_available(payer, 10);
     subject.clock.set(START);
     subject.expect_available(payer, 10);
-    subject.expect(payer.hold(2, 10), Ok(Reply::Held));
+    subject.answers(payer.hold(2, 10), Ok(Reply::Held));
     subject.expect_settled(payer.settle_for(2, 10), &[(1, 10)], 0);
 }
 
 fn keeps_the_queue(subject: &Subject<'_>) {
     let payer = Payer::number(1);
-    subject.expect(payer.open(), Ok(Reply::Opened));
+    subject.answers(payer.open(), Ok(Reply::Opened));
     let mut tickets = Vec::new();
     for n in 1..=40 {
         // Whoever drops a ticket does not take the grant back.

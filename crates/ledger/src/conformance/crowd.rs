@@ -141,8 +141,8 @@ pub(super) fn keeps_wallets_apart(subject: &Subject<'_>) {
         subject.fund(payer, number, granted);
         let mut left = granted;
         for request in 1..=25 {
-            subject.expect(payer.hold(request, left), Ok(Reply::Held));
-            subject.expect(payer.hold(1_000, 1), Err(short(0, 1)));
+            subject.answers(payer.hold(request, left), Ok(Reply::Held));
+            subject.answers(payer.hold(1_000, 1), Err(short(0, 1)));
             subject.expect_settled(payer.settle_for(request, 7), &[(number, 7)], 0);
             left -= 7;
         }
