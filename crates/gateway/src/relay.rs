@@ -24,6 +24,9 @@ use crate::settle::{Consumed, Ending, Open, Receipt};
 /// Bytes that go out in one write at most, so that a fast provider does not hold back what a client could read.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
 
+/// Turns that the provider's connection needs to hand over the next piece, if it has one.
+const TURNS_MAX: u8 = 3;
+
 /// A stream on its way from a provider to a client.
 pub struct Relay {
     phase: Phase,
@@ -31,8 +34,8 @@ pub struct Relay {
     ready: VecDeque<Bytes>,
     /// Where the meter puts what may go out; kept for its memory.
     passed: Vec<Bytes>,
-    /// Whether more may have arrived with what has passed.
-    gathering: bool,
+    /// Turns left to wait for what may have arrived with what has passed.
+    turns: u8,
     /// What goes out after the settlement.
     tail: Vec<Bytes>,
     /// What goes out if the settlement fails.
@@ -86,7 +89,7 @@ impl Relay {
             phase: Phase::Flowing(Box::new(flow)),
             ready: VecDeque::new(),
             passed: Vec::new(),
-            gathering: false,
+            turns: 0,
             tail: Vec::new(),
             request_id,
         }
@@ -107,12 +110,12 @@ impl Relay {
                         self.release();
                         self.begin_settlement(end);
                     }
-                    Poll::Ready(None) if self.passed_bytes() < GATHERED_BYTES_MAX => self.gathering = true,
+                    Poll::Ready(None) if self.passed_bytes() < GATHERED_BYTES_MAX => self.turns = TURNS_MAX,
                     Poll::Pending if self.passed.is_empty() => return Poll::Pending,
                     // What arrived together goes out together: the connection hands over one piece at a time, and needs
                     // a turn to bring the next. A write for each would be a system call for each.
-                    Poll::Pending if self.gathering => {
-                        self.gathering = false;
+                    Poll::Pending if self.turns > 0 => {
+                        self.turns -= 1;
                         context.waker().wake_by_ref();
                         return Poll::Pending;
                     }
@@ -137,7 +140,7 @@ impl Relay {
 
     /// Lets go what has passed: one piece as it is, several joined, for they are small and came together.
     fn release(&mut self) {
-        self.gathering = false;
+        self.turns = 0;
         if self.passed.len() <= 1 {
             return self.ready.extend(self.passed.pop());
         }
