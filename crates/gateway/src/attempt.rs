@@ -35,7 +35,7 @@ const ERROR_BYTES_MAX: u64 = 256 * 1024;
 pub(crate) async fn attempt(
     gateway: Gateway,
     began: Began,
-    plan: Plan,
+    plan: Box<Plan>,
     held: Held,
     presence: Presence,
 ) -> Result<Response<Answer>, Failure> {

@@ -91,7 +91,7 @@ pub(crate) fn authorize(
 }
 
 /// Chooses the target, pins its price and bounds the cost.
-pub(crate) fn plan(permit: Permit, now: Timestamp, output_slice: u64) -> Result<Plan, Refusal> {
+pub(crate) fn plan(permit: Permit, now: Timestamp, output_slice: u64) -> Result<Box<Plan>, Refusal> {
     let Permit { principal, call, attribution, route } = permit;
     let target = route.targets.first().ok_or_else(|| unpriced(&route.model, "", ""))?;
     let price = target.prices.as_ref().and_then(|prices| prices.at(now));
@@ -111,7 +111,8 @@ pub(crate) fn plan(permit: Permit, now: Timestamp, output_slice: u64) -> Result<
         // A call too large to be priced is one that no wallet can cover.
         .unwrap_or(Money::MAX);
     let input_guess = call.input_tokens_bound() / BYTES_PER_TOKEN;
-    Ok(Plan {
+    // Boxed, because it travels through every step from here on.
+    Ok(Box::new(Plan {
         principal,
         attribution,
         model: Arc::clone(&route.model),
@@ -120,7 +121,7 @@ pub(crate) fn plan(permit: Permit, now: Timestamp, output_slice: u64) -> Result<
         ceiling,
         input_guess,
         call,
-    })
+    }))
 }
 
 /// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.

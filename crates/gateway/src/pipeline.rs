@@ -123,7 +123,7 @@ impl Gateway {
         began: &Began,
         headers: &HeaderMap,
         body: Pin<&mut B>,
-    ) -> Result<Plan, Failure>
+    ) -> Result<Box<Plan>, Failure>
     where
         B: Body<Data = Bytes>,
     {
@@ -140,7 +140,7 @@ impl Gateway {
     }
 
     /// From the plan to the answer. The call belongs to the books now: it goes on even if the client hangs up.
-    async fn carry(&self, endpoint: Endpoint, began: Began, plan: Plan) -> Response<Answer> {
+    async fn carry(&self, endpoint: Endpoint, began: Began, plan: Box<Plan>) -> Response<Answer> {
         let presence = Presence::default();
         let work = conduct(self.clone(), began, plan, presence.clone());
         match Persistent::new(work, presence, Arc::clone(&self.shared.tasks)).await {
@@ -174,7 +174,7 @@ impl Gateway {
 async fn conduct(
     gateway: Gateway,
     began: Began,
-    plan: Plan,
+    plan: Box<Plan>,
     presence: Presence,
 ) -> Result<Response<Answer>, Failure> {
     // Who pays: durable before anything is sent, so that no crash can lose a call that a provider may bill.

@@ -17,7 +17,7 @@ use crate::pipeline::Shared;
 pub(crate) struct Open {
     pub(crate) shared: Arc<Shared>,
     pub(crate) began: Began,
-    pub(crate) plan: Plan,
+    pub(crate) plan: Box<Plan>,
     pub(crate) held: Held,
     /// When it was sent, by the clock that never steps; 0 before.
     pub(crate) dispatched_us: u64,
@@ -143,10 +143,10 @@ impl Open {
         status: AttemptStatus,
         reason: &str,
         model_answered: Option<Box<str>>,
-    ) -> Option<CostRow> {
+    ) -> Option<Box<CostRow>> {
         let (cost_pico, cost) = priced(&self.plan, usage).unwrap_or((0, Money::ZERO));
         let now = self.shared.clock.monotonic_micros();
-        let mut row = self.held.draft()?.clone();
+        let mut row = Box::new(self.held.draft()?.clone());
         row.usage = *usage;
         (row.cost_pico, row.cost) = (cost_pico, cost);
         (row.status, row.reason, row.estimated) = (status, Arc::from(reason), estimated);
@@ -158,10 +158,10 @@ impl Open {
 }
 
 /// Submits a settlement until it is durable, as long as trying again can help.
-async fn submit(held: &Held, row: CostRow) -> Result<Settled, LedgerError> {
+async fn submit(held: &Held, row: Box<CostRow>) -> Result<Settled, LedgerError> {
     let mut wait = FIRST_WAIT;
     for tried in 1.. {
-        let error = match held.submit_settlement(row.clone()).await {
+        let error = match held.submit_settlement(CostRow::clone(&row)).await {
             Ok(Reply::Settled(settled)) => return Ok(settled),
             // A try before this one had happened after all.
             Err(LedgerError::Denied(Denial::HoldGone)) if tried > 1 => {

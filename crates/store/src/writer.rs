@@ -32,7 +32,7 @@ const QUEUE: usize = 8_192;
 const BATCH: usize = 512;
 /// A batch of this size tells of load, after which the next one is given time to gather.
 const BUSY_BATCH: usize = 12;
-const GATHER: Duration = Duration::from_micros(200);
+const GATHER: Duration = Duration::from_micros(300);
 /// Every so many batches the sums over all holds are checked too.
 const WHOLE_CHECK_EVERY: u64 = 256;
 
