@@ -123,7 +123,7 @@ SETTINGS = """
 [server]
 request_bytes_max = 65536
 [timeouts]
-request_idle_ms = 1000
+client_idle_ms = 1000
 connect_ms = 400
 first_byte_ms = 1500
 idle_ms = 1000

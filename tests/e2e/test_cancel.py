@@ -47,7 +47,7 @@ def test_a_client_gives_up_waiting(sdk: Sdk, mock: Mock, tenant: Tenant, tries: 
     [
         ("stream", "sim?latency_ms=600;out=1000;tps=100", "cancelled", "client_closed"),
         ("stream", "sim?ttft_ms=900;out=1000;tps=100", "cancelled", "client_closed"),
-        ("stream", "sim?fault=hang", "failed", "upstream_timeout"),
+        ("stream", "sim?fault=hang", "cancelled", "client_closed"),
         ("chat", "sim?fault=hang", "failed", "upstream_timeout"),
         ("chat", "sim?latency_ms=600;fault=500", "failed", "upstream_error"),
         ("chat", "hole", "failed", "upstream_connect_timeout"),

@@ -18,7 +18,7 @@ use crate::failure::{Failure, UpstreamFailure};
 use crate::hold::Held;
 use crate::pipeline::Gateway;
 use crate::relay::Relay;
-use crate::settle::{Consumed, Ending, Open};
+use crate::settle::{Consumed, Ending, Open, Output};
 use crate::tasks::Presence;
 
 /// OpenAI's header for the caller's own name of a request; a provider that logs it lets both sides find a call.
@@ -49,7 +49,17 @@ pub(crate) async fn attempt(
         return Err(fail(open, UpstreamFailure::client_closed()).await);
     }
     let Ok(request) = request else { return Err(fail(open, UpstreamFailure::unsendable()).await) };
-    let upstream = match client.send(&provider, request).await {
+    let sent = client.send(&provider, request);
+    let answered = if open.plan.call.stream() {
+        // Nobody would read the stream: leaving stops what can be stopped.
+        tokio::select! {
+            answered = sent => answered,
+            () = presence.gone() => return Err(abandon(open).await),
+        }
+    } else {
+        sent.await
+    };
+    let upstream = match answered {
         Ok(upstream) => upstream,
         Err(failure) => return Err(fail(open, UpstreamFailure::of_transport(failure)).await),
     };
@@ -118,8 +128,8 @@ async fn whole(
         Err(_) => return Err(fail(open, UpstreamFailure::of_transport(TransportFailure::Garbage)).await),
     };
     let consumed = match facts.usage {
-        Some(usage) => Consumed::Reported(usage),
-        None => Consumed::Unreported { output_text: AnswerFacts::output_text(endpoint, &bytes) },
+        Some(usage) => Consumed::Reported { usage, output: Output::In(bytes.clone()) },
+        None => Consumed::Unreported { output: Output::In(bytes.clone()) },
     };
     let (status, reason) = match presence.is_gone() {
         false => (AttemptStatus::Succeeded, "complete"),
@@ -148,6 +158,22 @@ async fn refused_upstream(open: Open, headers: &HeaderMap, body: Incoming, idle:
     let retry_after =
         headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     fail(open, UpstreamFailure::of_answer(status, error, retry_after)).await
+}
+
+/// Books a stream whose client left before it began: the provider has read the prompt by then.
+async fn abandon(open: Open) -> Failure {
+    let gone = UpstreamFailure::client_closed();
+    let ending = Ending {
+        status: AttemptStatus::Cancelled,
+        reason: gone.reason,
+        consumed: Consumed::Unreported { output: Output::Text(String::new()) },
+        model_answered: None,
+        answered: gone.status,
+    };
+    match open.settle(ending).await {
+        Ok(_) => Failure::Upstream(Box::new(gone)),
+        Err(_) => Failure::Unsettled,
+    }
 }
 
 /// Books a call that brought nothing, and turns it into the failure the client sees.
@@ -182,7 +208,7 @@ async fn collect(mut body: Incoming, bytes_max: u64, idle: Duration) -> Result<B
         };
         let so_far = first.len() + joined.len();
         if (so_far + data.len()) as u64 > bytes_max {
-            return Err(TransportFailure::Garbage);
+            return Err(TransportFailure::TooLarge);
         }
         if so_far == 0 {
             first = data;

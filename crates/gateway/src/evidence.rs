@@ -87,6 +87,13 @@ pub(crate) fn authorize(
             code: Some("unsupported_value"),
         }));
     }
+    if call.web_search() {
+        return Err(Failure::from(BadRequest {
+            message: "This gateway has no price for web searches; leave web_search_options out.".to_owned(),
+            param: Some("web_search_options".to_owned()),
+            code: Some("unsupported_parameter"),
+        }));
+    }
     Ok(Permit { principal: caller.0, call, attribution, route })
 }
 

@@ -203,7 +203,10 @@ impl UpstreamFailure {
     /// The way to the provider failed.
     pub(crate) fn of_transport(failure: TransportFailure) -> Self {
         let status = match failure {
-            TransportFailure::Connect | TransportFailure::Closed | TransportFailure::Garbage => 502,
+            TransportFailure::Connect
+            | TransportFailure::Closed
+            | TransportFailure::Garbage
+            | TransportFailure::TooLarge => 502,
             TransportFailure::ConnectTimeout
             | TransportFailure::FirstByteTimeout
             | TransportFailure::IdleTimeout => 504,
@@ -258,7 +261,12 @@ impl UpstreamFailure {
             401 | 403 => {
                 hidden(502, "provider_auth_failed", "The provider refuses this gateway's credential.")
             }
-            429 => passed(429, "upstream_rate_limited", "rate_limit_error"),
+            // Its words name our account there; the figures are no help to a caller.
+            429 => Self {
+                message: "The provider limits the rate of this gateway's account; try again a little later."
+                    .to_owned(),
+                ..passed(429, "upstream_rate_limited", "rate_limit_error")
+            },
             _ if about_the_request => passed(status, "upstream_rejected", "invalid_request_error"),
             408 | 504 => passed(504, "upstream_timeout", "server_error"),
             503 | 529 => passed(503, "upstream_overloaded", "service_unavailable_error"),

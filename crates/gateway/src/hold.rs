@@ -42,9 +42,16 @@ impl Held {
         self.draft.as_deref()
     }
 
-    /// Asks to hold more, and records how far the call has come.
-    pub(crate) fn extend(&self, amount: Money, usage: Usage, cost_pico: i64) -> Option<ledger::Ticket> {
-        let request = self.draft.as_ref()?.request;
+    /// Asks to hold more, and records how far the call has come, in the ledger and for our own drop.
+    pub(crate) fn extend(
+        &mut self,
+        amount: Money,
+        usage: Usage,
+        (cost_pico, cost): (i64, Money),
+    ) -> Option<ledger::Ticket> {
+        let draft = self.draft.as_mut()?;
+        (draft.usage, draft.cost_pico, draft.cost) = (usage, cost_pico, cost);
+        let request = draft.request;
         Some(self.ledger.submit(Command::Extend { wallet: self.wallet, request, amount, usage, cost_pico }))
     }
 
@@ -55,7 +62,7 @@ impl Held {
     }
 
     /// The settlement is on the books, or out of our hands: nothing is left to do when this is dropped.
-    pub(crate) fn release(mut self) {
+    pub(crate) fn release(&mut self) {
         self.draft = None;
     }
 }
@@ -151,6 +158,6 @@ fn refuse(error: LedgerError, plan: &Plan) -> Failure {
             Failure::Unavailable
         }
         LedgerError::Busy => Failure::Busy,
-        LedgerError::Store(_) => Failure::Unavailable,
+        LedgerError::Store(_) | LedgerError::Stopped => Failure::Unavailable,
     }
 }

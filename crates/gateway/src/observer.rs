@@ -1,10 +1,12 @@
 //! What the gateway tells whoever counts: one call for each request, after it is on the books.
 
-use domain::{Money, Usage};
+use domain::{Money, RequestId, Usage};
 
 /// How a request ended, in words of low cardinality.
 #[derive(Clone, Debug)]
 pub struct Finished {
+    /// The request.
+    pub request: RequestId,
     /// `chat` or `embeddings`.
     pub endpoint: &'static str,
     /// The provider that was tried last; `None` when the request was refused before.

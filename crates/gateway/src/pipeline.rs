@@ -8,7 +8,7 @@ use bytes::Bytes;
 use dialect::openai::Endpoint;
 use directory::Directory;
 use domain::{Clock, Ids, Money, Refusal, RequestId, Timestamp, Usage};
-use http::header::CONNECTION;
+use http::header::{CONNECTION, EXPECT};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
 use ledger::LedgerStore;
@@ -31,8 +31,8 @@ pub struct Settings {
     pub request_bytes_max: u64,
     /// The largest answer that is not streamed, in bytes.
     pub answer_bytes_max: u64,
-    /// How long a client may pause while it sends its body.
-    pub request_idle: Duration,
+    /// How long a client may pause while it sends its request or takes its answer.
+    pub client_idle: Duration,
     /// Output tokens held for at first, and in each further step of a stream.
     pub output_slice: u64,
 }
@@ -42,7 +42,7 @@ impl Default for Settings {
         Self {
             request_bytes_max: 20 * 1024 * 1024,
             answer_bytes_max: 64 * 1024 * 1024,
-            request_idle: Duration::from_secs(30),
+            client_idle: Duration::from_secs(60),
             output_slice: 4_096,
         }
     }
@@ -105,8 +105,9 @@ impl Gateway {
             Ok(plan) => self.carry(endpoint, began, plan).await,
             Err(failure) => {
                 // A client that is still sending would be cut off before it reads why, and the next call on its
-                // connection with it.
-                let read = discard(body).await;
+                // connection with it. One that waits to be asked for its body is not asked.
+                let waiting = head.headers.contains_key(EXPECT);
+                let read = !waiting && discard(body).await;
                 let mut response = self.refuse(endpoint, began, failure);
                 if !read {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -131,7 +132,7 @@ impl Gateway {
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
         let caller = identify(directory, headers, began.at)?;
         // What: one parse that keeps the body's bytes; nothing is consumed by a request that cannot be read.
-        let limits = (settings.request_bytes_max, settings.request_idle);
+        let limits = (settings.request_bytes_max, settings.client_idle);
         let (call, attribution) = decode(endpoint, headers, body, limits.0, limits.1).await?;
         // May it: before anything is counted, so that a forbidden request costs nobody's quota.
         let permit = authorize(caller, call, attribution, routes)?;
@@ -154,6 +155,7 @@ impl Gateway {
         let response = failure.into_response(began.id);
         if !booked {
             self.shared.observer.finished(&Finished {
+                request: began.id,
                 endpoint: endpoint.as_str(),
                 provider: None,
                 outcome,

@@ -19,7 +19,8 @@ use tokio::time::{Instant, Sleep};
 
 use crate::failure;
 use crate::hold::priced;
-use crate::settle::{Consumed, Ending, Open, Receipt};
+use crate::settle::{Consumed, Ending, Open, Output, Receipt};
+use crate::tasks::Tasks;
 
 /// Bytes that go out in one write at most, so that a fast provider does not hold back what a client could read.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
@@ -38,8 +39,12 @@ pub struct Relay {
     turns: u8,
     /// What goes out after the settlement.
     tail: Vec<Bytes>,
-    /// What goes out if the settlement fails.
+    /// The rest of a complete answer: nothing but its end, which must be read for the connection to be used again.
+    rest: Option<Incoming>,
+    /// For the event that tells of a break.
     request_id: String,
+    /// Where the settlement goes on when the client has gone.
+    tasks: Arc<dyn Tasks>,
 }
 
 enum Phase {
@@ -82,6 +87,7 @@ impl Relay {
     pub(crate) fn new(upstream: Incoming, meter: StreamMeter, open: Open, idle: Duration) -> Self {
         let step = open.shared.settings.output_slice;
         let request_id = open.began.id.to_string();
+        let tasks = Arc::clone(&open.shared.tasks);
         let deadline = Box::pin(tokio::time::sleep(idle));
         let checkpoint = Checkpoint { step, next: step, asked: None };
         let flow = Flow { upstream, meter, open, idle, deadline, checkpoint };
@@ -91,7 +97,9 @@ impl Relay {
             passed: Vec::new(),
             turns: 0,
             tail: Vec::new(),
+            rest: None,
             request_id,
+            tasks,
         }
     }
 
@@ -122,6 +130,9 @@ impl Relay {
                     Poll::Ready(None) | Poll::Pending => self.release(),
                 },
                 Phase::Settling(settlement) => {
+                    if self.rest.as_mut().is_some_and(|rest| has_ended(rest, context)) {
+                        self.rest = None;
+                    }
                     let settled = ready!(settlement.as_mut().poll(context));
                     match settled {
                         Ok(_) => self.ready.extend(self.tail.drain(..)),
@@ -153,7 +164,8 @@ impl Relay {
 
     fn begin_settlement(&mut self, end: End) {
         let Phase::Flowing(flow) = std::mem::replace(&mut self.phase, Phase::Ended) else { return };
-        let Flow { meter, open, .. } = *flow;
+        let Flow { meter, open, upstream, .. } = *flow;
+        self.rest = matches!(end, End::Complete).then_some(upstream);
         self.tail = match &end {
             // Bare ends look like success to every SDK, so a break is spelled out.
             End::Broken(broken) => vec![failure::broken_stream(*broken, &self.request_id).stream_event()],
@@ -182,19 +194,31 @@ impl Drop for Relay {
             Phase::Flowing(flow) => {
                 let Flow { upstream, meter, open, .. } = *flow;
                 drop(upstream);
-                let tasks = Arc::clone(&open.shared.tasks);
                 let ending = ending(meter, AttemptStatus::Cancelled, "client_closed");
-                tasks.spawn(Box::pin(async move { drop(open.settle(ending).await) }));
+                self.tasks.spawn(Box::pin(async move { drop(open.settle(ending).await) }));
             }
-            // Already submitted or about to be: a runtime that is going away settles by the hold's own drop.
-            Phase::Settling(settlement) => {
-                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                    drop(runtime.spawn(async move { drop(settlement.await) }));
+            // It is on its way to the books already, and goes on.
+            Phase::Settling(settlement) => self.tasks.spawn(Box::pin(async move { drop(settlement.await) })),
+            Phase::Ended => {
+                if let Some(rest) = self.rest.take() {
+                    self.tasks.spawn(Box::pin(read_out(rest)));
                 }
             }
-            Phase::Ended => {}
         }
     }
+}
+
+/// Waits a moment for the end of an answer, so that its connection can be used again.
+async fn read_out(mut rest: Incoming) {
+    const MOMENT: Duration = Duration::from_secs(1);
+    let end =
+        std::future::poll_fn(
+            |context| {
+                if has_ended(&mut rest, context) { Poll::Ready(()) } else { Poll::Pending }
+            },
+        );
+    // One that does not come costs the connection and nothing else.
+    let _ = tokio::time::timeout(MOMENT, end).await;
 }
 
 impl Flow {
@@ -264,23 +288,38 @@ impl Flow {
         };
     }
 
-    fn ask(&self, more: domain::Money) -> Option<Ticket> {
+    fn ask(&mut self, more: domain::Money) -> Option<Ticket> {
         let usage = Usage {
             input: self.open.plan.input_guess,
             output: self.meter.content_tokens_seen(),
             ..Usage::default()
         };
-        let (cost_pico, _) = priced(&self.open.plan, &usage)?;
-        self.open.held.extend(more, usage, cost_pico)
+        let cost = priced(&self.open.plan, &usage)?;
+        self.open.held.extend(more, usage, cost)
+    }
+}
+
+/// Reads what is left of an answer that has said its last word; whether it has come to its end.
+fn has_ended(rest: &mut Incoming, context: &mut Context<'_>) -> bool {
+    loop {
+        match Pin::new(&mut *rest).poll_frame(context) {
+            Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(Some(Err(_)) | None) => return true,
+            Poll::Pending => return false,
+        }
     }
 }
 
 fn ending(mut meter: StreamMeter, status: AttemptStatus, reason: &'static str) -> Ending {
-    let consumed = match meter.usage() {
-        Some(usage) => Consumed::Reported(usage),
+    // Some providers tell their usage as they go: of a stream that did not end well, what they said last may be old.
+    let told_all = |usage: &Usage| {
+        status == AttemptStatus::Succeeded || usage.output_total() >= meter.content_tokens_seen()
+    };
+    let consumed = match meter.usage().filter(told_all) {
+        Some(usage) => Consumed::Reported { usage, output: Output::Text(meter.take_output_text()) },
         // A stream that failed before it said anything brought nothing, like any other answer that never came.
         None if status == AttemptStatus::Failed && meter.chunks() == 0 => Consumed::Nothing,
-        None => Consumed::Unreported { output_text: meter.take_output_text() },
+        None => Consumed::Unreported { output: Output::Text(meter.take_output_text()) },
     };
     Ending { status, reason, consumed, model_answered: meter.model().map(Box::from), answered: 200 }
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use dialect::openai::{AnswerFacts, Endpoint};
 use dialect::tokens;
 use domain::{Money, Usage};
-use ledger::{AttemptStatus, CostRow, Denial, LedgerError, Reply, Settled};
+use ledger::{AttemptStatus, CostRow, Denial, LedgerError};
 use tokio::sync::oneshot;
 
 use crate::evidence::{Began, Plan};
@@ -40,14 +42,43 @@ pub(crate) struct Ending {
 /// What a call consumed, as far as is known.
 pub(crate) enum Consumed {
     /// The provider said so.
-    Reported(Usage),
+    Reported {
+        /// Its count.
+        usage: Usage,
+        /// What was generated, in case the count cannot be believed.
+        output: Output,
+    },
     /// Nothing that anybody is charged for.
     Nothing,
-    /// The provider did not say: the prompt, and this text of an answer, are counted by us.
+    /// The provider did not say: the prompt, and what was generated of an answer, are counted by us.
     Unreported {
         /// What was generated, as far as we saw it.
-        output_text: String,
+        output: Output,
     },
+}
+
+/// What a model generated.
+pub(crate) enum Output {
+    /// The text, collected from a stream.
+    Text(String),
+    /// Somewhere in this answer.
+    In(Bytes),
+}
+
+impl Output {
+    fn text(self, endpoint: Endpoint) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::In(answer) => AnswerFacts::output_text(endpoint, &answer),
+        }
+    }
+
+    fn is_empty(&self, endpoint: Endpoint) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::In(answer) => AnswerFacts::output_text(endpoint, answer).is_empty(),
+        }
+    }
 }
 
 /// The proof that a call is on the books.
@@ -56,9 +87,16 @@ pub(crate) struct Receipt {
     pub(crate) cost: Money,
 }
 
-/// Tries of a settlement while the store fails, and the wait between them, doubled each time.
-const TRIES_MAX: u32 = 6;
+/// Tries of a settlement before its client is told that the answer is withheld, and the wait between them, doubled
+/// each time.
+const TRIES_WITHHELD_MAX: u32 = 8;
 const FIRST_WAIT: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Tokens that a provider may report beyond what a prompt can hold: it adds instructions of its own.
+const PROMPT_SLACK_TOKENS: u64 = 16_384;
+/// The longest answer there is to any call, for models that the catalogue knows no limit of.
+const OUTPUT_TOKENS_MAX: u64 = 1 << 20;
 
 /// Counting this many bytes takes about a millisecond, which no other call on this thread should wait for.
 const COUNT_HERE_BYTES_MAX: usize = 16 * 1024;
@@ -67,7 +105,8 @@ impl Open {
     /// Puts the call on the books and waits until that is durable.
     ///
     /// # Errors
-    /// When the store does not take it: then the hold stays, and the next start of the gateway settles it.
+    /// When the store does not take it for some time. It is tried on in the background for as long as the store lives;
+    /// after that the next start of the gateway settles the hold.
     pub(crate) async fn settle(self, ending: Ending) -> Result<Receipt, LedgerError> {
         let (usage, estimated) = self.metered(ending.consumed).await;
         let Some(row) = self.row(&usage, estimated, ending.status, ending.reason, ending.model_answered)
@@ -75,23 +114,23 @@ impl Open {
             return Err(LedgerError::Store("the hold has no draft".to_owned()));
         };
         let (cost, duration_us) = (row.cost, row.duration_us);
-        let settled = submit(&self.held, row).await;
-        // In both cases nothing is left to do here: settled, or left to the next start.
-        self.held.release();
-        settled?;
-        self.shared.observer.finished(&Finished {
-            endpoint: self.plan.call.endpoint().as_str(),
-            provider: Some(Arc::clone(&self.plan.target.provider.name)),
+        let Self { shared, began, plan, held, dispatched_us, first_byte_us, .. } = self;
+        let mut settlement = Settlement { held, row, tried: 0, wait: FIRST_WAIT };
+        if let Err(error) = settlement.pursue(TRIES_WITHHELD_MAX).await {
+            if !matches!(error, LedgerError::Denied(_)) {
+                shared.tasks.spawn(Box::pin(async move { drop(settlement.pursue(u32::MAX).await) }));
+            }
+            return Err(error);
+        }
+        shared.observer.finished(&Finished {
+            request: began.id,
+            endpoint: plan.call.endpoint().as_str(),
+            provider: Some(Arc::clone(&plan.target.provider.name)),
             outcome: if ending.status == AttemptStatus::Succeeded { "ok" } else { ending.reason },
             status: ending.answered,
-            streamed: self.plan.call.stream(),
-            duration_us: self
-                .shared
-                .clock
-                .monotonic_micros()
-                .saturating_sub(self.began.micros)
-                .max(duration_us),
-            first_byte_us: self.first_byte_us.saturating_sub(self.dispatched_us),
+            streamed: plan.call.stream(),
+            duration_us: shared.clock.monotonic_micros().saturating_sub(began.micros).max(duration_us),
+            first_byte_us: first_byte_us.saturating_sub(dispatched_us),
             usage,
             cost,
             estimated,
@@ -101,13 +140,35 @@ impl Open {
 
     /// The usage to charge, and whether it is an estimate.
     async fn metered(&self, consumed: Consumed) -> (Usage, bool) {
+        let endpoint = self.plan.call.endpoint();
         match consumed {
             Consumed::Nothing => (Usage::default(), false),
-            Consumed::Reported(usage) if priced(&self.plan, &usage).is_some() => (usage, false),
-            // A count that no price can be computed for is not a count.
-            Consumed::Reported(_) => (self.count(String::new()).await, true),
-            Consumed::Unreported { output_text } => (self.count(output_text).await, true),
+            Consumed::Reported { usage, output } if self.is_plausible(&usage, &output) => (usage, false),
+            Consumed::Reported { usage, output } => {
+                tracing::warn!(
+                    request = %self.began.id,
+                    provider = %self.plan.target.provider.name,
+                    ?usage,
+                    "the provider's count cannot be right; ours is charged"
+                );
+                (self.count(output.text(endpoint)).await, true)
+            }
+            Consumed::Unreported { output } => (self.count(output.text(endpoint)).await, true),
         }
+    }
+
+    /// Whether a provider's count can be charged: not beyond what such a call can consume, not nothing for something.
+    fn is_plausible(&self, usage: &Usage, output: &Output) -> bool {
+        let call = &self.plan.call;
+        let input_max = call.input_tokens_bound().saturating_mul(4).saturating_add(PROMPT_SLACK_TOKENS);
+        let answer_max =
+            call.output_cap().max(self.plan.price.max_output).unwrap_or(0).max(OUTPUT_TOKENS_MAX);
+        usage.input_total() <= input_max
+            && usage.output_total() <= answer_max.saturating_mul(call.choices())
+            && (usage.output_total() > 0
+                || call.endpoint() == Endpoint::Embeddings
+                || output.is_empty(call.endpoint()))
+            && priced(&self.plan, usage).is_some()
     }
 
     /// Counts the prompt and what was generated of the answer with the model's own tokenizer.
@@ -157,25 +218,41 @@ impl Open {
     }
 }
 
-/// Submits a settlement until it is durable, as long as trying again can help.
-async fn submit(held: &Held, row: Box<CostRow>) -> Result<Settled, LedgerError> {
-    let mut wait = FIRST_WAIT;
-    for tried in 1.. {
-        let error = match held.submit_settlement(CostRow::clone(&row)).await {
-            Ok(Reply::Settled(settled)) => return Ok(settled),
-            // A try before this one had happened after all.
-            Err(LedgerError::Denied(Denial::HoldGone)) if tried > 1 => {
-                return Ok(Settled { draws: Vec::new(), debt: Money::ZERO });
+/// A settlement that the store has not taken yet.
+struct Settlement {
+    held: Held,
+    row: Box<CostRow>,
+    tried: u32,
+    wait: Duration,
+}
+
+impl Settlement {
+    /// Submits it until it is durable, the rules deny it, or it was submitted this often.
+    async fn pursue(&mut self, tries_max: u32) -> Result<(), LedgerError> {
+        loop {
+            self.tried = self.tried.saturating_add(1);
+            let error = match self.held.submit_settlement(CostRow::clone(&self.row)).await {
+                Ok(_) => return self.end(Ok(())),
+                // A try before this one had happened after all.
+                Err(LedgerError::Denied(Denial::HoldGone)) if self.tried > 1 => return self.end(Ok(())),
+                Err(error) => error,
+            };
+            tracing::error!(request = %self.row.request, %error, tried = self.tried, "a call could not be settled");
+            // Denied, it stays for an operator; stopped, for the next start.
+            if matches!(error, LedgerError::Denied(_) | LedgerError::Stopped) {
+                return self.end(Err(error));
             }
-            Ok(_) => return Err(LedgerError::Store("another command was answered".to_owned())),
-            Err(error) => error,
-        };
-        if matches!(error, LedgerError::Denied(_)) || tried >= TRIES_MAX {
-            tracing::error!(request = %row.request, %error, "a call could not be settled; its hold stays");
-            return Err(error);
+            if self.tried >= tries_max {
+                return Err(error);
+            }
+            tokio::time::sleep(self.wait).await;
+            self.wait = (self.wait * 2).min(LONGEST_WAIT);
         }
-        tokio::time::sleep(wait).await;
-        wait *= 2;
     }
-    Err(LedgerError::Busy)
+
+    /// Nothing is left to do here: the hold is settled, or out of our hands.
+    fn end(&mut self, outcome: Result<(), LedgerError>) -> Result<(), LedgerError> {
+        self.held.release();
+        outcome
+    }
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
+use tokio::sync::Notify;
+
 /// A piece of work that nobody waits for.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -19,11 +21,30 @@ pub trait Tasks: Send + Sync {
 
 /// Whether the client of a call has gone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Presence(Arc<AtomicBool>);
+pub(crate) struct Presence(Arc<Leaving>);
+
+#[derive(Debug, Default)]
+struct Leaving {
+    gone: AtomicBool,
+    left: Notify,
+}
 
 impl Presence {
     pub(crate) fn is_gone(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.gone.load(Ordering::Acquire)
+    }
+
+    /// Waits until the client has gone.
+    pub(crate) async fn gone(&self) {
+        let left = self.0.left.notified();
+        if !self.is_gone() {
+            left.await;
+        }
+    }
+
+    fn leave(&self) {
+        self.0.gone.store(true, Ordering::Release);
+        self.0.left.notify_waiters();
     }
 }
 
@@ -60,7 +81,7 @@ where
 impl<F: Future + Send + 'static> Drop for Persistent<F> {
     fn drop(&mut self) {
         if let Some(work) = self.work.take() {
-            self.presence.0.store(true, Ordering::Relaxed);
+            self.presence.leave();
             self.tasks.spawn(Box::pin(async move {
                 // Whatever it answers has nobody to read it; a stream in it settles when it is dropped.
                 drop(work.await);

@@ -29,5 +29,5 @@ pub use memory::MemoryLedger;
 pub use port::{LedgerAnswer, LedgerError, LedgerStore, Outbox, Postbox, ReplySender, Ticket};
 pub use receipt::{AttemptStatus, Attribution, CostRow};
 pub use replay::{Replayed, ReplayedLot, replay};
-pub use rules::{Changes, apply};
+pub use rules::{Changes, apply, expire};
 pub use wallet::{Hold, Wallet};

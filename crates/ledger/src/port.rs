@@ -18,6 +18,9 @@ pub enum LedgerError {
     /// Too many commands are waiting; nothing was queued.
     #[error("the ledger is busy")]
     Busy,
+    /// The store has stopped for good; a restart recovers.
+    #[error("the ledger has stopped")]
+    Stopped,
     /// The store could not save it. The command did not happen, unless the store died while it was committing: then
     /// ask again by the hold's id.
     #[error("the ledger's store failed: {0}")]
@@ -134,7 +137,7 @@ impl Ticket {
     /// # Errors
     /// As the ledger answers.
     pub fn wait(self) -> Result<Reply, LedgerError> {
-        self.0.blocking_recv().unwrap_or_else(|_| Err(stopped()))
+        self.0.blocking_recv().unwrap_or(Err(LedgerError::Stopped))
     }
 }
 
@@ -142,10 +145,6 @@ impl Future for Ticket {
     type Output = Result<Reply, LedgerError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or_else(|_| Err(stopped())))
+        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Err(LedgerError::Stopped)))
     }
-}
-
-fn stopped() -> LedgerError {
-    LedgerError::Store("the writer has stopped".to_owned())
 }

@@ -59,6 +59,14 @@ pub fn apply(
     }
 }
 
+/// Lets go of credit whose time is over at `now`, as every command does before anything else.
+///
+/// # Errors
+/// [`Denial::Overflow`], which no wallet that keeps its promises gives.
+pub fn expire(wallet: &mut Wallet, now: Timestamp, changes: &mut Changes) -> Result<(), Denial> {
+    Books { wallet, now, changes }.expire_due()
+}
+
 /// Freezes a wallet whose promises broke, so that nothing moves until an operator has looked.
 impl Wallet {
     /// Checks the wallet and freezes it on the first breach.

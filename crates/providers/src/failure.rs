@@ -20,9 +20,12 @@ pub enum TransportFailure {
     /// The connection ended before the answer did.
     #[error("the provider closed the connection early")]
     Closed,
-    /// The answer is not HTTP, or not of a size we take.
+    /// The answer is not HTTP, or not what was asked for.
     #[error("the provider sent what cannot be read")]
     Garbage,
+    /// The answer is larger than we take.
+    #[error("the provider's answer is larger than this gateway takes (server.answer_bytes_max)")]
+    TooLarge,
 }
 
 impl TransportFailure {
@@ -35,14 +38,7 @@ impl TransportFailure {
             Self::IdleTimeout => "upstream_idle_timeout",
             Self::Closed => "upstream_closed",
             Self::Garbage => "upstream_garbage",
-        }
-    }
-
-    /// Whether the provider can have seen the request, and so may bill it.
-    pub const fn dispatched(self) -> bool {
-        match self {
-            Self::Connect | Self::ConnectTimeout => false,
-            Self::FirstByteTimeout | Self::IdleTimeout | Self::Closed | Self::Garbage => true,
+            Self::TooLarge => "upstream_too_large",
         }
     }
 

@@ -118,15 +118,29 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
         .with_state(admin)
 }
 
+impl Admin {
+    /// Whether the operator's key came with these headers.
+    pub(crate) fn is_operator(&self, headers: &HeaderMap) -> bool {
+        // Two hashes are compared, not two keys: how long that takes tells nothing about the key.
+        bearer(headers).is_some_and(|key| self.hasher.hash(key) == self.operator)
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(key.trim())
+}
+
 async fn operator_only(State(admin): Shared, request: Request, next: Next) -> Response {
-    let presented = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let key = presented.and_then(|text| text.strip_prefix("Bearer "));
-    // Two hashes are compared, not two keys: how long that takes tells nothing about the key.
-    if key.is_some_and(|key| admin.hasher.hash(key.trim()) == admin.operator) {
+    if admin.is_operator(request.headers()) {
         return next.run(request).await;
     }
-    let message =
-        if key.is_some() { "This is not the operator's key." } else { "The operator's key is missing." };
+    let message = if bearer(request.headers()).is_some() {
+        "This is not the operator's key."
+    } else {
+        "The operator's key is missing."
+    };
     let message =
         format!("{message} Set TOLLKEEPER_OPERATOR_KEY to what operator.key in the data folder holds.");
     view::error(StatusCode::UNAUTHORIZED, &message, "invalid_request_error", None, "invalid_api_key")
@@ -270,7 +284,7 @@ fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, 
 
 async fn balance(State(admin): Shared, Path(id): Path<String>) -> Answered {
     let organization: OrganizationId = field("id", &id)?;
-    let found = blocking(move || Ok(admin.reader.balance(organization)?)).await?;
+    let found = blocking(move || Ok(admin.reader.balance(organization, admin.clock.now())?)).await?;
     let balance = found.ok_or_else(|| Problem::not_found("id", &id))?;
     Ok(json(StatusCode::OK, &view::balance(&balance)))
 }

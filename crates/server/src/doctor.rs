@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dialect::openai::{Call, Endpoint, UpstreamError};
+use domain::Clock;
 use gateway::{Route, Target};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request};
@@ -14,6 +15,7 @@ use providers::{Client, PartsBody, Provider};
 use serde::Serialize;
 use store::{Reader, StoreError};
 
+use crate::clock::SystemClock;
 use crate::config::{Config, Environment};
 
 /// What to look at.
@@ -105,7 +107,7 @@ fn check_balances(data: &Path, findings: &mut Vec<Finding>) {
         let reader = Reader::of_folder(data)?;
         let mut found = Vec::new();
         for (id, name) in reader.organizations()? {
-            let Some(balance) = reader.balance(id)? else { continue };
+            let Some(balance) = reader.balance(id, SystemClock::start().now())? else { continue };
             let check = format!("balance of {name}");
             let top_up = format!("tollkeeper credits grant --org {id} --amount 10.00 --kind prepaid");
             found.push(if !balance.debt.is_zero() {
@@ -145,7 +147,9 @@ fn check_routes(config: &Config, findings: &mut Vec<Finding>) {
         let next = "write a [[routes]] table, or set a provider's variable such as OPENAI_API_KEY";
         findings.push(Finding::found("routes", "there is none, so no model can be called", next));
     } else if unpriced.is_empty() {
-        findings.push(Finding::ok("routes", format!("{} routes, all priced", config.routes.len())));
+        let simulated = if config.offers.simulated { ", and those of the simulated provider" } else { "" };
+        findings
+            .push(Finding::ok("routes", format!("{} routes, all priced{simulated}", config.routes.len())));
     }
     findings.extend(unpriced.into_iter().map(|route| {
         Finding::found(

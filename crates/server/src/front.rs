@@ -11,7 +11,7 @@ use bytes::Bytes;
 use dialect::openai::{Endpoint, ErrorBody, ModelCard, model_json, models_json};
 use domain::RequestId;
 use gateway::{Answer, Failure, Gateway, discard};
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
@@ -19,12 +19,14 @@ use hyper::body::Incoming;
 use store::Store;
 use tower::ServiceExt;
 
+use crate::admin::Admin;
 use crate::metrics::Metrics;
 use crate::tasks::{InFlight, InFlightGuard};
 
 /// What the front door needs besides the gateway.
 pub(crate) struct Lobby {
-    pub(crate) admin: Router,
+    pub(crate) admin: Arc<Admin>,
+    pub(crate) router: Router,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) store: Arc<Store>,
     pub(crate) in_flight: InFlight,
@@ -89,7 +91,9 @@ impl Front {
     /// What costs nothing and needs no body.
     fn look_up(&self, id: RequestId, request: &Request<Incoming>) -> Response<FrontBody> {
         let path = request.uri().path();
-        match (request.method(), path) {
+        // HEAD is GET without the body, which the connection leaves out by itself.
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        match (method, path) {
             (&Method::GET, "/livez") => text(StatusCode::OK, "ok\n", TEXT),
             (&Method::GET, "/readyz") => self.readiness(),
             (&Method::GET, "/metrics") => text(StatusCode::OK, self.metrics(), OPENMETRICS),
@@ -125,15 +129,27 @@ impl Front {
     }
 
     async fn operate(&self, id: RequestId, request: Request<Incoming>) -> Response<FrontBody> {
-        let _guard = self.lobby.in_flight.enter();
         let (head, body) = request.into_parts();
-        // Read here and not where it is needed: a refusal that comes before would cut its sender off.
-        let Ok(body) = Limited::new(body, OPERATOR_BODY_BYTES_MAX).collect().await else {
-            let message = format!("The body broke off or is larger than {OPERATOR_BODY_BYTES_MAX} bytes");
-            return problem(413, message, "request_too_large", id);
+        let bytes = if self.lobby.admin.is_operator(&head.headers) {
+            // Read here and not where it is needed, so that a refusal does not cut its sender off.
+            let idle = self.gateway.shared().settings.client_idle;
+            let body = Limited::new(body, OPERATOR_BODY_BYTES_MAX).collect();
+            match tokio::time::timeout(idle, body).await {
+                Ok(Ok(body)) => body.to_bytes(),
+                Ok(Err(_)) | Err(_) => {
+                    let message =
+                        format!("The body broke off or is larger than {OPERATOR_BODY_BYTES_MAX} bytes");
+                    return problem(413, message, Some("request_too_large"), id);
+                }
+            }
+        } else {
+            // The router refuses it; a stranger's body is not read beyond what politeness asks for.
+            discard(pin!(body)).await;
+            Bytes::new()
         };
-        let request = Request::from_parts(head, axum::body::Body::from(body.to_bytes()));
-        match self.lobby.admin.clone().oneshot(request).await {
+        let _guard = self.lobby.in_flight.enter();
+        let request = Request::from_parts(head, axum::body::Body::from(bytes));
+        match self.lobby.router.clone().oneshot(request).await {
             Ok(response) => response.map(FrontBody::Admin),
             Err(never) => match never {},
         }
@@ -205,25 +221,28 @@ fn failed(failure: Failure, id: RequestId) -> Response<FrontBody> {
 
 fn wrong_method(request: &Request<Incoming>, id: RequestId) -> Response<FrontBody> {
     let message = format!("{} is not a method of {}", request.method(), request.uri().path());
-    problem(405, message, "method_not_allowed", id)
+    let mut response = problem(405, message, Some("method_not_allowed"), id);
+    let calls = matches!(request.uri().path(), "/v1/chat/completions" | "/v1/embeddings");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(if calls { "POST" } else { "GET, HEAD" }));
+    response
 }
 
 fn unknown(request: &Request<Incoming>, id: RequestId) -> Response<FrontBody> {
     let (method, path) = (request.method(), request.uri().path());
     if path.starts_with("/v1/") {
-        return problem(404, format!("Invalid URL ({method} {path})"), "unknown_url", id);
+        return problem(404, format!("Invalid URL ({method} {path})"), None, id);
     }
     let hint = if WITHOUT_V1.contains(&path) {
         format!(" The base URL ends in /v1: did you mean {method} /v1{path}?")
     } else {
         " This is a Tollkeeper gateway: its API is under /v1, as OpenAI's is.".to_owned()
     };
-    problem(404, format!("Unknown request URL: {method} {path}.{hint}"), "unknown_url", id)
+    problem(404, format!("Unknown request URL: {method} {path}.{hint}"), Some("unknown_url"), id)
 }
 
-fn problem(status: u16, message: String, code: &'static str, id: RequestId) -> Response<FrontBody> {
-    let body = ErrorBody::new(status, "invalid_request_error", message).with_code(code);
-    let body = ErrorBody { request_id: Some(id.to_string()), ..body };
+fn problem(status: u16, message: String, code: Option<&'static str>, id: RequestId) -> Response<FrontBody> {
+    let body = ErrorBody::new(status, "invalid_request_error", message);
+    let body = ErrorBody { code: code.map(Into::into), request_id: Some(id.to_string()), ..body };
     text(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), body.to_json(), JSON)
 }
 

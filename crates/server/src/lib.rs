@@ -10,6 +10,7 @@ mod doctor;
 mod front;
 mod log;
 mod metrics;
+mod patience;
 mod secrets;
 mod serve;
 mod tasks;

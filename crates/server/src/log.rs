@@ -1,5 +1,6 @@
 //! Logging to standard error: structured, without secrets or prompt texts, which nothing in the product ever logs.
 
+use gateway::Finished;
 use tracing_subscriber::fmt;
 
 use crate::config::Log;
@@ -10,4 +11,18 @@ pub fn start_logging(log: Log) {
     // An error means that logging has been started already.
     let started = if log.json { lines.json().flatten_event(true).try_init() } else { lines.try_init() };
     drop(started);
+}
+
+/// One line a call, also for a refused one: at `debug`, because the cost rows say more about those that were made.
+pub(crate) fn call(request: &Finished) {
+    tracing::debug!(
+        request = %request.request,
+        endpoint = request.endpoint,
+        outcome = request.outcome,
+        status = request.status,
+        provider = request.provider.as_deref(),
+        duration_us = request.duration_us,
+        cost = %request.cost,
+        "call"
+    );
 }

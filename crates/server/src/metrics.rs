@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use domain::Money;
 use gateway::{Finished, Observer};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -45,22 +46,22 @@ pub(crate) struct Metrics {
     duration: Family<EndpointLabels, Histogram, fn() -> Histogram>,
     first_byte: Family<ProviderLabels, Histogram, fn() -> Histogram>,
     tokens: Family<TokenLabels, Counter>,
-    cost: Family<ProviderLabels, Counter>,
+    cost: Family<ProviderLabels, Counter<f64, AtomicU64>>,
     estimated: Family<ProviderLabels, Counter>,
     in_flight: Gauge,
     ready: Gauge,
     /// The counters of each provider that a route leads to, found without touching the families' locks.
     providers: HashMap<Arc<str>, PerProvider>,
-    commands: Gauge<u64, AtomicU64>,
-    commits: Gauge<u64, AtomicU64>,
-    failures: Gauge<u64, AtomicU64>,
-    breaches: Gauge<u64, AtomicU64>,
+    commands: Counter,
+    commits: Counter,
+    failures: Counter,
+    breaches: Counter,
 }
 
 /// One provider's counters.
 struct PerProvider {
     first_byte: Histogram,
-    cost: Counter,
+    cost: Counter<f64, AtomicU64>,
     estimated: Counter,
     input: Counter,
     cached: Counter,
@@ -91,10 +92,10 @@ impl Metrics {
             estimated: Family::default(),
             in_flight: Gauge::default(),
             ready: Gauge::default(),
-            commands: Gauge::default(),
-            commits: Gauge::default(),
-            failures: Gauge::default(),
-            breaches: Gauge::default(),
+            commands: Counter::default(),
+            commits: Counter::default(),
+            failures: Counter::default(),
+            breaches: Counter::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Requests answered", metrics.requests.clone());
@@ -109,7 +110,7 @@ impl Metrics {
             metrics.first_byte.clone(),
         );
         registry.register("tokens", "Tokens consumed", metrics.tokens.clone());
-        registry.register("cost_nano_usd", "Charged, in billionths of a dollar", metrics.cost.clone());
+        registry.register("cost_usd", "Charged; the books have it exactly", metrics.cost.clone());
         registry.register(
             "estimated_requests",
             "Requests whose tokens we counted",
@@ -117,18 +118,10 @@ impl Metrics {
         );
         registry.register("in_flight_requests", "Calls and settlements under way", metrics.in_flight.clone());
         registry.register("ready", "1 while new calls are taken", metrics.ready.clone());
-        registry.register(
-            "ledger_commands_total",
-            "Commands answered by the writer",
-            metrics.commands.clone(),
-        );
-        registry.register("ledger_commits_total", "Transactions committed", metrics.commits.clone());
-        registry.register("ledger_failures_total", "Transactions that failed", metrics.failures.clone());
-        registry.register(
-            "ledger_invariant_violations_total",
-            "Broken promises found",
-            metrics.breaches.clone(),
-        );
+        registry.register("ledger_commands", "Commands answered by the writer", metrics.commands.clone());
+        registry.register("ledger_commits", "Transactions committed", metrics.commits.clone());
+        registry.register("ledger_failures", "Transactions that failed", metrics.failures.clone());
+        registry.register("ledger_invariant_violations", "Broken promises found", metrics.breaches.clone());
         for provider in providers {
             let handles = metrics.per_provider(provider);
             metrics.providers.insert(Arc::clone(provider), handles);
@@ -156,10 +149,10 @@ impl Metrics {
     pub(crate) fn encode(&self, in_flight: usize, ready: bool, writer: WriterFigures) -> String {
         self.in_flight.set(i64::try_from(in_flight).unwrap_or(i64::MAX));
         self.ready.set(i64::from(ready));
-        self.commands.set(writer.commands);
-        self.commits.set(writer.commits);
-        self.failures.set(writer.failures);
-        self.breaches.set(writer.breaches);
+        self.commands.inner().store(writer.commands, Ordering::Relaxed);
+        self.commits.inner().store(writer.commits, Ordering::Relaxed);
+        self.failures.inner().store(writer.failures, Ordering::Relaxed);
+        self.breaches.inner().store(writer.breaches, Ordering::Relaxed);
         let mut page = String::new();
         if encode(&mut page, &self.registry).is_err() {
             tracing::error!("the metrics page could not be written");
@@ -170,6 +163,7 @@ impl Metrics {
 
 impl Observer for Metrics {
     fn finished(&self, request: &Finished) {
+        crate::log::call(request);
         let Finished { endpoint, outcome, status, .. } = *request;
         self.requests.get_or_create(&RequestLabels { endpoint, outcome, status }).inc();
         let streamed = if request.streamed { "true" } else { "false" };
@@ -181,7 +175,7 @@ impl Observer for Metrics {
         if request.first_byte_us > 0 {
             counters.first_byte.observe(seconds(request.first_byte_us));
         }
-        counters.cost.inc_by(request.cost.nano().unsigned_abs());
+        counters.cost.inc_by(dollars(request.cost));
         counters.estimated.inc_by(u64::from(request.estimated));
         let usage = &request.usage;
         counters.input.inc_by(usage.input);
@@ -189,16 +183,13 @@ impl Observer for Metrics {
         counters.cache_write.inc_by(usage.cache_write);
         counters.output.inc_by(usage.output);
         counters.audio.inc_by(usage.audio_input.saturating_add(usage.audio_output));
-        tracing::debug!(
-            endpoint,
-            outcome,
-            status,
-            provider = &**provider,
-            duration_us = request.duration_us,
-            cost = %request.cost,
-            "request"
-        );
     }
+}
+
+/// For dashboards alone: the only place where money becomes a float, and nothing comes back from it.
+#[expect(clippy::float_arithmetic, reason = "a figure on a dashboard; the books have it exactly")]
+fn dollars(money: Money) -> f64 {
+    money.nano() as f64 / 1e9
 }
 
 /// Durations are for people and dashboards: a float is precise enough for them, as it never is for money.

@@ -12,7 +12,7 @@ use domain::{Clock, Ids};
 use gateway::{Gateway, Route, Routes, Shared};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use hyper_util::server::graceful::GracefulShutdown;
 use ledger::Postbox;
 use providers::Client;
@@ -21,15 +21,19 @@ use serde_json::json;
 use store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::admin::{self, Admin};
 use crate::clock::{SystemClock, SystemIds};
 use crate::config::{Config, Environment};
 use crate::front::{Front, Lobby};
 use crate::metrics::Metrics;
+use crate::patience::Patient;
 use crate::secrets::{OPERATOR_KEY, Secrets, SecretsError};
 use crate::tasks::{InFlight, RuntimeTasks};
 
+/// How long the settlements of calls that were cut off may take.
+const LAST_SETTLEMENTS: Duration = Duration::from_secs(5);
 /// A head that takes longer than this to arrive is given up.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -95,13 +99,14 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let Options { data, listen, config, environment, extra_routes } = options;
+    // First, so that a start on a taken address leaves nothing behind, the operator's key above all.
+    let (listener, address) = bind(listen.unwrap_or(config.listen))?;
     let store = Arc::new(Store::open(&data, config.durability, Arc::clone(&clock))?);
     if store.recovered() > 0 {
         tracing::warn!(holds = store.recovered(), "settled what the last run left held");
     }
     let secrets = Secrets::open(&data, environment.get(OPERATOR_KEY), ids.as_ref())?;
     let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
-    let (listener, address) = bind(listen.unwrap_or(config.listen))?;
     let in_flight = InFlight::default();
     let status = status_of(&config);
     let routes = Routes::new(config.routes.into_iter().chain(extra_routes));
@@ -125,8 +130,10 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         ids,
         status: status(Arc::clone(&shared), Arc::clone(&store)),
     };
+    let admin = Arc::new(admin);
     let lobby = Arc::new(Lobby {
-        admin: admin::router(Arc::new(admin)),
+        router: admin::router(Arc::clone(&admin)),
+        admin,
         metrics,
         store,
         in_flight,
@@ -166,7 +173,7 @@ impl Running {
     }
 
     /// Drains and stops: new calls are refused and readiness fails at once, running calls end and are settled, then
-    /// the listener and the threads end. A call that outlasts the drain time is left to the next start. Answers
+    /// the listener and the threads end. A call that outlasts the drain time is cut off and settled. Answers
     /// whether everything ended in time; `give_up` ends the wait early.
     pub fn shutdown(mut self, give_up: impl Fn() -> bool) -> bool {
         const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -259,6 +266,7 @@ fn serve_connections(
         )]
         let metronome = tokio::task::spawn(keep_a_timer_due());
         let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
         loop {
             let stream = tokio::select! {
                 stream = streams.recv() => stream,
@@ -266,12 +274,15 @@ fn serve_connections(
             };
             let Some(stream) = stream else { break };
             match TcpStream::from_std(stream).and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
-                Ok(stream) => serve_connection(&front, stream, &graceful),
+                Ok(stream) => serve_connection(&front, stream, &graceful, &mut connections),
                 Err(error) => tracing::warn!(%error, "a connection could not be set up"),
             }
         }
-        // What is still open is idle, or has outlasted the drain.
+        // What is still open is idle, or has outlasted the drain. A call that is cut off here is settled by what was
+        // seen of it, as when its client leaves.
         let _ = tokio::time::timeout(Duration::from_millis(500), graceful.shutdown()).await;
+        connections.shutdown().await;
+        front.lobby.in_flight.wait(LAST_SETTLEMENTS).await;
         delivery.abort();
         metronome.abort();
     });
@@ -287,7 +298,13 @@ async fn keep_a_timer_due() {
     }
 }
 
-fn serve_connection(front: &Front, stream: TcpStream, graceful: &GracefulShutdown) {
+fn serve_connection(
+    front: &Front,
+    stream: TcpStream,
+    graceful: &GracefulShutdown,
+    connections: &mut JoinSet<()>,
+) {
+    let stream = Patient::new(stream, front.gateway.shared().settings.client_idle);
     let front = front.clone();
     let service = service_fn(move |request| {
         let front = front.clone();
@@ -296,13 +313,10 @@ fn serve_connection(front: &Front, stream: TcpStream, graceful: &GracefulShutdow
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(stream, service);
     let connection = graceful.watch(connection);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the owner of spawning; calls are counted by the front door"
-    )]
-    tokio::task::spawn(async move {
+    while connections.try_join_next().is_some() {}
+    connections.spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended early");
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use gateway::{Task, Tasks};
 
@@ -17,6 +18,16 @@ impl InFlight {
     pub(crate) fn enter(&self) -> InFlightGuard {
         self.0.fetch_add(1, Ordering::AcqRel);
         InFlightGuard(Arc::clone(&self.0))
+    }
+
+    /// Waits until nothing is in flight, or this time is over.
+    pub(crate) async fn wait(&self, time_max: Duration) {
+        const LOOK_EVERY: Duration = Duration::from_millis(10);
+        let mut looks = time_max.as_millis() / LOOK_EVERY.as_millis();
+        while self.count() > 0 && looks > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+            looks -= 1;
+        }
     }
 
     pub(crate) fn count(&self) -> usize {

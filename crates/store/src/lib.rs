@@ -15,8 +15,8 @@ mod verify;
 mod wallets;
 mod writer;
 
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,6 +64,14 @@ pub enum StoreError {
         /// What this program knows.
         known: i64,
     },
+    /// The database was written by an older version.
+    #[error("the database has schema {found}, this program knows {known}; start the gateway on it once")]
+    TooOld {
+        /// What the database says.
+        found: i64,
+        /// What this program knows.
+        known: i64,
+    },
     /// SQLite failed.
     #[error("database: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -103,6 +111,8 @@ impl Store {
             Err(TryLockError::Error(source)) => return Err(folder_error(source)),
         }
         let path = database_path(folder);
+        // Whatever the folder allows, the files are for their owner alone; SQLite makes its others alike.
+        OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(folder_error)?;
         let connection = schema::open_for_writing(&path, durability)?;
         let recovered = wallets::recover(&connection, clock.as_ref())?;
         let checkpointer = Checkpointer::start(&path)?;

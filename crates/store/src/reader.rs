@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use domain::{LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
-use ledger::{Account, CostRow, Draw, Entry, EntryKind, Hold, Lot, Wallet};
+use ledger::{Account, Changes, CostRow, Draw, Entry, EntryKind, Hold, Lot, Wallet, expire};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::columns::{COST_ROW, read_cost_row};
@@ -91,11 +91,15 @@ impl Reader {
         })
     }
 
-    /// An organization's money; `None` when there is no such organization.
+    /// An organization's money at the time `now`; `None` when there is no such organization.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn balance(&self, organization: OrganizationId) -> Result<Option<Balance>, StoreError> {
+    pub fn balance(
+        &self,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<Option<Balance>, StoreError> {
         self.read(|connection| {
             let found: Option<[u8; 16]> = connection
                 .prepare_cached("SELECT wallet FROM organization WHERE id = ?1")?
@@ -103,7 +107,11 @@ impl Reader {
                 .optional()?;
             let Some(id) = found else { return Ok(None) };
             let wallet = wallets::load(connection, WalletId::from_bytes(id))?;
-            let wallet = wallet.ok_or(StoreError::Unreadable("organization.wallet"))?;
+            let mut wallet = wallet.ok_or(StoreError::Unreadable("organization.wallet"))?;
+            // What has expired is booked with the wallet's next command; what it has is less by it already.
+            if expire(&mut wallet, now, &mut Changes::default()).is_err() {
+                return Err(StoreError::Unreadable("wallet sums"));
+            }
             Ok(Some(Balance {
                 organization,
                 posted: wallet.balance,

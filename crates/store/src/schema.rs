@@ -1,5 +1,6 @@
 //! Opening the database: settings, and the migrations that bring an older one up to date.
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,11 +48,11 @@ pub(crate) fn open_for_checkpoints(path: &Path) -> Result<Connection, StoreError
 pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.pragma_update(None, "query_only", true)?;
-    let found = user_version(&connection)?;
-    if found == known_version() {
-        Ok(connection)
-    } else {
-        Err(StoreError::TooNew { found, known: known_version() })
+    let (found, known) = (user_version(&connection)?, known_version());
+    match found.cmp(&known) {
+        Ordering::Equal => Ok(connection),
+        Ordering::Less => Err(StoreError::TooOld { found, known }),
+        Ordering::Greater => Err(StoreError::TooNew { found, known }),
     }
 }
 

@@ -121,9 +121,7 @@ impl Writer {
         match self.queue.try_send(Job::Ledger(command, reply)) {
             Ok(()) => ticket,
             Err(TrySendError::Full(_)) => Ticket::answered(Err(LedgerError::Busy)),
-            Err(TrySendError::Disconnected(_)) => {
-                Ticket::answered(Err(LedgerError::Store("the writer has stopped".to_owned())))
-            }
+            Err(TrySendError::Disconnected(_)) => Ticket::answered(Err(LedgerError::Stopped)),
         }
     }
 
@@ -319,6 +317,10 @@ impl Batch<'_> {
             };
         }
         let Some(wallet) = self.wallets.get_mut(&id) else { return Ok(Err(Denial::UnknownWallet)) };
+        if wallet.frozen {
+            // Its promises are broken already: checking them again would fail everybody's batch.
+            return Ok(Err(Denial::Frozen));
+        }
         let mut named = None;
         if let Command::Grant(grant) = &command {
             if let Some(known) = known_grant(self.connection, wallet, grant)? {

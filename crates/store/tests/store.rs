@@ -91,7 +91,7 @@ fn busy(folder: &Path) -> (Store, Payer) {
 fn what_was_answered_is_there_after_a_restart_and_what_was_held_is_settled() {
     let folder = tempfile::tempdir().unwrap();
     let (store, payer) = busy(folder.path());
-    let balance = store.reader().balance(payer.organization).unwrap().unwrap();
+    let balance = store.reader().balance(payer.organization, START).unwrap().unwrap();
     assert_eq!((balance.posted, balance.held), (Money::from_nano(550), Money::from_nano(100)));
     let live = store.reader().request(request_id(4)).unwrap().unwrap();
     assert_eq!(live.hold.unwrap().amount, Money::from_nano(100));
@@ -106,7 +106,7 @@ fn what_was_answered_is_there_after_a_restart_and_what_was_held_is_settled() {
     assert!(recovered.hold.is_none());
     assert_eq!(recovered.rows, [*draft.clone()]);
     assert_eq!(recovered.entry.unwrap().amount, draft.cost);
-    let balance = reader.balance(payer.organization).unwrap().unwrap();
+    let balance = reader.balance(payer.organization, START).unwrap().unwrap();
     assert_eq!(balance.held, Money::ZERO);
     assert_eq!(balance.posted, Money::from_nano(550).checked_sub(draft.cost).unwrap());
     let rows = reader.usage(payer.organization, 10).unwrap();

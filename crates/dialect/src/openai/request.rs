@@ -38,6 +38,7 @@ pub struct Call {
     output_cap: Option<u64>,
     choices: u64,
     service_tier: Option<String>,
+    web_search: bool,
     user: Option<String>,
     feature: Option<String>,
     run: Option<String>,
@@ -83,6 +84,7 @@ impl Call {
             output_cap,
             choices,
             service_tier,
+            web_search: fields.web_search_options.is_some_and(|options| options.get() != "null"),
             user: told(user).or_else(|| told(safety_identifier)).or_else(|| told(metadata.user)),
             feature: told(metadata.feature),
             run: told(metadata.run),
@@ -109,6 +111,11 @@ impl Call {
     /// The service tier that was asked for, which can change the price.
     pub fn service_tier(&self) -> Option<&str> {
         self.service_tier.as_deref()
+    }
+
+    /// Whether the provider is to search the web, which it charges for by the search.
+    pub const fn web_search(&self) -> bool {
+        self.web_search
     }
 
     /// Whether the answer is to be a stream.

@@ -312,10 +312,11 @@ impl StreamMeter {
         if read.is_err() || kind != Kind::Object {
             return if named_error { Ok(self.complain(data)) } else { Err(StreamFault::Garbage) };
         }
-        self.chunks += 1;
         if named_error && choices.is_none() {
             complaint = complaint.or(Some(Complaint::Flat));
         }
+        // An error brings nothing that could be charged.
+        self.chunks += u64::from(complaint.is_none());
         self.usage = usage.and_then(|usage| usage.to_usage(Endpoint::Chat)).or(self.usage);
         Ok(match complaint {
             Some(Complaint::Nested) => {

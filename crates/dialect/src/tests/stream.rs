@@ -272,7 +272,7 @@ fn facts_are_gathered_from_every_event() {
     .concat();
     let outcome = whole(false, &stream);
     assert_eq!(outcome.text, "abcdf{}g[]t");
-    assert_eq!((outcome.tokens_seen, outcome.chunks, outcome.finish, outcome.done), (9, 7, true, false));
+    assert_eq!((outcome.tokens_seen, outcome.chunks, outcome.finish, outcome.done), (9, 6, true, false));
     assert_eq!((outcome.error.as_deref(), outcome.usage), (Some("Busy"), None));
     // A provider that sends many tokens at once is not thought to send few.
     assert_eq!(whole(false, &say(&"word ".repeat(100))).tokens_seen, 125);

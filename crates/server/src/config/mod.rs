@@ -181,7 +181,7 @@ fn read_config(
         mistakes,
     );
     let output_slice = ledger.number("first_slice_tokens", 1..=1_000_000, mistakes);
-    let request_idle = waits.millis("request_idle_ms", mistakes);
+    let client_idle = waits.millis("client_idle_ms", mistakes);
     let connect = waits.millis("connect_ms", mistakes);
     let first_byte = waits.millis("first_byte_ms", mistakes);
     let idle = waits.millis("idle_ms", mistakes);
@@ -201,7 +201,7 @@ fn read_config(
         settings: Settings {
             request_bytes_max: request_bytes_max?,
             answer_bytes_max: answer_bytes_max?,
-            request_idle: request_idle?,
+            client_idle: client_idle?,
             output_slice: output_slice?,
         },
         timeouts: Timeouts { connect: connect?, first_byte: first_byte?, idle: idle? },
@@ -316,6 +316,9 @@ fn read_routes(
         let written = section.sections("targets", mistakes);
         if written.is_empty() {
             mistakes.add(&field, "at least one target is needed: { provider = \"…\", model = \"…\" }");
+        }
+        if written.len() > 1 {
+            mistakes.add(&field, "one target for now: this version has no fallback to the others");
         }
         let targets: Vec<Target> = written
             .into_iter()
