@@ -14,8 +14,10 @@ use crate::failure::Failure;
 pub(crate) struct Held {
     ledger: Arc<dyn LedgerStore>,
     wallet: domain::WalletId,
-    /// The row as it would be booked if the gateway died now.
+    /// The row as it would be booked if the gateway died now; `None` when nothing is left to book.
     draft: Option<Box<CostRow>>,
+    /// Whether the draft has become the row to book.
+    is_final: bool,
 }
 
 /// Sets the plan's ceiling aside and waits until that is durable.
@@ -26,7 +28,7 @@ pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Pl
     // From here until the answer the request's fate is the ledger's, so the evidence exists before the wait: if this
     // future is never polled again the hold is still settled.
     let ticket = ledger.submit(Command::Hold(request));
-    let mut held = Held { ledger: Arc::clone(ledger), wallet, draft: Some(draft) };
+    let mut held = Held { ledger: Arc::clone(ledger), wallet, draft: Some(draft), is_final: false };
     match ticket.await {
         Ok(_) => Ok(held),
         Err(error) => {
@@ -55,8 +57,23 @@ impl Held {
         Some(self.ledger.submit(Command::Extend { wallet: self.wallet, request, amount, usage, cost_pico }))
     }
 
+    /// Makes this the row to book, come what may.
+    pub(crate) fn conclude(&mut self, row: CostRow) {
+        if let Some(draft) = &mut self.draft {
+            **draft = row;
+            self.is_final = true;
+        }
+    }
+
     /// Submits the settlement once. The hold counts as ended only by [`Held::release`].
-    pub(crate) fn submit_settlement(&self, row: CostRow) -> ledger::Ticket {
+    pub(crate) fn submit_settlement(&self) -> ledger::Ticket {
+        match &self.draft {
+            Some(draft) => self.settlement(CostRow::clone(draft)),
+            None => ledger::Ticket::answered(Err(Denial::HoldGone.into())),
+        }
+    }
+
+    fn settlement(&self, row: CostRow) -> ledger::Ticket {
         let request = row.request;
         self.ledger.submit(Command::Settle { wallet: self.wallet, request, rows: vec![row] })
     }
@@ -69,11 +86,12 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(mut draft) = self.draft.take() {
+        let Some(mut draft) = self.draft.take() else { return };
+        if !self.is_final {
             tracing::error!(request = %draft.request, "a hold was dropped unsettled and is settled at its checkpoint");
             draft.reason = Arc::from("gateway_error");
-            drop(self.submit_settlement(*draft));
         }
+        drop(self.settlement(*draft));
     }
 }
 

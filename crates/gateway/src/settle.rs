@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialect::openai::{AnswerFacts, Endpoint};
 use dialect::tokens;
-use domain::{Money, Usage};
+use domain::{Money, RequestId, Usage};
 use ledger::{AttemptStatus, CostRow, Denial, LedgerError};
 use tokio::sync::oneshot;
 
@@ -114,8 +114,9 @@ impl Open {
             return Err(LedgerError::Store("the hold has no draft".to_owned()));
         };
         let (cost, duration_us) = (row.cost, row.duration_us);
-        let Self { shared, began, plan, held, dispatched_us, first_byte_us, .. } = self;
-        let mut settlement = Settlement { held, row, tried: 0, wait: FIRST_WAIT };
+        let Self { shared, began, plan, mut held, dispatched_us, first_byte_us, .. } = self;
+        held.conclude(row);
+        let mut settlement = Settlement { request: began.id, held, tried: 0, wait: FIRST_WAIT };
         if let Err(error) = settlement.pursue(TRIES_WITHHELD_MAX).await {
             if !matches!(error, LedgerError::Denied(_)) {
                 shared.tasks.spawn(Box::pin(async move { drop(settlement.pursue(u32::MAX).await) }));
@@ -204,10 +205,10 @@ impl Open {
         status: AttemptStatus,
         reason: &str,
         model_answered: Option<Box<str>>,
-    ) -> Option<Box<CostRow>> {
+    ) -> Option<CostRow> {
         let (cost_pico, cost) = priced(&self.plan, usage).unwrap_or((0, Money::ZERO));
         let now = self.shared.clock.monotonic_micros();
-        let mut row = Box::new(self.held.draft()?.clone());
+        let mut row = self.held.draft()?.clone();
         row.usage = *usage;
         (row.cost_pico, row.cost) = (cost_pico, cost);
         (row.status, row.reason, row.estimated) = (status, Arc::from(reason), estimated);
@@ -220,8 +221,8 @@ impl Open {
 
 /// A settlement that the store has not taken yet.
 struct Settlement {
+    request: RequestId,
     held: Held,
-    row: Box<CostRow>,
     tried: u32,
     wait: Duration,
 }
@@ -231,13 +232,13 @@ impl Settlement {
     async fn pursue(&mut self, tries_max: u32) -> Result<(), LedgerError> {
         loop {
             self.tried = self.tried.saturating_add(1);
-            let error = match self.held.submit_settlement(CostRow::clone(&self.row)).await {
+            let error = match self.held.submit_settlement().await {
                 Ok(_) => return self.end(Ok(())),
                 // A try before this one had happened after all.
                 Err(LedgerError::Denied(Denial::HoldGone)) if self.tried > 1 => return self.end(Ok(())),
                 Err(error) => error,
             };
-            tracing::error!(request = %self.row.request, %error, tried = self.tried, "a call could not be settled");
+            tracing::error!(request = %self.request, %error, tried = self.tried, "a call could not be settled");
             // Denied, it stays for an operator; stopped, for the next start.
             if matches!(error, LedgerError::Denied(_) | LedgerError::Stopped) {
                 return self.end(Err(error));
