@@ -1,13 +1,14 @@
-"""Upstreams that the mock cannot play: one that records bytes, one that is not there, one that never accepts, TLS."""
+"""Upstreams that the mock cannot play: recording bytes, keeping a script, not there, never accepting, TLS."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,6 +68,58 @@ def recorder() -> Iterator[Recorder]:
     upstream.listener.shutdown(socket.SHUT_RDWR)
     upstream.listener.close()
     thread.join()
+
+
+#: What an upstream does in turn: send these bytes as one chunk, or wait so many seconds unless the caller leaves.
+Script = Sequence[bytes | float]
+
+
+@dataclass
+class Scripted:
+    """An upstream that answers each model by its script, keeps connections open and counts them."""
+
+    scripts: dict[str, Script]
+    connections: int = 0
+    listener: socket.socket = field(default_factory=lambda: socket.create_server((LOOPBACK, 0)))
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.listener.getsockname()[1]}/v1"
+
+    def serve(self) -> None:
+        """Takes connections until the listener is closed."""
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.connections += 1
+                threading.Thread(target=self.answer, args=(connection,), daemon=True).start()
+
+    def answer(self, connection: socket.socket) -> None:
+        """Plays one script a request."""
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as stream:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while lines := list(iter(lambda: stream.readline().decode().strip().lower(), "")):
+                length = next(int(line.split(":")[1]) for line in lines if line.startswith("content-length:"))
+                call = json.loads(stream.read(length))
+                kind = "text/event-stream" if call.get("stream") else "application/json"
+                head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n"
+                connection.sendall(head.encode())
+                for step in self.scripts[call["model"]]:
+                    if isinstance(step, bytes):
+                        connection.sendall(b"%x\r\n%s\r\n" % (len(step), step))
+                    else:
+                        select.select([connection], [], [], step)
+                connection.sendall(b"0\r\n\r\n")
+
+
+@contextlib.contextmanager
+def scripted(scripts: dict[str, Script]) -> Iterator[Scripted]:
+    """A running upstream with these scripts."""
+    upstream = Scripted(scripts)
+    threading.Thread(target=upstream.serve, daemon=True).start()
+    yield upstream
+    upstream.listener.shutdown(socket.SHUT_RDWR)
+    upstream.listener.close()
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use crate::{StoreError, schema};
 
 /// Commits between two rounds. Each round syncs the disk twice, which a quiet gateway would notice if it came often.
-const ROUND_COMMITS: u64 = 1_024;
+const ROUND_COMMITS: u64 = 256;
 
 /// The handle to the thread. Dropping it lets the round in hand end.
 pub(crate) struct Checkpointer {

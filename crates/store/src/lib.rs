@@ -29,6 +29,8 @@ pub use writer::WriterFigures;
 use checkpoint::Checkpointer;
 use writer::{Desk, Writer};
 
+const DATABASE: &str = "tollkeeper.db";
+
 /// What an answered command survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -104,15 +106,24 @@ impl Store {
         let folder_error = |source| StoreError::Folder { path: folder.to_owned(), source };
         // The database says who called what; nobody else on the machine needs to know.
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(folder_error)?;
-        let lock = File::create(folder.join("lock")).map_err(folder_error)?;
+        // Whatever the folder allows, the files are for their owner alone.
+        let private = |name: &str| {
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(folder.join(name))
+                .map_err(folder_error)
+        };
+        let lock = private("lock")?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(folder.to_owned())),
             Err(TryLockError::Error(source)) => return Err(folder_error(source)),
         }
         let path = database_path(folder);
-        // Whatever the folder allows, the files are for their owner alone; SQLite makes its others alike.
-        OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(folder_error)?;
+        // SQLite makes its other files like this one.
+        private(DATABASE)?;
         let connection = schema::open_for_writing(&path, durability)?;
         let recovered = wallets::recover(&connection, clock.as_ref())?;
         let checkpointer = Checkpointer::start(&path)?;
@@ -153,5 +164,5 @@ impl Store {
 }
 
 fn database_path(folder: &Path) -> PathBuf {
-    folder.join("tollkeeper.db")
+    folder.join(DATABASE)
 }

@@ -11,9 +11,9 @@ use crate::{Durability, StoreError};
 /// Every migration ever, in order. A published one is never edited; the database's `user_version` counts them.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_init.sql")];
 
-/// Pages in the write-ahead log (80 MB) at which the writer itself copies back what the checkpoint thread has left, and
-/// starts the log anew.
-const LOG_PAGES_MAX: i64 = 20_000;
+/// Pages in the write-ahead log (16 MB) at which the writer itself copies back what the checkpoint thread has left, and
+/// starts the log anew. Writing over a file's pages is cheaper than making it longer, so the log is kept short.
+const LOG_PAGES_MAX: i64 = 4_000;
 
 /// Opens the writer's connection, making and migrating the database as needed.
 pub(crate) fn open_for_writing(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
