@@ -382,8 +382,11 @@ impl Batch<'_> {
             return Err(error.into());
         }
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        let busy = self.answers.len() >= BUSY_BATCH;
         self.answer_all(None);
-        self.checkpointer.committed();
+        if busy {
+            self.checkpointer.committed();
+        }
         Ok(())
     }
 
