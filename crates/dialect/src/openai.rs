@@ -2,7 +2,9 @@
 
 mod bad_request;
 mod body;
+mod cap;
 mod chunk;
+mod cut;
 mod error;
 mod fields;
 mod media;
@@ -17,12 +19,13 @@ mod usage;
 
 pub use bad_request::BadRequest;
 pub use body::BodyParts;
+pub use cut::{Cut, CutCall};
 pub use error::ErrorBody;
 pub use media::MediaParts;
 pub use models::{ModelCard, model_json, models_json};
 pub use output::OUTPUT_TEXT_BYTES_MAX;
 pub use request::Call;
-pub use response::{AnswerFacts, FinishReason, Garbage};
+pub use response::{AnswerFacts, Garbage};
 pub use stream::{EVENT_BYTES_MAX, StreamFault, StreamMeter, StreamOptions};
 pub use upstream_error::UpstreamError;
 

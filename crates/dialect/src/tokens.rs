@@ -38,8 +38,7 @@ impl Encoding {
     /// The encoding of a model by its name, which may stand behind a provider's (`openai/gpt-4`) or in a fine-tune's
     /// (`ft:gpt-4:…`).
     pub fn for_model(name: &str) -> Self {
-        let name = name.rsplit('/').next().unwrap_or(name);
-        let name = name.strip_prefix("ft:").unwrap_or(name);
+        let name = family_name(name);
         let is_older = |family: &str| {
             let rest = name.strip_prefix(family);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', ':']))
@@ -62,6 +61,12 @@ impl Encoding {
             Self::Cl100kBase => bpe_openai::cl100k_base(),
         }
     }
+}
+
+/// A model's name without the provider before it (`openai/gpt-4`) or the mark of a fine-tune (`ft:gpt-4:…`).
+pub(crate) fn family_name(model: &str) -> &str {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    name.strip_prefix("ft:").unwrap_or(name)
 }
 
 /// Tokens of a text. Special tokens in it count as the text that they are.

@@ -11,6 +11,18 @@ pub struct BodyParts {
     len: usize,
 }
 
+/// Where a part of the body stands in it.
+pub(super) fn span(body: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(body.as_ptr().addr());
+    start..start + part.len()
+}
+
+/// The place after the brace that opens an object.
+pub(super) fn after_brace(body: &str, object: &str) -> Range<usize> {
+    let at = span(body, object.trim_ascii_start()).start + 1;
+    at..at
+}
+
 /// A change to a body: these bytes in place of that range.
 #[derive(Clone, Debug)]
 pub(super) struct Edit {
@@ -19,9 +31,9 @@ pub(super) struct Edit {
 }
 
 impl BodyParts {
-    /// The body with these edits, which must not overlap.
+    /// The body with these edits, which must not overlap. Those for one place go there in their order.
     pub(super) fn edited(body: &Bytes, mut edits: Vec<Edit>) -> Self {
-        edits.sort_unstable_by_key(|edit| edit.range.start);
+        edits.sort_by_key(|edit| edit.range.start);
         let mut parts = Vec::with_capacity(2 * edits.len() + 1);
         let mut copied = 0;
         for Edit { range, text } in edits {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use super::cut::Choices;
 use super::output::{Output, Speech};
 use super::response::short;
 use super::upstream_error::is_error;
@@ -14,8 +15,12 @@ use crate::json::{self, Into, Kind, Name, Take};
 /// What the events of a stream said so far.
 #[derive(Default)]
 pub(super) struct Told {
+    pub(super) id: Option<String>,
+    pub(super) created: Option<u64>,
     pub(super) model: Option<String>,
     pub(super) service_tier: Option<String>,
+    pub(super) system_fingerprint: Option<String>,
+    pub(super) choices: Choices,
     pub(super) output: Output,
     pub(super) finish_seen: bool,
 }
@@ -36,7 +41,7 @@ pub(super) struct Chunk<'t> {
     told: &'t mut Told,
     pub(super) kind: Kind,
     /// Whether there is a `choices` member, and how many choices are in it.
-    pub(super) choices: Option<usize>,
+    pub(super) choices: Option<u64>,
     /// `usage`, if it is an object.
     pub(super) usage: Option<WireUsage>,
     pub(super) complaint: Option<Complaint>,
@@ -57,9 +62,16 @@ impl<'de> Take<'de> for Chunk<'_> {
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
                 "choices" => {
-                    let mut choices = Choices { told: self.told, count: 0 };
+                    let mut choices = Spoken { told: self.told, count: 0 };
                     map.next_value_seed(Into(&mut choices))?;
                     self.choices = Some(choices.count);
+                }
+                "id" => map.next_value_seed(Into(&mut First(&mut self.told.id)))?,
+                "created" if self.told.created.is_none() => {
+                    map.next_value_seed(Into(&mut self.told.created))?;
+                }
+                "system_fingerprint" => {
+                    map.next_value_seed(Into(&mut First(&mut self.told.system_fingerprint)))?;
                 }
                 "model" => map.next_value_seed(Into(&mut First(&mut self.told.model)))?,
                 "service_tier" => map.next_value_seed(Into(&mut First(&mut self.told.service_tier)))?,
@@ -108,25 +120,32 @@ impl<'de> Take<'de> for UsageObject<'_> {
     }
 }
 
-struct Choices<'t> {
+/// The choices of one event.
+struct Spoken<'t> {
     told: &'t mut Told,
-    count: usize,
+    count: u64,
 }
 
-impl<'de> Take<'de> for Choices<'_> {
+impl<'de> Take<'de> for Spoken<'_> {
     fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
         json::each(seq, self)
     }
 
     fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        // Some servers leave out what is zero, and with it the first choice's index.
+        let (position, mut index) = (self.count, None::<u64>);
+        let mut has_ended = false;
         self.count += 1;
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
                 "delta" => map.next_value_seed(Into(&mut Speech(&mut self.told.output)))?,
-                "finish_reason" => map.next_value_seed(Into(&mut Finish(&mut self.told.finish_seen)))?,
+                "index" => map.next_value_seed(Into(&mut index))?,
+                "finish_reason" => map.next_value_seed(Into(&mut Finish(&mut has_ended)))?,
                 _ => json::skip(&mut map)?,
             }
         }
+        self.told.choices.note(index.unwrap_or(position), has_ended);
+        self.told.finish_seen |= has_ended;
         Ok(())
     }
 }
@@ -134,7 +153,8 @@ impl<'de> Take<'de> for Choices<'_> {
 struct Finish<'t>(&'t mut bool);
 
 impl Take<'_> for Finish<'_> {
-    fn text(&mut self, _: &str) {
-        *self.0 = true;
+    fn text(&mut self, reason: &str) {
+        // Some servers write an empty one for "not yet", and SDKs read it so.
+        *self.0 = !reason.is_empty();
     }
 }

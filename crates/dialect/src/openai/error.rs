@@ -7,6 +7,7 @@ use domain::{Owner, Refusal, RefusalCode, Timestamp};
 use serde::Serialize;
 
 use super::bad_request::BadRequest;
+use super::sse;
 
 /// An error for the client. The four members that OpenAI has are always there; ours follow where they are known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -90,23 +91,18 @@ impl ErrorBody {
 
     /// The body: `{"error":{…}}`.
     pub fn to_json(&self) -> Bytes {
-        Bytes::from(self.write(Vec::with_capacity(512)))
+        let mut body = Vec::with_capacity(512);
+        // Strings and numbers into memory: there is nothing that could fail.
+        let written = serde_json::to_writer(&mut body, &Envelope { error: self });
+        debug_assert!(written.is_ok(), "an error body is always writable");
+        Bytes::from(body)
     }
 
     /// The event that tells a client that its stream broke: `data: {"error":{…}}`.
     pub fn stream_event(&self) -> Bytes {
         let mut event = Vec::with_capacity(512);
-        event.extend_from_slice(b"data: ");
-        let mut event = self.write(event);
-        event.extend_from_slice(b"\n\n");
+        sse::write_event(&mut event, &Envelope { error: self });
         Bytes::from(event)
-    }
-
-    fn write(&self, mut into: Vec<u8>) -> Vec<u8> {
-        // Strings and numbers into memory: there is nothing that could fail.
-        let written = serde_json::to_writer(&mut into, &Envelope { error: self });
-        debug_assert!(written.is_ok(), "an error body is always writable");
-        into
     }
 }
 
@@ -125,6 +121,7 @@ impl From<BadRequest> for ErrorBody {
 impl From<&Refusal> for ErrorBody {
     fn from(refusal: &Refusal) -> Self {
         const INVALID: &str = "invalid_request_error";
+        const QUOTA: &str = "insufficient_quota";
         let (status, kind, code, param, reason) = match refusal.code {
             RefusalCode::MissingKey | RefusalCode::InvalidKey => {
                 (401, INVALID, Some("invalid_api_key"), None, None)
@@ -134,16 +131,19 @@ impl From<&Refusal> for ErrorBody {
             RefusalCode::ProjectArchived => (403, INVALID, Some("project_archived"), None, None),
             RefusalCode::ModelNotFound => (404, INVALID, Some("model_not_found"), None, None),
             RefusalCode::ModelUnpriced => (403, INVALID, Some("model_not_priced"), Some("model"), None),
-            RefusalCode::CreditExhausted => (
-                429,
-                "insufficient_quota",
-                Some("insufficient_quota"),
-                None,
-                Some("credit_balance_exhausted"),
-            ),
-            RefusalCode::WalletInDebt => {
-                (429, "insufficient_quota", Some("insufficient_quota"), None, Some("wallet_in_debt"))
+            RefusalCode::OrganizationBudgetExceeded => {
+                (429, QUOTA, Some("organization_spend_limit_exceeded"), None, None)
             }
+            RefusalCode::ProjectBudgetExceeded => {
+                (429, QUOTA, Some("project_spend_limit_exceeded"), None, None)
+            }
+            // OpenAI has no such budgets and no codes for them: the coarse one is known to clients.
+            RefusalCode::KeyBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("key_budget_exceeded")),
+            RefusalCode::UserBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("user_budget_exceeded")),
+            RefusalCode::TagBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("tag_budget_exceeded")),
+            RefusalCode::RunBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("run_budget_exceeded")),
+            RefusalCode::CreditExhausted => (429, QUOTA, Some(QUOTA), None, Some("credit_balance_exhausted")),
+            RefusalCode::WalletInDebt => (429, QUOTA, Some(QUOTA), None, Some("wallet_in_debt")),
             // Our own fault, and none that the caller could cure by paying: a 429 would send it to top up in vain. As a
             // 5xx it shows where operators look for failures of the service.
             RefusalCode::WalletFrozen => (503, "server_error", Some("wallet_frozen"), None, None),
@@ -154,6 +154,7 @@ impl From<&Refusal> for ErrorBody {
             reason,
             limit: refusal.limit.clone(),
             used: refusal.used.clone(),
+            resets_at: refusal.resets_at,
             owner: Some(refusal.code.owner()),
             next_step: Some(Cow::Owned(refusal.next_step.clone())),
             should_retry: Some(false),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::Endpoint;
 use super::bad_request::BadRequest;
-use super::body::{BodyParts, Edit};
+use super::body::{BodyParts, Edit, after_brace, span};
+use super::cap::OutputCap;
 use super::fields::{self, Fields, Metadata, StreamOptionsFields};
 use super::media::{Media, MediaParts};
 
@@ -35,7 +37,8 @@ pub struct Call {
     asked_usage: bool,
     /// What makes a stream tell its usage, if the caller did not ask for it.
     usage_edit: Option<Edit>,
-    output_cap: Option<u64>,
+    /// None for embeddings, which have no output.
+    output_cap: Option<OutputCap>,
     choices: u64,
     service_tier: Option<String>,
     web_search: bool,
@@ -64,10 +67,10 @@ impl Call {
         };
         let (output_cap, choices) = match endpoint {
             Endpoint::Chat => (
-                output_cap(fields.max_tokens, fields.max_completion_tokens)?,
+                Some(OutputCap::read(text, &fields)?),
                 fields::integer("n", fields.n, 1..=CHOICES_MAX)?.unwrap_or(1),
             ),
-            Endpoint::Embeddings => (Some(0), 1),
+            Endpoint::Embeddings => (None, 1),
         };
         let service_tier = fields::string("service_tier", fields.service_tier)?.map(Cow::into_owned);
         let user = fields::string("user", fields.user)?;
@@ -132,8 +135,8 @@ impl Call {
     ///
     /// Of `max_completion_tokens` and `max_tokens` the larger one counts where both stand: providers differ in which
     /// they obey, and a hold for the smaller could be escaped by naming a small one that is not obeyed.
-    pub const fn output_cap(&self) -> Option<u64> {
-        self.output_cap
+    pub fn output_cap(&self) -> Option<u64> {
+        self.output_cap.as_ref().map_or(Some(0), OutputCap::tokens)
     }
 
     /// How many choices are asked for; each has the cap to itself. 1 to 128.
@@ -175,13 +178,30 @@ impl Call {
 
     /// The body for the provider: this model's name in place of the caller's, and a stream that tells its usage.
     pub fn upstream_body(&self, upstream_model: &str) -> BodyParts {
-        let mut edits = Vec::with_capacity(2);
+        BodyParts::edited(&self.body, self.edits(upstream_model))
+    }
+
+    /// The same with at most this many output tokens for each choice.
+    ///
+    /// Caps of the caller's that are larger are lowered; where it names none, one is put in by the name that the model
+    /// takes. Some providers refuse a cap beyond what the model can put out, so this should be no more than that.
+    /// Embeddings have no output, and their body stays.
+    pub fn upstream_body_capped(&self, upstream_model: &str, output_cap: NonZeroU64) -> BodyParts {
+        let mut edits = self.edits(upstream_model);
+        if let Some(cap) = &self.output_cap {
+            cap.lower(output_cap, upstream_model, &mut edits);
+        }
+        BodyParts::edited(&self.body, edits)
+    }
+
+    fn edits(&self, upstream_model: &str) -> Vec<Edit> {
+        let mut edits = Vec::with_capacity(4);
         if self.model != upstream_model {
             let text = Bytes::from(serde_json::Value::from(upstream_model).to_string());
             edits.push(Edit { range: self.model_span.clone(), text });
         }
         edits.extend(self.usage_edit.clone());
-        BodyParts::edited(&self.body, edits)
+        edits
     }
 }
 
@@ -210,12 +230,6 @@ fn prompt(endpoint: Endpoint, fields: &Fields<'_>) -> Result<Media, BadRequest> 
             Ok(Media::default())
         }
     }
-}
-
-fn output_cap(old: Option<&RawValue>, new: Option<&RawValue>) -> Result<Option<u64>, BadRequest> {
-    let old = fields::integer("max_tokens", old, 1..=u64::MAX)?;
-    let new = fields::integer("max_completion_tokens", new, 1..=u64::MAX)?;
-    Ok(old.max(new))
 }
 
 /// Whether to stream, whether the caller wants usage, and the edit that makes the provider tell it.
@@ -254,16 +268,4 @@ fn streaming(
         }
     };
     Ok((true, asked, edit))
-}
-
-/// Where a part of the body stands in it.
-fn span(body: &str, part: &str) -> Range<usize> {
-    let start = part.as_ptr().addr().saturating_sub(body.as_ptr().addr());
-    start..start + part.len()
-}
-
-/// The place after the brace that opens an object.
-fn after_brace(body: &str, object: &str) -> Range<usize> {
-    let at = span(body, object.trim_ascii_start()).start + 1;
-    at..at
 }

@@ -15,34 +15,6 @@ use crate::json::{self, Into, Kind, Name, Take};
 /// Texts of a provider that are kept are cut to this many bytes.
 const NAME_BYTES_MAX: usize = 256;
 
-/// Why a choice ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FinishReason {
-    /// `stop`: the model was done.
-    Stop,
-    /// `length`: the cap was reached.
-    Length,
-    /// `tool_calls`, or the older `function_call`.
-    ToolCalls,
-    /// `content_filter`: withheld by the provider.
-    ContentFilter,
-    /// Anything else.
-    Other,
-}
-
-impl FinishReason {
-    /// Reads the word of the wire.
-    pub fn of(word: &str) -> Self {
-        match word {
-            "stop" => Self::Stop,
-            "length" => Self::Length,
-            "tool_calls" | "function_call" => Self::ToolCalls,
-            "content_filter" => Self::ContentFilter,
-            _ => Self::Other,
-        }
-    }
-}
-
 /// An answer that is no JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the provider's answer is no JSON object")]
@@ -57,8 +29,6 @@ pub struct AnswerFacts {
     pub usage: Option<Usage>,
     /// The tier that was served, cut to 256 bytes.
     pub service_tier: Option<String>,
-    /// Why each choice ended; a choice without a reason is left out.
-    pub finish_reasons: Vec<FinishReason>,
     /// Whether this is an error in spite of its status: there is an `error` that is not null or empty.
     pub has_error: bool,
 }
@@ -117,35 +87,12 @@ impl<'de> Take<'de> for Answer {
                 "model" => map.next_value_seed(Into(&mut model))?,
                 "service_tier" => map.next_value_seed(Into(&mut tier))?,
                 "usage" => map.next_value_seed(Into(&mut self.usage))?,
-                "choices" => map.next_value_seed(Into(&mut Finishes(&mut self.facts.finish_reasons)))?,
                 "error" => self.facts.has_error = is_error(map.next_value::<&RawValue>()?),
                 _ => json::skip(&mut map)?,
             }
         }
         self.facts.model = model.as_deref().map(short);
         self.facts.service_tier = tier.as_deref().map(short);
-        Ok(())
-    }
-}
-
-/// Choices, of which only the finish reasons matter.
-struct Finishes<'f>(&'f mut Vec<FinishReason>);
-
-impl<'de> Take<'de> for Finishes<'_> {
-    fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
-        json::each(seq, self)
-    }
-
-    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
-            if name != "finish_reason" {
-                json::skip(&mut map)?;
-                continue;
-            }
-            let mut reason = None::<Cow<'de, str>>;
-            map.next_value_seed(Into(&mut reason))?;
-            self.0.extend(reason.as_deref().map(FinishReason::of));
-        }
         Ok(())
     }
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::Serialize;
+
 /// Finds where blocks end in bytes that come in arbitrary pieces. Lines end in LF, CRLF or CR.
 ///
 /// Whether a CR is a whole line end is known only with the byte after it, so a stream whose lines end in bare CR (no
@@ -54,6 +56,15 @@ impl Scanner {
             Self { .. } => b"\n",
         }
     }
+}
+
+/// Appends an event with this data.
+pub(super) fn write_event(into: &mut Vec<u8>, data: &impl Serialize) {
+    into.extend_from_slice(b"data: ");
+    // Strings and numbers into memory: there is nothing that could fail.
+    let written = serde_json::to_writer(&mut *into, data);
+    debug_assert!(written.is_ok(), "an event is always writable");
+    into.extend_from_slice(b"\n\n");
 }
 
 /// The data of a block that is one `data:` line and nothing else, as nearly every block is.

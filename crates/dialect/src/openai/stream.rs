@@ -8,6 +8,7 @@ use domain::Usage;
 
 use super::Endpoint;
 use super::chunk::{Chunk, Complaint, Told};
+use super::cut::{Cut, CutCall};
 use super::sse::{self, Block, Scanner};
 use super::upstream_error::UpstreamError;
 use crate::json::{self, Kind};
@@ -134,6 +135,13 @@ impl StreamMeter {
     /// was received.
     pub fn tail(&self) -> Vec<Bytes> {
         self.held_usage.iter().chain(&self.held_done).cloned().collect()
+    }
+
+    /// The end for a client whose stream the gateway cuts off here, instead of the [`tail`](Self::tail): that of an
+    /// answer which ran into the cap on its output. An event that has not come in full is dropped, and so is what else
+    /// waits. Nothing more may be pushed; a stream that broke or told an error has no such end.
+    pub fn cut(&self, call: CutCall<'_>) -> Cut {
+        Cut::new(&self.told, self.options.client_asked_usage, call)
     }
 
     /// What was consumed, by the provider's last word on it.

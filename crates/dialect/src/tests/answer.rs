@@ -2,7 +2,7 @@
 
 use domain::Usage;
 
-use crate::openai::{AnswerFacts, Endpoint, FinishReason, Garbage};
+use crate::openai::{AnswerFacts, Endpoint, Garbage};
 
 const NONE: Usage =
     Usage { input: 0, cached: 0, cache_write: 0, audio_input: 0, output: 0, audio_output: 0, reasoning: 0 };
@@ -85,7 +85,6 @@ fn facts_of_a_whole_answer() {
             model: Some("gpt-4o-2024-11-20".to_owned()),
             usage: Some(Usage { input: 3, output: 4, ..NONE }),
             service_tier: Some("priority".to_owned()),
-            finish_reasons: vec![FinishReason::Stop, FinishReason::ToolCalls],
             has_error: false,
         })
     );

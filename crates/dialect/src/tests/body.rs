@@ -1,4 +1,4 @@
-//! The body that goes upstream: the caller's bytes but for two edits.
+//! The body that goes upstream: the caller's bytes but for the model and the usage.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -73,7 +73,7 @@ fn only_the_model_and_the_usage_are_edited() {
     }
 }
 
-fn any_json() -> impl Strategy<Value = Value> {
+pub(super) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),

@@ -1,5 +1,7 @@
 //! Whatever the bytes are, the answer is a value or an error: nothing here may panic.
 
+use std::num::NonZeroU64;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -25,6 +27,10 @@ fn read_all(bytes: &[u8]) {
             assert_eq!((again.model(), again.stream()), ("other", call.stream()));
             assert!(again.asked_usage() || !call.stream());
             assert!(call.input_tokens_bound() > 0);
+            let capped: Vec<u8> =
+                call.upstream_body_capped("m", NonZeroU64::MIN).into_iter().flatten().collect();
+            let capped = Call::read(endpoint, Bytes::from(capped)).expect("a capped body can be read");
+            assert!(capped.output_cap().is_some_and(|cap| cap <= 1));
         }
         if let Ok(facts) = AnswerFacts::read(endpoint, bytes) {
             assert!(facts.usage.is_none_or(|usage| usage.reasoning <= usage.output));
@@ -34,6 +40,7 @@ fn read_all(bytes: &[u8]) {
     }
     assert!(!UpstreamError::read(500, bytes).message.is_empty());
     run(true, [Bytes::copy_from_slice(bytes)]);
+    super::cut::check_any(bytes);
 }
 
 /// The bytes with some of them changed, taken out or doubled.
@@ -73,6 +80,7 @@ proptest! {
     fn streams_gone_wrong(which in any::<prop::sample::Index>(), changes in changes()) {
         let corpus: Vec<String> = corpus().into_iter().filter(|stream| stream.len() < 10_000).collect();
         let bytes = mangle(which.get(&corpus).as_bytes().to_vec(), &changes);
+        super::cut::check_any(&bytes);
         run(false, [Bytes::from(bytes)]);
     }
 }

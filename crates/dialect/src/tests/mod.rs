@@ -2,6 +2,8 @@
 
 mod answer;
 mod body;
+mod cap;
+mod cut;
 mod error;
 mod hostile;
 mod request;

@@ -274,6 +274,7 @@ fn facts_are_gathered_from_every_event() {
     assert_eq!(outcome.text, "abcdf{}g[]t");
     assert_eq!((outcome.tokens_seen, outcome.chunks, outcome.finish, outcome.done), (9, 6, true, false));
     assert_eq!((outcome.error.as_deref(), outcome.usage), (Some("Busy"), None));
+    assert!(!whole(false, &chunk("{}", r#""""#)).finish, "an empty reason is none");
     // A provider that sends many tokens at once is not thought to send few.
     assert_eq!(whole(false, &say(&"word ".repeat(100))).tokens_seen, 125);
     let debug = format!("{:?}", StreamMeter::new(StreamOptions::default()));
