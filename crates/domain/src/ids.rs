@@ -99,8 +99,12 @@ typed_ids! {
     WalletId = "wal_";
     /// A lot: one grant inside a wallet.
     LotId = "lot_";
+    /// A budget: a cap on consumption over a period.
+    BudgetId = "bud_";
     /// A request as the gateway took it; also the id of its hold.
     RequestId = "req_";
+    /// A top-up: one try to bring money in from outside, by a person or by auto-recharge.
+    TopUpId = "top_";
 }
 
 #[cfg(test)]
