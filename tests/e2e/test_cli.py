@@ -48,7 +48,7 @@ def test_from_nothing_to_a_bill(gateway: Gateway) -> None:
     balance = gateway.cli("credits", "balance", "--org", org["id"]).json
     assert {"posted", "held", "available", "debt"} <= {name for name in balance if isinstance(balance[name], str)}
     assert Decimal(balance["posted"]) == 5 - Decimal(booked["cost"]) and balance["held"] == balance["debt"] == "0.00"
-    assert [lot["kind"] for lot in balance["lots"]] == ["promo", "prepaid"]
+    assert [lot["kind"] for lot in balance["wallets"][0]["lots"]] == ["promo", "prepaid"]
 
     listed = gateway.cli("usage", "list", "--org", org["id"], "--limit", "5").json
     assert listed["data"] == [booked]

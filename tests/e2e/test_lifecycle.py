@@ -194,7 +194,7 @@ def test_a_second_demo_finds_the_first_ones_data(tmp_path: Path) -> None:
             assert child.ready["pid"] == child.process.pid and child.ready["base_url"].endswith("/v1")
             tenant = demo_tenant(child, folder)
             tenant.settled(calls)
-            lots = tenant.balance()["lots"]
+            lots = tenant.balance()["wallets"][0]["lots"]
             assert [(lot["kind"], lot["granted"]) for lot in lots] == [("promo", "5.00")]
             names = {"operator.key", "key.pepper", "demo.key"}
             assert {mode(folder / name) for name in names} == {0o600}

@@ -64,7 +64,7 @@ def test_lots_are_drawn_promo_first(gateway: Gateway) -> None:
         tenant.grant("0.0100", kind)
     assert tenant.post("/chat/completions", ASK | {"max_tokens": 16}).status_code == 200
     row = tenant.settled_one()
-    lots = {lot["kind"]: Decimal(lot["granted"]) - Decimal(lot["remaining"]) for lot in tenant.balance()["lots"]}
+    lots = {lot["kind"]: Decimal(lot["granted"]) - Decimal(lot["remaining"]) for lot in tenant.balance()["wallets"][0]["lots"]}
     assert lots == {"promo": Decimal(row["cost"]), "prepaid": 0}
 
 

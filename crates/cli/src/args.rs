@@ -1,12 +1,24 @@
 //! What can be typed: every command, its arguments and the help that a newcomer reads.
 
+mod budgets;
+mod credits;
+mod organizations;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use domain::{Money, OrganizationId, ProjectId, RequestId, Timestamp};
+use domain::{OrganizationId, RequestId};
 
 use crate::client::GatewayUrl;
+
+pub(crate) use budgets::{BudgetsCommand, BudgetsListArgs, BudgetsRemoveArgs, BudgetsSetArgs, EventsArgs};
+pub(crate) use credits::{
+    CreditsAdjustArgs, CreditsBalanceArgs, CreditsCommand, CreditsGrantArgs, CreditsLedgerArgs,
+    CreditsPayoutArgs, CreditsRedeemArgs, CreditsRefundArgs, CreditsStatementArgs, CreditsTransferArgs, PromoCommand,
+    PromoCreateArgs, OnceArgs, WalletName, WalletsCommand, WalletsCreateArgs, WalletsListArgs,
+};
+pub(crate) use organizations::{KeysCommand, OrgCommand, OrgUpdateArgs, ProjectCommand};
 
 /// Where a gateway listens unless told otherwise.
 const DEFAULT_LISTEN: &str = "127.0.0.1:4400";
@@ -72,6 +84,18 @@ pub(crate) enum Command {
     /// nothing, and may run beside a running gateway. Exit code 6 when a rule is broken.
     Verify(VerifyArgs),
 
+    /// Copy the books of a gateway, which may be running, into one checked file
+    ///
+    /// The copy is of one moment and is verified before it gets its name. It holds no secrets: key.pepper and
+    /// operator.key of the data folder are kept elsewhere. Exit code 6 when a rule of the ledger is broken.
+    Backup(BackupArgs),
+
+    /// Put a backup in place, after checking everything in it
+    ///
+    /// No gateway may be running on the folder. What was called and booked after the backup is not in it. Exit code 6
+    /// when the file is no backup, is damaged or breaks a rule of the ledger.
+    Restore(RestoreArgs),
+
     /// Work with organizations, the owners of credit
     #[command(subcommand)]
     Org(OrgCommand),
@@ -84,9 +108,24 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Keys(KeysCommand),
 
+    /// Work with an organization's wallets: its own, and those for one project or for some models
+    #[command(subcommand)]
+    Wallets(WalletsCommand),
+
     /// Work with an organization's credit
     #[command(subcommand)]
     Credits(CreditsCommand),
+
+    /// Work with promo codes, which give credit to whoever names them
+    #[command(subcommand)]
+    Promo(PromoCommand),
+
+    /// Work with budgets, which cap what is consumed in a period
+    #[command(subcommand)]
+    Budgets(BudgetsCommand),
+
+    /// List what an organization should hear of, newest first: budgets near their caps, credit near its expiry, debt
+    Events(EventsArgs),
 
     /// See what was called and what it cost
     #[command(subcommand)]
@@ -178,6 +217,38 @@ pub(crate) struct VerifyArgs {
     pub(crate) data: PathBuf,
 }
 
+/// Arguments of `backup`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// Folder of the gateway's data
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// File to write, outside the data folder
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// File that `tollkeeper backup` wrote
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: PathBuf,
+
+    /// Folder to restore into; made when missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// Move the database that is there aside
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
 /// Where a client command finds its gateway. Its key comes from the environment alone: an argument would show in the
 /// list of processes.
 #[derive(Debug, Args)]
@@ -187,116 +258,16 @@ pub(crate) struct GatewayArgs {
     pub(crate) url: GatewayUrl,
 }
 
-/// What `org` can do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum OrgCommand {
-    /// Make an organization with an empty wallet
-    Create(OrgCreateArgs),
-}
-
-/// Arguments of `org create`.
+/// Which part of a long list to show.
 #[derive(Debug, Args)]
-pub(crate) struct OrgCreateArgs {
-    /// What to call it
-    pub(crate) name: String,
+pub(crate) struct PageArgs {
+    /// How many rows at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) limit: u16,
 
-    #[command(flatten)]
-    pub(crate) gateway: GatewayArgs,
-}
-
-/// What `project` can do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ProjectCommand {
-    /// Make a project of an organization
-    Create(ProjectCreateArgs),
-}
-
-/// Arguments of `project create`.
-#[derive(Debug, Args)]
-pub(crate) struct ProjectCreateArgs {
-    /// What to call it
-    pub(crate) name: String,
-
-    /// The organization that pays
-    #[arg(long, value_name = "ID")]
-    pub(crate) org: OrganizationId,
-
-    /// What its traffic is for
-    #[arg(long, value_parser = ["dev", "staging", "prod"], default_value = "dev")]
-    pub(crate) environment: String,
-
-    #[command(flatten)]
-    pub(crate) gateway: GatewayArgs,
-}
-
-/// What `keys` can do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeysCommand {
-    /// Make a key of a project; its secret is shown this once
-    Create(KeysCreateArgs),
-}
-
-/// Arguments of `keys create`.
-#[derive(Debug, Args)]
-pub(crate) struct KeysCreateArgs {
-    /// The project that the key calls for
-    #[arg(long, value_name = "ID")]
-    pub(crate) project: ProjectId,
-
-    /// What to call it
-    #[arg(long)]
-    pub(crate) name: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) gateway: GatewayArgs,
-}
-
-/// What `credits` can do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum CreditsCommand {
-    /// Give an organization credit
-    Grant(CreditsGrantArgs),
-    /// Show what an organization has, holds and owes
-    Balance(CreditsBalanceArgs),
-}
-
-/// Arguments of `credits grant`.
-#[derive(Debug, Args)]
-pub(crate) struct CreditsGrantArgs {
-    /// The organization that gets it
-    #[arg(long, value_name = "ID")]
-    pub(crate) org: OrganizationId,
-
-    /// How much, in the billing currency, such as 5.00
-    #[arg(long, value_parser = positive_amount, allow_negative_numbers = true)]
-    pub(crate) amount: Money,
-
-    /// Given away (promo, spent first) or paid for (prepaid)
-    #[arg(long, value_parser = ["promo", "prepaid"])]
-    pub(crate) kind: String,
-
-    /// When it ends: a date, at its first moment in UTC, or 2027-01-31T12:00:00Z [default: promo never, prepaid after a
-    /// year]
-    #[arg(long, value_name = "DATE")]
-    pub(crate) expires: Option<Timestamp>,
-
-    /// Text that makes a repeated grant count once: the same text and grant get the first answer again
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) idempotency_key: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) gateway: GatewayArgs,
-}
-
-/// Arguments of `credits balance`.
-#[derive(Debug, Args)]
-pub(crate) struct CreditsBalanceArgs {
-    /// The organization
-    #[arg(long, value_name = "ID")]
-    pub(crate) org: OrganizationId,
-
-    #[command(flatten)]
-    pub(crate) gateway: GatewayArgs,
+    /// Only rows older than the one of this number
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) before: Option<i64>,
 }
 
 /// What `usage` can do.
@@ -354,9 +325,4 @@ pub(crate) struct MockArgs {
     /// of requests that meet it), after (tokens before one in mid-stream), retry_after (seconds).
     #[arg(long, value_name = "PAIRS", default_value = "", hide_default_value = true, value_parser = mock::Behaviour::parse)]
     pub(crate) behaviour: mock::Behaviour,
-}
-
-fn positive_amount(text: &str) -> Result<Money, String> {
-    let amount: Money = text.parse().map_err(|error: domain::MoneyError| error.to_string())?;
-    if amount > Money::ZERO { Ok(amount) } else { Err("a grant must be above zero".to_owned()) }
 }

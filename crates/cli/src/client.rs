@@ -58,7 +58,7 @@ impl fmt::Display for GatewayUrl {
 /// One request of the operator API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
-    /// GET or POST.
+    /// GET, POST, PATCH or DELETE.
     pub(crate) method: Method,
     /// Path and query, from `/admin` on.
     pub(crate) path: String,
@@ -74,9 +74,24 @@ impl Call {
         Self { method: Method::GET, path, body: None, idempotency_key: None }
     }
 
-    /// A changing request.
+    /// A making request.
     pub(crate) fn post(path: &str, body: Value) -> Self {
         Self { method: Method::POST, path: path.to_owned(), body: Some(body), idempotency_key: None }
+    }
+
+    /// A changing request.
+    pub(crate) fn patch(path: String, body: Value) -> Self {
+        Self { method: Method::PATCH, path, body: Some(body), idempotency_key: None }
+    }
+
+    /// A removing request.
+    pub(crate) const fn delete(path: String) -> Self {
+        Self { method: Method::DELETE, path, body: None, idempotency_key: None }
+    }
+
+    /// The same request, which counts once however often it is sent under this name.
+    pub(crate) fn once(self, idempotency_key: String) -> Self {
+        Self { idempotency_key: Some(idempotency_key), ..self }
     }
 }
 
@@ -86,27 +101,59 @@ pub(crate) fn send(
     operator_key: Option<&str>,
     call: Call,
 ) -> Result<Box<RawValue>, Failure> {
+    let again = call.idempotency_key.as_ref().map(|key| {
+        format!("whether it was done is unknown; this is safe to repeat with --idempotency-key {key}")
+    });
     let request = request(url, operator_key, call)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failure, format!("cannot start: {error}")))?;
-    runtime.block_on(async {
-        let exchange = async {
-            let response = if url.0.starts_with("https:") {
-                respond(url, https_client()?, request).await?
-            } else {
-                let client = HttpClient::builder(TokioExecutor::new()).build(http_connector());
-                respond(url, client, request).await?
+    runtime
+        .block_on(async {
+            let exchange = async {
+                let response = if url.0.starts_with("https:") {
+                    respond(url, https_client()?, request).await?
+                } else {
+                    let client = HttpClient::builder(TokioExecutor::new()).build(http_connector());
+                    respond(url, client, request).await?
+                };
+                read(url, response).await
             };
-            read(url, response).await
-        };
-        tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or_else(|_| {
-            let message = format!("{url} did not answer within {} seconds", ANSWER_TIMEOUT.as_secs());
-            Err(Failure::new(Exit::Failure, message)
-                .next("look at the log of `tollkeeper serve`, then try again"))
+            tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or_else(|_| {
+                let message = format!("{url} did not answer within {} seconds", ANSWER_TIMEOUT.as_secs());
+                Err(Unanswered::Perhaps(
+                    Failure::new(Exit::Failure, message)
+                        .next("look at the log of `tollkeeper serve`, then try again"),
+                ))
+            })
         })
-    })
+        .map_err(|unanswered| unanswered.into_failure(again))
+}
+
+/// Why there is no answer, and whether the gateway may have done what was asked all the same.
+#[derive(Debug)]
+enum Unanswered {
+    /// It has not.
+    Never(Failure),
+    /// Nobody here can know.
+    Perhaps(Failure),
+}
+
+impl Unanswered {
+    /// The failure, which says how to go on safely where that is known.
+    fn into_failure(self, again: Option<String>) -> Failure {
+        match (self, again) {
+            (Self::Perhaps(failure), Some(again)) => failure.next(again),
+            (Self::Never(failure) | Self::Perhaps(failure), _) => failure,
+        }
+    }
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self::Never(failure)
+    }
 }
 
 fn request(url: &GatewayUrl, key: Option<&str>, call: Call) -> Result<Request<Full<Bytes>>, Failure> {
@@ -162,29 +209,32 @@ async fn respond<C>(
     url: &GatewayUrl,
     client: HttpClient<C, Full<Bytes>>,
     request: Request<Full<Bytes>>,
-) -> Result<Response<Incoming>, Failure>
+) -> Result<Response<Incoming>, Unanswered>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
     client.request(request).await.map_err(|error: legacy::Error| {
         let reason = root_cause(&error);
         if error.is_connect() {
-            Failure::new(Exit::Failure, format!("cannot connect to {url}: {reason}")).next(format!(
-                "is `tollkeeper serve` running at {url}? set TOLLKEEPER_URL if it is elsewhere"
+            Unanswered::Never(Failure::new(Exit::Failure, format!("cannot connect to {url}: {reason}")).next(
+                format!("is `tollkeeper serve` running at {url}? set TOLLKEEPER_URL if it is elsewhere"),
             ))
         } else {
-            Failure::new(Exit::Failure, format!("no answer from {url}: {reason}"))
-                .next(format!("is it a gateway that listens at {url}? set TOLLKEEPER_URL if it is elsewhere"))
+            Unanswered::Perhaps(Failure::new(Exit::Failure, format!("no answer from {url}: {reason}")).next(
+                format!("is it a gateway that listens at {url}? set TOLLKEEPER_URL if it is elsewhere"),
+            ))
         }
     })
 }
 
-async fn read(url: &GatewayUrl, response: Response<Incoming>) -> Result<Box<RawValue>, Failure> {
+async fn read(url: &GatewayUrl, response: Response<Incoming>) -> Result<Box<RawValue>, Unanswered> {
     let status = response.status();
     let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(|error| {
-        Failure::new(Exit::Failure, format!("the answer of {url} broke off: {error}"))
-            .next("whether the gateway did it is unknown: look before you repeat it")
+        Unanswered::Perhaps(
+            Failure::new(Exit::Failure, format!("the answer of {url} broke off: {error}"))
+                .next("whether the gateway did it is unknown: look before you repeat it"),
+        )
     })?;
     let body = body.to_bytes();
     if status.is_success() {
@@ -194,14 +244,17 @@ async fn read(url: &GatewayUrl, response: Response<Incoming>) -> Result<Box<RawV
             return Ok(answer);
         }
     } else if let Ok(refused) = serde_json::from_slice::<Refused>(&body) {
-        return Err(failure(status, refused.error));
+        let failure = failure(status, refused.error);
+        // What failed inside may have failed after it was booked.
+        let unknown = status.is_server_error();
+        return Err(if unknown { Unanswered::Perhaps(failure) } else { Unanswered::Never(failure) });
     }
     let redirect = location.map(|to| format!(" (a redirect to {to})")).unwrap_or_default();
-    Err(Failure::new(
-        Exit::Failure,
-        format!("{url} answered {}{redirect}, but not as a gateway", status.as_u16()),
-    )
-    .next("is another service listening there? set TOLLKEEPER_URL to the gateway's address"))
+    let message = format!("{url} answered {}{redirect}, but not as a gateway", status.as_u16());
+    Err(Unanswered::Perhaps(
+        Failure::new(Exit::Failure, message)
+            .next("is another service listening there? set TOLLKEEPER_URL to the gateway's address"),
+    ))
 }
 
 /// An error as the operator API writes it, which is OpenAI's shape with a next step.

@@ -83,6 +83,21 @@ impl Output {
         }
     }
 
+    /// Asks whether what cannot be undone is meant. Fails where nobody can answer, and where the answer is no.
+    pub(crate) fn confirm(&mut self, question: &str) -> Result<(), Failure> {
+        if !io::stdin().is_terminal() {
+            let message = format!("{question} Nobody is there to say so");
+            return Err(Failure::new(Exit::Usage, message).next("give --yes if it is meant"));
+        }
+        let _ = write!(self.words, "{} Type yes: ", printable(question));
+        let _ = self.words.flush();
+        let mut answer = String::new();
+        match io::stdin().read_line(&mut answer) {
+            Ok(_) if is_yes(&answer) => Ok(()),
+            Ok(_) | Err(_) => Err(Failure::new(Exit::Failure, "not confirmed; nothing was done")),
+        }
+    }
+
     /// Prints why the command failed. The one printer of errors.
     pub(crate) fn failure(&mut self, failure: &Failure) {
         let (red, bold, off) = if self.color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
@@ -105,7 +120,8 @@ impl Output {
         Ok(())
     }
 
-    fn data(&mut self, line: &str) -> Result<(), Failure> {
+    /// Prints data as it is, and a line break.
+    pub(crate) fn data(&mut self, line: &str) -> Result<(), Failure> {
         match writeln!(self.data, "{line}").and_then(|()| self.data.flush()) {
             Ok(()) => Ok(()),
             // The reader, such as `head`, has seen enough.
@@ -115,6 +131,11 @@ impl Output {
             }
         }
     }
+}
+
+/// Only the word is a yes: what cannot be undone is not done for a slip of a finger.
+pub(crate) fn is_yes(answer: &str) -> bool {
+    answer.trim().eq_ignore_ascii_case("yes")
 }
 
 /// The text without what would act on a terminal: names and models come from other people.

@@ -1,33 +1,19 @@
 //! The operator API's objects as a person reads them. Fields that are not shown are not named here, so that a newer
 //! gateway's additions do no harm.
 
+mod books;
+mod budgets;
+mod organizations;
+
 use domain::{KeyId, LotId, Money, OrganizationId, ProjectId, RequestId, Timestamp};
 use serde::Deserialize;
 
 use crate::output::View;
 use crate::table::{Column, fields, rows};
 
-/// An organization just made.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Organization {
-    id: OrganizationId,
-    name: String,
-    created_at: Timestamp,
-}
-
-impl View for Organization {
-    fn human(&self) -> String {
-        fields(&[
-            ("id", self.id.to_string()),
-            ("name", self.name.clone()),
-            ("created", second(self.created_at)),
-        ])
-    }
-
-    fn note(&self) -> Option<String> {
-        Some(format!("next: tollkeeper project create NAME --org {}", self.id))
-    }
-}
+pub(crate) use books::{Balance, Ledger, Lot, PromoCode, PromoCodes, Transfer, Wallet, Wallets, Withdrawal};
+pub(crate) use budgets::{Budget, Budgets, Events, Removed};
+pub(crate) use organizations::{NewOrganization, Organization, Organizations};
 
 /// A project just made.
 #[derive(Debug, Deserialize)]
@@ -83,92 +69,6 @@ impl View for Key {
             "the secret is shown this once: put it where the client reads its key, usually OPENAI_API_KEY"
                 .to_owned(),
         )
-    }
-}
-
-/// A grant just made.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Lot {
-    id: LotId,
-    organization: OrganizationId,
-    kind: String,
-    amount: Money,
-    expires_at: Option<Timestamp>,
-}
-
-impl View for Lot {
-    fn human(&self) -> String {
-        fields(&[
-            ("id", self.id.to_string()),
-            ("organization", self.organization.to_string()),
-            ("kind", self.kind.clone()),
-            ("amount", self.amount.to_string()),
-            ("expires", expiry(self.expires_at)),
-        ])
-    }
-
-    fn note(&self) -> Option<String> {
-        Some(format!("next: tollkeeper credits balance --org {}", self.organization))
-    }
-}
-
-/// What an organization has, holds and owes.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Balance {
-    organization: OrganizationId,
-    currency: String,
-    posted: Money,
-    held: Money,
-    available: Money,
-    debt: Money,
-    lots: Vec<BalanceLot>,
-}
-
-#[derive(Debug, Deserialize)]
-struct BalanceLot {
-    id: LotId,
-    kind: String,
-    granted: Money,
-    remaining: Money,
-    expires_at: Option<Timestamp>,
-}
-
-impl View for Balance {
-    fn human(&self) -> String {
-        let head = fields(&[
-            ("organization", self.organization.to_string()),
-            ("currency", self.currency.clone()),
-            ("available", self.available.to_string()),
-            ("held", self.held.to_string()),
-            ("posted", self.posted.to_string()),
-            ("debt", self.debt.to_string()),
-        ]);
-        const COLUMNS: &[Column] = &[
-            Column::Text("LOT"),
-            Column::Text("KIND"),
-            Column::Number("GRANTED"),
-            Column::Number("REMAINING"),
-            Column::Text("EXPIRES"),
-        ];
-        let lots = self.lots.iter().map(|lot| {
-            vec![
-                lot.id.to_string(),
-                lot.kind.clone(),
-                lot.granted.to_string(),
-                lot.remaining.to_string(),
-                expiry(lot.expires_at),
-            ]
-        });
-        below(head, rows(COLUMNS, lots))
-    }
-
-    fn note(&self) -> Option<String> {
-        if !self.debt.is_zero() {
-            return Some("new calls are refused until a grant covers the debt".to_owned());
-        }
-        self.lots.is_empty().then(|| {
-            format!("next: tollkeeper credits grant --org {} --amount 5.00 --kind promo", self.organization)
-        })
     }
 }
 
@@ -256,6 +156,7 @@ pub(crate) struct Explained {
     hold: Option<Hold>,
     attempts: Vec<CostRow>,
     cost: Money,
+    refunded: Option<Money>,
     journal: Vec<JournalEntry>,
 }
 
@@ -312,12 +213,16 @@ impl View for Explained {
             || "none".to_owned(),
             |hold| format!("{}, {} (made {})", hold.amount, hold.state, second(hold.created_at)),
         );
-        let head = fields(&[
+        let mut facts = vec![
             ("request", self.id.to_string()),
             ("state", self.state.clone()),
             ("hold", hold),
             ("cost", self.cost.to_string()),
-        ]);
+        ];
+        facts.extend(
+            self.refunded.filter(|refunded| !refunded.is_zero()).map(|back| ("refunded", back.to_string())),
+        );
+        let head = fields(&facts);
         let attempts = rows(CostRow::COLUMNS, self.attempts.iter().map(CostRow::cells));
         let journal = rows(JournalEntry::COLUMNS, self.journal.iter().map(JournalEntry::cells));
         below(below(head, attempts), journal)
@@ -330,7 +235,7 @@ fn below(upper: String, lower: String) -> String {
 }
 
 /// A moment to the second, which is what eyes want: `2026-11-21T06:55:50Z`.
-fn second(at: Timestamp) -> String {
+pub(crate) fn second(at: Timestamp) -> String {
     let text = at.to_string();
     text.split_once('.').map(|(second, _)| format!("{second}Z")).unwrap_or(text)
 }

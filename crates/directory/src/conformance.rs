@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use domain::{KeyId, OrganizationId, ProjectId, Timestamp, WalletId};
+use domain::{KeyId, OrganizationId, ProjectId, Timestamp, WalletId, Zone};
 
 use crate::port::{Contents, DirectoryStore, RecordKind, StoreError};
-use crate::record::{DataClass, Environment, Key, KeyHash, Organization, Project};
+use crate::record::{DataClass, Environment, InFlight, Key, KeyHash, Organization, Project};
 
 /// Runs the whole suite; `make_store` must give a fresh, empty store each time. Panics on the first difference.
 pub fn check(make_store: impl Fn() -> Arc<dyn DirectoryStore>) {
     keeps_every_field(&*make_store());
     keeps_every_word(&*make_store());
+    changes_organizations(&*make_store());
     refuses_duplicates(&*make_store());
     refuses_orphans(&*make_store());
     takes_insertions_from_many_threads(&*make_store());
@@ -22,8 +23,16 @@ fn organization(n: u8) -> Organization {
         id: OrganizationId::from_bytes([n; 16]),
         name: format!("organization {n} – «Ünïcode» 'quoted' \"twice\"; -- 組織 🏛"),
         wallet: WalletId::from_bytes([n; 16]),
+        time_zone: zone("America/New_York"),
+        in_flight: InFlight::Stops,
         created_at: Timestamp::from_micros(1_790_000_000_123_456 + i64::from(n)),
     }
+}
+
+fn zone(name: &str) -> Zone {
+    let zone = name.parse::<Zone>().unwrap_or_default();
+    assert_eq!(zone.to_string(), name);
+    zone
 }
 
 /// The project number `n` of the suite, of the organization with the same number.
@@ -122,6 +131,33 @@ fn keeps_every_word(store: &dyn DirectoryStore) {
         assert_eq!(store.insert_project(project), Ok(()));
     }
     assert_holds(store, Contents { organizations: vec![organization(1)], projects, keys: vec![] });
+}
+
+fn changes_organizations(store: &dyn DirectoryStore) {
+    let missing = Err(StoreError::Missing(RecordKind::Organization));
+    assert_eq!(store.update_organization(&organization(1)), missing);
+    insert_family(store, 1);
+    insert_family(store, 2);
+    let mut expected = families(1..=2);
+    for (name, time_zone, in_flight) in [
+        ("renamed", zone("Asia/Tokyo"), InFlight::Completes),
+        ("organization 1", Zone::default(), InFlight::Stops),
+        // The same once more changes nothing, and is no error.
+        ("organization 1", Zone::default(), InFlight::Stops),
+    ] {
+        let changed = Organization { name: name.to_owned(), time_zone, in_flight, ..organization(1) };
+        // What never changes is not read: neither another's wallet nor another time gets in this way.
+        let written = Organization {
+            wallet: organization(2).wallet,
+            created_at: Timestamp::from_micros(3),
+            ..changed.clone()
+        };
+        assert_eq!(store.update_organization(&written), Ok(()));
+        expected.organizations[0] = changed;
+        assert_holds(store, expected.clone());
+    }
+    assert_eq!(store.update_organization(&organization(3)), missing);
+    assert_holds(store, expected);
 }
 
 fn refuses_duplicates(store: &dyn DirectoryStore) {

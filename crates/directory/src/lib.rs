@@ -23,10 +23,11 @@ pub use mask::mask;
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryDirectory;
 pub use port::{Contents, DirectoryStore, RecordKind, StoreError};
-pub use record::{DataClass, Environment, Key, KeyHash, Organization, Project, UnknownWord};
+pub use record::{DataClass, Environment, InFlight, Key, KeyHash, Organization, Project, UnknownWord};
 pub use refusal::missing_key;
 pub use secret::{Found, KeyHasher, KeyKind, Malformed, Secret, scan};
 pub use service::{
-    CreateError, CreatedKey, DEFAULT_KEY_NAME, DirectoryService, NewKey, NewProject, OpenError,
+    CreateError, CreatedKey, DEFAULT_KEY_NAME, DirectoryService, NewKey, NewOrganization, NewProject,
+    OpenError, OrganizationChanges,
 };
 pub use snapshot::{Directory, Inconsistent, Principal};

@@ -37,6 +37,17 @@ impl DirectoryStore for MemoryDirectory {
         })
     }
 
+    fn update_organization(&self, organization: &Organization) -> Result<(), StoreError> {
+        self.change(|contents| {
+            let stored = contents.organizations.iter_mut().find(|stored| stored.id == organization.id);
+            let stored = stored.ok_or(StoreError::Missing(RecordKind::Organization))?;
+            stored.name.clone_from(&organization.name);
+            stored.time_zone = organization.time_zone.clone();
+            stored.in_flight = organization.in_flight;
+            Ok(())
+        })
+    }
+
     fn insert_project(&self, project: &Project) -> Result<(), StoreError> {
         self.change(|contents| {
             if contents.projects.iter().any(|other| other.id == project.id) {

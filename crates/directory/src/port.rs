@@ -45,12 +45,15 @@ pub enum StoreError {
     /// The parent is not stored: a project's organization, or a key's project within the key's organization.
     #[error("this {0} belongs to a record that is not stored")]
     Orphan(RecordKind),
+    /// There is no record with this id.
+    #[error("this {0} is not stored")]
+    Missing(RecordKind),
     /// The storage itself failed; the text is for the operator's log, not for a caller.
     #[error("the directory's storage failed: {0}")]
     Failed(String),
 }
 
-/// Keeps the directory. Calls block, so the server makes them off the data path; each insertion is durable before it
+/// Keeps the directory. Calls block, so the server makes them off the data path; each change is durable before it
 /// returns. `conformance::check` (feature `conformance`) says the same in tests.
 pub trait DirectoryStore: Send + Sync {
     /// Everything stored.
@@ -58,6 +61,10 @@ pub trait DirectoryStore: Send + Sync {
 
     /// Stores an organization.
     fn insert_organization(&self, organization: &Organization) -> Result<(), StoreError>;
+
+    /// Gives the stored organization with this id the name, the time zone and the policy for running calls of this one.
+    /// Its wallet and the time it was made stay as they are.
+    fn update_organization(&self, organization: &Organization) -> Result<(), StoreError>;
 
     /// Stores a project of a stored organization.
     fn insert_project(&self, project: &Project) -> Result<(), StoreError>;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use domain::{KeyId, OrganizationId, ProjectId, Timestamp, WalletId};
+use domain::{KeyId, OrganizationId, ProjectId, Timestamp, WalletId, Zone};
 use serde::{Deserialize, Serialize};
 
 /// The owner of credit.
@@ -13,8 +13,12 @@ pub struct Organization {
     pub id: OrganizationId,
     /// What people call it; not unique.
     pub name: String,
-    /// Where its money is.
+    /// Its own wallet, which pays for whatever no other one does.
     pub wallet: WalletId,
+    /// Where its days begin, for budgets and statements that name no zone of their own.
+    pub time_zone: Zone,
+    /// What becomes of its running calls when its credit runs out.
+    pub in_flight: InFlight,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -161,5 +165,14 @@ word_enums! {
         Internal = "internal",
         /// Personal, legal or otherwise guarded data.
         Sensitive = "sensitive",
+    }
+
+    /// What becomes of an organization's running calls when its credit or a budget runs out (3.1).
+    InFlight, "a policy for running calls", "completes or stops" {
+        /// They end as they would have, and what they cost beyond their holds is booked, if need be as debt.
+        #[default]
+        Completes = "completes",
+        /// They end where the money ends: streams are cut, other answers are capped before they start.
+        Stops = "stops",
     }
 }

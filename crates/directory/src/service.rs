@@ -1,11 +1,11 @@
 //! How the directory changes: validate, store durably, then publish to requests, in this order.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::{Ids, KeyId, OrganizationId, ProjectId, Timestamp, WalletId};
+use domain::{Ids, KeyId, OrganizationId, ProjectId, Timestamp, WalletId, Zone};
 
 use crate::port::{DirectoryStore, StoreError};
-use crate::record::{DataClass, Environment, Key, Organization, Project};
+use crate::record::{DataClass, Environment, InFlight, Key, Organization, Project};
 use crate::secret::{KeyHasher, KeyKind, Secret};
 use crate::snapshot::{Directory, Inconsistent};
 
@@ -14,6 +14,29 @@ const NAME_CHARS_MAX: usize = 100;
 
 /// What a key is called whose maker gave no name.
 pub const DEFAULT_KEY_NAME: &str = "default";
+
+/// An organization to be made.
+#[derive(Clone, Debug, Default)]
+pub struct NewOrganization {
+    /// Its name, 1 to 100 characters.
+    pub name: String,
+    /// Where its days begin.
+    pub time_zone: Zone,
+    /// What becomes of its running calls when its credit runs out.
+    pub in_flight: InFlight,
+}
+
+/// What is to change of an organization; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct OrganizationChanges {
+    /// Its name, 1 to 100 characters.
+    pub name: Option<String>,
+    /// Where its days begin. Budgets that are made already keep the zone they were made with.
+    pub time_zone: Option<Zone>,
+    /// What becomes of its running calls when its credit runs out. Calls that run already keep the policy they began
+    /// with.
+    pub in_flight: Option<InFlight>,
+}
 
 /// A project to be made.
 #[derive(Clone, Debug)]
@@ -48,7 +71,7 @@ pub struct CreatedKey {
     pub secret: Secret,
 }
 
-/// Why a record was not made.
+/// Why a record was not made or not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CreateError {
     /// A field's value cannot be taken.
@@ -75,7 +98,7 @@ pub enum CreateError {
         /// The id it held.
         id: String,
     },
-    /// The record could not be stored.
+    /// The record could not be stored, or not be changed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The record was stored but its parent has gone from the directory.
@@ -98,13 +121,14 @@ pub enum OpenError {
 pub struct DirectoryService {
     store: Arc<dyn DirectoryStore>,
     directory: Arc<Directory>,
+    changing: Mutex<()>,
 }
 
 impl DirectoryService {
     /// Loads the store into a directory and keeps both in step from then on.
     pub fn open(store: Arc<dyn DirectoryStore>, hasher: KeyHasher) -> Result<Self, OpenError> {
         let directory = Arc::new(Directory::new(hasher, store.load()?)?);
-        Ok(Self { store, directory })
+        Ok(Self { store, directory, changing: Mutex::new(()) })
     }
 
     /// The directory that requests read.
@@ -115,18 +139,41 @@ impl DirectoryService {
     /// Makes an organization with an empty wallet.
     pub fn create_organization(
         &self,
-        name: &str,
+        new: NewOrganization,
         ids: &dyn Ids,
         now: Timestamp,
     ) -> Result<Organization, CreateError> {
         let organization = Organization {
             id: OrganizationId::fresh(ids),
-            name: valid_name(name)?,
+            name: valid_name(&new.name)?,
             wallet: WalletId::fresh(ids),
+            time_zone: new.time_zone,
+            in_flight: new.in_flight,
             created_at: now,
         };
         self.store.insert_organization(&organization)?;
-        self.directory.publish_organization(organization.clone());
+        self.directory.publish_organization(organization.clone())?;
+        Ok(organization)
+    }
+
+    /// Changes an organization. Calls that are admitted after this returns go by what it says now.
+    pub fn update_organization(
+        &self,
+        id: OrganizationId,
+        changes: OrganizationChanges,
+    ) -> Result<Organization, CreateError> {
+        let name = changes.name.as_deref().map(valid_name).transpose()?;
+        // From the look to the publication: of two changes at once neither may undo the other's.
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = self.directory.organization(id) else {
+            return Err(CreateError::NotFound { field: "organization", id: id.to_string() });
+        };
+        let mut organization = Organization::clone(&known);
+        organization.name = name.unwrap_or(organization.name);
+        organization.time_zone = changes.time_zone.unwrap_or(organization.time_zone);
+        organization.in_flight = changes.in_flight.unwrap_or(organization.in_flight);
+        self.store.update_organization(&organization)?;
+        self.directory.publish_organization(organization.clone())?;
         Ok(organization)
     }
 

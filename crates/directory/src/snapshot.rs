@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use domain::{KeyId, OrganizationId, ProjectId, Refusal, Timestamp, WalletId};
+use domain::{KeyId, OrganizationId, ProjectId, Refusal, Timestamp};
 
 use crate::port::{Contents, RecordKind};
-use crate::record::{DataClass, Environment, Key, KeyHash, Organization, Project};
+use crate::record::{DataClass, Environment, InFlight, Key, KeyHash, Organization, Project};
 use crate::refusal;
 use crate::secret::{KeyHasher, KeyKind};
 
@@ -27,8 +27,8 @@ pub struct Principal {
     pub organization: OrganizationId,
     /// Its name.
     pub organization_name: String,
-    /// Where the organization's money is.
-    pub wallet: WalletId,
+    /// What becomes of the organization's running calls when its credit runs out.
+    pub in_flight: InFlight,
     /// What the project's traffic is for.
     pub environment: Environment,
     /// What the project's prompts may contain.
@@ -61,7 +61,7 @@ impl Directory {
     pub fn new(hasher: KeyHasher, contents: Contents) -> Result<Self, Inconsistent> {
         let mut snapshot = Snapshot::default();
         for organization in contents.organizations {
-            snapshot.add_organization(Arc::new(organization));
+            snapshot.add_organization(Arc::new(organization))?;
         }
         for project in contents.projects {
             snapshot.add_project(Arc::new(project))?;
@@ -118,9 +118,9 @@ impl Directory {
         self.hasher.hash(text)
     }
 
-    /// Shows a stored organization to requests.
-    pub(crate) fn publish_organization(&self, organization: Organization) {
-        self.publish(|next| next.add_organization(Arc::new(organization)));
+    /// Shows a stored organization to requests, for the first time or changed.
+    pub(crate) fn publish_organization(&self, organization: Organization) -> Result<(), Inconsistent> {
+        self.publish(|next| next.add_organization(Arc::new(organization)))
     }
 
     /// Shows a stored project to requests.
@@ -163,8 +163,14 @@ struct Entry {
 }
 
 impl Snapshot {
-    fn add_organization(&mut self, organization: Arc<Organization>) {
-        self.organizations.insert(organization.id, organization);
+    fn add_organization(&mut self, organization: Arc<Organization>) -> Result<(), Inconsistent> {
+        let id = organization.id;
+        if self.organizations.insert(id, organization).is_none() {
+            return Ok(());
+        }
+        // It was here before: its keys' principals say what it was then.
+        let keys: Vec<_> = self.keys.values().filter(|key| key.organization == id).cloned().collect();
+        keys.into_iter().try_for_each(|key| self.add_key(key))
     }
 
     fn add_project(&mut self, project: Arc<Project>) -> Result<(), Inconsistent> {
@@ -204,7 +210,7 @@ impl Snapshot {
             project_name: project.name.clone(),
             organization: organization.id,
             organization_name: organization.name.clone(),
-            wallet: organization.wallet,
+            in_flight: organization.in_flight,
             environment: project.environment,
             data_class: project.data_class,
         };

@@ -9,9 +9,13 @@ mod money;
 mod refusal;
 mod time;
 mod usage;
+mod zone;
 
-pub use ids::{IdError, Ids, KeyId, LotId, OrganizationId, ProjectId, RequestId, WalletId};
+pub use ids::{
+    BudgetId, IdError, Ids, KeyId, LotId, OrganizationId, ProjectId, RequestId, TopUpId, WalletId,
+};
 pub use money::{Money, MoneyError, Pico, Price};
 pub use refusal::{Owner, Refusal, RefusalCode};
 pub use time::{Clock, TimeError, Timestamp};
 pub use usage::Usage;
+pub use zone::{UnknownZone, Zone};

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::Timestamp;
+
 /// The limit owners a request passes, in order. A request that several would refuse is refused by the first: the
 /// order of this enum is the specification (layer map 1.1 to 1.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -45,6 +47,18 @@ pub enum RefusalCode {
     ModelNotFound,
     /// The model has a route but no price, and nothing is free by accident.
     ModelUnpriced,
+    /// A budget of the organization has no room.
+    OrganizationBudgetExceeded,
+    /// A budget of the project has no room.
+    ProjectBudgetExceeded,
+    /// A budget of the key has no room.
+    KeyBudgetExceeded,
+    /// A budget of the end user has no room.
+    UserBudgetExceeded,
+    /// A budget of a tag, a feature or an environment, has no room.
+    TagBudgetExceeded,
+    /// A budget of the run has no room.
+    RunBudgetExceeded,
     /// The wallet cannot cover the hold.
     CreditExhausted,
     /// The wallet owes; new holds wait for a top-up.
@@ -60,6 +74,12 @@ impl RefusalCode {
             Self::MissingKey | Self::InvalidKey | Self::ExpiredKey | Self::DisabledKey => Owner::Key,
             Self::ProjectArchived => Owner::Project,
             Self::ModelNotFound | Self::ModelUnpriced => Owner::ModelAccess,
+            Self::OrganizationBudgetExceeded
+            | Self::ProjectBudgetExceeded
+            | Self::KeyBudgetExceeded
+            | Self::UserBudgetExceeded
+            | Self::TagBudgetExceeded
+            | Self::RunBudgetExceeded => Owner::UsageLimit,
             Self::CreditExhausted | Self::WalletInDebt | Self::WalletFrozen => Owner::Billing,
         }
     }
@@ -76,6 +96,8 @@ pub struct Refusal {
     pub limit: Option<String>,
     /// How much of it was used, where there is one.
     pub used: Option<String>,
+    /// When the limit starts anew; `None` if it never does by itself.
+    pub resets_at: Option<Timestamp>,
     /// The one step that helps. Never "make another key".
     pub next_step: String,
 }
@@ -83,7 +105,14 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal without a numeric limit.
     pub fn new(code: RefusalCode, message: impl Into<String>, next_step: impl Into<String>) -> Self {
-        Self { code, message: message.into(), limit: None, used: None, next_step: next_step.into() }
+        Self {
+            code,
+            message: message.into(),
+            limit: None,
+            used: None,
+            resets_at: None,
+            next_step: next_step.into(),
+        }
     }
 }
 
@@ -101,6 +130,12 @@ mod tests {
             RefusalCode::ProjectArchived,
             RefusalCode::ModelNotFound,
             RefusalCode::ModelUnpriced,
+            RefusalCode::OrganizationBudgetExceeded,
+            RefusalCode::ProjectBudgetExceeded,
+            RefusalCode::KeyBudgetExceeded,
+            RefusalCode::UserBudgetExceeded,
+            RefusalCode::TagBudgetExceeded,
+            RefusalCode::RunBudgetExceeded,
             RefusalCode::CreditExhausted,
             RefusalCode::WalletInDebt,
             RefusalCode::WalletFrozen,

@@ -1,5 +1,6 @@
 //! The upstream call: sent, answered, and either relayed as a stream or taken whole and settled.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ use crate::tasks::Presence;
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
 /// What the answer cost, in currency; on answers that are not streamed.
 const COST: HeaderName = HeaderName::from_static("x-tollkeeper-cost");
+/// The most output tokens of each choice, where the gateway had to lower it to what the caller's credit affords.
+const OUTPUT_CAP: HeaderName = HeaderName::from_static("x-tollkeeper-output-cap");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tollkeeper/", env!("CARGO_PKG_VERSION")));
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
@@ -40,7 +43,7 @@ pub(crate) async fn attempt(
     presence: Presence,
 ) -> Result<Response<Answer>, Failure> {
     let Gateway { shared, client, .. } = gateway;
-    let request = upstream_request(&began, &plan);
+    let request = upstream_request(&began, &plan, held.upstream_cap());
     let provider = Arc::clone(&plan.target.provider);
     let dispatched_us = shared.clock.monotonic_micros();
     let mut open = Open { shared, began, plan, held, dispatched_us, first_byte_us: 0, http_status: 0 };
@@ -76,9 +79,16 @@ pub(crate) async fn attempt(
     whole(open, &head.headers, body, idle, &presence).await
 }
 
-fn upstream_request(began: &Began, plan: &Plan) -> Result<Request<PartsBody>, http::Error> {
+fn upstream_request(
+    began: &Began,
+    plan: &Plan,
+    output_cap: Option<NonZeroU64>,
+) -> Result<Request<PartsBody>, http::Error> {
     let uri = plan.target.provider.uri(plan.call.endpoint().path())?;
-    let parts = plan.call.upstream_body(&plan.target.model);
+    let parts = match output_cap {
+        Some(cap) => plan.call.upstream_body_capped(&plan.target.model, cap),
+        None => plan.call.upstream_body(&plan.target.model),
+    };
     let length = HeaderValue::from(parts.len() as u64);
     let mut request = Request::new(PartsBody::new(parts));
     *request.method_mut() = Method::POST;
@@ -94,7 +104,7 @@ fn upstream_request(began: &Began, plan: &Plan) -> Result<Request<PartsBody>, ht
 
 fn stream(open: Open, body: Incoming, idle: Duration) -> Response<Answer> {
     let options = StreamOptions { client_asked_usage: open.plan.call.asked_usage() };
-    let id = request_id_value(&open.began);
+    let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
     let relay = Relay::new(body, StreamMeter::new(options), open, idle);
     let mut response = Response::new(Answer::Stream(Box::new(relay)));
     let headers = response.headers_mut();
@@ -103,7 +113,14 @@ fn stream(open: Open, body: Incoming, idle: Duration) -> Response<Answer> {
     // Proxies in front of us must not collect what is meant to flow.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     headers.insert(crate::failure::REQUEST_ID, id);
+    tell_cap(headers, cap);
     response
+}
+
+fn tell_cap(headers: &mut HeaderMap, cap: Option<NonZeroU64>) {
+    if let Some(cap) = cap {
+        headers.insert(OUTPUT_CAP, HeaderValue::from(cap.get()));
+    }
 }
 
 /// Takes an answer that is not streamed: all of it, then its settlement, then the client gets it.
@@ -135,7 +152,7 @@ async fn whole(
         false => (AttemptStatus::Succeeded, "complete"),
         true => (AttemptStatus::Cancelled, "client_closed"),
     };
-    let id = request_id_value(&open.began);
+    let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
     let ending =
         Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), answered: 200 };
     let receipt = open.settle(ending).await.map_err(|_| Failure::Unsettled)?;
@@ -143,6 +160,7 @@ async fn whole(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, upstream.get(CONTENT_TYPE).cloned().unwrap_or(JSON));
     headers.insert(crate::failure::REQUEST_ID, id);
+    tell_cap(headers, cap);
     if let Ok(cost) = HeaderValue::try_from(receipt.cost.to_string()) {
         headers.insert(COST, cost);
     }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use dialect::openai::{BadRequest, Call, Endpoint};
 use directory::{Directory, Principal};
-use domain::{Money, Pico, Refusal, RefusalCode, RequestId, Timestamp};
+use domain::{Refusal, RefusalCode, RequestId, Timestamp};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use ledger::Attribution;
 use pricing::{ModelKind, PriceVersion};
 
+use crate::allowance::Allowance;
 use crate::failure::Failure;
 use crate::routes::{Route, Routes, Target};
 
@@ -42,8 +43,8 @@ pub(crate) struct Plan {
     pub(crate) model: Arc<str>,
     pub(crate) target: Target,
     pub(crate) price: Arc<PriceVersion>,
-    /// The most the call can cost, as far as it is held for.
-    pub(crate) ceiling: Money,
+    /// What the call can cost, and how much output it may have.
+    pub(crate) allowance: Allowance,
     /// A guess at the cost of the input alone, charged when the gateway dies during the call.
     pub(crate) input_guess: u64,
 }
@@ -111,12 +112,7 @@ pub(crate) fn plan(permit: Permit, now: Timestamp, output_slice: u64) -> Result<
             "Call POST /v1/embeddings with it, or name a chat model.",
         ));
     }
-    let output_bound = output_slice.min(call.output_cap().or(price.max_output).unwrap_or(u64::MAX));
-    let ceiling = price
-        .ceiling(call.input_tokens_bound(), output_bound.saturating_mul(call.choices()))
-        .and_then(Pico::ceil_to_money)
-        // A call too large to be priced is one that no wallet can cover.
-        .unwrap_or(Money::MAX);
+    let allowance = Allowance::new(&call, price, principal.in_flight, output_slice);
     let input_guess = call.input_tokens_bound() / BYTES_PER_TOKEN;
     // Boxed, because it travels through every step from here on.
     Ok(Box::new(Plan {
@@ -125,7 +121,7 @@ pub(crate) fn plan(permit: Permit, now: Timestamp, output_slice: u64) -> Result<
         model: Arc::clone(&route.model),
         target: target.clone(),
         price: Arc::clone(price),
-        ceiling,
+        allowance,
         input_guess,
         call,
     }))

@@ -1,11 +1,12 @@
 //! The hold: proof that money is set aside, durably, before anything is sent.
 
-use std::borrow::Cow;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use domain::{Money, Pico, Refusal, RefusalCode, Usage};
-use ledger::{AttemptStatus, Command, CostRow, Denial, HoldRequest, LedgerError, LedgerStore};
+use domain::{Money, Pico, Usage};
+use ledger::{AttemptStatus, Command, CostRow, Denial, Extension, HoldRequest, LedgerStore, Reply};
 
+use crate::denial::refuse;
 use crate::evidence::{Began, Plan};
 use crate::failure::Failure;
 
@@ -13,27 +14,51 @@ use crate::failure::Failure;
 /// settled at its last checkpoint, as after a crash.
 pub(crate) struct Held {
     ledger: Arc<dyn LedgerStore>,
-    wallet: domain::WalletId,
+    /// How much is set aside, as far as the ledger has told.
+    amount: Money,
+    /// The cap on each choice that the amount pays for, where the body's own or the model's is none or a larger one.
+    upstream_cap: Option<NonZeroU64>,
     /// The row as it would be booked if the gateway died now; `None` when nothing is left to book.
     draft: Option<Box<CostRow>>,
     /// Whether the draft has become the row to book.
     is_final: bool,
 }
 
-/// Sets the plan's ceiling aside and waits until that is durable.
+/// Sets aside what the plan allows itself, or what of it is to be had, and waits until that is durable.
 pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Plan) -> Result<Held, Failure> {
     let draft = Box::new(draft_row(began, plan));
-    let wallet = plan.principal.wallet;
-    let request = HoldRequest { wallet, request: began.id, amount: plan.ceiling, draft: draft.clone() };
+    let ask = plan.allowance.ask();
+    let request = HoldRequest {
+        organization: plan.principal.organization,
+        request: began.id,
+        amount: ask.amount,
+        least: ask.least,
+        tokens: plan.input_guess.saturating_add(ask.tokens),
+        draft: draft.clone(),
+    };
     // From here until the answer the request's fate is the ledger's, so the evidence exists before the wait: if this
     // future is never polled again the hold is still settled.
     let ticket = ledger.submit(Command::Hold(request));
-    let mut held = Held { ledger: Arc::clone(ledger), wallet, draft: Some(draft), is_final: false };
+    let mut held = Held {
+        ledger: Arc::clone(ledger),
+        amount: Money::ZERO,
+        upstream_cap: None,
+        draft: Some(draft),
+        is_final: false,
+    };
     match ticket.await {
-        Ok(_) => Ok(held),
+        Ok(Reply::Held(amount)) => {
+            held.amount = amount;
+            held.upstream_cap = plan.allowance.upstream_cap(amount);
+            Ok(held)
+        }
+        Ok(reply) => {
+            tracing::error!(?reply, "a hold was answered with something else");
+            Err(Failure::Unavailable)
+        }
         Err(error) => {
             held.draft = None;
-            Err(refuse(error, plan))
+            Err(refuse(error, &plan.principal, &ask))
         }
     }
 }
@@ -44,17 +69,34 @@ impl Held {
         self.draft.as_deref()
     }
 
+    /// How much is set aside, as far as the ledger has told.
+    pub(crate) const fn amount(&self) -> Money {
+        self.amount
+    }
+
+    /// The cap on each choice's output that must go upstream, if any.
+    pub(crate) const fn upstream_cap(&self) -> Option<NonZeroU64> {
+        self.upstream_cap
+    }
+
+    /// The ledger has set aside this much more.
+    pub(crate) fn grow(&mut self, more: Money) {
+        self.amount = self.amount.checked_add(more).unwrap_or(self.amount);
+    }
+
     /// Asks to hold more, and records how far the call has come, in the ledger and for our own drop.
     pub(crate) fn extend(
         &mut self,
         amount: Money,
+        tokens: u64,
         usage: Usage,
         (cost_pico, cost): (i64, Money),
     ) -> Option<ledger::Ticket> {
         let draft = self.draft.as_mut()?;
         (draft.usage, draft.cost_pico, draft.cost) = (usage, cost_pico, cost);
-        let request = draft.request;
-        Some(self.ledger.submit(Command::Extend { wallet: self.wallet, request, amount, usage, cost_pico }))
+        let CostRow { organization, request, .. } = **draft;
+        let extension = Extension { organization, request, amount, tokens, usage, cost_pico };
+        Some(self.ledger.submit(Command::Extend(extension)))
     }
 
     /// Makes this the row to book, come what may.
@@ -74,8 +116,8 @@ impl Held {
     }
 
     fn settlement(&self, row: CostRow) -> ledger::Ticket {
-        let request = row.request;
-        self.ledger.submit(Command::Settle { wallet: self.wallet, request, rows: vec![row] })
+        let CostRow { organization, request, .. } = row;
+        self.ledger.submit(Command::Settle { organization, request, rows: vec![row] })
     }
 
     /// The settlement is on the books, or out of our hands: nothing is left to do when this is dropped.
@@ -121,7 +163,7 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
         http_status: 0,
         streamed: plan.call.stream(),
         duration_us: 0,
-        held: plan.ceiling,
+        held: Money::ZERO,
         attribution: plan.attribution.clone(),
     }
 }
@@ -130,52 +172,4 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
 pub(crate) fn priced(plan: &Plan, usage: &Usage) -> Option<(i64, Money)> {
     let exact: Pico = plan.price.cost(usage)?;
     Some((i64::try_from(exact.get()).ok()?, exact.ceil_to_money()?))
-}
-
-fn refuse(error: LedgerError, plan: &Plan) -> Failure {
-    let organization = plan.principal.organization;
-    let top_up = || {
-        format!(
-            "Top up: the operator runs `tollkeeper credits grant --org {organization} --amount 10.00 --kind prepaid`."
-        )
-    };
-    match error {
-        LedgerError::Denied(Denial::InsufficientCredit { available, needed }) => {
-            let message = format!(
-                "You exceeded your current quota: this call may cost up to {needed} and organization {} has {available} \
-                 available.",
-                plan.principal.organization_name
-            );
-            let next_step = if available.is_zero() {
-                Cow::Owned(top_up())
-            } else {
-                Cow::Owned(format!("{} Or name a smaller max_tokens, or send a shorter prompt.", top_up()))
-            };
-            let mut refusal = Refusal::new(RefusalCode::CreditExhausted, message, next_step);
-            refusal.limit = Some(available.to_string());
-            refusal.used = Some(needed.to_string());
-            refusal.into()
-        }
-        LedgerError::Denied(Denial::InDebt { debt }) => {
-            let message = format!(
-                "You exceeded your current quota: organization {} owes {debt}, and takes no new calls until it is paid.",
-                plan.principal.organization_name
-            );
-            let mut refusal = Refusal::new(RefusalCode::WalletInDebt, message, top_up());
-            refusal.used = Some(debt.to_string());
-            refusal.into()
-        }
-        LedgerError::Denied(Denial::Frozen) => Refusal::new(
-            RefusalCode::WalletFrozen,
-            "The wallet is frozen because its books do not add up; no money has moved since.",
-            "The operator runs `tollkeeper verify` and restores the wallet.",
-        )
-        .into(),
-        LedgerError::Denied(denial) => {
-            tracing::error!(%denial, "a hold was denied for a reason that should not occur");
-            Failure::Unavailable
-        }
-        LedgerError::Busy => Failure::Busy,
-        LedgerError::Store(_) | LedgerError::Stopped => Failure::Unavailable,
-    }
 }

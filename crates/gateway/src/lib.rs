@@ -2,9 +2,12 @@
 //!
 //! Start at `pipeline.rs`: it is the order of things. The crate knows neither axum nor SQL nor the environment.
 
+mod allowance;
 mod answer;
 mod attempt;
+mod checkpoint;
 mod decode;
+mod denial;
 mod evidence;
 mod failure;
 mod hold;
@@ -14,6 +17,8 @@ mod relay;
 mod routes;
 mod settle;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 pub use answer::Answer;
 pub use decode::discard;

@@ -9,16 +9,16 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::openai::StreamMeter;
-use domain::{Pico, Usage};
+use dialect::openai::{Cut, CutCall, StreamMeter};
+use domain::Usage;
 use http_body::Body;
 use hyper::body::Incoming;
-use ledger::{AttemptStatus, Denial, LedgerError, Ticket};
+use ledger::{AttemptStatus, LedgerError};
 use providers::TransportFailure;
 use tokio::time::{Instant, Sleep};
 
+use crate::checkpoint::{Checkpoint, Room};
 use crate::failure;
-use crate::hold::priced;
 use crate::settle::{Consumed, Ending, Open, Output, Receipt};
 use crate::tasks::Tasks;
 
@@ -39,6 +39,8 @@ pub struct Relay {
     turns: u8,
     /// What goes out after the settlement.
     tail: Vec<Bytes>,
+    /// The end of a stream that was cut off, which tells what was settled.
+    cut: Option<Cut>,
     /// The rest of a complete answer: nothing but its end, which must be read for the connection to be used again.
     rest: Option<Incoming>,
     /// For the event that tells of a break.
@@ -57,20 +59,13 @@ enum Phase {
 
 struct Flow {
     upstream: Incoming,
+    /// What the provider has sent and there is no money for yet.
+    waiting: Bytes,
     meter: StreamMeter,
     open: Open,
     idle: Duration,
     deadline: Pin<Box<Sleep>>,
     checkpoint: Checkpoint,
-}
-
-/// Growing the hold while the stream runs.
-struct Checkpoint {
-    /// Output tokens in one step.
-    step: u64,
-    /// The count at which the next step is asked for.
-    next: u64,
-    asked: Option<Ticket>,
 }
 
 /// Why a stream is over.
@@ -81,22 +76,24 @@ enum End {
     UpstreamError,
     /// The stream broke.
     Broken(TransportFailure),
+    /// What was held is used up, and there is no more to be had.
+    Cut,
 }
 
 impl Relay {
     pub(crate) fn new(upstream: Incoming, meter: StreamMeter, open: Open, idle: Duration) -> Self {
-        let step = open.shared.settings.output_slice;
         let request_id = open.began.id.to_string();
         let tasks = Arc::clone(&open.shared.tasks);
         let deadline = Box::pin(tokio::time::sleep(idle));
-        let checkpoint = Checkpoint { step, next: step, asked: None };
-        let flow = Flow { upstream, meter, open, idle, deadline, checkpoint };
+        let checkpoint = Checkpoint::new(&open);
+        let flow = Flow { upstream, waiting: Bytes::new(), meter, open, idle, deadline, checkpoint };
         Self {
             phase: Phase::Flowing(Box::new(flow)),
             ready: VecDeque::new(),
             passed: Vec::new(),
             turns: 0,
             tail: Vec::new(),
+            cut: None,
             rest: None,
             request_id,
             tasks,
@@ -135,7 +132,10 @@ impl Relay {
                     }
                     let settled = ready!(settlement.as_mut().poll(context));
                     match settled {
-                        Ok(_) => self.ready.extend(self.tail.drain(..)),
+                        Ok(receipt) => {
+                            self.ready.extend(self.tail.drain(..));
+                            self.ready.extend(self.cut.iter().flat_map(|cut| cut.events(&receipt.usage)));
+                        }
                         Err(_) => self.ready.push_back(failure::unsettled(&self.request_id).stream_event()),
                     }
                     self.phase = Phase::Ended;
@@ -164,19 +164,34 @@ impl Relay {
 
     fn begin_settlement(&mut self, end: End) {
         let Phase::Flowing(flow) = std::mem::replace(&mut self.phase, Phase::Ended) else { return };
-        let Flow { meter, open, upstream, .. } = *flow;
+        let Flow { meter, mut open, upstream, checkpoint, .. } = *flow;
         self.rest = matches!(end, End::Complete).then_some(upstream);
         self.tail = match &end {
             // Bare ends look like success to every SDK, so a break is spelled out.
             End::Broken(broken) => vec![failure::broken_stream(*broken, &self.request_id).stream_event()],
             End::Complete | End::UpstreamError => meter.tail(),
+            End::Cut => {
+                let call = CutCall {
+                    request_id: &self.request_id,
+                    at: open.began.at,
+                    model: &open.plan.target.model,
+                    choices: open.plan.call.choices(),
+                };
+                self.cut = Some(meter.cut(call));
+                Vec::new()
+            }
         };
         let (status, reason) = match end {
             End::Complete => (AttemptStatus::Succeeded, "complete"),
             End::UpstreamError => (AttemptStatus::Failed, "upstream_error"),
             End::Broken(broken) => (AttemptStatus::Failed, broken.reason()),
+            End::Cut => (AttemptStatus::Cancelled, "hold_exhausted"),
         };
-        self.phase = Phase::Settling(Box::pin(open.settle(ending(meter, status, reason))));
+        let ending = ending(meter, status, reason);
+        self.phase = Phase::Settling(Box::pin(async move {
+            checkpoint.close(&mut open.held).await;
+            open.settle(ending).await
+        }));
     }
 }
 
@@ -192,10 +207,13 @@ impl Drop for Relay {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Flowing(flow) => {
-                let Flow { upstream, meter, open, .. } = *flow;
+                let Flow { upstream, meter, mut open, checkpoint, .. } = *flow;
                 drop(upstream);
                 let ending = ending(meter, AttemptStatus::Cancelled, "client_closed");
-                self.tasks.spawn(Box::pin(async move { drop(open.settle(ending).await) }));
+                self.tasks.spawn(Box::pin(async move {
+                    checkpoint.close(&mut open.held).await;
+                    drop(open.settle(ending).await);
+                }));
             }
             // It is on its way to the books already, and goes on.
             Phase::Settling(settlement) => self.tasks.spawn(Box::pin(async move { drop(settlement.await) })),
@@ -224,20 +242,20 @@ async fn read_out(mut rest: Incoming) {
 impl Flow {
     /// Takes what the provider sends next. `Some` when the stream is over.
     fn poll(&mut self, context: &mut Context<'_>, passed: &mut Vec<Bytes>) -> Poll<Option<End>> {
-        self.poll_extension(context);
-        let frame = match Pin::new(&mut self.upstream).poll_frame(context) {
-            Poll::Ready(frame) => frame,
-            Poll::Pending => {
-                ready!(self.deadline.as_mut().poll(context));
-                return Poll::Ready(Some(End::Broken(TransportFailure::IdleTimeout)));
-            }
+        self.checkpoint.poll(context, &mut self.open, &self.meter);
+        let room = match self.checkpoint.room(&self.open, &self.meter) {
+            Room::Some(bytes_max) => bytes_max,
+            // The ledger's answer wakes this task.
+            Room::Undecided => return Poll::Pending,
+            Room::None => return Poll::Ready(Some(End::Cut)),
         };
-        let data = match frame {
-            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
-            Some(Err(error)) => return Poll::Ready(Some(End::Broken(TransportFailure::of_body(&error)))),
-            None => return Poll::Ready(Some(self.end_of_file(passed))),
-        };
-        self.deadline.as_mut().reset(Instant::now() + self.idle);
+        if self.waiting.is_empty()
+            && let Some(end) = ready!(self.receive(context, passed))
+        {
+            return Poll::Ready(Some(end));
+        }
+        // No more than there is money for; it is read on when there is.
+        let data = self.waiting.split_to(room.min(self.waiting.len()));
         if self.meter.push(data, passed).is_err() {
             return Poll::Ready(Some(End::Broken(TransportFailure::Garbage)));
         }
@@ -247,7 +265,24 @@ impl Flow {
         if self.meter.done_seen() {
             return Poll::Ready(Some(End::Complete));
         }
-        self.extend_if_due();
+        Poll::Ready(None)
+    }
+
+    /// Waits for the next piece from the provider. `Some` when the stream is over.
+    fn receive(&mut self, context: &mut Context<'_>, passed: &mut Vec<Bytes>) -> Poll<Option<End>> {
+        let frame = match Pin::new(&mut self.upstream).poll_frame(context) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                ready!(self.deadline.as_mut().poll(context));
+                return Poll::Ready(Some(End::Broken(TransportFailure::IdleTimeout)));
+            }
+        };
+        self.waiting = match frame {
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            Some(Err(error)) => return Poll::Ready(Some(End::Broken(TransportFailure::of_body(&error)))),
+            None => return Poll::Ready(Some(self.end_of_file(passed))),
+        };
+        self.deadline.as_mut().reset(Instant::now() + self.idle);
         Poll::Ready(None)
     }
 
@@ -261,41 +296,6 @@ impl Flow {
         }
         let complete = self.meter.done_seen() || self.meter.finish_seen() || self.meter.usage().is_some();
         if complete { End::Complete } else { End::Broken(TransportFailure::Closed) }
-    }
-
-    /// Asks for the next step of the hold when the stream has used up the last one. The answer never stops the stream:
-    /// a running call ends and is booked (3.1).
-    fn extend_if_due(&mut self) {
-        let seen = self.meter.content_tokens_seen();
-        if seen < self.checkpoint.next || self.checkpoint.asked.is_some() {
-            return;
-        }
-        self.checkpoint.next = seen.saturating_add(self.checkpoint.step);
-        let step = Usage { output: self.checkpoint.step, ..Usage::default() };
-        let more = self.open.plan.price.cost(&step).and_then(Pico::ceil_to_money);
-        self.checkpoint.asked = more.and_then(|more| self.ask(more));
-    }
-
-    /// When more is denied the checkpoint alone is still worth keeping.
-    fn poll_extension(&mut self, context: &mut Context<'_>) {
-        let Some(ticket) = &mut self.checkpoint.asked else { return };
-        let Poll::Ready(answer) = Pin::new(ticket).poll(context) else { return };
-        self.checkpoint.asked = match answer {
-            Err(LedgerError::Denied(Denial::InsufficientCredit { .. } | Denial::InDebt { .. })) => {
-                self.ask(domain::Money::ZERO)
-            }
-            Ok(_) | Err(_) => None,
-        };
-    }
-
-    fn ask(&mut self, more: domain::Money) -> Option<Ticket> {
-        let usage = Usage {
-            input: self.open.plan.input_guess,
-            output: self.meter.content_tokens_seen(),
-            ..Usage::default()
-        };
-        let cost = priced(&self.open.plan, &usage)?;
-        self.open.held.extend(more, usage, cost)
     }
 }
 

@@ -85,6 +85,7 @@ impl Output {
 #[derive(Debug)]
 pub(crate) struct Receipt {
     pub(crate) cost: Money,
+    pub(crate) usage: Usage,
 }
 
 /// Tries of a settlement before its client is told that the answer is withheld, and the wait between them, doubled
@@ -107,8 +108,9 @@ impl Open {
     /// # Errors
     /// When the store does not take it for some time. It is tried on in the background for as long as the store lives;
     /// after that the next start of the gateway settles the hold.
-    pub(crate) async fn settle(self, ending: Ending) -> Result<Receipt, LedgerError> {
+    pub(crate) async fn settle(mut self, ending: Ending) -> Result<Receipt, LedgerError> {
         let (usage, estimated) = self.metered(ending.consumed).await;
+        let (usage, estimated) = self.within_hold(usage, estimated).await;
         let Some(row) = self.row(&usage, estimated, ending.status, ending.reason, ending.model_answered)
         else {
             return Err(LedgerError::Store("the hold has no draft".to_owned()));
@@ -136,7 +138,7 @@ impl Open {
             cost,
             estimated,
         });
-        Ok(Receipt { cost })
+        Ok(Receipt { cost, usage })
     }
 
     /// The usage to charge, and whether it is an estimate.
@@ -156,6 +158,32 @@ impl Open {
             }
             Consumed::Unreported { output } => (self.count(output.text(endpoint)).await, true),
         }
+    }
+
+    /// Where calls stop at the end of the money: a usage that is paid for by what is held, in the end. What a call
+    /// cost beyond that is the gateway's own loss, never its caller's debt.
+    async fn within_hold(&mut self, usage: Usage, estimated: bool) -> (Usage, bool) {
+        let excess =
+            |held: &Held, cost: Money| cost.checked_sub(held.amount()).filter(|more| *more > Money::ZERO);
+        let Some(cost) = priced(&self.plan, &usage).filter(|_| self.plan.allowance.stops()) else {
+            return (usage, estimated);
+        };
+        let Some(more) = excess(&self.held, cost.1) else { return (usage, estimated) };
+        let asked = self.held.extend(more, 0, usage, cost);
+        if let Some(ticket) = asked
+            && ticket.await.is_ok()
+        {
+            self.held.grow(more);
+            return (usage, estimated);
+        }
+        tracing::warn!(
+            request = %self.began.id,
+            provider = %self.plan.target.provider.name,
+            ?usage,
+            held = %self.held.amount(),
+            "a call consumed more than its organization could pay for; it is charged what was held"
+        );
+        (self.plan.allowance.fit(usage, self.held.amount()), true)
     }
 
     /// Whether a provider's count can be charged: not beyond what such a call can consume, not nothing for something.

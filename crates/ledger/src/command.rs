@@ -1,73 +1,119 @@
 //! What can be asked of the ledger, and what it answers.
 
-use domain::{LotId, Money, OrganizationId, RequestId, Timestamp, Usage, WalletId};
+use domain::{BudgetId, LotId, Money, OrganizationId, RequestId, Timestamp, Usage, WalletId};
+use serde::{Deserialize, Serialize};
 
-use crate::{CostRow, Draw, Lot, LotKind};
+use crate::{Budget, BudgetBound, CostRow, Draw, Lot, LotKind, PromoCode, Purpose};
 
-/// One request to the ledger. Each touches one wallet, and happens whole or not at all.
+/// One request to the ledger. Each touches the books of one organization, and happens whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Makes an empty wallet.
+    /// Makes the books of an organization, with its own wallet.
     Open {
-        /// The new wallet.
-        wallet: WalletId,
-        /// Its owner.
+        /// The organization.
         organization: OrganizationId,
+        /// Its own wallet, which pays whatever no other one does.
+        wallet: WalletId,
     },
-    /// Puts money in.
-    Grant(Grant),
     /// Sets money aside before a call.
     Hold(HoldRequest),
     /// Sets more aside for a running call, and records how far it has come.
-    Extend {
-        /// The wallet of the hold.
-        wallet: WalletId,
-        /// The hold.
-        request: RequestId,
-        /// How much more to hold; zero only moves the checkpoint.
-        amount: Money,
-        /// Consumption so far, charged if the gateway dies before it settles.
-        usage: Usage,
-        /// The cost of `usage`, in pico-units.
-        cost_pico: i64,
-    },
+    Extend(Extension),
     /// Ends a hold: charges the sum of the rows, frees the rest.
     Settle {
-        /// The wallet of the hold.
-        wallet: WalletId,
+        /// Whose books.
+        organization: OrganizationId,
         /// The hold.
         request: RequestId,
         /// One row for each attempt; their costs are the charge.
         rows: Vec<CostRow>,
     },
+    /// Does what has fallen due: credit expires, its owner is warned, holds that nobody ends are ended.
+    Sweep {
+        /// Whose books.
+        organization: OrganizationId,
+        /// Credit that expires within this many seconds is warned of.
+        warn_seconds: i64,
+        /// Holds admitted before this moment are settled at their last checkpoint.
+        stale_before: Timestamp,
+    },
+    /// Moves money on somebody's word, or sets a rule for it.
+    Book(Box<Booking>),
+    /// Makes a promo code, which belongs to no organization. The same code again is the same code.
+    Issue(PromoCode),
 }
 
 impl Command {
-    /// The wallet this command touches.
-    pub const fn wallet(&self) -> WalletId {
+    /// Whose books this command touches; `None` when it touches none.
+    pub const fn organization(&self) -> Option<OrganizationId> {
         match self {
-            Self::Open { wallet, .. } | Self::Extend { wallet, .. } | Self::Settle { wallet, .. } => *wallet,
-            Self::Grant(grant) => grant.wallet,
-            Self::Hold(hold) => hold.wallet,
+            Self::Open { organization, .. }
+            | Self::Settle { organization, .. }
+            | Self::Sweep { organization, .. } => Some(*organization),
+            Self::Hold(hold) => Some(hold.organization),
+            Self::Extend(extension) => Some(extension.organization),
+            Self::Book(booking) => Some(booking.organization),
+            Self::Issue(_) => None,
         }
     }
 }
 
-/// A new lot.
+/// A new hold. Which wallets pay follows from the project and the model of its draft.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
-    /// The wallet that receives.
-    pub wallet: WalletId,
-    /// The new lot's id.
-    pub lot: LotId,
-    /// Where the money comes from.
-    pub kind: LotKind,
-    /// How much; above zero.
+pub struct HoldRequest {
+    /// Who pays.
+    pub organization: OrganizationId,
+    /// The request the money is set aside for.
+    pub request: RequestId,
+    /// How much; zero only for a call that cannot cost anything.
     pub amount: Money,
-    /// When it stops being usable; [`Timestamp::MAX`] is never.
-    pub expires_at: Timestamp,
-    /// The caller's key against booking one grant twice.
+    /// The least that is of use: if not `amount` but this much can be had, all that can be had is held. Equal to
+    /// `amount` when less is no use.
+    pub least: Money,
+    /// Input and output tokens as estimated, for budgets of tokens.
+    pub tokens: u64,
+    /// The row that is booked if the gateway dies before it settles; refused like a settlement's when it does not fit.
+    pub draft: Box<CostRow>,
+}
+
+/// More for a running call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// Who pays.
+    pub organization: OrganizationId,
+    /// The hold.
+    pub request: RequestId,
+    /// How much more to hold; zero only moves the checkpoint.
+    pub amount: Money,
+    /// How many more tokens are estimated.
+    pub tokens: u64,
+    /// Consumption so far, charged if the gateway dies before it settles.
+    pub usage: Usage,
+    /// The cost of `usage`, in pico-units.
+    pub cost_pico: i64,
+}
+
+/// Something that a person or a payment caused, as opposed to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Booking {
+    /// Whose books.
+    pub organization: OrganizationId,
+    /// The caller's key against doing one thing twice.
     pub idempotency: Option<Idempotency>,
+    /// Who did it and why; kept with the entry for ever.
+    pub note: Note,
+    /// What is done.
+    pub act: Act,
+}
+
+/// Who booked something, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Note {
+    /// Who.
+    pub actor: Box<str>,
+    /// Why; required where somebody's judgement moves money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
 }
 
 /// A caller's own name for a money-moving call: the same name with the same body is the same call.
@@ -79,38 +125,128 @@ pub struct Idempotency {
     pub digest: [u8; 32],
 }
 
-/// A new hold.
+/// What a booking does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HoldRequest {
-    /// The wallet that pays.
-    pub wallet: WalletId,
-    /// The request the money is set aside for.
-    pub request: RequestId,
-    /// How much; zero only for a call that cannot cost anything.
+pub enum Act {
+    /// Puts credit in that the operator gives or was paid for by other means.
+    Grant(Grant),
+    /// Puts credit in that a payment provider vouches for. The same payment is booked once, for ever.
+    TopUp {
+        /// The credit; prepaid.
+        grant: Grant,
+        /// The payment, as `provider:its id`.
+        payment: Box<str>,
+    },
+    /// Puts credit in for a promo code.
+    Redeem {
+        /// The code, in its normal form.
+        code: Box<str>,
+        /// The new lot's id.
+        lot: LotId,
+        /// The id of the wallet that is made when the code is for some models and no wallet is for just these.
+        wallet: WalletId,
+    },
+    /// Makes a wallet beside the organization's own.
+    OpenWallet {
+        /// The new wallet.
+        wallet: WalletId,
+        /// Whose calls it pays for.
+        purpose: Purpose,
+    },
+    /// Moves free credit between two wallets of the organization. Promotional credit stays where it is, and what moves
+    /// keeps its kind and its expiry.
+    Transfer {
+        /// The wallet that gives.
+        from: WalletId,
+        /// The wallet that receives.
+        to: WalletId,
+        /// How much; above zero.
+        amount: Money,
+        /// The id of the first new lot; further ones count up from it.
+        lot: LotId,
+    },
+    /// Gives a call's charge back, or a part of it, as new credit in the wallet that paid.
+    Refund {
+        /// The call.
+        request: RequestId,
+        /// How much; all refunds of a call together never exceed its charge.
+        amount: Money,
+        /// The new lot's id.
+        lot: LotId,
+        /// When it stops being usable.
+        expires_at: Timestamp,
+    },
+    /// Takes free prepaid credit out, because its owner was paid back.
+    PayOut {
+        /// The wallet that gives.
+        wallet: WalletId,
+        /// How much; above zero.
+        amount: Money,
+        /// The payout's id, for the books.
+        payout: LotId,
+    },
+    /// Puts right what was wrong: above zero adds a lot, below zero takes free credit out in waterfall order.
+    Adjust {
+        /// The wallet.
+        wallet: WalletId,
+        /// How much, and in which direction; not zero.
+        amount: Money,
+        /// The new lot's id, or the id of the correction.
+        lot: LotId,
+        /// When a new lot stops being usable.
+        expires_at: Timestamp,
+    },
+    /// Makes a budget, or gives the one of this id other caps and thresholds.
+    SetBudget(Budget),
+    /// Ends a budget.
+    RemoveBudget(BudgetId),
+}
+
+/// A new lot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The wallet that receives; `None` for the organization's own.
+    pub wallet: Option<WalletId>,
+    /// The new lot's id.
+    pub lot: LotId,
+    /// Where the money comes from: promotional or prepaid.
+    pub kind: LotKind,
+    /// How much; above zero.
     pub amount: Money,
-    /// The row that is booked if the gateway dies before it settles; refused like a settlement's when it does not fit.
-    pub draft: Box<CostRow>,
+    /// When it stops being usable; [`Timestamp::MAX`] is never.
+    pub expires_at: Timestamp,
 }
 
 /// What a command brought about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// The wallet exists.
+    /// The books or the wallet exist.
     Opened,
-    /// The lot as booked, or as it was booked the first time under the same idempotency key.
-    Granted(Lot),
-    /// The hold is durable.
-    Held,
+    /// So much is held, durably.
+    Held(Money),
     /// The hold is larger, or its checkpoint newer.
     Extended,
     /// The hold has ended.
     Settled(Settled),
+    /// What was due is done; so many holds were ended.
+    Swept(u64),
+    /// Credit was added: the lots as booked.
+    Granted(Vec<Lot>),
+    /// Credit was taken out of these lots.
+    Withdrawn(Vec<Draw>),
+    /// The budget as it is now.
+    BudgetSet(Box<Budget>),
+    /// The budget is gone.
+    BudgetRemoved,
+    /// The promo code as it is now.
+    Issued(PromoCode),
 }
 
 /// How a charge was paid.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
-    /// The lots that paid, in waterfall order.
+    /// The lots that paid, wallet by wallet, in waterfall order.
     pub draws: Vec<Draw>,
     /// What no lot could pay.
     pub debt: Money,
@@ -119,27 +255,38 @@ pub struct Settled {
 /// Why the rules said no. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
-    /// The free balance is below the amount.
+    /// A budget has no room.
+    #[error("the budget {} is exhausted", .0.budget)]
+    BudgetExceeded(Box<BudgetBound>),
+    /// A wallet that would have to pay owes, and takes no new hold until topped up.
+    #[error("the wallet {wallet} owes {debt}")]
+    InDebt {
+        /// The wallet.
+        wallet: WalletId,
+        /// What it owes.
+        debt: Money,
+    },
+    /// What is free in the wallets is below the amount.
     #[error("{available} available, {needed} needed")]
     InsufficientCredit {
-        /// Balance less everything held.
+        /// Balance less everything held, over all wallets that may pay; for a transfer or payout, what may move.
         available: Money,
         /// The amount asked for.
         needed: Money,
     },
-    /// The wallet owes, and takes no new hold until topped up.
-    #[error("the wallet owes {debt}")]
-    InDebt {
-        /// What it owes.
-        debt: Money,
-    },
     /// An invariant broke; an operator must look.
-    #[error("the wallet is frozen")]
+    #[error("the books are frozen")]
     Frozen,
-    /// No such wallet.
-    #[error("no such wallet")]
-    UnknownWallet,
-    /// The id is taken by another wallet, lot or hold.
+    /// No such organization.
+    #[error("no such organization")]
+    UnknownOrganization,
+    /// No such wallet, budget, call or promo code in this organization.
+    #[error("no such {field}")]
+    Unknown {
+        /// What is not there.
+        field: &'static str,
+    },
+    /// The id is taken.
     #[error("this id exists already")]
     Duplicate,
     /// No such hold: it never was, or it was settled.
@@ -148,8 +295,19 @@ pub enum Denial {
     /// The same idempotency key came with another body.
     #[error("this idempotency key was used with another body")]
     IdempotencyConflict,
-    /// An amount is negative, zero where it must not be, or not the ceiling of its exact cost; an expiry has passed; or
-    /// rows are not one for each attempt of this request, on the account of the wallet's owner.
+    /// The promo code is past its expiry, used up, or redeemed by this organization before.
+    #[error("the promo code is {0}")]
+    PromoSpent(PromoFault),
+    /// More would be given back than the call was charged.
+    #[error("{charged} charged, {refunded} refunded already")]
+    RefundTooLarge {
+        /// What the call was charged.
+        charged: Money,
+        /// What was given back of it before.
+        refunded: Money,
+    },
+    /// An amount is negative, zero where it must not be, or not the ceiling of its exact cost; an expiry has passed;
+    /// rows are not one for each attempt of this request, on the account of these books' owner; a reason is missing.
     #[error("invalid {field}")]
     Invalid {
         /// What is wrong.
@@ -158,4 +316,25 @@ pub enum Denial {
     /// A sum does not fit.
     #[error("amount out of range")]
     Overflow,
+}
+
+/// Why a promo code gives nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PromoFault {
+    /// Its time is over.
+    Expired,
+    /// As many organizations as may have redeemed it.
+    UsedUp,
+    /// This organization has redeemed it.
+    Redeemed,
+}
+
+impl std::fmt::Display for PromoFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "past its expiry",
+            Self::UsedUp => "used up",
+            Self::Redeemed => "redeemed already",
+        })
+    }
 }

@@ -1,17 +1,19 @@
-//! What must hold after every command, by name. Checked in production: a breach freezes the wallet.
+//! What must hold after every command, by name. Checked in production: a breach freezes the books.
 
 use std::fmt;
 
-use domain::{Money, WalletId};
+use std::collections::HashMap;
 
-use crate::{Entry, Wallet};
+use domain::{Money, OrganizationId, WalletId};
+
+use crate::{Books, Entry, UseKey, Wallet};
 
 /// The ledger's promises. Numbers are those of the design's list (I1 to I14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Invariant {
     /// I1: the legs of an entry sum to zero.
     EntryBalances,
-    /// I2: granted = remaining + used + expired, none of them negative.
+    /// I2: granted = remaining + used + expired + withdrawn, none of them negative.
     LotArithmetic,
     /// I3: the balance is the sum of what remains in the lots.
     BalanceIsLots,
@@ -19,10 +21,16 @@ pub enum Invariant {
     HeldIsHolds,
     /// I3: held is neither negative nor above the balance.
     HeldWithinBalance,
+    /// What budgets reserve is what the live holds that count in them set aside.
+    ReservedIsHolds,
+    /// I4: what the journal says there is, is what the wallets have and owe.
+    NetIsWallets,
     /// I5: every hold has exactly one end.
     OneEndPerHold,
     /// I6: a charge is the exact cost rounded up once, and is what lots and debt paid.
     ChargeIsCost,
+    /// I7: lots lie in waterfall order, in the wallet that they name.
+    WaterfallOrder,
     /// I8: free credit never stands beside debt.
     NoDebtBesideCredit,
     /// I8: free credit never stands beside what has expired.
@@ -38,73 +46,147 @@ pub enum Invariant {
 pub struct Breach {
     /// Which promise.
     pub invariant: Invariant,
-    /// Where.
-    pub wallet: WalletId,
+    /// Whose books.
+    pub organization: OrganizationId,
     /// What was found.
     pub detail: String,
 }
 
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} broken in {}: {}", self.invariant, self.wallet, self.detail)
+        write!(f, "{:?} broken in the books of {}: {}", self.invariant, self.organization, self.detail)
     }
 }
 
-impl Wallet {
-    /// Every promise that can be checked on the wallet alone. The holds are summed only when `whole`, because a busy
-    /// wallet has many and the check runs after every command.
+impl Books {
+    /// Every promise that can be checked on the books alone.
     ///
     /// # Errors
     /// The first broken promise.
-    pub fn check(&self, whole: bool) -> Result<(), Breach> {
-        let breach = |invariant, detail: String| Err(Breach { invariant, wallet: self.id, detail });
-        for lot in &self.lots {
-            let parts = [lot.remaining, lot.used, lot.expired];
+    pub fn check(&self) -> Result<(), Breach> {
+        let ids: Vec<WalletId> = self.wallets.iter().map(|wallet| wallet.id).collect();
+        self.check_wallets(&ids)?;
+        self.check_holds()?;
+        self.check_net()
+    }
+
+    /// The promises of some wallets. Cheap: it runs after every command.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn check_wallets(&self, ids: &[WalletId]) -> Result<(), Breach> {
+        for wallet in self.wallets.iter().filter(|wallet| ids.contains(&wallet.id)) {
+            let breach = |(invariant, detail): (Invariant, String)| {
+                self.breach(invariant, format!("{}: {detail}", wallet.id))
+            };
+            self.check_wallet(wallet).map_err(breach)?;
+        }
+        Ok(())
+    }
+
+    fn breach(&self, invariant: Invariant, detail: String) -> Breach {
+        Breach { invariant, organization: self.organization, detail }
+    }
+
+    fn check_wallet(&self, wallet: &Wallet) -> Result<(), (Invariant, String)> {
+        for lot in &wallet.lots {
+            let parts = [lot.remaining, lot.used, lot.expired, lot.withdrawn];
             if parts.iter().any(|part| part.is_negative()) || Money::sum(parts) != Some(lot.granted) {
-                return breach(Invariant::LotArithmetic, format!("{lot:?}"));
+                return Err((Invariant::LotArithmetic, format!("{lot:?}")));
             }
         }
-        let remaining = Money::sum(self.lots.iter().map(|lot| lot.remaining));
-        if remaining != Some(self.balance) {
-            return breach(Invariant::BalanceIsLots, format!("lots {remaining:?}, balance {}", self.balance));
+        if !wallet.lots.is_sorted_by_key(|lot| lot.burn_order())
+            || wallet.lots.iter().any(|lot| lot.wallet != wallet.id)
+        {
+            return Err((Invariant::WaterfallOrder, format!("{:?}", wallet.lots)));
         }
-        if self.held.is_negative() || self.held > self.balance {
-            return breach(
-                Invariant::HeldWithinBalance,
-                format!("held {}, balance {}", self.held, self.balance),
-            );
+        let remaining = Money::sum(wallet.lots.iter().map(|lot| lot.remaining));
+        if remaining != Some(wallet.balance) {
+            let detail = format!("lots {remaining:?}, balance {}", wallet.balance);
+            return Err((Invariant::BalanceIsLots, detail));
         }
-        if self.debt.is_negative() || (!self.debt.is_zero() && !self.available().is_zero()) {
-            return breach(
-                Invariant::NoDebtBesideCredit,
-                format!("debt {}, free {}", self.debt, self.available()),
-            );
+        if wallet.held.is_negative() || wallet.held > wallet.balance {
+            let detail = format!("held {}, balance {}", wallet.held, wallet.balance);
+            return Err((Invariant::HeldWithinBalance, detail));
         }
-        if !self.available().is_zero() && self.lots.iter().any(|lot| lot.is_due(self.last_at)) {
-            return breach(Invariant::NoGraceBesideCredit, format!("free {}", self.available()));
+        let free = wallet.available();
+        if wallet.debt.is_negative() || (!wallet.debt.is_zero() && !free.is_zero()) {
+            return Err((Invariant::NoDebtBesideCredit, format!("debt {}, free {free}", wallet.debt)));
         }
-        if whole {
-            let held = Money::sum(self.holds.values().map(|hold| hold.amount));
-            if held != Some(self.held) {
-                return breach(Invariant::HeldIsHolds, format!("holds {held:?}, held {}", self.held));
+        if !free.is_zero() && wallet.lots.iter().any(|lot| lot.is_due(self.seen_at)) {
+            return Err((Invariant::NoGraceBesideCredit, format!("free {free}")));
+        }
+        Ok(())
+    }
+
+    /// What is held is what the holds say, in every wallet and every budget.
+    fn check_holds(&self) -> Result<(), Breach> {
+        let mut held: HashMap<WalletId, Money> = HashMap::new();
+        let mut reserved: HashMap<&UseKey, Money> = HashMap::new();
+        let sum = |total: Money, part: Money| total.checked_add(part).unwrap_or(Money::MAX);
+        for hold in self.holds.values() {
+            if Money::sum(hold.shares.iter().map(|share| share.amount)) != Some(hold.amount) {
+                return Err(
+                    self.breach(Invariant::HeldIsHolds, format!("{}: {:?}", hold.request, hold.shares))
+                );
+            }
+            for share in &hold.shares {
+                let total = held.entry(share.wallet).or_default();
+                *total = sum(*total, share.amount);
+            }
+            for key in &hold.uses {
+                let total = reserved.entry(key).or_default();
+                *total = sum(*total, hold.amount);
+            }
+        }
+        for wallet in &self.wallets {
+            let expected = held.remove(&wallet.id).unwrap_or_default();
+            if expected != wallet.held {
+                let detail = format!("{}: holds {expected}, held {}", wallet.id, wallet.held);
+                return Err(self.breach(Invariant::HeldIsHolds, detail));
+            }
+        }
+        if let Some(wallet) = held.keys().next() {
+            return Err(self.breach(Invariant::HeldIsHolds, format!("{wallet} is no wallet here")));
+        }
+        for (key, used) in &self.uses {
+            let expected = reserved.get(key).copied().unwrap_or_default();
+            if expected != used.held {
+                let detail = format!("{key:?}: holds {expected}, reserved {}", used.held);
+                return Err(self.breach(Invariant::ReservedIsHolds, detail));
             }
         }
         Ok(())
     }
+
+    fn check_net(&self) -> Result<(), Breach> {
+        // In wider numbers: a part of the sum may be larger than any amount, though the whole is not.
+        let nano = |amount: Money| i128::from(amount.nano());
+        let has = |wallet: &Wallet| nano(wallet.balance).saturating_sub(nano(wallet.debt));
+        let net = self.wallets.iter().fold(0_i128, |sum, wallet| sum.saturating_add(has(wallet)));
+        if net == nano(self.net) {
+            return Ok(());
+        }
+        Err(self.breach(Invariant::NetIsWallets, format!("wallets {net}, journal {}", nano(self.net))))
+    }
 }
 
 impl Entry {
-    /// The promises of one entry that follows `previous` (number and hash, zeros before the first).
+    /// The promises of one entry that follows `previous` (number, hash and balance; zeros before the first).
     ///
     /// # Errors
     /// The first broken promise.
-    pub fn check(&self, previous: (u64, &[u8; 32])) -> Result<(), Breach> {
-        let breach = |invariant, detail: String| Err(Breach { invariant, wallet: self.wallet, detail });
+    pub fn check(&self, previous: (u64, &[u8; 32], Money)) -> Result<(), Breach> {
+        let breach =
+            |invariant, detail: String| Err(Breach { invariant, organization: self.organization, detail });
         if !self.is_balanced() {
             return breach(Invariant::EntryBalances, format!("entry {}: {:?}", self.sequence, self.legs));
         }
         if Some(self.sequence) != previous.0.checked_add(1) {
             return breach(Invariant::ChainIntact, format!("entry {} after {}", self.sequence, previous.0));
+        }
+        if self.net_change().and_then(|change| previous.2.checked_add(change)) != Some(self.balance) {
+            return breach(Invariant::NetIsWallets, format!("entry {} has another balance", self.sequence));
         }
         if self.hash != self.compute_hash(previous.1) {
             return breach(Invariant::ChainIntact, format!("entry {} has another hash", self.sequence));

@@ -1,15 +1,15 @@
 //! A lot: one grant inside a wallet, drawn down by settlements.
 
-use domain::{LotId, Money, Timestamp};
+use domain::{LotId, Money, Timestamp, WalletId};
 use serde::{Deserialize, Serialize};
 
 /// Where a lot's money came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LotKind {
-    /// Given: burns before anything that was paid for.
+    /// Given: burns before anything that was paid for, and stays where it was put.
     Promo,
-    /// Bought.
+    /// Bought. The only kind that can be paid back.
     Prepaid,
     /// Given back for a charge.
     Refund,
@@ -27,11 +27,13 @@ impl LotKind {
     }
 }
 
-/// One grant: `granted = remaining + used + expired`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One grant: `granted = remaining + used + expired + withdrawn`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lot {
     /// The lot's id.
     pub id: LotId,
+    /// The wallet it lies in, for good.
+    pub wallet: WalletId,
     /// Where the money came from.
     pub kind: LotKind,
     /// The amount put in.
@@ -42,10 +44,14 @@ pub struct Lot {
     pub used: Money,
     /// What ran out of time.
     pub expired: Money,
+    /// What was taken out again: moved to another wallet, paid back, corrected away.
+    pub withdrawn: Money,
     /// When it was booked.
     pub created_at: Timestamp,
     /// When it stops being usable; [`Timestamp::MAX`] is never.
     pub expires_at: Timestamp,
+    /// Whether its owner was warned that it will expire.
+    pub warned: bool,
 }
 
 impl Lot {

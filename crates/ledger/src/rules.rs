@@ -1,21 +1,27 @@
-//! The money rules, whole: grant, hold, extend, settle, expire. Pure: no clock, no chance, no I/O.
+//! The money rules, whole: hold, extend, settle, expire; bookings and budgets stand in the modules below. Pure: no
+//! clock, no chance, no I/O.
 //!
-//! A hold takes from the wallet as one number; lots are drawn only when it settles, promotional before paid, earliest
+//! A hold takes from each wallet as one number; lots are drawn only when it settles, promotional before paid, earliest
 //! expiry first. That makes the outcome independent of the order in which calls end, and equal to the waterfall of
-//! their total. A rule first finds out everything that can go wrong, then changes the wallet: a denial leaves no trace.
+//! their total. A rule first finds out everything that can go wrong, then changes the books: a denial leaves no trace.
+
+mod booking;
+mod budgeting;
 
 use std::collections::BTreeSet;
 
-use domain::{LotId, Money, RequestId, Timestamp, Usage};
+use domain::{LotId, Money, RequestId, Timestamp, WalletId};
 
 use crate::{
-    Account, Breach, Command, CostRow, Denial, Draw, Entry, EntryKind, Grant, Hold, HoldRequest, Leg, Lot,
-    LotKind, Reply, Settled, Wallet,
+    Account, Books, Breach, Command, Consumption, CostRow, Denial, Draw, Entry, EntryKind, Event, EventKind,
+    Extension, Hold, HoldRequest, Leg, Lot, Note, Past, PromoCode, Reply, Settled, Share, UseKey, Wallet,
 };
 
 /// What commands changed, for a store to save: each list in the order things happened, so the last word counts.
 #[derive(Debug, Default)]
 pub struct Changes {
+    /// Wallets whose sums changed, or that are new; saved as the books show them.
+    pub wallets: Vec<WalletId>,
     /// Lots as they are now, the closed ones too.
     pub lots: Vec<Lot>,
     /// Holds that were opened or extended.
@@ -24,140 +30,156 @@ pub struct Changes {
     pub holds_ended: Vec<RequestId>,
     /// What was booked.
     pub entries: Vec<Entry>,
-    /// The attempts' rows.
-    pub rows: Vec<CostRow>,
+    /// The attempts' rows, each with the number of the entry that settled it.
+    pub rows: Vec<(u64, CostRow)>,
+    /// Budget periods whose consumption changed; saved as the books show them.
+    pub uses: Vec<UseKey>,
+    /// Budgets that were made, changed, or removed (then the books no longer have them).
+    pub budgets: Vec<domain::BudgetId>,
+    /// The promo code that was redeemed, as it is now.
+    pub promo: Option<PromoCode>,
+    /// The payment that was booked, and the number of its entry.
+    pub payment: Option<(Box<str>, u64)>,
+    /// What the owner should hear of.
+    pub events: Vec<Event>,
 }
 
-/// Applies one command to its wallet at the time `now`.
+impl Changes {
+    /// Whether nothing changed at all.
+    pub fn is_empty(&self) -> bool {
+        self.wallets.is_empty()
+            && self.lots.is_empty()
+            && self.holds.is_empty()
+            && self.holds_ended.is_empty()
+            && self.uses.is_empty()
+            && self.budgets.is_empty()
+    }
+}
+
+/// Applies one command to the books of its organization at the time `now`.
 ///
-/// A clock that stands still or runs backwards is read as a microsecond after the wallet's last command.
-/// [`Command::Open`] is answered with [`Denial::Duplicate`], since the wallet exists.
+/// Money expires and periods begin by `now`, as the clock shows it. Stamps in the journal only rise: a clock that stands
+/// still or runs backwards is stamped a microsecond after the last command.
+/// [`Command::Open`] is answered with [`Denial::Duplicate`], since the books exist; [`Command::Issue`] with
+/// [`Denial::UnknownOrganization`], since it touches no books (see [`issue`]).
 ///
 /// # Errors
-/// [`Denial`], with the wallet's money as it was; credit whose time is over is expired all the same.
+/// [`Denial`], with the books' money as it was; credit whose time is over is expired all the same.
 pub fn apply(
-    wallet: &mut Wallet,
+    books: &mut Books,
     command: Command,
+    past: Past,
     now: Timestamp,
     changes: &mut Changes,
 ) -> Result<Reply, Denial> {
-    if wallet.frozen {
+    if books.frozen {
         return Err(Denial::Frozen);
     }
-    let now = now.max(wallet.last_at.plus_micros(1));
-    wallet.last_at = now;
-    let mut books = Books { wallet, now, changes };
-    books.expire_due()?;
+    let at = now.max(books.last_at.plus_micros(1));
+    (books.last_at, books.seen_at) = (at, now);
+    let mut clerk = Clerk { books, now, at, changes, note: None };
+    clerk.expire_due()?;
     match command {
         Command::Open { .. } => Err(Denial::Duplicate),
-        Command::Grant(grant) => books.grant(&grant),
-        Command::Hold(request) => books.hold(request),
-        Command::Extend { request, amount, usage, cost_pico, .. } => {
-            books.extend(request, amount, usage, cost_pico)
-        }
-        Command::Settle { request, rows, .. } => books.settle(request, rows),
+        Command::Issue(_) => Err(Denial::UnknownOrganization),
+        Command::Hold(request) => clerk.hold(request, past.taken),
+        Command::Extend(extension) => clerk.extend(&extension),
+        Command::Settle { request, rows, .. } => clerk.settle(request, rows).map(Reply::Settled),
+        Command::Sweep { warn_seconds, stale_before, .. } => clerk.sweep(warn_seconds, stale_before),
+        Command::Book(booking) => clerk.booking(*booking, past),
     }
 }
 
-/// Lets go of credit whose time is over at `now`, as every command does before anything else.
+/// Makes a promo code, given the one that has its code already.
 ///
 /// # Errors
-/// [`Denial::Overflow`], which no wallet that keeps its promises gives.
-pub fn expire(wallet: &mut Wallet, now: Timestamp, changes: &mut Changes) -> Result<(), Denial> {
-    Books { wallet, now, changes }.expire_due()
+/// When a field is unfit, or the code stands for something else.
+pub fn issue(code: PromoCode, known: Option<&PromoCode>) -> Result<PromoCode, Denial> {
+    if let Some(field) = code.fault() {
+        return Err(Denial::Invalid { field });
+    }
+    match known {
+        None => Ok(PromoCode { uses: 0, ..code }),
+        Some(known) if (PromoCode { uses: known.uses, created_at: known.created_at, ..code }) == *known => {
+            Ok(known.clone())
+        }
+        Some(_) => Err(Denial::Duplicate),
+    }
 }
 
-/// Freezes a wallet whose promises broke, so that nothing moves until an operator has looked.
-impl Wallet {
-    /// Checks the wallet and freezes it on the first breach.
+/// Lets go of credit whose time is over at `now`, as every command does before anything else: for readers that want to
+/// know what the next command will find. What it books is not to be saved.
+///
+/// # Errors
+/// [`Denial::Overflow`], which no books that keep their promises give.
+pub fn expire(books: &mut Books, now: Timestamp, changes: &mut Changes) -> Result<(), Denial> {
+    let at = now.max(books.last_at);
+    Clerk { books, now, at, changes, note: None }.expire_due()
+}
+
+impl Books {
+    /// Checks the books and freezes them on the first breach. The holds are summed only when `whole`.
     ///
     /// # Errors
     /// The breach.
-    pub fn check_or_freeze(&mut self, whole: bool) -> Result<(), Breach> {
-        let checked = self.check(whole);
+    pub fn check_or_freeze(&mut self, touched: &[WalletId], whole: bool) -> Result<(), Breach> {
+        let checked = if whole { self.check() } else { self.check_wallets(touched) };
         self.frozen |= checked.is_err();
         checked
     }
 }
 
-/// One wallet, open for one command.
-struct Books<'a> {
-    wallet: &'a mut Wallet,
+/// One organization's books, open for one command.
+struct Clerk<'a> {
+    books: &'a mut Books,
+    /// What the clock shows.
     now: Timestamp,
+    /// The command's stamp.
+    at: Timestamp,
     changes: &'a mut Changes,
+    /// Who books, when it is no call.
+    note: Option<Note>,
 }
 
-impl Books<'_> {
-    fn grant(&mut self, grant: &Grant) -> Result<Reply, Denial> {
-        if grant.amount <= Money::ZERO {
-            return Err(Denial::Invalid { field: "amount" });
-        }
-        let lot = Lot {
-            id: grant.lot,
-            kind: grant.kind,
-            granted: grant.amount,
-            remaining: grant.amount,
-            used: Money::ZERO,
-            expired: Money::ZERO,
-            created_at: self.now,
-            expires_at: grant.expires_at,
-        };
-        if lot.is_due(self.now) {
-            return Err(Denial::Invalid { field: "expires_at" });
-        }
-        if self.wallet.lots.iter().any(|other| other.id == lot.id) {
-            return Err(Denial::Duplicate);
-        }
-        let balance = add(self.wallet.balance, grant.amount)?;
-        let source = match grant.kind {
-            LotKind::Prepaid => Account::Cash,
-            LotKind::Promo => Account::PromoExpense,
-            // Money given back or corrected was earned before: it comes out of revenue.
-            LotKind::Refund | LotKind::Adjustment => Account::Revenue,
-        };
-        let legs = vec![
-            Leg { account: source, amount: grant.amount },
-            Leg { account: Account::Lot(lot.id), amount: negate(grant.amount)? },
-        ];
-        self.wallet.balance = balance;
-        let place = self.wallet.lots.partition_point(|other| other.burn_order() < lot.burn_order());
-        self.wallet.lots.insert(place, lot.clone());
-        self.changes.lots.push(lot.clone());
-        self.book(EntryKind::Grant, *lot.id.as_bytes(), legs);
-        self.sweep()?;
-        Ok(Reply::Granted(lot))
-    }
+/// How one wallet pays its part of a charge.
+struct Payment {
+    wallet: WalletId,
+    /// What the wallet had set aside.
+    share: Money,
+    /// What it pays.
+    pays: Money,
+}
 
-    fn hold(&mut self, request: HoldRequest) -> Result<Reply, Denial> {
-        if request.amount.is_negative() {
+impl Clerk<'_> {
+    fn hold(&mut self, request: HoldRequest, ended: bool) -> Result<Reply, Denial> {
+        let HoldRequest { request, amount, least, tokens, mut draft, .. } = request;
+        if least.is_negative() || amount < least {
             return Err(Denial::Invalid { field: "amount" });
         }
         // A restart settles the draft, so it must be one that can be settled.
-        self.charge(request.request, std::slice::from_ref(&*request.draft))?;
+        self.consumption(request, std::slice::from_ref(&*draft))?;
         // Before the credit: whoever lost the first answer must learn that the hold is there, whatever is left.
-        if self.wallet.holds.contains_key(&request.request) {
+        if ended || self.books.holds.contains_key(&request) {
             return Err(Denial::Duplicate);
         }
-        self.admit(request.amount)?;
-        let hold = Hold {
-            request: request.request,
-            amount: request.amount,
-            created_at: self.now,
-            draft: request.draft,
-        };
-        self.wallet.held = add(self.wallet.held, hold.amount)?;
+        let chain = self.books.chain(&draft);
+        let uses = self.books.uses_of(&draft, self.now);
+        let room = self.budget_room(&uses, amount, least, tokens, 1)?;
+        let amount = self.admit(&chain, room, least)?;
+        let shares = self.shares(&chain, amount);
+        self.reserve(&uses, amount, tokens, 1)?;
+        for share in &shares {
+            self.set_aside(*share)?;
+        }
+        draft.held = amount;
+        let hold = Hold { request, amount, shares, tokens, created_at: self.now, uses, draft };
         self.changes.holds.push(hold.clone());
-        self.wallet.holds.insert(hold.request, hold);
-        Ok(Reply::Held)
+        self.books.holds.insert(request, hold);
+        Ok(Reply::Held(amount))
     }
 
-    fn extend(
-        &mut self,
-        request: RequestId,
-        amount: Money,
-        usage: Usage,
-        cost_pico: i64,
-    ) -> Result<Reply, Denial> {
+    fn extend(&mut self, extension: &Extension) -> Result<Reply, Denial> {
+        let Extension { request, amount, tokens, usage, cost_pico, .. } = *extension;
         if amount.is_negative() {
             return Err(Denial::Invalid { field: "amount" });
         }
@@ -165,68 +187,133 @@ impl Books<'_> {
             return Err(Denial::Invalid { field: "cost_pico" });
         }
         let cost = domain::Pico::new(i128::from(cost_pico)).ceil_to_money().ok_or(Denial::Overflow)?;
-        if !self.wallet.holds.contains_key(&request) {
-            return Err(Denial::HoldGone);
-        }
+        let hold = self.books.holds.get(&request).ok_or(Denial::HoldGone)?;
+        let (chain, uses): (Vec<_>, _) =
+            (hold.shares.iter().map(|share| share.wallet).collect(), hold.uses.clone());
+        let (so_far, tokens_so_far) = (hold.amount, hold.tokens);
         if !amount.is_zero() {
-            self.admit(amount)?;
+            let room = self.budget_room(&uses, amount, amount, tokens, 0)?;
+            self.admit(&chain, room, amount)?;
         }
-        let held = add(self.wallet.held, amount)?;
-        let hold = self.wallet.holds.get_mut(&request).ok_or(Denial::HoldGone)?;
-        hold.amount = add(hold.amount, amount)?;
-        hold.draft.usage = usage;
-        hold.draft.cost_pico = cost_pico;
-        hold.draft.cost = cost;
-        hold.draft.held = hold.amount;
-        self.wallet.held = held;
-        self.changes.holds.push(hold.clone());
+        let held = add(so_far, amount)?;
+        let tokens_held = tokens_so_far.checked_add(tokens).ok_or(Denial::Overflow)?;
+        let more = self.shares(&chain, amount);
+        self.reserve(&uses, amount, tokens, 0)?;
+        for share in &more {
+            self.set_aside(*share)?;
+        }
+        let hold = self.books.holds.get_mut(&request).ok_or(Denial::HoldGone)?;
+        for (share, more) in hold.shares.iter_mut().zip(&more) {
+            share.amount = add(share.amount, more.amount)?;
+        }
+        (hold.amount, hold.tokens) = (held, tokens_held);
+        let draft = &mut hold.draft;
+        (draft.usage, draft.cost_pico, draft.cost, draft.held) = (usage, cost_pico, cost, held);
+        let hold = hold.clone();
+        self.changes.holds.push(hold);
         Ok(Reply::Extended)
     }
 
-    /// A hold, new or larger, is admitted when nothing is owed and what is free covers it.
-    fn admit(&self, amount: Money) -> Result<(), Denial> {
-        if !self.wallet.debt.is_zero() {
-            return Err(Denial::InDebt { debt: self.wallet.debt });
+    /// How much of `amount`, but not less than `least`, the wallets of a chain can set aside.
+    fn admit(&self, chain: &[WalletId], amount: Money, least: Money) -> Result<Money, Denial> {
+        let wallets = || chain.iter().filter_map(|id| self.books.wallet(*id));
+        if let Some(owing) = wallets().find(|wallet| !wallet.debt.is_zero()) {
+            return Err(Denial::InDebt { wallet: owing.id, debt: owing.debt });
         }
-        let available = self.wallet.available();
-        if available < amount {
-            return Err(Denial::InsufficientCredit { available, needed: amount });
+        // More than any amount can say is more than anybody asks for.
+        let available = Money::sum(wallets().map(Wallet::available)).unwrap_or(Money::MAX);
+        if available < least {
+            return Err(Denial::InsufficientCredit { available, needed: least });
+        }
+        Ok(amount.min(available))
+    }
+
+    /// How an amount that the wallets of a chain can set aside spreads over them: each gives what it can before the
+    /// next one is asked.
+    fn shares(&self, chain: &[WalletId], amount: Money) -> Vec<Share> {
+        let mut wanted = amount;
+        let mut share = |id: &WalletId| {
+            let available = self.books.wallet(*id).map_or(Money::ZERO, Wallet::available);
+            let amount = wanted.min(available);
+            wanted = wanted.checked_sub(amount).unwrap_or(Money::ZERO);
+            Share { wallet: *id, amount }
+        };
+        chain.iter().map(&mut share).collect()
+    }
+
+    fn set_aside(&mut self, share: Share) -> Result<(), Denial> {
+        if !share.amount.is_zero() {
+            let wallet = self.wallet_mut(share.wallet)?;
+            wallet.held = add(wallet.held, share.amount)?;
         }
         Ok(())
     }
 
-    fn settle(&mut self, request: RequestId, rows: Vec<CostRow>) -> Result<Reply, Denial> {
-        let hold_amount = self.wallet.holds.get(&request).ok_or(Denial::HoldGone)?.amount;
-        let charge = self.charge(request, &rows)?;
-        let held = subtract(self.wallet.held, hold_amount)?;
-        // What the other holds need is not free: a charge above its own hold never takes from them.
-        let payable = charge.min(subtract(self.wallet.balance, held)?);
-        let unpaid = subtract(charge, payable)?;
-        let debt = add(self.wallet.debt, unpaid)?;
+    fn settle(&mut self, request: RequestId, rows: Vec<CostRow>) -> Result<Settled, Denial> {
+        let hold = self.books.holds.get(&request).ok_or(Denial::HoldGone)?;
+        let consumed = self.consumption(request, &rows)?;
+        let charge = consumed.cost;
+        let (payments, unpaid) = self.split(hold, charge)?;
+        let debtor = hold.shares.last().ok_or(Denial::Overflow)?.wallet;
+        let debt = add(self.books.wallet(debtor).ok_or(Denial::Overflow)?.debt, unpaid)?;
+        subtract(self.books.net, charge)?;
         let revenue = negate(charge)?;
 
-        self.wallet.holds.remove(&request);
-        self.wallet.held = held;
-        let draws = self.draw(payable)?;
-        self.wallet.debt = debt;
+        let hold = self.books.holds.remove(&request).ok_or(Denial::HoldGone)?;
+        let mut draws = Vec::new();
+        for payment in payments {
+            let wallet = self.wallet_mut(payment.wallet)?;
+            wallet.held = subtract(wallet.held, payment.share)?;
+            draws.extend(self.draw(payment.wallet, payment.pays, |_| true, Withdrawal::Used)?);
+        }
+        self.wallet_mut(debtor)?.debt = debt;
+        self.spend(&hold, consumed);
         let mut legs = legs_of(&draws);
         if !unpaid.is_zero() {
             legs.push(Leg { account: Account::Receivable, amount: unpaid });
+            self.tell(EventKind::WentIntoDebt { wallet: debtor, request, owed: unpaid });
         }
         if !charge.is_zero() {
             legs.push(Leg { account: Account::Revenue, amount: revenue });
         }
         self.changes.holds_ended.push(request);
+        let sequence = self.book(EntryKind::Settle, debtor, *request.as_bytes(), legs);
         // What was set aside is known here alone: it may have grown while the call ran.
-        self.changes.rows.extend(rows.into_iter().map(|row| CostRow { held: hold_amount, ..row }));
-        self.book(EntryKind::Settle, *request.as_bytes(), legs);
-        self.sweep()?;
-        Ok(Reply::Settled(Settled { draws, debt: unpaid }))
+        let rows = rows.into_iter().map(|row| (sequence, CostRow { held: hold.amount, ..row }));
+        self.changes.rows.extend(rows);
+        for share in &hold.shares {
+            self.pay_debt(share.wallet)?;
+        }
+        self.expire_due()?;
+        Ok(Settled { draws, debt: unpaid })
     }
 
-    /// What the rows of one request cost together. Each attempt has one row, on the account of this wallet's owner.
-    fn charge(&self, request: RequestId, rows: &[CostRow]) -> Result<Money, Denial> {
-        let belongs = |row: &CostRow| row.request == request && row.organization == self.wallet.organization;
+    /// What each wallet of a hold pays of a charge, and what none can.
+    ///
+    /// First each pays out of what it set aside, in chain order; that depends on the hold alone, so the order in which
+    /// calls end changes nothing. What a call cost beyond its hold comes out of what is free, in chain order too: what
+    /// other holds need is not free.
+    fn split(&self, hold: &Hold, charge: Money) -> Result<(Vec<Payment>, Money), Denial> {
+        let mut unpaid = charge;
+        let mut payments = Vec::with_capacity(hold.shares.len());
+        for Share { wallet, amount: share } in hold.shares.iter().copied() {
+            let pays = unpaid.min(share);
+            unpaid = subtract(unpaid, pays)?;
+            payments.push(Payment { wallet, share, pays });
+        }
+        for payment in &mut payments {
+            // Only a charge above the hold is unpaid here, and then no share has anything left.
+            let free = self.books.wallet(payment.wallet).map_or(Money::ZERO, Wallet::available);
+            let more = unpaid.min(free);
+            payment.pays = add(payment.pays, more)?;
+            unpaid = subtract(unpaid, more)?;
+        }
+        Ok((payments, unpaid))
+    }
+
+    /// What the rows of one request consumed together. Each attempt has one row, on the account of the books' owner.
+    fn consumption(&self, request: RequestId, rows: &[CostRow]) -> Result<Consumption, Denial> {
+        let belongs = |row: &CostRow| row.request == request && row.organization == self.books.organization;
         let attempts: BTreeSet<u32> =
             rows.iter().map(|row| row.attempt).filter(|attempt| *attempt > 0).collect();
         if rows.is_empty() || attempts.len() != rows.len() || !rows.iter().all(belongs) {
@@ -235,85 +322,197 @@ impl Books<'_> {
         if !rows.iter().all(CostRow::is_rounded_right) {
             return Err(Denial::Invalid { field: "cost" });
         }
-        Money::sum(rows.iter().map(|row| row.cost)).ok_or(Denial::Overflow)
+        Consumption::of_rows(rows).ok_or(Denial::Overflow)
     }
 
-    /// Takes `amount`, which the lots cover, from the lots in waterfall order.
-    fn draw(&mut self, amount: Money) -> Result<Vec<Draw>, Denial> {
+    /// Takes `amount`, which these lots of a wallet cover, out of them in waterfall order.
+    fn draw(
+        &mut self,
+        wallet: WalletId,
+        amount: Money,
+        from: impl Fn(&Lot) -> bool,
+        why: Withdrawal,
+    ) -> Result<Vec<Draw>, Denial> {
         let mut wanted = amount;
         let mut draws = Vec::new();
-        for lot in &mut self.wallet.lots {
+        let mut drawn = Vec::new();
+        let wallet = self.wallet_mut(wallet)?;
+        for lot in wallet.lots.iter_mut().filter(|lot| from(lot)) {
             if wanted.is_zero() {
                 break;
             }
             let part = wanted.min(lot.remaining);
-            lot.remaining = subtract(lot.remaining, part)?;
-            lot.used = add(lot.used, part)?;
+            lot.take(part, why)?;
             wanted = subtract(wanted, part)?;
             draws.push(Draw { lot: lot.id, amount: part });
-            self.changes.lots.push(lot.clone());
+            drawn.push(lot.clone());
         }
-        self.wallet.balance = subtract(self.wallet.balance, amount)?;
-        self.wallet.lots.retain(|lot| !lot.remaining.is_zero());
+        wallet.balance = subtract(wallet.balance, amount)?;
+        wallet.lots.retain(|lot| !lot.remaining.is_zero());
+        self.changes.lots.extend(drawn);
         Ok(draws)
     }
 
-    /// Uses credit that became free: first to pay debt, then to let go of what has expired.
-    fn sweep(&mut self) -> Result<(), Denial> {
-        let payment = self.wallet.debt.min(self.wallet.available());
-        if !payment.is_zero() {
-            let debt = subtract(self.wallet.debt, payment)?;
-            let settled = negate(payment)?;
-            let draws = self.draw(payment)?;
-            self.wallet.debt = debt;
-            let reference = draws.first().map_or([0; 16], |draw| *draw.lot.as_bytes());
-            let mut legs = legs_of(&draws);
-            legs.push(Leg { account: Account::Receivable, amount: settled });
-            self.book(EntryKind::PayDebt, reference, legs);
+    /// Puts a lot into its wallet and books where it came from; debt is paid with it at once.
+    fn put_in(&mut self, kind: EntryKind, source: Account, lots: Vec<Lot>) -> Result<(), Denial> {
+        let mut legs = Vec::with_capacity(lots.len().saturating_add(1));
+        let total = Money::sum(lots.iter().map(|lot| lot.granted)).ok_or(Denial::Overflow)?;
+        let Some(first) = lots.first() else { return Ok(()) };
+        let (wallet, reference) = (first.wallet, *first.id.as_bytes());
+        legs.push(Leg { account: source, amount: total });
+        for lot in lots {
+            legs.push(Leg { account: Account::Lot(lot.id), amount: negate(lot.granted)? });
+            self.insert(lot)?;
         }
+        self.book(kind, wallet, reference, legs);
+        self.pay_debt(wallet)?;
         self.expire_due()
+    }
+
+    fn insert(&mut self, lot: Lot) -> Result<(), Denial> {
+        let wallet = self.wallet_mut(lot.wallet)?;
+        wallet.balance = add(wallet.balance, lot.granted)?;
+        let place = wallet.lots.partition_point(|other| other.burn_order() < lot.burn_order());
+        wallet.lots.insert(place, lot.clone());
+        self.changes.lots.push(lot);
+        Ok(())
+    }
+
+    /// Uses credit of a wallet that became free to pay what the wallet owes.
+    fn pay_debt(&mut self, id: WalletId) -> Result<(), Denial> {
+        let wallet = self.wallet_mut(id)?;
+        let payment = wallet.debt.min(wallet.available());
+        if payment.is_zero() {
+            return Ok(());
+        }
+        wallet.debt = subtract(wallet.debt, payment)?;
+        let settled = negate(payment)?;
+        let draws = self.draw(id, payment, |_| true, Withdrawal::Used)?;
+        let reference = draws.first().map_or([0; 16], |draw| *draw.lot.as_bytes());
+        let mut legs = legs_of(&draws);
+        legs.push(Leg { account: Account::Receivable, amount: settled });
+        self.book(EntryKind::PayDebt, id, reference, legs);
+        Ok(())
     }
 
     /// Expires what is due and free. What live holds need of a due lot stays as grace until they end.
     fn expire_due(&mut self) -> Result<(), Denial> {
-        while let Some((place, part)) = self.next_expiry() {
-            let loss = negate(part)?;
-            let balance = subtract(self.wallet.balance, part)?;
-            let lot: &mut Lot = self.wallet.lots.get_mut(place).ok_or(Denial::Overflow)?;
-            let (remaining, expired) = (subtract(lot.remaining, part)?, add(lot.expired, part)?);
-            (lot.remaining, lot.expired) = (remaining, expired);
-            let id: LotId = lot.id;
-            self.changes.lots.push(lot.clone());
-            self.wallet.balance = balance;
-            self.wallet.lots.retain(|lot| !lot.remaining.is_zero());
-            let legs = vec![
-                Leg { account: Account::Lot(id), amount: part },
-                Leg { account: Account::Breakage, amount: loss },
-            ];
-            self.book(EntryKind::Expire, *id.as_bytes(), legs);
+        while let Some((wallet, lot, part)) = self.next_expiry() {
+            let draws = self.draw(wallet, part, |other| other.id == lot, Withdrawal::Expired)?;
+            let mut legs = legs_of(&draws);
+            legs.push(Leg { account: Account::Breakage, amount: negate(part)? });
+            self.book(EntryKind::Expire, wallet, *lot.as_bytes(), legs);
         }
         Ok(())
     }
 
     /// The next due lot, in waterfall order, and how much of it is free to expire.
-    fn next_expiry(&self) -> Option<(usize, Money)> {
-        let free = self.wallet.available();
-        if free.is_zero() {
-            return None;
-        }
-        let place = self.wallet.lots.iter().position(|lot| lot.is_due(self.now))?;
-        self.wallet.lots.get(place).map(|lot| (place, lot.remaining.min(free)))
+    fn next_expiry(&self) -> Option<(WalletId, LotId, Money)> {
+        self.books.wallets.iter().find_map(|wallet| {
+            let lot = wallet.lots.iter().find(|lot| lot.is_due(self.now))?;
+            let part = lot.remaining.min(wallet.available());
+            (!part.is_zero()).then_some((wallet.id, lot.id, part))
+        })
     }
 
-    /// Appends an entry to the wallet's chain.
-    fn book(&mut self, kind: EntryKind, reference: [u8; 16], legs: Vec<Leg>) {
-        let sequence = self.wallet.sequence.saturating_add(1);
-        let (wallet, at) = (self.wallet.id, self.now);
-        let mut entry = Entry { wallet, sequence, at, kind, reference, legs, hash: [0; 32] };
-        entry.hash = entry.compute_hash(&self.wallet.head);
-        self.wallet.sequence = sequence;
-        self.wallet.head = entry.hash;
+    /// Warns of credit that will expire, and ends holds that nobody ends.
+    fn sweep(&mut self, warn_seconds: i64, stale_before: Timestamp) -> Result<Reply, Denial> {
+        let warn_until = self.now.plus_seconds(warn_seconds);
+        let mut warned = Vec::new();
+        for lot in self.books.wallets.iter_mut().flat_map(|wallet| &mut wallet.lots) {
+            if !lot.warned && lot.is_due(warn_until) {
+                lot.warned = true;
+                warned.push(lot.clone());
+            }
+        }
+        for lot in warned {
+            let (wallet, remaining, expires_at) = (lot.wallet, lot.remaining, lot.expires_at);
+            self.tell(EventKind::CreditExpiring { wallet, lot: lot.id, remaining, expires_at });
+            self.changes.lots.push(lot);
+        }
+        // In the order of their ids: the order in which a map gives them must not be seen.
+        let stale: BTreeSet<RequestId> = self
+            .books
+            .holds
+            .values()
+            .filter(|hold| hold.created_at < stale_before)
+            .map(|hold| hold.request)
+            .collect();
+        let mut ended = 0_u64;
+        for request in stale {
+            let Some(hold) = self.books.holds.get(&request) else { continue };
+            let row = CostRow { reason: "hold_timed_out".into(), ..CostRow::clone(&hold.draft) };
+            let charged = row.cost;
+            // One whose charge no longer fits into the debt stays; it must not keep the others from ending.
+            if self.settle(request, vec![row]).is_ok() {
+                self.tell(EventKind::HoldTimedOut { request, charged });
+                ended = ended.saturating_add(1);
+            }
+        }
+        Ok(Reply::Swept(ended))
+    }
+
+    /// A wallet that is about to change.
+    fn wallet_mut(&mut self, id: WalletId) -> Result<&mut Wallet, Denial> {
+        if !self.changes.wallets.contains(&id) {
+            self.changes.wallets.push(id);
+        }
+        let found = self.books.wallets.iter_mut().find(|wallet| wallet.id == id);
+        found.ok_or(Denial::Unknown { field: "wallet" })
+    }
+
+    fn tell(&mut self, kind: EventKind) {
+        self.changes.events.push(Event { organization: self.books.organization, at: self.at, kind });
+    }
+
+    /// Appends an entry to the chain and answers its number.
+    fn book(&mut self, kind: EntryKind, wallet: WalletId, reference: [u8; 16], legs: Vec<Leg>) -> u64 {
+        let sequence = self.books.sequence.saturating_add(1);
+        let mut entry = Entry {
+            organization: self.books.organization,
+            sequence,
+            at: self.at,
+            kind,
+            wallet,
+            reference,
+            legs,
+            balance: Money::ZERO,
+            // It is about the first entry; what follows from it, such as a debt that is paid, nobody booked.
+            note: self.note.take(),
+            hash: [0; 32],
+        };
+        // Every rule has made sure that the sum fits before it changed anything.
+        let net = entry.net_change().and_then(|change| self.books.net.checked_add(change));
+        entry.balance = net.unwrap_or(self.books.net);
+        entry.hash = entry.compute_hash(&self.books.head);
+        (self.books.sequence, self.books.head, self.books.net) = (sequence, entry.hash, entry.balance);
         self.changes.entries.push(entry);
+        sequence
+    }
+}
+
+/// Why money leaves a lot.
+#[derive(Clone, Copy)]
+enum Withdrawal {
+    /// A call or a debt was paid with it.
+    Used,
+    /// Its time ran out.
+    Expired,
+    /// It was taken out again.
+    Withdrawn,
+}
+
+impl Lot {
+    /// Takes a part out, which must not be more than remains.
+    fn take(&mut self, part: Money, why: Withdrawal) -> Result<(), Denial> {
+        let column = match why {
+            Withdrawal::Used => &mut self.used,
+            Withdrawal::Expired => &mut self.expired,
+            Withdrawal::Withdrawn => &mut self.withdrawn,
+        };
+        *column = add(*column, part)?;
+        self.remaining = subtract(self.remaining, part)?;
+        Ok(())
     }
 }
 

@@ -1,67 +1,73 @@
-//! A wallet: the balance, what is held of it, and the lots it is made of.
+//! A wallet: money for one purpose, and the lots it is made of.
 
-use std::collections::HashMap;
+use domain::{Money, ProjectId, WalletId};
+use serde::{Deserialize, Serialize};
 
-use domain::{Money, OrganizationId, RequestId, Timestamp, WalletId};
+use crate::Lot;
 
-use crate::{CostRow, Lot};
-
-/// Money set aside for one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// The request; also the hold's id.
-    pub request: RequestId,
-    /// How much is set aside.
-    pub amount: Money,
-    /// When it was admitted.
-    pub created_at: Timestamp,
-    /// The row to book if the gateway dies before it settles: consumption as of the last checkpoint.
-    pub draft: Box<CostRow>,
+/// Whose calls a wallet pays for. The organization's own wallet has no restriction at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purpose {
+    /// What people call it.
+    pub name: Box<str>,
+    /// The project it is set aside for; `None` for all of them.
+    pub project: Option<ProjectId>,
+    /// The models it pays for, as asked for or as `provider/upstream model`; a `*` at the end stands for any rest.
+    /// Empty for all of them.
+    pub models: Vec<Box<str>>,
+    /// Whether the organization's wallet pays for the project when this one is empty. Without it the project's calls
+    /// end with the project's money, so that no project drains another (3.8).
+    pub overflow: bool,
 }
 
-/// Money of one organization: the sums, the open lots in waterfall order, the live holds.
+/// Patterns of models that one wallet may name, and the bytes that each may have.
+const MODELS_MAX: usize = 100;
+const MODEL_BYTES_MAX: usize = 128;
+
+/// Whether a wallet may be restricted to these models; no models are no restriction.
+pub(crate) fn are_models(models: &[Box<str>]) -> bool {
+    let proper = |model: &str| !model.trim().is_empty() && model.len() <= MODEL_BYTES_MAX;
+    models.len() <= MODELS_MAX && models.iter().all(|model| proper(model))
+}
+
+impl Purpose {
+    /// Whether only some models are paid for.
+    pub fn is_restricted(&self) -> bool {
+        !self.models.is_empty()
+    }
+
+    /// Whether a call of this project for one of these names of its model may be paid from the wallet.
+    pub fn covers(&self, project: ProjectId, model: [&str; 2]) -> bool {
+        let fits = |pattern: &str| match pattern.strip_suffix('*') {
+            Some(start) => model.iter().any(|name| name.starts_with(start)),
+            None => model.contains(&pattern),
+        };
+        self.project.is_none_or(|owner| owner == project)
+            && (self.models.is_empty() || self.models.iter().any(|pattern| fits(pattern)))
+    }
+}
+
+/// Money of one organization for one purpose: the sums, and the open lots in waterfall order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wallet {
     /// The wallet's id.
     pub id: WalletId,
-    /// The owner.
-    pub organization: OrganizationId,
+    /// Whose calls it pays for.
+    pub purpose: Purpose,
     /// The sum of what remains in the lots.
     pub balance: Money,
-    /// The sum of the live holds.
+    /// What live holds have set aside of it.
     pub held: Money,
     /// What calls cost beyond what the lots could pay.
     pub debt: Money,
-    /// The number of the last journal entry, 0 before the first.
-    pub sequence: u64,
-    /// The hash of the last journal entry, zeros before the first.
-    pub head: [u8; 32],
-    /// When the last command was applied. The wallet's own time never runs backwards.
-    pub last_at: Timestamp,
-    /// Set when an invariant broke: nothing moves until an operator has looked.
-    pub frozen: bool,
     /// Lots with something remaining, in waterfall order.
     pub lots: Vec<Lot>,
-    /// Live holds.
-    pub holds: HashMap<RequestId, Hold>,
 }
 
 impl Wallet {
     /// An empty wallet.
-    pub fn new(id: WalletId, organization: OrganizationId) -> Self {
-        Self {
-            id,
-            organization,
-            balance: Money::ZERO,
-            held: Money::ZERO,
-            debt: Money::ZERO,
-            sequence: 0,
-            head: [0; 32],
-            last_at: Timestamp::default(),
-            frozen: false,
-            lots: Vec::new(),
-            holds: HashMap::new(),
-        }
+    pub const fn new(id: WalletId, purpose: Purpose) -> Self {
+        Self { id, purpose, balance: Money::ZERO, held: Money::ZERO, debt: Money::ZERO, lots: Vec::new() }
     }
 
     /// What a new hold may take: the balance less everything held.

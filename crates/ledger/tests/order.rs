@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use domain::{LotId, Money, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tollkeeper_ledger::conformance::lot_id;
-use tollkeeper_ledger::{LotKind, Reply};
+use tollkeeper_ledger::conformance::{lot_id, project_id, purpose, wallet_id};
+use tollkeeper_ledger::{Act, LotKind, Reply};
 
 use harness::{Bench, payer};
 
@@ -38,24 +38,31 @@ proptest! {
         let bench = funded(&grants);
         let (bench, live) = held(bench, &calls);
         let total = live.iter().map(|(_, cost)| cost).sum();
-        every_order(&bench, &live, &waterfall(&grants, total));
+        let expected = waterfall(&grants, total);
+        every_end(&bench, &live, &mut |bench| {
+            let left = bench.lots.iter().map(|(id, lot)| (*id, lot.remaining.nano())).collect();
+            assert_eq!((left, bench.books.wallets[0].debt.nano()), expected);
+        });
     }
 }
 
 fn config() -> ProptestConfig {
     // One case is up to 720 orders.
-    ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 fn expiry(after: Option<i64>) -> Timestamp {
     after.map_or(Timestamp::MAX, |after| Timestamp::from_micros(1_000_000 + after))
 }
 
+fn kind_of(promo: bool) -> LotKind {
+    if promo { LotKind::Promo } else { LotKind::Prepaid }
+}
+
 fn funded(grants: &[Grant]) -> Bench {
     let mut bench = Bench::new();
     for (id, (promo, nano, after)) in (1..).zip(grants) {
-        let kind = if *promo { LotKind::Promo } else { LotKind::Prepaid };
-        let answer = bench.apply(payer().grant(id, kind, *nano, expiry(*after)), NOW);
+        let answer = bench.apply(payer().grant(id, kind_of(*promo), *nano, expiry(*after)), NOW);
         assert!(matches!(answer, Ok(Reply::Granted(_))), "{answer:?}");
     }
     bench
@@ -86,11 +93,74 @@ fn waterfall(grants: &[Grant], mut total: i64) -> (BTreeMap<LotId, i64>, i64) {
     (left, total)
 }
 
-/// Ends the live holds in every order, and compares what is left of each lot, and what is owed.
-fn every_order(bench: &Bench, live: &[(u64, i64)], expected: &(BTreeMap<LotId, i64>, i64)) {
+/// A wallet beside the own one: which calls it is for, and its lots.
+type Aside = (u8, Vec<Grant>);
+
+fn asides() -> impl Strategy<Value = Vec<Aside>> {
+    vec((0_u8..4, grants()), 1..=3)
+}
+
+/// Calls within their holds, of two projects and for two models.
+fn calls_within() -> impl Strategy<Value = Vec<(Call, bool, bool)>> {
+    let call = (0_i64..=90, 0_i64..=100).prop_map(|(held, percent)| (held, held * percent / 100));
+    vec((call, any::<bool>(), any::<bool>()), 1..=5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..config() })]
+
+    /// Along a chain each wallet pays out of what it had set aside, so within holds no order matters there either.
+    #[test]
+    fn along_a_chain_every_order_of_ends_is_the_same(
+        own in grants(),
+        asides in asides(),
+        calls in calls_within(),
+    ) {
+        let mut bench = funded(&own);
+        for (n, (of, lots)) in (2..).zip(&asides) {
+            let purpose = match of {
+                0 => purpose(Some(1), &[], true),
+                1 => purpose(Some(1), &["small"], false),
+                2 => purpose(None, &["sm*"], false),
+                _ => purpose(Some(2), &[], false),
+            };
+            // One of a kind.
+            if bench.apply(payer().open_wallet(n, purpose), NOW).is_ok() {
+                for (lot, (promo, nano, after)) in (n * 10..).zip(lots) {
+                    let mut grant = payer().grant(lot, kind_of(*promo), *nano, expiry(*after));
+                    if let Act::Grant(grant) = &mut grant.act {
+                        grant.wallet = Some(wallet_id(n));
+                    }
+                    assert!(bench.apply(grant, NOW).is_ok());
+                }
+            }
+        }
+        let mut live = Vec::new();
+        for (request, ((hold, cost), other_project, other_model)) in (1..).zip(calls) {
+            let mut hold = payer().hold(request, hold);
+            if other_project {
+                hold.draft.project = project_id(2);
+            }
+            if other_model {
+                hold.draft.model = "big".into();
+            }
+            if bench.apply(hold, NOW).is_ok() {
+                live.push((request, cost));
+            }
+        }
+        let mut expected = None;
+        every_end(&bench, &live, &mut |bench| {
+            let wallets: Vec<_> = bench.books.wallets.clone();
+            let first = expected.get_or_insert_with(|| (wallets.clone(), bench.lots.clone()));
+            assert_eq!(first, &(wallets, bench.lots.clone()));
+        });
+    }
+}
+
+/// Ends the live holds in every order.
+fn every_end(bench: &Bench, live: &[(u64, i64)], ended: &mut impl FnMut(&Bench)) {
     if live.is_empty() {
-        let left = bench.lots.iter().map(|(id, lot)| (*id, lot.remaining.nano())).collect();
-        assert_eq!(&(left, bench.wallet.debt.nano()), expected);
+        ended(bench);
         bench.check_replay();
     }
     for (place, (request, cost)) in live.iter().enumerate() {
@@ -98,7 +168,7 @@ fn every_order(bench: &Bench, live: &[(u64, i64)], expected: &(BTreeMap<LotId, i
         let answer = bench.apply(payer().settle_for(*request, *cost), NOW);
         assert!(matches!(answer, Ok(Reply::Settled(_))), "{answer:?}");
         let rest: Vec<_> = [&live[..place], &live[place + 1..]].concat();
-        every_order(&bench, &rest, expected);
+        every_end(&bench, &rest, ended);
     }
 }
 
@@ -118,6 +188,6 @@ fn grace_is_gone_with_the_first_hold_that_frees_it() {
             let cost = if request == 1 { 0 } else { 10 };
             assert!(bench.apply(payer().settle_for(request, cost), due).is_ok());
         }
-        assert_eq!(bench.wallet.balance, Money::from_nano(left_in_the_other_lot), "{order:?}");
+        assert_eq!(bench.books.wallets[0].balance, Money::from_nano(left_in_the_other_lot), "{order:?}");
     }
 }

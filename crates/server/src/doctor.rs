@@ -11,6 +11,7 @@ use gateway::{Route, Target};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
+use ledger::Wallet;
 use providers::{Client, PartsBody, Provider};
 use serde::Serialize;
 use store::{Reader, StoreError};
@@ -110,17 +111,20 @@ fn check_balances(data: &Path, findings: &mut Vec<Finding>) {
             let Some(balance) = reader.balance(id, SystemClock::start().now())? else { continue };
             let check = format!("balance of {name}");
             let top_up = format!("tollkeeper credits grant --org {id} --amount 10.00 --kind prepaid");
-            found.push(if !balance.debt.is_zero() {
-                Finding::found(check, format!("owes {}; no new calls", balance.debt), top_up)
-            } else if balance.available.is_zero() {
+            let debt = balance.total(|wallet| wallet.debt);
+            let (available, held) = (balance.total(Wallet::available), balance.total(|wallet| wallet.held));
+            found.push(if !debt.is_zero() {
                 Finding::found(
                     check,
-                    format!("nothing available ({} held); no new calls", balance.held),
+                    format!("owes {debt}; calls that the debt is in the way of are refused"),
                     top_up,
                 )
+            } else if available.is_zero() {
+                Finding::found(check, format!("nothing available ({held} held); no new calls"), top_up)
             } else {
-                Finding::ok(check, format!("{} available, {} held", balance.available, balance.held))
+                Finding::ok(check, format!("{available} available, {held} held"))
             });
+            found.extend(recharge_off(&reader, id, &name)?);
         }
         if found.is_empty() {
             found.push(Finding::found(
@@ -133,6 +137,21 @@ fn check_balances(data: &Path, findings: &mut Vec<Finding>) {
     };
     // An unreadable store has been reported already.
     findings.extend(balances().unwrap_or_default());
+}
+
+/// Says that nobody refills an organization's wallet (3.3). That is a choice and no fault.
+fn recharge_off(
+    reader: &Reader,
+    id: domain::OrganizationId,
+    name: &str,
+) -> Result<Option<Finding>, StoreError> {
+    if reader.recharge(id)?.is_some_and(|recharge| recharge.enabled) {
+        return Ok(None);
+    }
+    let next_step = format!("tollkeeper credits recharge set --org {id} switches it on, with a payment method left by a top-up");
+    let check = format!("auto-recharge of {name}");
+    let message = "off: calls are refused when the credit is used up";
+    Ok(Some(Finding { next_step: Some(next_step), ..Finding::ok(check, message) }))
 }
 
 fn check_routes(config: &Config, findings: &mut Vec<Finding>) {

@@ -21,6 +21,7 @@ use tower::ServiceExt;
 
 use crate::admin::Admin;
 use crate::metrics::Metrics;
+use crate::payments::{Delivered, WEBHOOK_BYTES_MAX};
 use crate::tasks::{InFlight, InFlightGuard};
 
 /// What the front door needs besides the gateway.
@@ -78,6 +79,9 @@ impl Front {
         };
         if let Some(endpoint) = endpoint {
             return self.call(endpoint, id, request).await;
+        }
+        if path == "/webhooks/stripe" {
+            return self.webhook(id, request).await;
         }
         if path.starts_with("/admin/") {
             return self.operate(id, request).await;
@@ -155,6 +159,37 @@ impl Front {
         }
     }
 
+    /// A payment provider's webhook. Its signature is its credential, so no key is asked for. It is taken while a
+    /// shutdown drains, too: money that came is credited at once rather than at Stripe's next try.
+    async fn webhook(&self, id: RequestId, request: Request<Incoming>) -> Response<FrontBody> {
+        if request.method() != Method::POST {
+            let refusal = wrong_method(&request, id);
+            discard(pin!(request.into_body())).await;
+            return refusal;
+        }
+        let _guard = self.lobby.in_flight.enter();
+        let (head, body) = request.into_parts();
+        let idle = self.gateway.shared().settings.client_idle;
+        let body = Limited::new(body, WEBHOOK_BYTES_MAX).collect();
+        let Ok(Ok(body)) = tokio::time::timeout(idle, body).await else {
+            let message = format!("The body broke off or is larger than {WEBHOOK_BYTES_MAX} bytes");
+            return problem(413, message, Some("request_too_large"), id);
+        };
+        let signature = head.headers.get("stripe-signature").and_then(|value| value.to_str().ok());
+        match self.lobby.admin.payments.deliver(signature.unwrap_or_default(), &body.to_bytes()).await {
+            Delivered::Done => text(StatusCode::OK, r#"{"received":true}"#, JSON),
+            Delivered::Forged(why) => problem(400, why, Some("invalid_signature"), id),
+            Delivered::Nowhere => {
+                let message = "No webhooks are expected: payments.provider is not \"stripe\".".to_owned();
+                problem(404, message, Some("unknown_url"), id)
+            }
+            Delivered::Again => {
+                let message = "The gateway could not act on this; its log says why.".to_owned();
+                problem(503, message, Some("store_unavailable"), id)
+            }
+        }
+    }
+
     fn models(
         &self,
         request: &Request<Incoming>,
@@ -222,7 +257,8 @@ fn failed(failure: Failure, id: RequestId) -> Response<FrontBody> {
 fn wrong_method(request: &Request<Incoming>, id: RequestId) -> Response<FrontBody> {
     let message = format!("{} is not a method of {}", request.method(), request.uri().path());
     let mut response = problem(405, message, Some("method_not_allowed"), id);
-    let calls = matches!(request.uri().path(), "/v1/chat/completions" | "/v1/embeddings");
+    let calls =
+        matches!(request.uri().path(), "/v1/chat/completions" | "/v1/embeddings" | "/webhooks/stripe");
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(if calls { "POST" } else { "GET, HEAD" }));
     response
 }

@@ -1,7 +1,7 @@
 //! The server: the only place that knows axum, the environment, the real clock, real chance and spawning.
 //!
 //! `serve.rs` wires everything and owns start and stop; `front.rs` says which path goes where; `admin.rs` is the
-//! operator's API; `config` is what can be configured.
+//! operator's API; `sweeper.rs` does what time alone makes due; `config` is what can be configured.
 
 mod admin;
 mod clock;
@@ -11,13 +11,18 @@ mod front;
 mod log;
 mod metrics;
 mod patience;
+mod payments;
 mod secrets;
 mod serve;
+pub mod statement;
+mod sweeper;
 mod tasks;
 
+pub use self::payments::PaymentSettings;
 pub use clock::{SystemClock, SystemIds};
 pub use doctor::{DoctorOptions, Finding, doctor};
 pub use log::start_logging;
 pub use secrets::{OPERATOR_KEY, SecretsError};
 pub use serve::{Options, Running, StartError, start};
-pub use store::{Report, StoreError, verify};
+pub use store::{Backup, BackupError, Head, Report, Restored, StoreError, backup, restore, verify};
+pub use sweeper::SweepSettings;

@@ -39,6 +39,11 @@ struct TokenLabels {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    event: &'static str,
+}
+
 /// Everything that is counted.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -48,6 +53,7 @@ pub(crate) struct Metrics {
     tokens: Family<TokenLabels, Counter>,
     cost: Family<ProviderLabels, Counter<f64, AtomicU64>>,
     estimated: Family<ProviderLabels, Counter>,
+    events: Family<EventLabels, Counter>,
     in_flight: Gauge,
     ready: Gauge,
     /// The counters of each provider that a route leads to, found without touching the families' locks.
@@ -90,6 +96,7 @@ impl Metrics {
             tokens: Family::default(),
             cost: Family::default(),
             estimated: Family::default(),
+            events: Family::default(),
             in_flight: Gauge::default(),
             ready: Gauge::default(),
             commands: Counter::default(),
@@ -116,6 +123,7 @@ impl Metrics {
             "Requests whose tokens we counted",
             metrics.estimated.clone(),
         );
+        registry.register("ledger_events", "What owners of books were told", metrics.events.clone());
         registry.register("in_flight_requests", "Calls and settlements under way", metrics.in_flight.clone());
         registry.register("ready", "1 while new calls are taken", metrics.ready.clone());
         registry.register("ledger_commands", "Commands answered by the writer", metrics.commands.clone());
@@ -143,6 +151,12 @@ impl Metrics {
             output: tokens("output"),
             audio: tokens("audio"),
         }
+    }
+
+    /// Counts what the books told.
+    pub(crate) fn told(&self, event: &ledger::Event) {
+        let event = crate::sweeper::name_of(&event.kind);
+        self.events.get_or_create(&EventLabels { event }).inc();
     }
 
     /// The page.

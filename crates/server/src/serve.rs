@@ -29,7 +29,9 @@ use crate::config::{Config, Environment};
 use crate::front::{Front, Lobby};
 use crate::metrics::Metrics;
 use crate::patience::Patient;
+use crate::payments::{Payments, Recharger};
 use crate::secrets::{OPERATOR_KEY, Secrets, SecretsError};
+use crate::sweeper::{SweepSettings, Sweeper};
 use crate::tasks::{InFlight, RuntimeTasks};
 
 /// How long the settlements of calls that were cut off may take.
@@ -120,12 +122,15 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         observer: Arc::clone(&metrics) as Arc<dyn gateway::Observer>,
         settings: config.settings,
     });
+    let payments = Payments::new(config.payments, store.payments(), Arc::clone(&clock), Arc::clone(&ids));
+    let payments = Arc::new(payments);
     let admin = Admin {
         operator: secrets.operator,
         hasher: secrets.hasher(),
         directory,
         ledger: store.ledger(),
         reader: store.reader(),
+        payments: Arc::clone(&payments),
         clock: Arc::clone(&clock),
         ids,
         status: status(Arc::clone(&shared), Arc::clone(&store)),
@@ -156,6 +161,8 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         threads.push(spawn(&format!("worker-{number}"), body)?);
         workers.push(sender);
     }
+    threads.push(sweep(&lobby, &clock, config.sweep, ending.clone())?);
+    threads.push(recharge(&lobby, ending.clone())?);
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
     Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads })
@@ -216,6 +223,31 @@ fn worker_count(configured: usize) -> usize {
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(StartError::Thread)
+}
+
+/// The thread that does what time alone makes due, until the end.
+fn sweep(
+    lobby: &Lobby,
+    clock: &Arc<dyn Clock>,
+    settings: SweepSettings,
+    ending: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, StartError> {
+    let metrics = Arc::clone(&lobby.metrics);
+    let tell = move |event: &ledger::Event| {
+        crate::log::event(event);
+        metrics.told(event);
+    };
+    let store = &lobby.store;
+    let sweeper = Sweeper::new(store.reader(), store.ledger(), Arc::clone(clock), settings, Box::new(tell))?;
+    spawn("sweeper", move || run_on_this_thread(sweeper.run(ending)))
+}
+
+/// The thread that recharges wallets, until the end.
+fn recharge(lobby: &Lobby, ending: watch::Receiver<bool>) -> Result<JoinHandle<()>, StartError> {
+    let admin = &lobby.admin;
+    let (payments, directory) = (Arc::clone(&admin.payments), Arc::clone(admin.directory.directory()));
+    let recharger = Recharger::new(payments, lobby.store.reader(), directory);
+    spawn("recharger", move || run_on_this_thread(recharger.run(ending)))
 }
 
 /// Accepts connections and deals them out in turn, so that every thread has its share.

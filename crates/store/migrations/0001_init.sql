@@ -4,7 +4,9 @@
 CREATE TABLE organization (
   id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
   name       TEXT    NOT NULL,
-  wallet     BLOB    NOT NULL UNIQUE,
+  wallet     BLOB    NOT NULL UNIQUE,       -- its own
+  time_zone  TEXT    NOT NULL,              -- an IANA name
+  in_flight  TEXT    NOT NULL,
   created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -33,66 +35,85 @@ CREATE TABLE key (
   FOREIGN KEY (organization, project) REFERENCES project (organization, id)
 ) STRICT, WITHOUT ROWID;
 
+-- The books of one organization.
+CREATE TABLE books (
+  organization BLOB    NOT NULL PRIMARY KEY CHECK (length(organization) = 16),
+  sequence     INTEGER NOT NULL CHECK (sequence >= 0),      -- the last journal number
+  head         BLOB    NOT NULL CHECK (length(head) = 32),  -- the last journal hash
+  net          INTEGER NOT NULL,            -- = sum(wallet.balance) - sum(wallet.debt)
+  last_at      INTEGER NOT NULL,            -- the last stamp; stamps only rise
+  seen_at      INTEGER NOT NULL,            -- what the clock showed then
+  frozen       INTEGER NOT NULL CHECK (frozen IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
 -- The engine refuses overspend even if our code is wrong.
 CREATE TABLE wallet (
-  organization BLOB    NOT NULL,
-  id           BLOB    NOT NULL CHECK (length(id) = 16),
+  organization BLOB    NOT NULL REFERENCES books (organization),
+  id           BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+  place        INTEGER NOT NULL,            -- the order in which they were made; 0 is the organization's own
+  name         TEXT    NOT NULL,
+  project      BLOB,                        -- NULL pays for all projects
+  models       TEXT    NOT NULL,            -- a JSON list of patterns; [] pays for all models
+  overflow     INTEGER NOT NULL CHECK (overflow IN (0, 1)),
   currency     TEXT    NOT NULL,
   balance      INTEGER NOT NULL,            -- = sum(lot.remaining)
-  held         INTEGER NOT NULL,            -- = sum(hold.amount)
+  held         INTEGER NOT NULL,            -- = what the holds' shares set aside
   debt         INTEGER NOT NULL,
-  sequence     INTEGER NOT NULL,            -- the last journal number
-  head         BLOB    NOT NULL,            -- the last journal hash
-  last_at      INTEGER NOT NULL,            -- the wallet's own time, which only rises
-  frozen       INTEGER NOT NULL,
   PRIMARY KEY (organization, id),
   CHECK (held BETWEEN 0 AND balance),
   CHECK (debt >= 0),
-  CHECK (NOT (debt > 0 AND balance > held)),
-  CHECK (length(head) = 32),
-  CHECK (frozen IN (0, 1))
+  CHECK (NOT (debt > 0 AND balance > held))
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX wallet_by_id ON wallet (id);
 
 CREATE TABLE lot (
   organization BLOB    NOT NULL,
-  wallet       BLOB    NOT NULL,
   id           BLOB    NOT NULL CHECK (length(id) = 16),
+  wallet       BLOB    NOT NULL,
   kind         TEXT    NOT NULL,
   granted      INTEGER NOT NULL,
   remaining    INTEGER NOT NULL,
   used         INTEGER NOT NULL,
   expired      INTEGER NOT NULL,
+  withdrawn    INTEGER NOT NULL,
   created_at   INTEGER NOT NULL,
   expires_at   INTEGER NOT NULL,            -- 9223372036854775807 is never
-  PRIMARY KEY (organization, wallet, id),
-  CHECK (granted > 0 AND remaining >= 0 AND used >= 0 AND expired >= 0),
-  CHECK (granted = remaining + used + expired)
+  warned       INTEGER NOT NULL CHECK (warned IN (0, 1)),
+  PRIMARY KEY (organization, id),
+  CHECK (granted > 0 AND remaining >= 0 AND used >= 0 AND expired >= 0 AND withdrawn >= 0),
+  CHECK (granted = remaining + used + expired + withdrawn)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX lot_by_expiry ON lot (expires_at) WHERE remaining > 0;
 
--- Live holds only: the settlement deletes its row. `draft` is the cost row to book if the gateway dies first.
+-- Live holds only: the settlement deletes its row. `draft` is the cost row to book if the gateway dies first, `shares`
+-- what each wallet sets aside, in the order in which they pay (16 bytes of id, 8 of amount, each).
 CREATE TABLE hold (
   organization BLOB    NOT NULL,
-  wallet       BLOB    NOT NULL,
   request      BLOB    NOT NULL CHECK (length(request) = 16),
   amount       INTEGER NOT NULL CHECK (amount >= 0),
+  shares       BLOB    NOT NULL CHECK (length(shares) > 0 AND length(shares) % 24 = 0),
+  tokens       INTEGER NOT NULL CHECK (tokens >= 0),
   created_at   INTEGER NOT NULL,
   draft        BLOB    NOT NULL,
-  PRIMARY KEY (organization, wallet, request)
+  PRIMARY KEY (organization, request)
 ) STRICT, WITHOUT ROWID;
 
--- Append only. `legs` holds the double entry, `hash` continues the wallet's chain.
+-- Append only. `legs` holds the double entry, `hash` continues the organization's chain, `balance` is the net after it.
 CREATE TABLE journal (
   organization BLOB    NOT NULL,
-  wallet       BLOB    NOT NULL,
   sequence     INTEGER NOT NULL CHECK (sequence > 0),
   at           INTEGER NOT NULL,
   kind         INTEGER NOT NULL,
+  wallet       BLOB    NOT NULL,
   reference    BLOB    NOT NULL CHECK (length(reference) = 16),
   legs         BLOB    NOT NULL,
+  balance      INTEGER NOT NULL,
+  actor        TEXT,
+  reason       TEXT,
   hash         BLOB    NOT NULL CHECK (length(hash) = 32),
-  PRIMARY KEY (organization, wallet, sequence)
+  PRIMARY KEY (organization, sequence)
 ) STRICT, WITHOUT ROWID;
+-- What people and payments booked can be found by what it is about; calls, which are nearly all, cost nothing for it.
+CREATE INDEX journal_by_reference ON journal (organization, reference) WHERE kind > 3;
 
 -- One row an attempt; the bill and every usage view read it. `entry` is the journal entry that settled it.
 CREATE TABLE cost_row (
@@ -127,18 +148,130 @@ CREATE TABLE cost_row (
   user                TEXT,
   feature             TEXT,
   run                 TEXT,
-  wallet              BLOB    NOT NULL,
   entry               INTEGER NOT NULL,
   PRIMARY KEY (organization, request, attempt)
 ) STRICT, WITHOUT ROWID;
 
--- What a caller's idempotency key brought about the first time.
+-- A budget's definition, as JSON. A removed one stays, so that its id is never used again.
+CREATE TABLE budget (
+  organization BLOB    NOT NULL,
+  id           BLOB    NOT NULL CHECK (length(id) = 16),
+  definition   TEXT    NOT NULL,
+  removed      INTEGER NOT NULL CHECK (removed IN (0, 1)),
+  PRIMARY KEY (organization, id)
+) STRICT, WITHOUT ROWID;
+
+-- One period of one budget, for one of its subjects.
+CREATE TABLE budget_use (
+  organization BLOB    NOT NULL,
+  budget       BLOB    NOT NULL,
+  value        TEXT    NOT NULL,            -- a project's id, a user's name, …; empty for the organization
+  start        INTEGER NOT NULL,
+  spent        INTEGER NOT NULL CHECK (spent >= 0),
+  held         INTEGER NOT NULL CHECK (held >= 0),
+  tokens       INTEGER NOT NULL CHECK (tokens >= 0),
+  tokens_held  INTEGER NOT NULL CHECK (tokens_held >= 0),
+  steps        INTEGER NOT NULL CHECK (steps >= 0),
+  told         INTEGER NOT NULL,            -- the highest percentage that was told of
+  PRIMARY KEY (organization, budget, value, start)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE promo_code (
+  code           TEXT    NOT NULL PRIMARY KEY,
+  amount         INTEGER NOT NULL CHECK (amount > 0),
+  expires_at     INTEGER NOT NULL,
+  credit_seconds INTEGER CHECK (credit_seconds > 0),
+  uses_max       INTEGER NOT NULL CHECK (uses_max > 0),
+  uses           INTEGER NOT NULL CHECK (uses BETWEEN 0 AND uses_max),
+  models         TEXT    NOT NULL,
+  created_at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE promo_redemption (
+  organization BLOB NOT NULL,
+  code         TEXT NOT NULL REFERENCES promo_code (code),
+  PRIMARY KEY (organization, code)
+) STRICT, WITHOUT ROWID;
+
+-- A payment is booked once, for ever, whoever tells of it and how often.
+CREATE TABLE payment (
+  payment      TEXT    NOT NULL PRIMARY KEY,
+  organization BLOB    NOT NULL,
+  entry        INTEGER NOT NULL,
+  answer       TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What a caller's idempotency key was answered the first time.
 CREATE TABLE idempotency (
   organization BLOB    NOT NULL,
-  wallet       BLOB    NOT NULL,
   key          TEXT    NOT NULL,
   digest       BLOB    NOT NULL CHECK (length(digest) = 32),
-  lot          BLOB    NOT NULL,
+  answer       TEXT    NOT NULL,
   created_at   INTEGER NOT NULL,
-  PRIMARY KEY (organization, wallet, key)
+  PRIMARY KEY (organization, key)
+) STRICT, WITHOUT ROWID;
+
+-- What owners should hear of, in the order in which it happened; `detail` is JSON.
+CREATE TABLE event (
+  id           INTEGER PRIMARY KEY AUTOINCREMENT,
+  organization BLOB    NOT NULL,
+  at           INTEGER NOT NULL,
+  detail       TEXT    NOT NULL
+) STRICT;
+CREATE INDEX event_by_organization ON event (organization, id);
+
+-- Money that is to come in from outside: one row each time somebody is asked for it. Whatever the provider is asked
+-- follows from the row, so that a repeated request is the same one.
+CREATE TABLE top_up (
+  id              BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+  organization    BLOB    NOT NULL REFERENCES organization (id),
+  amount          INTEGER NOT NULL CHECK (amount > 0 AND amount % 10000000 = 0),
+  purpose         TEXT    NOT NULL CHECK (purpose IN ('manual', 'recharge')),
+  provider        TEXT    NOT NULL,
+  status          TEXT    NOT NULL CHECK (status IN ('pending', 'paid', 'declined', 'expired')),
+  save_method     INTEGER NOT NULL CHECK (save_method IN (0, 1)),
+  customer        TEXT,
+  payment_method  TEXT,
+  provider_ref    TEXT,                     -- what the provider calls the checkout or the payment
+  url             TEXT,
+  instructions    TEXT,
+  payment         TEXT,                     -- what the provider calls the payment that paid it
+  detail          TEXT,
+  idempotency_key TEXT,
+  digest          BLOB    CHECK (length(digest) = 32),
+  created_at      INTEGER NOT NULL,
+  updated_at      INTEGER NOT NULL,
+  CHECK ((idempotency_key IS NULL) = (digest IS NULL)),
+  CHECK ((status = 'paid') = (payment IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX top_up_by_organization ON top_up (organization, id);
+CREATE UNIQUE INDEX top_up_by_idempotency_key ON top_up (organization, idempotency_key);
+CREATE INDEX top_up_by_payment ON top_up (payment) WHERE payment IS NOT NULL;
+-- The engine refuses a second recharge while one is undecided even if our code is wrong.
+CREATE UNIQUE INDEX top_up_pending_recharge ON top_up (organization) WHERE purpose = 'recharge' AND status = 'pending';
+
+-- Auto-recharge, and the payment method that the customer left for it.
+CREATE TABLE recharge (
+  organization    BLOB    NOT NULL PRIMARY KEY REFERENCES organization (id),
+  enabled         INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+  threshold       INTEGER,
+  amount          INTEGER,
+  monthly_max     INTEGER,
+  customer        TEXT,
+  payment_method  TEXT,
+  method_at       INTEGER NOT NULL,         -- when the customer left it, by the provider's clock: an older one never replaces it
+  declines        INTEGER NOT NULL CHECK (declines >= 0),
+  last_decline_at INTEGER NOT NULL,
+  told_off        INTEGER NOT NULL CHECK (told_off IN (0, 1)),  -- whether the owner heard that it gave up
+  told_month      INTEGER,                  -- the month whose maximum the owner heard of
+  CHECK (enabled = 0 OR (threshold IS NOT NULL AND amount IS NOT NULL AND monthly_max IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX recharge_enabled ON recharge (organization) WHERE enabled = 1;
+
+-- Events of payment providers that were acted on, so that one that comes again is known.
+CREATE TABLE payment_event (
+  provider TEXT    NOT NULL,
+  id       TEXT    NOT NULL,
+  at       INTEGER NOT NULL,
+  PRIMARY KEY (provider, id)
 ) STRICT, WITHOUT ROWID;

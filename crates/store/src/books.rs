@@ -1,51 +1,95 @@
-//! Loading wallets, and settling what a dead gateway left held.
+//! Loading books, and settling what a dead gateway left held.
 
 use std::collections::HashMap;
 
-use domain::{Clock, LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
-use ledger::{Changes, Command, CostRow, Hold, Idempotency, Lot, Wallet, apply};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use domain::{
+    BudgetId, Clock, LotId, Money, OrganizationId, ProjectId, RequestId, Timestamp, WalletId,
+};
+use ledger::{Books, Budget, Changes, Command, CostRow, Hold, Lot, Past, Purpose, Use, UseKey, Wallet, apply};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
-use crate::columns::kind_from_text;
+use crate::columns::{from_json, kind_from_text, tokens};
 use crate::statements::Statements;
+use crate::unsaved::Unsaved;
 use crate::{StoreError, draft};
 
-const LOT: &str = "id, kind, granted, remaining, used, expired, created_at, expires_at";
+/// Columns of a lot, in the order in which [`read_lot`] reads them.
+const LOT: &str =
+    "id, wallet, kind, granted, remaining, used, expired, withdrawn, created_at, expires_at, warned";
 
-/// Loads a wallet whole: its row, its open lots, its live holds.
-pub(crate) fn load(connection: &Connection, id: WalletId) -> Result<Option<Wallet>, StoreError> {
+/// Loads the books of an organization whole: wallets, open lots, live holds, budgets and what the holds reserve there.
+pub(crate) fn load(connection: &Connection, organization: OrganizationId) -> Result<Option<Books>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT organization, balance, held, debt, sequence, head, last_at, frozen FROM wallet WHERE id = ?1",
+        "SELECT sequence, head, net, last_at, seen_at, frozen FROM books WHERE organization = ?1",
     )?;
     let found = statement
-        .query_row([id.as_bytes()], |row| {
-            let mut wallet = Wallet::new(id, OrganizationId::from_bytes(row.get(0)?));
-            wallet.balance = Money::from_nano(row.get(1)?);
-            wallet.held = Money::from_nano(row.get(2)?);
-            wallet.debt = Money::from_nano(row.get(3)?);
-            wallet.sequence = row.get::<_, i64>(4)?.unsigned_abs();
-            wallet.head = row.get(5)?;
-            wallet.last_at = Timestamp::from_micros(row.get(6)?);
-            wallet.frozen = row.get(7)?;
-            Ok(wallet)
+        .query_row([organization.as_bytes()], |row| {
+            Ok(Books {
+                organization,
+                sequence: row.get::<_, i64>(0)?.unsigned_abs(),
+                head: row.get(1)?,
+                net: Money::from_nano(row.get(2)?),
+                last_at: Timestamp::from_micros(row.get(3)?),
+                seen_at: Timestamp::from_micros(row.get(4)?),
+                frozen: row.get(5)?,
+                wallets: Vec::new(),
+                holds: HashMap::new(),
+                budgets: Vec::new(),
+                uses: HashMap::new(),
+            })
         })
         .optional()?;
-    let Some(mut wallet) = found else { return Ok(None) };
-    wallet.lots = load_lots(connection, &wallet, true)?;
-    wallet.holds = load_holds(connection, &wallet)?;
-    Ok(Some(wallet))
+    let Some(mut books) = found else { return Ok(None) };
+    books.wallets = load_wallets(connection, organization)?;
+    for lot in load_lots(connection, organization, true)? {
+        let wallet = books.wallets.iter_mut().find(|wallet| wallet.id == lot.wallet);
+        wallet.ok_or(StoreError::Unreadable("lot.wallet"))?.lots.push(lot);
+    }
+    books.budgets = load_budgets(connection, organization)?;
+    books.holds = load_holds(connection, &books)?;
+    let keys: Vec<UseKey> = books.holds.values().flat_map(|hold| hold.uses.clone()).collect();
+    for key in keys {
+        if let Some(used) = load_use(connection, organization, &key)? {
+            books.uses.insert(key, used);
+        }
+    }
+    Ok(Some(books))
 }
 
-/// A wallet's lots in waterfall order, the empty ones only when asked for.
+fn load_wallets(connection: &Connection, organization: OrganizationId) -> Result<Vec<Wallet>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, name, project, models, overflow, balance, held, debt FROM wallet
+         WHERE organization = ?1 ORDER BY place",
+    )?;
+    let mut rows = statement.query([organization.as_bytes()])?;
+    let mut wallets = Vec::new();
+    while let Some(row) = rows.next()? {
+        let purpose = Purpose {
+            name: row.get(1)?,
+            project: row.get::<_, Option<[u8; 16]>>(2)?.map(ProjectId::from_bytes),
+            models: from_json(&row.get::<_, String>(3)?, "wallet.models")?,
+            overflow: row.get(4)?,
+        };
+        wallets.push(Wallet {
+            balance: Money::from_nano(row.get(5)?),
+            held: Money::from_nano(row.get(6)?),
+            debt: Money::from_nano(row.get(7)?),
+            ..Wallet::new(WalletId::from_bytes(row.get(0)?), purpose)
+        });
+    }
+    Ok(wallets)
+}
+
+/// An organization's lots in waterfall order, the empty ones only when asked for.
 pub(crate) fn load_lots(
     connection: &Connection,
-    wallet: &Wallet,
+    organization: OrganizationId,
     open_only: bool,
 ) -> Result<Vec<Lot>, StoreError> {
     let filter = if open_only { "AND remaining > 0" } else { "" };
-    let sql = format!("SELECT {LOT} FROM lot WHERE organization = ?1 AND wallet = ?2 {filter}");
+    let sql = format!("SELECT {LOT} FROM lot WHERE organization = ?1 {filter}");
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![wallet.organization.as_bytes(), wallet.id.as_bytes()])?;
+    let mut rows = statement.query([organization.as_bytes()])?;
     let mut lots = Vec::new();
     while let Some(row) = rows.next()? {
         lots.push(read_lot(row)?);
@@ -54,123 +98,173 @@ pub(crate) fn load_lots(
     Ok(lots)
 }
 
-/// What an idempotency key brought about in a wallet: the digest of its body, and the lot.
-pub(crate) fn load_named_grant(
+/// One lot, open or closed.
+pub(crate) fn load_lot(
     connection: &Connection,
-    wallet: &Wallet,
-    named: &Idempotency,
-) -> Result<Option<([u8; 32], Lot)>, StoreError> {
-    let owner = (wallet.organization.as_bytes(), wallet.id.as_bytes());
-    let mut statement = connection.prepare_cached(
-        "SELECT digest, lot FROM idempotency WHERE organization = ?1 AND wallet = ?2 AND key = ?3",
-    )?;
-    let found: Option<([u8; 32], [u8; 16])> = statement
-        .query_row(params![owner.0, owner.1, named.key], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((digest, lot)) = found else { return Ok(None) };
-    let sql = format!("SELECT {LOT} FROM lot WHERE organization = ?1 AND wallet = ?2 AND id = ?3");
+    organization: OrganizationId,
+    id: LotId,
+) -> Result<Option<Lot>, StoreError> {
+    let sql = format!("SELECT {LOT} FROM lot WHERE organization = ?1 AND id = ?2");
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![owner.0, owner.1, lot])?;
-    let row = rows.next()?.ok_or(StoreError::Unreadable("idempotency.lot"))?;
-    Ok(Some((digest, read_lot(row)?)))
-}
-
-/// Whether a lot's id is taken anywhere, by an open lot or an empty one.
-pub(crate) fn lot_exists(connection: &Connection, wallet: &Wallet, lot: LotId) -> Result<bool, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT 1 FROM lot WHERE organization = ?1 AND wallet = ?2 AND id = ?3")?;
-    Ok(statement.exists(params![wallet.organization.as_bytes(), wallet.id.as_bytes(), lot.as_bytes()])?)
+    let mut rows = statement.query(params![organization.as_bytes(), id.as_bytes()])?;
+    rows.next()?.map(read_lot).transpose()
 }
 
 fn read_lot(row: &Row<'_>) -> Result<Lot, StoreError> {
     Ok(Lot {
         id: LotId::from_bytes(row.get(0)?),
-        kind: kind_from_text(&row.get::<_, String>(1)?)?,
-        granted: Money::from_nano(row.get(2)?),
-        remaining: Money::from_nano(row.get(3)?),
-        used: Money::from_nano(row.get(4)?),
-        expired: Money::from_nano(row.get(5)?),
-        created_at: Timestamp::from_micros(row.get(6)?),
-        expires_at: Timestamp::from_micros(row.get(7)?),
+        wallet: WalletId::from_bytes(row.get(1)?),
+        kind: kind_from_text(&row.get::<_, String>(2)?)?,
+        granted: Money::from_nano(row.get(3)?),
+        remaining: Money::from_nano(row.get(4)?),
+        used: Money::from_nano(row.get(5)?),
+        expired: Money::from_nano(row.get(6)?),
+        withdrawn: Money::from_nano(row.get(7)?),
+        created_at: Timestamp::from_micros(row.get(8)?),
+        expires_at: Timestamp::from_micros(row.get(9)?),
+        warned: row.get(10)?,
     })
 }
 
-fn load_holds(connection: &Connection, wallet: &Wallet) -> Result<HashMap<RequestId, Hold>, StoreError> {
+/// An organization's budgets, in the order in which they refuse.
+pub(crate) fn load_budgets(
+    connection: &Connection,
+    organization: OrganizationId,
+) -> Result<Vec<Budget>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT definition FROM budget WHERE organization = ?1 AND removed = 0")?;
+    let mut rows = statement.query([organization.as_bytes()])?;
+    let mut budgets = Vec::new();
+    while let Some(row) = rows.next()? {
+        budgets.push(from_json::<Budget>(&row.get::<_, String>(0)?, "budget.definition")?);
+    }
+    budgets.sort_by_key(Budget::refusal_order);
+    Ok(budgets)
+}
+
+/// Columns of a budget's period, in the order in which [`read_use`] reads them.
+pub(crate) const USE: &str = "spent, held, tokens, tokens_held, steps, told";
+
+pub(crate) fn read_use(row: &Row<'_>, first: usize) -> Result<Use, StoreError> {
+    Ok(Use {
+        spent: Money::from_nano(row.get(first)?),
+        held: Money::from_nano(row.get(first + 1)?),
+        tokens: tokens(row, first + 2)?,
+        tokens_held: tokens(row, first + 3)?,
+        steps: tokens(row, first + 4)?,
+        told: row.get(first + 5)?,
+    })
+}
+
+/// What was consumed in one period of a budget; `None` before anything was.
+pub(crate) fn load_use(
+    connection: &Connection,
+    organization: OrganizationId,
+    key: &UseKey,
+) -> Result<Option<Use>, StoreError> {
+    let sql = format!(
+        "SELECT {USE} FROM budget_use WHERE organization = ?1 AND budget = ?2 AND value = ?3 AND start = ?4"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let owner = (organization.as_bytes(), BudgetId::as_bytes(&key.budget));
+    let mut rows = statement.query(params![owner.0, owner.1, &*key.value, key.start.micros()])?;
+    rows.next()?.map(|row| read_use(row, 0)).transpose()
+}
+
+fn load_holds(connection: &Connection, books: &Books) -> Result<HashMap<RequestId, Hold>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT request, amount, created_at, draft FROM hold WHERE organization = ?1 AND wallet = ?2",
+        "SELECT request, amount, shares, tokens, created_at, draft FROM hold WHERE organization = ?1",
     )?;
-    let mut rows = statement.query(params![wallet.organization.as_bytes(), wallet.id.as_bytes()])?;
+    let mut rows = statement.query([books.organization.as_bytes()])?;
     let mut holds = HashMap::new();
     while let Some(row) = rows.next()? {
         let request = RequestId::from_bytes(row.get(0)?);
-        let draft: Vec<u8> = row.get(3)?;
-        let draft = Box::new(draft::decode(&draft, wallet.organization, request)?);
-        let (amount, created_at) = (Money::from_nano(row.get(1)?), Timestamp::from_micros(row.get(2)?));
-        holds.insert(request, Hold { request, amount, created_at, draft });
+        let draft: Vec<u8> = row.get(5)?;
+        let draft = Box::new(draft::decode(&draft, books.organization, request)?);
+        let created_at = Timestamp::from_micros(row.get(4)?);
+        let hold = Hold {
+            request,
+            amount: Money::from_nano(row.get(1)?),
+            shares: draft::decode_shares(&row.get::<_, Vec<u8>>(2)?)?,
+            tokens: tokens(row, 3)?,
+            created_at,
+            uses: books.uses_of(&draft, created_at),
+            draft,
+        };
+        holds.insert(request, hold);
     }
     Ok(holds)
 }
 
-/// Settles every hold that is live in the database at its last checkpoint, a wallet at a time; answers how many.
+/// Settles every hold that is live in the database at its last checkpoint, an organization at a time; answers how many.
 ///
 /// Called before the writer starts: whoever held them is dead, or the folder would be locked. Each gets the row that
-/// was drafted when it was held, so that the call is on the books, marked as estimated. A wallet whose holds cannot be
-/// settled is frozen, and the others go on.
+/// was drafted when it was held, so that the call is on the books, marked as estimated. Books whose holds cannot be
+/// settled are frozen, and the others go on.
 pub(crate) fn recover(connection: &Connection, clock: &dyn Clock) -> Result<usize, StoreError> {
-    let wallets: Vec<[u8; 16]> = connection
-        .prepare("SELECT DISTINCT wallet FROM hold")?
+    let owners: Vec<[u8; 16]> = connection
+        .prepare("SELECT DISTINCT organization FROM hold ORDER BY organization")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let mut statements = Statements::prepare(connection)?;
     let mut recovered = 0;
-    for id in wallets.into_iter().map(WalletId::from_bytes) {
+    for organization in owners.into_iter().map(OrganizationId::from_bytes) {
         statements.begin()?;
-        match recover_wallet(connection, &mut statements, id, clock) {
+        match recover_books(connection, &mut statements, organization, clock) {
             Ok(settled) => {
                 statements.commit()?;
                 recovered += settled;
             }
+            // A disk that fails is no fault of the books: the next start tries again.
+            Err(StoreError::Sqlite(error))
+                if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) =>
+            {
+                return Err(error.into());
+            }
             Err(error) => {
-                tracing::error!(wallet = %id, %error, "what a dead gateway held cannot be settled; the wallet is frozen");
+                tracing::error!(%organization, %error, "what a dead gateway held cannot be settled; the books are frozen");
                 statements.rollback()?;
-                freeze(connection, &mut statements, id)?;
+                freeze(connection, &mut statements, organization)?;
             }
         }
     }
     Ok(recovered)
 }
 
-fn recover_wallet(
+fn recover_books(
     connection: &Connection,
     statements: &mut Statements<'_>,
-    id: WalletId,
+    organization: OrganizationId,
     clock: &dyn Clock,
 ) -> Result<usize, StoreError> {
-    let mut wallet = load(connection, id)?.ok_or(StoreError::Unreadable("hold without wallet"))?;
-    let orphans: Vec<Hold> = wallet.holds.values().cloned().collect();
+    let mut books = load(connection, organization)?.ok_or(StoreError::Unreadable("hold without books"))?;
+    if books.frozen {
+        return Ok(0);
+    }
+    let mut orphans: Vec<Hold> = books.holds.values().cloned().collect();
+    orphans.sort_by_key(|hold| hold.request);
+    let mut unsaved = Unsaved::default();
     for orphan in &orphans {
         let mut changes = Changes::default();
         let rows = vec![CostRow::clone(&orphan.draft)];
-        let command = Command::Settle { wallet: id, request: orphan.request, rows };
-        apply(&mut wallet, command, clock.now(), &mut changes)
+        let command = Command::Settle { organization, request: orphan.request, rows };
+        apply(&mut books, command, Past::default(), clock.now(), &mut changes)
             .map_err(|denial| StoreError::Recovery(format!("{}: {denial}", orphan.request)))?;
-        for lot in &changes.lots {
-            statements.save_lot(&wallet, lot)?;
-        }
-        statements.save(&wallet, &changes)?;
+        unsaved.take(statements, &books, &mut changes)?;
     }
-    wallet.check(true).map_err(|breach| StoreError::Recovery(breach.to_string()))?;
-    statements.update_wallet(&wallet)?;
+    books.check().map_err(|breach| StoreError::Recovery(breach.to_string()))?;
+    let by_owner = HashMap::from([(organization, books)]);
+    unsaved.flush(statements, &by_owner)?;
     Ok(orphans.len())
 }
 
-/// Marks a wallet as one that an operator must look at, as it stands in the database.
+/// Marks books as ones that an operator must look at, as they stand in the database.
 pub(crate) fn freeze(
     connection: &Connection,
     statements: &mut Statements<'_>,
-    id: WalletId,
+    organization: OrganizationId,
 ) -> Result<(), StoreError> {
-    let mut wallet = load(connection, id)?.ok_or(StoreError::Unreadable("frozen wallet"))?;
-    wallet.frozen = true;
-    statements.update_wallet(&wallet)
+    let mut books = load(connection, organization)?.ok_or(StoreError::Unreadable("frozen books"))?;
+    books.frozen = true;
+    statements.save_books(&books)
 }

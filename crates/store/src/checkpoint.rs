@@ -63,6 +63,6 @@ impl Drop for Checkpointer {
 }
 
 /// One round: copies what it can without making anybody wait.
-fn copy(connection: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn copy(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use domain::{Money, Timestamp, Usage};
 use ledger::{AttemptStatus, Attribution, CostRow, LotKind};
 use rusqlite::Row;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::StoreError;
 
@@ -50,8 +52,9 @@ pub(crate) fn count(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn tokens(row: &Row<'_>, index: usize) -> Result<u64, StoreError> {
-    u64::try_from(row.get::<_, i64>(index)?).map_err(|_| StoreError::Unreadable("cost_row token count"))
+/// A count that SQLite stores.
+pub(crate) fn tokens(row: &Row<'_>, index: usize) -> Result<u64, StoreError> {
+    u64::try_from(row.get::<_, i64>(index)?).map_err(|_| StoreError::Unreadable("count"))
 }
 
 /// Reads a row selected as [`COST_ROW`].
@@ -90,4 +93,14 @@ pub(crate) fn read_cost_row(row: &Row<'_>) -> Result<CostRow, StoreError> {
         held: Money::from_nano(row.get(27)?),
         attribution: Attribution { user: row.get(28)?, feature: row.get(29)?, run: row.get(30)? },
     })
+}
+
+/// A value as JSON text. What is stored so are plain records of ours, which always have a JSON form.
+pub(crate) fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Reads a value that was stored as JSON.
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str, column: &'static str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|_| StoreError::Unreadable(column))
 }

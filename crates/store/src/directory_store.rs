@@ -12,9 +12,10 @@ use crate::writer::Writer;
 /// What a directory write is answered with.
 pub(crate) type Written = Result<(), directory::StoreError>;
 
-/// One record to insert.
+/// One record to insert or to change.
 pub(crate) enum DirectoryWrite {
     Organization(Organization),
+    OrganizationUpdate(Organization),
     Project(Project),
     Key(Key),
 }
@@ -26,6 +27,10 @@ impl DirectoryStore for Writer {
 
     fn insert_organization(&self, organization: &Organization) -> Written {
         self.write_directory(DirectoryWrite::Organization(organization.clone()))
+    }
+
+    fn update_organization(&self, organization: &Organization) -> Written {
+        self.write_directory(DirectoryWrite::OrganizationUpdate(organization.clone()))
     }
 
     fn insert_project(&self, project: &Project) -> Written {
@@ -43,6 +48,10 @@ pub(crate) fn write(connection: &Connection, write: &DirectoryWrite) -> Result<W
     let (kind, inserted) = match write {
         DirectoryWrite::Organization(organization) => {
             (RecordKind::Organization, insert_organization(connection, organization))
+        }
+        DirectoryWrite::OrganizationUpdate(organization) => {
+            let missing = directory::StoreError::Missing(RecordKind::Organization);
+            return Ok(if update_organization(connection, organization)? == 1 { Ok(()) } else { Err(missing) });
         }
         DirectoryWrite::Project(project) => (RecordKind::Project, insert_project(connection, project)),
         DirectoryWrite::Key(key) => (RecordKind::Key, insert_key(connection, key)),
@@ -64,12 +73,28 @@ pub(crate) fn write(connection: &Connection, write: &DirectoryWrite) -> Result<W
 
 fn insert_organization(connection: &Connection, organization: &Organization) -> rusqlite::Result<usize> {
     connection
-        .prepare_cached("INSERT INTO organization (id, name, wallet, created_at) VALUES (?1, ?2, ?3, ?4)")?
+        .prepare_cached(
+            "INSERT INTO organization (id, name, wallet, time_zone, in_flight, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
         .execute(params![
             organization.id.as_bytes(),
             organization.name,
             organization.wallet.as_bytes(),
+            organization.time_zone.to_string(),
+            organization.in_flight.as_str(),
             organization.created_at.micros(),
+        ])
+}
+
+fn update_organization(connection: &Connection, organization: &Organization) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached("UPDATE organization SET name = ?2, time_zone = ?3, in_flight = ?4 WHERE id = ?1")?
+        .execute(params![
+            organization.id.as_bytes(),
+            organization.name,
+            organization.time_zone.to_string(),
+            organization.in_flight.as_str(),
         ])
 }
 
@@ -112,14 +137,20 @@ fn insert_key(connection: &Connection, key: &Key) -> rusqlite::Result<usize> {
 /// Everything stored.
 pub(crate) fn load(connection: &Connection) -> Result<Contents, StoreError> {
     Ok(Contents {
-        organizations: collect(connection, "SELECT id, name, wallet, created_at FROM organization", |row| {
-            Ok(Organization {
-                id: OrganizationId::from_bytes(row.get(0)?),
-                name: row.get(1)?,
-                wallet: WalletId::from_bytes(row.get(2)?),
-                created_at: Timestamp::from_micros(row.get(3)?),
-            })
-        })?,
+        organizations: collect(
+            connection,
+            "SELECT id, name, wallet, time_zone, in_flight, created_at FROM organization",
+            |row| {
+                Ok(Organization {
+                    id: OrganizationId::from_bytes(row.get(0)?),
+                    name: row.get(1)?,
+                    wallet: WalletId::from_bytes(row.get(2)?),
+                    time_zone: word(row, 3, "organization.time_zone")?,
+                    in_flight: word(row, 4, "organization.in_flight")?,
+                    created_at: Timestamp::from_micros(row.get(5)?),
+                })
+            },
+        )?,
         projects: collect(
             connection,
             "SELECT organization, id, name, environment, data_class, created_at, archived_at FROM project",

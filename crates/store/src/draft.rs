@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use domain::{KeyId, Money, OrganizationId, ProjectId, RequestId, Timestamp, Usage};
-use ledger::{AttemptStatus, Attribution, CostRow};
+use domain::{KeyId, Money, OrganizationId, ProjectId, RequestId, Timestamp, Usage, WalletId};
+use ledger::{AttemptStatus, Attribution, CostRow, Share};
 
 use crate::StoreError;
 
@@ -59,6 +59,29 @@ fn encode_text(text: Option<&str>, into: &mut Vec<u8>) {
     let end = text.floor_char_boundary(usize::from(ABSENT - 1));
     into.extend_from_slice(&u16::try_from(end).unwrap_or(ABSENT).to_be_bytes());
     into.extend_from_slice(&text.as_bytes()[..end]);
+}
+
+/// What each wallet sets aside, in order: 16 bytes of id and 8 of amount, each.
+pub(crate) fn encode_shares(shares: &[Share]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(shares.len() * 24);
+    for share in shares {
+        bytes.extend_from_slice(share.wallet.as_bytes());
+        bytes.extend_from_slice(&share.amount.nano().to_be_bytes());
+    }
+    bytes
+}
+
+/// Reads what [`encode_shares`] wrote.
+pub(crate) fn decode_shares(bytes: &[u8]) -> Result<Vec<Share>, StoreError> {
+    let mut cursor = Cursor(bytes);
+    let mut shares = Vec::new();
+    while !cursor.0.is_empty() {
+        let (wallet, amount) = (cursor.take(), cursor.take());
+        let (wallet, amount) = wallet.zip(amount).ok_or(StoreError::Unreadable("hold.shares"))?;
+        let amount = Money::from_nano(i64::from_be_bytes(amount));
+        shares.push(Share { wallet: WalletId::from_bytes(wallet), amount });
+    }
+    Ok(shares)
 }
 
 /// Reads the draft of this request's hold.

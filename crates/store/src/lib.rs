@@ -1,28 +1,37 @@
 //! The only SQL: every port of the product on SQLite.
 //!
-//! One writer thread owns the connection that writes and the wallets in memory. It takes what is queued, applies it
+//! One writer thread owns the connection that writes and the books in memory. It takes what is queued, applies it
 //! by the ledger's rules, saves it in one transaction, and answers when the transaction is durable. Readers have
 //! connections of their own and never wait for the writer.
 
+mod backup;
+mod books;
 mod checkpoint;
 mod columns;
 mod directory_store;
 mod draft;
+mod folder;
+#[cfg(feature = "simulation")]
+pub mod inline;
+mod past;
+mod payment_store;
 mod reader;
 mod schema;
+mod statement;
 mod statements;
+mod unsaved;
 mod verify;
-mod wallets;
 mod writer;
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::Clock;
 
-pub use reader::{Balance, BookedEntry, Reader, RequestRecord};
+pub use backup::{Backup, BackupError, Head, Restored, backup, restore};
+pub use reader::{Balance, BookedEntry, BudgetRecord, Reader, RequestRecord};
+pub use statement::{BookingLine, Statement, StatementError, StatementItem, StatementLine, UsageLine};
 pub use verify::{Report, verify};
 pub use writer::WriterFigures;
 
@@ -77,6 +86,9 @@ pub enum StoreError {
     /// SQLite failed.
     #[error("database: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// The database does not take a write-ahead log.
+    #[error("the database keeps a journal in mode `{0}` and not a write-ahead log; is the disk a network share or full?")]
+    NoLog(String),
     /// A stored value is not what this program writes.
     #[error("database: unreadable {0}")]
     Unreadable(&'static str),
@@ -103,29 +115,12 @@ impl Store {
     /// # Errors
     /// When the folder is unusable or in use, or the database is damaged or too new.
     pub fn open(folder: &Path, durability: Durability, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let folder_error = |source| StoreError::Folder { path: folder.to_owned(), source };
-        // The database says who called what; nobody else on the machine needs to know.
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(folder_error)?;
-        // Whatever the folder allows, the files are for their owner alone.
-        let private = |name: &str| {
-            OpenOptions::new()
-                .append(true)
-                .create(true)
-                .mode(0o600)
-                .open(folder.join(name))
-                .map_err(folder_error)
-        };
-        let lock = private("lock")?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(folder.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(folder_error(source)),
-        }
+        let lock = folder::lock(folder)?;
         let path = database_path(folder);
         // SQLite makes its other files like this one.
-        private(DATABASE)?;
+        folder::private_file(folder, DATABASE)?;
         let connection = schema::open_for_writing(&path, durability)?;
-        let recovered = wallets::recover(&connection, clock.as_ref())?;
+        let recovered = books::recover(&connection, clock.as_ref())?;
         let checkpointer = Checkpointer::start(&path)?;
         let writer = Arc::new(Writer::start(connection, checkpointer, clock)?);
         let reader = Arc::new(Reader::new(path));
@@ -145,6 +140,11 @@ impl Store {
     /// The directory's port.
     pub fn directory(&self) -> Arc<dyn directory::DirectoryStore> {
         Arc::clone(&self.writer) as Arc<dyn directory::DirectoryStore>
+    }
+
+    /// The port to payments.
+    pub fn payments(&self) -> Arc<dyn payments::PaymentStore> {
+        Arc::new(payment_store::Till::new(Arc::clone(&self.writer), Arc::clone(&self.reader)))
     }
 
     /// The queries.

@@ -4,30 +4,47 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use domain::{LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
-use ledger::{Account, Changes, CostRow, Draw, Entry, EntryKind, Hold, Lot, Wallet, expire};
+use ledger::{
+    Account, Budget, Changes, CostRow, Draw, Entry, EntryKind, Event, Hold, Lot, Note, PromoCode, Use, UseKey, Wallet,
+    expire,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::columns::{COST_ROW, read_cost_row};
-use crate::{StoreError, database_path, schema, wallets};
+use crate::books::{self, USE, read_use};
+use crate::columns::{COST_ROW, from_json, read_cost_row};
+use crate::past::{PROMO, charged, read_promo};
+use crate::{StoreError, database_path, schema};
 
 /// Connections kept for the next query.
 const IDLE_MAX: usize = 8;
 
-/// A wallet's money as it stood at one moment.
+/// An organization's money as it stood at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Balance {
     /// The owner.
     pub organization: OrganizationId,
-    /// What remains in the lots, held or free.
-    pub posted: Money,
-    /// What running calls may still use.
-    pub held: Money,
-    /// What a new call may use.
-    pub available: Money,
-    /// What is owed.
-    pub debt: Money,
-    /// Lots with something remaining, in the order in which they burn.
-    pub lots: Vec<Lot>,
+    /// What remains in all wallets less what they owe.
+    pub net: Money,
+    /// Whether nothing moves until an operator has looked.
+    pub frozen: bool,
+    /// The organization's own wallet first, each with its open lots in the order in which they burn.
+    pub wallets: Vec<Wallet>,
+}
+
+impl Balance {
+    /// The sum of one figure over all wallets, at most the largest amount there is.
+    pub fn total(&self, figure: impl Fn(&Wallet) -> Money) -> Money {
+        Money::sum(self.wallets.iter().map(figure)).unwrap_or(Money::MAX)
+    }
+}
+
+/// A budget, and what was consumed of it in the periods that can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetRecord {
+    /// Its definition.
+    pub budget: Budget,
+    /// Consumption in the period that runs, by subject.
+    pub uses: Vec<(UseKey, Use)>,
 }
 
 /// One booking of a request.
@@ -56,6 +73,8 @@ pub struct RequestRecord {
     pub rows: Vec<CostRow>,
     /// The booking that settled it.
     pub entry: Option<BookedEntry>,
+    /// What was given back of its charge.
+    pub refunded: Money,
 }
 
 /// The queries of the product.
@@ -101,25 +120,168 @@ impl Reader {
         now: Timestamp,
     ) -> Result<Option<Balance>, StoreError> {
         self.read(|connection| {
-            let found: Option<[u8; 16]> = connection
-                .prepare_cached("SELECT wallet FROM organization WHERE id = ?1")?
-                .query_row([organization.as_bytes()], |row| row.get(0))
-                .optional()?;
-            let Some(id) = found else { return Ok(None) };
-            let wallet = wallets::load(connection, WalletId::from_bytes(id))?;
-            let mut wallet = wallet.ok_or(StoreError::Unreadable("organization.wallet"))?;
-            // What has expired is booked with the wallet's next command; what it has is less by it already.
-            if expire(&mut wallet, now, &mut Changes::default()).is_err() {
+            let Some(mut books) = books::load(connection, organization)? else { return Ok(None) };
+            // What has expired is booked with the books' next command; what they have is less by it already.
+            if expire(&mut books, now, &mut Changes::default()).is_err() {
                 return Err(StoreError::Unreadable("wallet sums"));
             }
-            Ok(Some(Balance {
-                organization,
-                posted: wallet.balance,
-                held: wallet.held,
-                available: wallet.available(),
-                debt: wallet.debt,
-                lots: wallet.lots,
-            }))
+            let (net, frozen, wallets) = (books.net, books.frozen, books.wallets);
+            Ok(Some(Balance { organization, net, frozen, wallets }))
+        })
+    }
+
+    /// An organization's newest entries, newest first: those before the entry `before`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn journal(
+        &self,
+        organization: OrganizationId,
+        before: u64,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT {ENTRY} FROM journal WHERE organization = ?1 AND sequence < ?2 ORDER BY sequence DESC LIMIT ?3"
+            );
+            let mut statement = connection.prepare_cached(&sql)?;
+            let before = i64::try_from(before).unwrap_or(i64::MAX);
+            let mut rows = statement.query(params![organization.as_bytes(), before, limit])?;
+            let mut entries = Vec::new();
+            while let Some(row) = rows.next()? {
+                entries.push(read_entry(row)?);
+            }
+            Ok(entries)
+        })
+    }
+
+    /// An organization's budgets in the order in which they refuse, each with its consumption in the period around
+    /// `now`; of a budget with many subjects the `limit` that consumed most.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn budgets(
+        &self,
+        organization: OrganizationId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<BudgetRecord>, StoreError> {
+        self.read(|connection| {
+            let mut records = Vec::new();
+            for budget in books::load_budgets(connection, organization)? {
+                let uses = uses_of(connection, organization, &budget, now, limit)?;
+                records.push(BudgetRecord { budget, uses });
+            }
+            Ok(records)
+        })
+    }
+
+    /// An organization's newest events with their numbers, newest first: those before number `before`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn events(
+        &self,
+        organization: OrganizationId,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Event)>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, at, detail FROM event WHERE organization = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
+            )?;
+            let mut rows = statement.query(params![organization.as_bytes(), before, limit])?;
+            let mut events = Vec::new();
+            while let Some(row) = rows.next()? {
+                let kind = from_json(&row.get::<_, String>(2)?, "event.detail")?;
+                let at = Timestamp::from_micros(row.get(1)?);
+                events.push((row.get(0)?, Event { organization, at, kind }));
+            }
+            Ok(events)
+        })
+    }
+
+    /// Every promo code, by code.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn promo_codes(&self) -> Result<Vec<PromoCode>, StoreError> {
+        self.read(|connection| {
+            let sql = format!("SELECT {PROMO} FROM promo_code ORDER BY code");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query([])?;
+            let mut codes = Vec::new();
+            while let Some(row) = rows.next()? {
+                codes.push(read_promo(row)?);
+            }
+            Ok(codes)
+        })
+    }
+
+    /// Organizations for which time alone has something to do at `now`: credit that is due, or will be at `warn_until`
+    /// and was not warned of; or holds admitted before `held_before`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn due(
+        &self,
+        now: Timestamp,
+        warn_until: Timestamp,
+        held_before: Timestamp,
+    ) -> Result<Vec<OrganizationId>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT organization FROM lot WHERE remaining > 0 AND expires_at <= max(?1, ?2)
+                   AND expires_at < 9223372036854775807 AND (expires_at <= ?1 OR warned = 0)
+                 UNION SELECT organization FROM hold WHERE created_at < ?3",
+            )?;
+            let found =
+                statement.query_map(params![now.micros(), warn_until.micros(), held_before.micros()], |row| {
+                    Ok(OrganizationId::from_bytes(row.get(0)?))
+                })?;
+            Ok(found.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The events of all organizations after number `after`, oldest first; at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn events_after(&self, after: i64, limit: u32) -> Result<Vec<(i64, Event)>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, organization, at, detail FROM event WHERE id > ?1 ORDER BY id LIMIT ?2",
+            )?;
+            let mut rows = statement.query(params![after, limit])?;
+            let mut events = Vec::new();
+            while let Some(row) = rows.next()? {
+                let kind = from_json(&row.get::<_, String>(3)?, "event.detail")?;
+                let (organization, at) =
+                    (OrganizationId::from_bytes(row.get(1)?), Timestamp::from_micros(row.get(2)?));
+                events.push((row.get(0)?, Event { organization, at, kind }));
+            }
+            Ok(events)
+        })
+    }
+
+    /// The number of the newest event, 0 before the first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn last_event(&self) -> Result<i64, StoreError> {
+        self.read(|connection| {
+            Ok(connection.query_row("SELECT coalesce(max(id), 0) FROM event", [], |row| row.get(0))?)
+        })
+    }
+
+    /// An organization's lots with these ids, the closed ones too.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn lots(&self, organization: OrganizationId, ids: &[LotId]) -> Result<Vec<Lot>, StoreError> {
+        self.read(|connection| {
+            let found = ids.iter().map(|id| books::load_lot(connection, organization, *id));
+            Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
         })
     }
 
@@ -156,14 +318,21 @@ impl Reader {
             let rows = collect_rows(connection, &sql, [request.as_bytes()])?;
             if let Some(first) = rows.first() {
                 let entry = settling_entry(connection, first.organization, request)?;
-                return Ok(Some(RequestRecord { hold: None, rows, entry }));
+                let charged = charged(connection, first.organization, request)?;
+                let refunded = charged.map_or(Money::ZERO, |charged| charged.refunded);
+                return Ok(Some(RequestRecord { hold: None, rows, entry, refunded }));
             }
             let hold = live_hold(connection, request)?;
-            Ok(hold.map(|hold| RequestRecord { hold: Some(hold), rows: Vec::new(), entry: None }))
+            Ok(hold.map(|hold| RequestRecord {
+                hold: Some(hold),
+                rows: Vec::new(),
+                entry: None,
+                refunded: Money::ZERO,
+            }))
         })
     }
 
-    fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(crate) fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) => connection,
@@ -200,12 +369,11 @@ fn settling_entry(
     organization: OrganizationId,
     request: RequestId,
 ) -> Result<Option<BookedEntry>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT journal.wallet, sequence, journal.at, journal.kind, reference, legs, hash
-         FROM cost_row JOIN journal
-           ON journal.organization = cost_row.organization AND journal.wallet = cost_row.wallet AND sequence = entry
-         WHERE cost_row.organization = ?1 AND request = ?2 LIMIT 1",
-    )?;
+    let sql = format!(
+        "SELECT {ENTRY} FROM journal WHERE organization = ?1 AND sequence =
+           (SELECT entry FROM cost_row WHERE organization = ?1 AND request = ?2 LIMIT 1)"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params![organization.as_bytes(), request.as_bytes()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let entry = read_entry(row)?;
@@ -220,37 +388,60 @@ fn settling_entry(
     }))
 }
 
-/// Reads a journal row selected as wallet, sequence, at, kind, reference, legs, hash.
+/// Columns of an entry, in the order in which [`read_entry`] reads them.
+pub(crate) const ENTRY: &str =
+    "organization, sequence, at, kind, wallet, reference, legs, balance, actor, reason, hash";
+
 pub(crate) fn read_entry(row: &Row<'_>) -> Result<Entry, StoreError> {
-    let legs: Vec<u8> = row.get(5)?;
+    let legs: Vec<u8> = row.get(6)?;
+    let actor: Option<Box<str>> = row.get(8)?;
+    let reason = row.get(9)?;
     Ok(Entry {
-        wallet: WalletId::from_bytes(row.get(0)?),
+        organization: OrganizationId::from_bytes(row.get(0)?),
         sequence: row.get::<_, i64>(1)?.unsigned_abs(),
         at: Timestamp::from_micros(row.get(2)?),
         kind: EntryKind::from_code(row.get(3)?).ok_or(StoreError::Unreadable("journal.kind"))?,
-        reference: row.get(4)?,
+        wallet: WalletId::from_bytes(row.get(4)?),
+        reference: row.get(5)?,
         legs: Entry::decode_legs(&legs).map_err(|_| StoreError::Unreadable("journal.legs"))?,
-        hash: row.get(6)?,
+        balance: Money::from_nano(row.get(7)?),
+        note: actor.map(|actor| Note { actor, reason }),
+        hash: row.get(10)?,
     })
+}
+
+fn uses_of(
+    connection: &Connection,
+    organization: OrganizationId,
+    budget: &Budget,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<(UseKey, Use)>, StoreError> {
+    let start = budget.span(now).start;
+    let sql = format!(
+        "SELECT value, {USE} FROM budget_use WHERE organization = ?1 AND budget = ?2 AND start = ?3
+         ORDER BY spent DESC, tokens DESC, steps DESC, value LIMIT ?4"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let key = params![organization.as_bytes(), budget.id.as_bytes(), start.micros(), limit];
+    let mut rows = statement.query(key)?;
+    let mut uses = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key = UseKey { budget: budget.id, value: row.get(0)?, start };
+        uses.push((key, read_use(row, 1)?));
+    }
+    Ok(uses)
 }
 
 fn live_hold(connection: &Connection, request: RequestId) -> Result<Option<Hold>, StoreError> {
     let found: Option<[u8; 16]> = connection
         .prepare_cached(
-            "SELECT hold.wallet FROM organization CROSS JOIN hold
-             ON hold.organization = organization.id AND hold.wallet = organization.wallet WHERE request = ?1",
+            "SELECT hold.organization FROM books CROSS JOIN hold ON hold.organization = books.organization
+             WHERE request = ?1",
         )?
         .query_row([request.as_bytes()], |row| row.get(0))
         .optional()?;
     let Some(id) = found else { return Ok(None) };
-    let wallet = wallets::load(connection, WalletId::from_bytes(id))?;
-    Ok(wallet.and_then(|mut wallet: Wallet| wallet.holds.remove(&request)))
-}
-
-/// A lot as the tables have it, by id; for verification.
-pub(crate) fn lots_by_id(
-    connection: &Connection,
-    wallet: &Wallet,
-) -> Result<std::collections::BTreeMap<LotId, Lot>, StoreError> {
-    Ok(wallets::load_lots(connection, wallet, false)?.into_iter().map(|lot| (lot.id, lot)).collect())
+    let books = books::load(connection, OrganizationId::from_bytes(id))?;
+    Ok(books.and_then(|mut books| books.holds.remove(&request)))
 }

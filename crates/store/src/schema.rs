@@ -31,8 +31,13 @@ pub(crate) fn open_for_writing(path: &Path, durability: Durability) -> Result<Co
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // This also writes the version anew at every start, and so commits and syncs: what a dead process had committed and
+    // not yet synced becomes durable before anybody reads it and relies on it.
     migrate(&mut connection)?;
-    Ok(connection)
+    // Asked only now, after a real statement: an error while the mode changed is reported by nobody, and a rollback
+    // journal does not keep what `synchronous = FULL` promises here.
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if mode.eq_ignore_ascii_case("wal") { Ok(connection) } else { Err(StoreError::NoLog(mode)) }
 }
 
 /// Opens a connection that copies the log back and does nothing else.

@@ -1,25 +1,28 @@
 //! The writer's statements, prepared once, and how changes become rows.
 
-use domain::OrganizationId;
-use ledger::{Changes, CostRow, Entry, EntryKind, Hold, Idempotency, Lot, Wallet};
+use domain::{BudgetId, OrganizationId};
+use ledger::{
+    Books, Budget, CostRow, Entry, Event, Hold, Idempotency, Lot, Note, PromoCode, Reply, Use, UseKey, Wallet,
+};
 use rusqlite::{Connection, Statement, params};
 
-use crate::columns::{count, kind_text, status_text};
+use crate::columns::{count, kind_text, status_text, to_json};
 use crate::{StoreError, draft};
 
-/// Every statement of the hot path. Borrowed from the connection for the writer's whole life.
+/// Every statement that writes the ledger. Borrowed from the connection for the writer's whole life.
 pub(crate) struct Statements<'c> {
+    connection: &'c Connection,
     begin: Statement<'c>,
     commit: Statement<'c>,
     rollback: Statement<'c>,
-    insert_wallet: Statement<'c>,
-    update_wallet: Statement<'c>,
-    upsert_lot: Statement<'c>,
-    upsert_hold: Statement<'c>,
+    save_books: Statement<'c>,
+    save_wallet: Statement<'c>,
+    save_lot: Statement<'c>,
+    save_hold: Statement<'c>,
     delete_hold: Statement<'c>,
     insert_entry: Statement<'c>,
     insert_row: Statement<'c>,
-    insert_idempotency: Statement<'c>,
+    save_use: Statement<'c>,
     /// Where a hold's draft is put together; kept for its memory.
     draft: Vec<u8>,
 }
@@ -27,35 +30,46 @@ pub(crate) struct Statements<'c> {
 impl<'c> Statements<'c> {
     pub(crate) fn prepare(connection: &'c Connection) -> Result<Self, StoreError> {
         Ok(Self {
+            connection,
             begin: connection.prepare("BEGIN IMMEDIATE")?,
             commit: connection.prepare("COMMIT")?,
             rollback: connection.prepare("ROLLBACK")?,
-            insert_wallet: connection.prepare(
-                "INSERT INTO wallet (organization, id, currency, balance, held, debt, sequence, head, last_at, frozen)
-                 VALUES (?1, ?2, 'USD', 0, 0, 0, 0, zeroblob(32), 0, 0)",
+            save_books: connection.prepare(
+                "INSERT INTO books (organization, sequence, head, net, last_at, seen_at, frozen)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT DO UPDATE SET sequence = excluded.sequence, head = excluded.head, net = excluded.net,
+                   last_at = excluded.last_at, seen_at = excluded.seen_at, frozen = excluded.frozen",
             )?,
-            update_wallet: connection.prepare(
-                "UPDATE wallet SET balance = ?3, held = ?4, debt = ?5, sequence = ?6, head = ?7, last_at = ?8, frozen = ?9
-                 WHERE organization = ?1 AND id = ?2",
+            save_wallet: connection.prepare(
+                "INSERT INTO wallet (organization, id, place, name, project, models, overflow, currency, balance, held, debt)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'USD', ?8, ?9, ?10)
+                 ON CONFLICT (organization, id) DO UPDATE
+                   SET balance = excluded.balance, held = excluded.held, debt = excluded.debt",
             )?,
-            upsert_lot: connection.prepare(
-                "INSERT INTO lot (organization, wallet, id, kind, granted, remaining, used, expired, created_at, expires_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                 ON CONFLICT DO UPDATE SET remaining = excluded.remaining, used = excluded.used, expired = excluded.expired",
+            save_lot: connection.prepare(
+                "INSERT INTO lot (organization, id, wallet, kind, granted, remaining, used, expired, withdrawn,
+                   created_at, expires_at, warned)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                 ON CONFLICT DO UPDATE SET remaining = excluded.remaining, used = excluded.used,
+                   expired = excluded.expired, withdrawn = excluded.withdrawn, warned = excluded.warned",
             )?,
-            upsert_hold: connection.prepare(
-                "INSERT INTO hold (organization, wallet, request, amount, created_at, draft) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT DO UPDATE SET amount = excluded.amount, draft = excluded.draft",
+            save_hold: connection.prepare(
+                "INSERT INTO hold (organization, request, amount, shares, tokens, created_at, draft)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT DO UPDATE SET amount = excluded.amount, shares = excluded.shares,
+                   tokens = excluded.tokens, draft = excluded.draft",
             )?,
-            delete_hold: connection
-                .prepare("DELETE FROM hold WHERE organization = ?1 AND wallet = ?2 AND request = ?3")?,
+            delete_hold: connection.prepare("DELETE FROM hold WHERE organization = ?1 AND request = ?2")?,
             insert_entry: connection.prepare(
-                "INSERT INTO journal (organization, wallet, sequence, at, kind, reference, legs, hash)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO journal (organization, sequence, at, kind, wallet, reference, legs, balance, actor, reason, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?,
             insert_row: connection.prepare(&insert_row_sql())?,
-            insert_idempotency: connection.prepare(
-                "INSERT INTO idempotency (organization, wallet, key, digest, lot, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            save_use: connection.prepare(
+                "INSERT INTO budget_use (organization, budget, value, start, spent, held, tokens, tokens_held, steps, told)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                 ON CONFLICT DO UPDATE SET spent = excluded.spent, held = excluded.held, tokens = excluded.tokens,
+                   tokens_held = excluded.tokens_held, steps = excluded.steps, told = excluded.told",
             )?,
             draft: Vec::new(),
         })
@@ -75,107 +89,106 @@ impl<'c> Statements<'c> {
         Ok(())
     }
 
-    pub(crate) fn insert_wallet(&mut self, wallet: &Wallet) -> Result<(), StoreError> {
-        self.insert_wallet.execute(params![wallet.organization.as_bytes(), wallet.id.as_bytes()])?;
+    /// New books, with all their wallets.
+    pub(crate) fn insert_books(&mut self, books: &Books) -> Result<(), StoreError> {
+        self.save_books(books)?;
+        for wallet in &books.wallets {
+            self.save_wallet(books, wallet)?;
+        }
         Ok(())
     }
 
-    pub(crate) fn update_wallet(&mut self, wallet: &Wallet) -> Result<(), StoreError> {
-        let changed = self.update_wallet.execute(params![
-            wallet.organization.as_bytes(),
+    pub(crate) fn save_books(&mut self, books: &Books) -> Result<(), StoreError> {
+        self.save_books.execute(params![
+            books.organization.as_bytes(),
+            count(books.sequence),
+            books.head,
+            books.net.nano(),
+            books.last_at.micros(),
+            books.seen_at.micros(),
+            books.frozen,
+        ])?;
+        Ok(())
+    }
+
+    pub(crate) fn save_wallet(&mut self, books: &Books, wallet: &Wallet) -> Result<(), StoreError> {
+        let place = books.wallets.iter().position(|other| other.id == wallet.id).unwrap_or_default();
+        let purpose = &wallet.purpose;
+        self.save_wallet.execute(params![
+            books.organization.as_bytes(),
             wallet.id.as_bytes(),
+            i64::try_from(place).unwrap_or(i64::MAX),
+            &*purpose.name,
+            purpose.project.as_ref().map(domain::ProjectId::as_bytes),
+            to_json(&purpose.models),
+            purpose.overflow,
             wallet.balance.nano(),
             wallet.held.nano(),
             wallet.debt.nano(),
-            count(wallet.sequence),
-            wallet.head,
-            wallet.last_at.micros(),
-            wallet.frozen,
         ])?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::Unreadable("wallet row")) }
+        Ok(())
     }
 
-    pub(crate) fn save_lot(&mut self, wallet: &Wallet, lot: &Lot) -> Result<(), StoreError> {
-        self.upsert_lot.execute(params![
-            wallet.organization.as_bytes(),
-            wallet.id.as_bytes(),
+    pub(crate) fn save_lot(&mut self, organization: OrganizationId, lot: &Lot) -> Result<(), StoreError> {
+        self.save_lot.execute(params![
+            organization.as_bytes(),
             lot.id.as_bytes(),
+            lot.wallet.as_bytes(),
             kind_text(lot.kind),
             lot.granted.nano(),
             lot.remaining.nano(),
             lot.used.nano(),
             lot.expired.nano(),
+            lot.withdrawn.nano(),
             lot.created_at.micros(),
             lot.expires_at.micros(),
+            lot.warned,
         ])?;
         Ok(())
     }
 
-    /// Saves what one command changed, but for the wallet and its lots, which are saved once a batch.
-    pub(crate) fn save(&mut self, wallet: &Wallet, changes: &Changes) -> Result<(), StoreError> {
-        for hold in &changes.holds {
-            self.save_hold(wallet, hold)?;
-        }
-        for request in &changes.holds_ended {
-            let key = params![wallet.organization.as_bytes(), wallet.id.as_bytes(), request.as_bytes()];
-            self.delete_hold.execute(key)?;
-        }
-        for entry in &changes.entries {
-            self.append_entry(wallet.organization, entry)?;
-        }
-        let settled_by = changes.entries.iter().find(|entry| entry.kind == EntryKind::Settle);
-        for row in &changes.rows {
-            let entry = settled_by.ok_or(StoreError::Unreadable("settlement without entry"))?;
-            self.append_row(wallet, row, entry.sequence)?;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn save_idempotency(
-        &mut self,
-        wallet: &Wallet,
-        named: &Idempotency,
-        lot: &Lot,
-    ) -> Result<(), StoreError> {
-        self.insert_idempotency.execute(params![
-            wallet.organization.as_bytes(),
-            wallet.id.as_bytes(),
-            named.key,
-            named.digest,
-            lot.id.as_bytes(),
-            lot.created_at.micros(),
-        ])?;
-        Ok(())
-    }
-
-    fn save_hold(&mut self, wallet: &Wallet, hold: &Hold) -> Result<(), StoreError> {
+    pub(crate) fn save_hold(&mut self, organization: OrganizationId, hold: &Hold) -> Result<(), StoreError> {
         draft::encode(&hold.draft, &mut self.draft);
-        self.upsert_hold.execute(params![
-            wallet.organization.as_bytes(),
-            wallet.id.as_bytes(),
+        self.save_hold.execute(params![
+            organization.as_bytes(),
             hold.request.as_bytes(),
             hold.amount.nano(),
+            draft::encode_shares(&hold.shares),
+            count(hold.tokens),
             hold.created_at.micros(),
             self.draft,
         ])?;
         Ok(())
     }
 
-    fn append_entry(&mut self, organization: OrganizationId, entry: &Entry) -> Result<(), StoreError> {
+    pub(crate) fn delete_hold(
+        &mut self,
+        organization: OrganizationId,
+        request: domain::RequestId,
+    ) -> Result<(), StoreError> {
+        self.delete_hold.execute(params![organization.as_bytes(), request.as_bytes()])?;
+        Ok(())
+    }
+
+    pub(crate) fn append_entry(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let note = entry.note.as_ref();
         self.insert_entry.execute(params![
-            organization.as_bytes(),
-            entry.wallet.as_bytes(),
+            entry.organization.as_bytes(),
             count(entry.sequence),
             entry.at.micros(),
             entry.kind.code(),
+            entry.wallet.as_bytes(),
             entry.reference,
             entry.encoded_legs(),
+            entry.balance.nano(),
+            note.map(|Note { actor, .. }| &**actor),
+            note.and_then(|Note { reason, .. }| reason.as_deref()),
             entry.hash,
         ])?;
         Ok(())
     }
 
-    fn append_row(&mut self, wallet: &Wallet, row: &CostRow, entry: u64) -> Result<(), StoreError> {
+    pub(crate) fn append_row(&mut self, row: &CostRow, entry: u64) -> Result<(), StoreError> {
         self.insert_row.execute(params![
             row.organization.as_bytes(),
             row.request.as_bytes(),
@@ -208,16 +221,124 @@ impl<'c> Statements<'c> {
             row.attribution.user.as_deref(),
             row.attribution.feature.as_deref(),
             row.attribution.run.as_deref(),
-            wallet.id.as_bytes(),
             count(entry),
         ])?;
+        Ok(())
+    }
+
+    pub(crate) fn save_use(
+        &mut self,
+        organization: OrganizationId,
+        key: &UseKey,
+        used: &Use,
+    ) -> Result<(), StoreError> {
+        self.save_use.execute(params![
+            organization.as_bytes(),
+            key.budget.as_bytes(),
+            &*key.value,
+            key.start.micros(),
+            used.spent.nano(),
+            used.held.nano(),
+            count(used.tokens),
+            count(used.tokens_held),
+            count(used.steps),
+            used.told,
+        ])?;
+        Ok(())
+    }
+}
+
+/// Rare writes, whose statements the connection keeps.
+impl Statements<'_> {
+    /// A budget as it is now, `None` when it was removed: then its counts go too.
+    pub(crate) fn save_budget(
+        &self,
+        organization: OrganizationId,
+        id: BudgetId,
+        budget: Option<&Budget>,
+    ) -> Result<(), StoreError> {
+        let (organization, id) = (organization.as_bytes(), id.as_bytes());
+        let Some(budget) = budget else {
+            self.execute("UPDATE budget SET removed = 1 WHERE organization = ?1 AND id = ?2", params![organization, id])?;
+            return self.execute("DELETE FROM budget_use WHERE organization = ?1 AND budget = ?2", params![organization, id]);
+        };
+        self.execute(
+            "INSERT INTO budget (organization, id, definition, removed) VALUES (?1, ?2, ?3, 0)
+             ON CONFLICT DO UPDATE SET definition = excluded.definition",
+            params![organization, id, to_json(budget)],
+        )
+    }
+
+    pub(crate) fn save_promo(&self, promo: &PromoCode) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO promo_code (code, amount, expires_at, credit_seconds, uses_max, uses, models, created_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET uses = excluded.uses",
+            params![
+                &*promo.code,
+                promo.amount.nano(),
+                promo.expires_at.micros(),
+                promo.credit_seconds,
+                count(promo.uses_max),
+                count(promo.uses),
+                to_json(&promo.models),
+                promo.created_at.micros(),
+            ],
+        )
+    }
+
+    pub(crate) fn save_redemption(&self, organization: OrganizationId, code: &str) -> Result<(), StoreError> {
+        let sql = "INSERT INTO promo_redemption (organization, code) VALUES (?1, ?2)";
+        self.execute(sql, params![organization.as_bytes(), code])
+    }
+
+    pub(crate) fn save_payment(
+        &self,
+        organization: OrganizationId,
+        payment: &str,
+        entry: u64,
+        answer: &Reply,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO payment (payment, organization, entry, answer) VALUES (?1, ?2, ?3, ?4)",
+            params![payment, organization.as_bytes(), count(entry), to_json(answer)],
+        )
+    }
+
+    pub(crate) fn save_answer(
+        &self,
+        books: &Books,
+        named: &Idempotency,
+        answer: &Reply,
+    ) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO idempotency (organization, key, digest, answer, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO NOTHING",
+            params![
+                books.organization.as_bytes(),
+                named.key,
+                named.digest,
+                to_json(answer),
+                books.last_at.micros()
+            ],
+        )
+    }
+
+    pub(crate) fn append_event(&self, event: &Event) -> Result<(), StoreError> {
+        self.execute(
+            "INSERT INTO event (organization, at, detail) VALUES (?1, ?2, ?3)",
+            params![event.organization.as_bytes(), event.at.micros(), to_json(&event.kind)],
+        )
+    }
+
+    fn execute(&self, sql: &str, values: impl rusqlite::Params) -> Result<(), StoreError> {
+        self.connection.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
 }
 
 fn insert_row_sql() -> String {
     let columns = crate::columns::COST_ROW;
-    let places = columns.split(',').count() + 2;
+    let places = columns.split(',').count() + 1;
     let values = (1..=places).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ");
-    format!("INSERT INTO cost_row ({columns}, wallet, entry) VALUES ({values})")
+    format!("INSERT INTO cost_row ({columns}, entry) VALUES ({values})")
 }

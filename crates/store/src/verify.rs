@@ -1,18 +1,21 @@
-//! Verification: replays every wallet's journal and compares it with the tables, row by row.
+//! Verification: replays every organization's journal and compares it with the tables, row by row.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use domain::{Money, WalletId};
-use ledger::{Breach, Invariant, Replayed, Wallet, replay};
+use domain::{LotId, Money, OrganizationId, RequestId};
+use ledger::{Books, Breach, Invariant, Lot, Replayed, replay};
 use rusqlite::{Connection, params};
 
-use crate::reader::{lots_by_id, read_entry};
-use crate::{StoreError, database_path, schema, wallets};
+use crate::reader::{ENTRY, read_entry};
+use crate::{StoreError, books, database_path, schema};
 
 /// What a verification looked at, and every broken promise it found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Wallets looked at.
+    /// Organizations looked at.
+    pub organizations: u64,
+    /// Their wallets.
     pub wallets: u64,
     /// Journal entries replayed.
     pub entries: u64,
@@ -24,6 +27,8 @@ pub struct Report {
     pub revenue: Money,
     /// What remains in all wallets.
     pub balance: Money,
+    /// Organizations whose books are frozen; each is among the breaches too.
+    pub frozen: Vec<OrganizationId>,
     /// What is broken; empty when all is well.
     pub breaches: Vec<String>,
 }
@@ -34,21 +39,23 @@ pub struct Report {
 /// When there is no database or it cannot be read; broken promises are in the report.
 pub fn verify(folder: &Path) -> Result<Report, StoreError> {
     let path = database_path(folder);
-    if !path.is_file() {
-        return Err(StoreError::NoDatabase(folder.to_owned()));
-    }
-    let mut connection = schema::open_for_reading(&path)?;
+    if path.is_file() { verify_file(&path) } else { Err(StoreError::NoDatabase(folder.to_owned())) }
+}
+
+/// The same for a database file of any name.
+pub(crate) fn verify_file(path: &Path) -> Result<Report, StoreError> {
+    let mut connection = schema::open_for_reading(path)?;
     let transaction = connection.transaction()?;
     let mut report = Report::default();
     check_file(&transaction, &mut report)?;
     let ids: Vec<[u8; 16]> = transaction
-        .prepare("SELECT id FROM wallet")?
+        .prepare("SELECT organization FROM books")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     for id in ids {
-        let wallet = wallets::load(&transaction, WalletId::from_bytes(id))?;
-        let wallet = wallet.ok_or(StoreError::Unreadable("wallet row"))?;
-        check_wallet(&transaction, &wallet, &mut report)?;
+        let books = books::load(&transaction, OrganizationId::from_bytes(id))?;
+        let books = books.ok_or(StoreError::Unreadable("books row"))?;
+        check_books(&transaction, &books, &mut report)?;
     }
     check_strays(&transaction, &mut report)?;
     Ok(report)
@@ -67,21 +74,20 @@ fn check_file(connection: &Connection, report: &mut Report) -> Result<(), StoreE
     Ok(())
 }
 
-fn check_wallet(connection: &Connection, wallet: &Wallet, report: &mut Report) -> Result<(), StoreError> {
-    report.wallets += 1;
-    report.holds += u64::try_from(wallet.holds.len()).unwrap_or(u64::MAX);
-    if let Err(breach) = wallet.check(true) {
+fn check_books(connection: &Connection, books: &Books, report: &mut Report) -> Result<(), StoreError> {
+    report.organizations += 1;
+    report.wallets += u64::try_from(books.wallets.len()).unwrap_or(u64::MAX);
+    report.holds += u64::try_from(books.holds.len()).unwrap_or(u64::MAX);
+    if let Err(breach) = books.check() {
         report.breaches.push(breach.to_string());
     }
-    if wallet.frozen {
-        report.breaches.push(format!("wallet {} is frozen", wallet.id));
+    if books.frozen {
+        report.frozen.push(books.organization);
+        report.breaches.push(format!("the books of {} are frozen", books.organization));
     }
-    let mut statement = connection.prepare_cached(
-        "SELECT wallet, sequence, at, kind, reference, legs, hash FROM journal
-         WHERE organization = ?1 AND wallet = ?2 ORDER BY sequence",
-    )?;
-    let owner = params![wallet.organization.as_bytes(), wallet.id.as_bytes()];
-    let mut rows = statement.query(owner)?;
+    let sql = format!("SELECT {ENTRY} FROM journal WHERE organization = ?1 ORDER BY sequence");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([books.organization.as_bytes()])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         entries.push(read_entry(row)?);
@@ -90,39 +96,55 @@ fn check_wallet(connection: &Connection, wallet: &Wallet, report: &mut Report) -
     match replay(entries) {
         Err(breach) => report.breaches.push(breach.to_string()),
         Ok(replayed) => {
-            compare(connection, wallet, &replayed, report)?;
-            match_charges(connection, wallet, replayed, report)?;
+            compare(connection, books, &replayed, report)?;
+            match_charges(connection, books, replayed, report)?;
         }
     }
-    Ok(())
+    check_uses(connection, books, report)
 }
 
 /// I11: what the journal says is what the tables say.
 fn compare(
     connection: &Connection,
-    wallet: &Wallet,
+    books: &Books,
     replayed: &Replayed,
     report: &mut Report,
 ) -> Result<(), StoreError> {
     let mut expect = |what: &str, journal: String, table: String| {
         if journal != table {
             let detail = format!("{what}: journal {journal}, table {table}");
-            let breach = Breach { invariant: Invariant::ReplayMatches, wallet: wallet.id, detail };
+            let organization = books.organization;
+            let breach = Breach { invariant: Invariant::ReplayMatches, organization, detail };
             report.breaches.push(breach.to_string());
         }
     };
-    expect("balance", replayed.balance.to_string(), wallet.balance.to_string());
-    expect("debt", replayed.debt.to_string(), wallet.debt.to_string());
-    expect("sequence", replayed.sequence.to_string(), wallet.sequence.to_string());
-    expect("head", format!("{:?}", replayed.head), format!("{:?}", wallet.head));
-    let lots = lots_by_id(connection, wallet)?;
+    let mut balances = replayed.balances().unwrap_or_default();
+    for wallet in &books.wallets {
+        let balance = balances.remove(&wallet.id).unwrap_or_default();
+        expect(&format!("balance of {}", wallet.id), balance.to_string(), wallet.balance.to_string());
+    }
+    expect("wallets that are not there", format!("{balances:?}"), "{}".to_owned());
+    expect("net", replayed.net.to_string(), books.net.to_string());
+    expect("sequence", replayed.sequence.to_string(), books.sequence.to_string());
+    expect("head", format!("{:?}", replayed.head), format!("{:?}", books.head));
+    for wallet in &books.wallets {
+        let debt = replayed.debts.get(&wallet.id).copied().unwrap_or_default();
+        expect(&format!("debt of {}", wallet.id), debt.to_string(), wallet.debt.to_string());
+    }
+    let lots = books::load_lots(connection, books.organization, false)?;
+    let lots: BTreeMap<LotId, Lot> = lots.into_iter().map(|lot| (lot.id, lot)).collect();
     expect("lots", replayed.lots.len().to_string(), lots.len().to_string());
     for (id, lot) in &lots {
-        let journal = replayed.lots.get(id).map(|lot| (lot.granted, lot.used, lot.expired, lot.remaining()));
-        let table = Some((lot.granted, lot.used, lot.expired, Some(lot.remaining)));
+        let journal = replayed
+            .lots
+            .get(id)
+            .map(|lot| (lot.wallet, lot.granted, lot.used, lot.expired, lot.withdrawn, lot.remaining()));
+        let table =
+            Some((Some(lot.wallet), lot.granted, lot.used, lot.expired, lot.withdrawn, Some(lot.remaining)));
         expect(&id.to_string(), format!("{journal:?}"), format!("{table:?}"));
     }
-    report.balance = Money::sum([report.balance, wallet.balance]).unwrap_or(Money::MAX);
+    let balances = books.wallets.iter().map(|wallet| wallet.balance);
+    report.balance = Money::sum(balances.chain([report.balance])).unwrap_or(Money::MAX);
     report.revenue = Money::sum([report.revenue, replayed.revenue]).unwrap_or(Money::MAX);
     Ok(())
 }
@@ -130,21 +152,22 @@ fn compare(
 /// I5 and I6: every settled request has its rows, every row its settlement, and their sums agree.
 fn match_charges(
     connection: &Connection,
-    wallet: &Wallet,
+    books: &Books,
     mut replayed: Replayed,
     report: &mut Report,
 ) -> Result<(), StoreError> {
     let mut breach = |invariant, detail: String| {
-        report.breaches.push(Breach { invariant, wallet: wallet.id, detail }.to_string());
+        let organization = books.organization;
+        report.breaches.push(Breach { invariant, organization, detail }.to_string());
     };
     let mut statement = connection.prepare_cached(
-        "SELECT request, sum(cost), count(*) FROM cost_row WHERE organization = ?1 AND wallet = ?2 GROUP BY request",
+        "SELECT request, sum(cost), count(*) FROM cost_row WHERE organization = ?1 GROUP BY request",
     )?;
-    let mut rows = statement.query(params![wallet.organization.as_bytes(), wallet.id.as_bytes()])?;
+    let mut rows = statement.query([books.organization.as_bytes()])?;
     let mut matched = 0_u64;
     while let Some(row) = rows.next()? {
         let request: [u8; 16] = row.get(0)?;
-        let name = domain::RequestId::from_bytes(request);
+        let name = RequestId::from_bytes(request);
         let booked = Money::from_nano(row.get(1)?);
         matched += row.get::<_, i64>(2)?.unsigned_abs();
         match replayed.charges.remove(&request) {
@@ -154,33 +177,48 @@ fn match_charges(
             }
             None => breach(Invariant::OneEndPerHold, format!("{name} has rows and no settlement")),
         }
-        if wallet.holds.contains_key(&name) {
+        if books.holds.contains_key(&name) {
             breach(Invariant::OneEndPerHold, format!("{name} is settled and still held"));
         }
     }
     for request in replayed.charges.keys() {
-        let name = domain::RequestId::from_bytes(*request);
+        let name = RequestId::from_bytes(*request);
         breach(Invariant::ChargeIsCost, format!("{name} was settled and has no row"));
     }
     report.rows += matched;
     Ok(())
 }
 
-/// Rows that belong to no wallet at all.
+/// Budgets reserve nothing but what live holds set aside: what they reserve is known with the holds, so all other
+/// periods must reserve nothing.
+fn check_uses(connection: &Connection, books: &Books, report: &mut Report) -> Result<(), StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT count(*) FROM budget_use WHERE organization = ?1 AND held > 0")?;
+    let reserved: i64 = statement.query_row(params![books.organization.as_bytes()], |row| row.get(0))?;
+    let expected = books.uses.values().filter(|used| !used.held.is_zero()).count();
+    if usize::try_from(reserved).ok() != Some(expected) {
+        let detail = format!("{reserved} periods reserve, {expected} have live holds");
+        let (invariant, organization) = (Invariant::ReservedIsHolds, books.organization);
+        report.breaches.push(Breach { invariant, organization, detail }.to_string());
+    }
+    Ok(())
+}
+
+/// Rows that belong to no books at all.
 fn check_strays(connection: &Connection, report: &mut Report) -> Result<(), StoreError> {
-    for (table, column) in
-        [("lot", "wallet"), ("hold", "wallet"), ("journal", "wallet"), ("cost_row", "wallet")]
-    {
-        let sql = format!("SELECT count(*) FROM {table} WHERE {column} NOT IN (SELECT id FROM wallet)");
+    for table in ["wallet", "lot", "hold", "journal", "cost_row", "budget", "budget_use", "payment"] {
+        let sql =
+            format!("SELECT count(*) FROM {table} WHERE organization NOT IN (SELECT organization FROM books)");
         let strays: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
         if strays > 0 {
-            report.breaches.push(format!("{strays} rows of table {table} belong to no wallet"));
+            report.breaches.push(format!("{strays} rows of table {table} belong to no books"));
         }
     }
-    let sql = "SELECT count(*) FROM organization WHERE wallet NOT IN (SELECT id FROM wallet)";
+    let sql = "SELECT count(*) FROM organization WHERE wallet NOT IN (SELECT id FROM wallet)
+               OR id NOT IN (SELECT organization FROM books)";
     let lost: i64 = connection.query_row(sql, [], |row| row.get(0))?;
     if lost > 0 {
-        report.breaches.push(format!("{lost} organizations have no wallet"));
+        report.breaches.push(format!("{lost} organizations have no books"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The writer: one thread, one connection, the wallets in memory, one transaction for all that is queued.
+//! The writer: one thread, one connection, the books in memory, one transaction for all that is queued.
 //!
 //! While a commit runs the next commands collect, so the busier the gateway, the more of them share a commit. The
 //! rows of the database are the truth: when a transaction fails, everything in memory is dropped and read again, and
@@ -12,10 +12,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use domain::{Clock, LotId, Money, WalletId};
+use domain::{Clock, OrganizationId};
 use ledger::{
-    Changes, Command, Denial, Grant, LedgerError, LedgerStore, Lot, Outbox, Postbox, Reply, ReplySender,
-    Ticket, Wallet, apply,
+    Books, Changes, Command, Denial, Idempotency, LedgerError, LedgerStore, Outbox, Postbox, Reply,
+    ReplySender, Ticket, apply, issue,
 };
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -23,8 +23,10 @@ use tokio::sync::oneshot;
 use crate::StoreError;
 use crate::checkpoint::Checkpointer;
 use crate::directory_store::{self, DirectoryWrite, Written};
+use crate::payment_store::{self, PaymentWrite, PaymentWritten};
 use crate::statements::Statements;
-use crate::wallets;
+use crate::unsaved::Unsaved;
+use crate::{books, past};
 
 /// Commands that may wait. Beyond it the gateway says so, before any money has moved.
 const QUEUE: usize = 8_192;
@@ -35,12 +37,15 @@ const BUSY_BATCH: usize = 12;
 const GATHER: Duration = Duration::from_micros(300);
 /// Every so many batches the sums over all holds are checked too.
 const WHOLE_CHECK_EVERY: u64 = 256;
+/// Budget periods of one organization that memory keeps; those of running calls are kept beyond it.
+const USES_MAX: usize = 65_536;
 
 /// One thing for the writer to do.
 enum Job {
     Ledger(Command, ReplySender),
     Directory(DirectoryWrite, oneshot::Sender<Written>),
     LoadDirectory(oneshot::Sender<Loaded>),
+    Payment(PaymentWrite, oneshot::Sender<PaymentWritten>),
     Stop,
 }
 
@@ -51,6 +56,7 @@ type Loaded = Result<directory::Contents, directory::StoreError>;
 enum Answer {
     Ledger(ReplySender, Result<Reply, LedgerError>),
     Directory(oneshot::Sender<Written>, Written),
+    Payment(oneshot::Sender<PaymentWritten>, PaymentWritten),
 }
 
 /// What the writer has done since it started.
@@ -62,14 +68,14 @@ pub struct WriterFigures {
     pub commits: u64,
     /// Transactions that failed.
     pub failures: u64,
-    /// Broken promises found; each froze a wallet.
+    /// Broken promises found; each froze an organization's books.
     pub breaches: u64,
     /// Whether the writer has stopped for good.
     pub stopped: bool,
 }
 
 #[derive(Default)]
-struct Counters {
+pub(crate) struct Counters {
     commands: AtomicU64,
     commits: AtomicU64,
     failures: AtomicU64,
@@ -135,6 +141,14 @@ impl Writer {
         self.ask(Job::LoadDirectory)
     }
 
+    /// Queues a write of payments and waits, on this thread, until it is durable.
+    pub(crate) fn write_payment(&self, write: PaymentWrite) -> PaymentWritten {
+        let (sender, receiver) = oneshot::channel();
+        let stopped = || payments::PaymentStoreError::Failed("the writer has stopped".to_owned());
+        self.queue.send(Job::Payment(write, sender)).map_err(|_| stopped())?;
+        receiver.blocking_recv().unwrap_or_else(|_| Err(stopped()))
+    }
+
     fn ask<T>(
         &self,
         job: impl FnOnce(oneshot::Sender<Result<T, directory::StoreError>>) -> Job,
@@ -189,19 +203,7 @@ fn run(
     clock: &dyn Clock,
     counters: &Counters,
 ) -> Result<(), StoreError> {
-    let mut batch = Batch {
-        connection,
-        checkpointer,
-        clock,
-        statements: Statements::prepare(connection)?,
-        wallets: HashMap::new(),
-        touched: Vec::new(),
-        lots: HashMap::new(),
-        answers: Vec::new(),
-        outbox: Outbox::default(),
-        changes: Changes::default(),
-        counters,
-    };
+    let mut batch = Batch::new(connection, Some(checkpointer), clock, counters)?;
     loop {
         let Ok(first) = jobs.recv() else { return Ok(()) };
         let Collected { jobs: taken, stop } = batch.collect(first, jobs)?;
@@ -225,16 +227,37 @@ struct Collected {
 /// The writer's state, and the batch in hand.
 struct Batch<'c> {
     connection: &'c Connection,
-    checkpointer: Checkpointer,
+    checkpointer: Option<Checkpointer>,
     clock: &'c dyn Clock,
     statements: Statements<'c>,
-    wallets: HashMap<WalletId, Wallet>,
-    touched: Vec<WalletId>,
-    lots: HashMap<LotId, (WalletId, Lot)>,
+    books: HashMap<OrganizationId, Books>,
+    unsaved: Unsaved,
     answers: Vec<Answer>,
     outbox: Outbox,
     changes: Changes,
     counters: &'c Counters,
+}
+
+impl<'c> Batch<'c> {
+    fn new(
+        connection: &'c Connection,
+        checkpointer: Option<Checkpointer>,
+        clock: &'c dyn Clock,
+        counters: &'c Counters,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            connection,
+            checkpointer,
+            clock,
+            statements: Statements::prepare(connection)?,
+            books: HashMap::new(),
+            unsaved: Unsaved::default(),
+            answers: Vec::new(),
+            outbox: Outbox::default(),
+            changes: Changes::default(),
+            counters,
+        })
+    }
 }
 
 impl Batch<'_> {
@@ -250,6 +273,7 @@ impl Batch<'_> {
                 Job::Stop => stop = true,
                 Job::Ledger(command, reply) => self.run_command(command, reply, &mut failure),
                 Job::Directory(write, reply) => self.run_directory(&write, reply, &mut failure),
+                Job::Payment(write, reply) => self.run_payment(&write, reply, &mut failure),
                 Job::LoadDirectory(reply) => {
                     let loaded = directory_store::load(self.connection);
                     drop(
@@ -262,7 +286,7 @@ impl Batch<'_> {
             }
         }
         if failure.is_none() {
-            failure = self.save_wallets().err();
+            failure = self.unsaved.flush(&mut self.statements, &self.books).err();
         }
         match failure {
             None => self.commit()?,
@@ -300,79 +324,114 @@ impl Batch<'_> {
             }
         }
         if let (DirectoryWrite::Organization(organization), Ok(()), None) = (write, &written, &failure) {
-            let wallet = Wallet::new(organization.wallet, organization.id);
-            *failure = self.statements.insert_wallet(&wallet).err();
-            self.wallets.insert(wallet.id, wallet);
+            let books = Books::new(organization.id, organization.wallet);
+            *failure = self.statements.insert_books(&books).err();
+            self.books.insert(organization.id, books);
         }
         self.answers.push(Answer::Directory(reply, written));
     }
 
+    fn run_payment(
+        &mut self,
+        write: &PaymentWrite,
+        reply: oneshot::Sender<PaymentWritten>,
+        failure: &mut Option<StoreError>,
+    ) {
+        // Replaced by the failure when the batch is abandoned.
+        let mut written = Ok(payment_store::PaymentDone::Changed(false));
+        if failure.is_none() {
+            match self.keep_payment(write) {
+                Ok(answer) => written = answer,
+                Err(error) => *failure = Some(error),
+            }
+        }
+        self.answers.push(Answer::Payment(reply, written));
+    }
+
+    /// A payment's credit and its top-up's status stand in one transaction, so that they never contradict.
+    fn keep_payment(&mut self, write: &PaymentWrite) -> Result<PaymentWritten, StoreError> {
+        let PaymentWrite::Credit(receipt) = write else {
+            return payment_store::write(self.connection, write);
+        };
+        let due = match payment_store::credit_due(self.connection, receipt)? {
+            Ok(due) => due,
+            Err(answer) => return Ok(answer),
+        };
+        let booked = self.apply(due.command.clone())?;
+        payment_store::credited(self.connection, &due, receipt, booked)
+    }
+
     /// Applies one command in memory and writes what it changed. The outer error fails the batch.
     fn apply(&mut self, command: Command) -> Result<Result<Reply, Denial>, StoreError> {
-        let id = command.wallet();
-        if !self.wallets.contains_key(&id) {
-            match wallets::load(self.connection, id)? {
-                Some(wallet) => self.wallets.insert(id, wallet),
-                None => return self.open(command),
+        let Some(organization) = command.organization() else { return self.issue(command) };
+        if !self.books.contains_key(&organization) {
+            match books::load(self.connection, organization)? {
+                Some(books) => self.books.insert(organization, books),
+                None => return self.open(&command),
             };
         }
-        let Some(wallet) = self.wallets.get_mut(&id) else { return Ok(Err(Denial::UnknownWallet)) };
-        if wallet.frozen {
-            // Its promises are broken already: checking them again would fail everybody's batch.
+        let Some(books) = self.books.get_mut(&organization) else {
+            return Ok(Err(Denial::UnknownOrganization));
+        };
+        if books.frozen {
+            // Their promises are broken already: checking them again would fail everybody's batch.
             return Ok(Err(Denial::Frozen));
         }
-        let mut named = None;
-        if let Command::Grant(grant) = &command {
-            if let Some(known) = known_grant(self.connection, wallet, grant)? {
-                return Ok(known);
-            }
-            named.clone_from(&grant.idempotency);
-        }
-        let answer = apply(wallet, command, self.clock.now(), &mut self.changes);
+        let now = self.clock.now();
+        past::load_uses(self.connection, books, &command, now)?;
+        let known = past::look_up(self.connection, books, &command, now)?;
+        let named = name_of(&command);
+        let answer = apply(books, command, known, now, &mut self.changes);
         let whole = self.counters.commits.load(Ordering::Relaxed).is_multiple_of(WHOLE_CHECK_EVERY);
-        if let Err(breach) = wallet.check_or_freeze(whole) {
-            tracing::error!(%breach, "a wallet is frozen");
+        if let Err(breach) = books.check_or_freeze(&self.changes.wallets, whole) {
+            tracing::error!(%breach, "books are frozen");
             return Err(StoreError::Recovery(breach.to_string()));
         }
-        self.statements.save(wallet, &self.changes)?;
-        if let Ok(Reply::Granted(lot)) = &answer {
-            // At once: a second grant of the same name may be in this very batch.
-            self.statements.save_lot(wallet, lot)?;
-            if let Some(named) = named {
-                self.statements.save_idempotency(wallet, &named, lot)?;
+        // A denial that changed nothing costs no write.
+        if answer.is_ok() || !self.changes.is_empty() {
+            let payment = self.changes.payment.take();
+            self.unsaved.take(&mut self.statements, books, &mut self.changes)?;
+            if let Ok(reply) = &answer
+                && (named.is_some() || payment.is_some())
+            {
+                // At once: the same again may be in this very batch, and must find all of it.
+                self.unsaved.flush_lots(&mut self.statements)?;
+                if let Some((payment, entry)) = payment {
+                    self.statements.save_payment(organization, &payment, entry, reply)?;
+                }
+                if let Some(named) = named.flatten() {
+                    self.statements.save_answer(books, &named, reply)?;
+                }
+            }
+            if books.uses.len() > USES_MAX {
+                self.unsaved.flush(&mut self.statements, &self.books)?;
+                self.books.get_mut(&organization).map(Books::forget_idle_uses);
             }
         }
-        // A denial that changed nothing costs no write.
-        let changed = answer.is_ok() || !self.changes.entries.is_empty();
-        if changed && !self.touched.contains(&id) {
-            self.touched.push(id);
-        }
-        for lot in self.changes.lots.drain(..) {
-            self.lots.insert(lot.id, (id, lot));
-        }
-        clear(&mut self.changes);
         Ok(answer)
     }
 
-    fn open(&mut self, command: Command) -> Result<Result<Reply, Denial>, StoreError> {
-        let Command::Open { wallet, organization } = command else { return Ok(Err(Denial::UnknownWallet)) };
-        let wallet = Wallet::new(wallet, organization);
-        self.statements.insert_wallet(&wallet)?;
-        self.wallets.insert(wallet.id, wallet);
+    fn open(&mut self, command: &Command) -> Result<Result<Reply, Denial>, StoreError> {
+        let Command::Open { organization, wallet } = *command else {
+            return Ok(Err(Denial::UnknownOrganization));
+        };
+        if past::is_wallet(self.connection, wallet)? {
+            return Ok(Err(Denial::Duplicate));
+        }
+        let books = Books::new(organization, wallet);
+        self.statements.insert_books(&books)?;
+        self.books.insert(organization, books);
         Ok(Ok(Reply::Opened))
     }
 
-    /// Writes each touched wallet and lot once, as it stands at the end of the batch.
-    fn save_wallets(&mut self) -> Result<(), StoreError> {
-        for (wallet, lot) in self.lots.drain().map(|(_, saved)| saved) {
-            let wallet = self.wallets.get(&wallet).ok_or(StoreError::Unreadable("wallet of a lot"))?;
-            self.statements.save_lot(wallet, &lot)?;
+    fn issue(&self, command: Command) -> Result<Result<Reply, Denial>, StoreError> {
+        let Command::Issue(code) = command else { return Ok(Err(Denial::UnknownOrganization)) };
+        let known = past::promo(self.connection, &code.code)?;
+        let issued = issue(code, known.as_ref());
+        if let (Ok(code), None) = (&issued, &known) {
+            self.statements.save_promo(code)?;
         }
-        for id in self.touched.drain(..) {
-            let wallet = self.wallets.get(&id).ok_or(StoreError::Unreadable("touched wallet"))?;
-            self.statements.update_wallet(wallet)?;
-        }
-        Ok(())
+        Ok(issued.map(Reply::Issued))
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
@@ -384,8 +443,8 @@ impl Batch<'_> {
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         let busy = self.answers.len() >= BUSY_BATCH;
         self.answer_all(None);
-        if busy {
-            self.checkpointer.committed();
+        if let Some(checkpointer) = self.checkpointer.as_mut().filter(|_| busy) {
+            checkpointer.committed();
         }
         Ok(())
     }
@@ -394,17 +453,16 @@ impl Batch<'_> {
     fn abandon(&mut self, error: &StoreError) -> Result<(), StoreError> {
         tracing::error!(%error, "a batch was abandoned");
         self.counters.failures.fetch_add(1, Ordering::Relaxed);
-        let frozen: Vec<Wallet> =
-            self.wallets.drain().map(|(_, wallet)| wallet).filter(|wallet| wallet.frozen).collect();
-        self.touched.clear();
-        self.lots.clear();
-        clear(&mut self.changes);
+        let frozen: Vec<OrganizationId> =
+            self.books.drain().filter(|(_, books)| books.frozen).map(|(id, _)| id).collect();
+        self.unsaved.clear();
+        self.changes = Changes::default();
         if !self.connection.is_autocommit() {
             self.statements.rollback()?;
         }
         for broken in frozen {
             self.counters.breaches.fetch_add(1, Ordering::Relaxed);
-            wallets::freeze(self.connection, &mut self.statements, broken.id)?;
+            books::freeze(self.connection, &mut self.statements, broken)?;
         }
         self.answer_all(Some(&error.to_string()));
         Ok(())
@@ -424,6 +482,10 @@ impl Batch<'_> {
                 (Answer::Directory(reply, _), Some(text)) => {
                     drop(reply.send(Err(directory::StoreError::Failed(text.to_owned()))));
                 }
+                (Answer::Payment(reply, written), None) => drop(reply.send(written)),
+                (Answer::Payment(reply, _), Some(text)) => {
+                    drop(reply.send(Err(payments::PaymentStoreError::Failed(text.to_owned()))));
+                }
             }
         }
         self.outbox.send();
@@ -431,30 +493,41 @@ impl Batch<'_> {
     }
 }
 
-/// The answer to a grant that was made before: the first answer for the same body, a denial for another.
-fn known_grant(
-    connection: &Connection,
-    wallet: &Wallet,
-    grant: &Grant,
-) -> Result<Option<Result<Reply, Denial>>, StoreError> {
-    if let Some(named) = &grant.idempotency
-        && let Some((digest, lot)) = wallets::load_named_grant(connection, wallet, named)?
-    {
-        if digest != named.digest {
-            return Ok(Some(Err(Denial::IdempotencyConflict)));
-        }
-        // The first answer again, whatever has been drawn from the lot since.
-        let first = Lot { remaining: lot.granted, used: Money::ZERO, expired: Money::ZERO, ..lot };
-        return Ok(Some(Ok(Reply::Granted(first))));
+/// For a booking, the caller's name for it, if it has one. What bookings made must be found by the next command.
+fn name_of(command: &Command) -> Option<Option<Idempotency>> {
+    match command {
+        Command::Book(booking) => Some(booking.idempotency.clone()),
+        _ => None,
     }
-    let taken = wallets::lot_exists(connection, wallet, grant.lot)?;
-    Ok(taken.then_some(Err(Denial::Duplicate)))
 }
 
-fn clear(changes: &mut Changes) {
-    changes.lots.clear();
-    changes.holds.clear();
-    changes.holds_ended.clear();
-    changes.entries.clear();
-    changes.rows.clear();
+/// The writer without its thread.
+#[cfg(feature = "simulation")]
+pub(crate) struct Inline<'c>(Batch<'c>);
+
+#[cfg(feature = "simulation")]
+impl<'c> Inline<'c> {
+    pub(crate) fn new(
+        connection: &'c Connection,
+        clock: &'c dyn Clock,
+        counters: &'c Counters,
+    ) -> Result<Self, StoreError> {
+        Batch::new(connection, None, clock, counters).map(Self)
+    }
+
+    /// Does these commands, at most as many as one transaction takes, in one transaction.
+    pub(crate) fn run(&mut self, commands: Vec<Command>) -> Result<Vec<Ticket>, StoreError> {
+        let (queue, jobs) = sync_channel(BATCH);
+        let mut tickets = Vec::with_capacity(commands.len());
+        for command in commands {
+            let (reply, ticket) = Ticket::open();
+            tickets.push(ticket);
+            // Beyond its room the ticket is answered as by a writer that has stopped.
+            drop(queue.try_send(Job::Ledger(command, reply)));
+        }
+        if let Ok(first) = jobs.try_recv() {
+            self.0.collect(first, &jobs)?;
+        }
+        Ok(tickets)
+    }
 }

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use directory::{DirectoryStore, Organization};
-use domain::{Clock, Money, Timestamp};
+use directory::{DirectoryStore, InFlight, Organization};
+use domain::{Clock, Money, Timestamp, Zone};
 use ledger::conformance::{ManualClock, Payer, START, request_id};
 use ledger::{Command, LedgerStore, LotKind, Reply, Ticket};
 use tempfile::TempDir;
@@ -36,6 +36,9 @@ impl DirectoryStore for Fresh {
     }
     fn insert_organization(&self, organization: &Organization) -> Result<(), directory::StoreError> {
         self.store.directory().insert_organization(organization)
+    }
+    fn update_organization(&self, organization: &Organization) -> Result<(), directory::StoreError> {
+        self.store.directory().update_organization(organization)
     }
     fn insert_project(&self, project: &directory::Project) -> Result<(), directory::StoreError> {
         self.store.directory().insert_project(project)
@@ -72,18 +75,20 @@ fn busy(folder: &Path) -> (Store, Payer) {
         id: payer.organization,
         name: "busy".to_owned(),
         wallet: payer.wallet,
+        time_zone: Zone::default(),
+        in_flight: InFlight::default(),
         created_at: START,
     };
     store.directory().insert_organization(&organization).unwrap();
     let ledger = store.ledger();
     let ask = |command| ledger.submit(command).wait().unwrap();
-    ask(Command::Grant(payer.grant(1, LotKind::Prepaid, 600, Timestamp::MAX)));
-    ask(Command::Grant(payer.grant(2, LotKind::Promo, 400, Timestamp::MAX)));
+    ask(payer.grant(1, LotKind::Prepaid, 600, Timestamp::MAX).into());
+    ask(payer.grant(2, LotKind::Promo, 400, Timestamp::MAX).into());
     for (request, cost) in [(1, 30), (2, 420), (3, 0)] {
         ask(Command::Hold(payer.hold(request, 500)));
         ask(payer.settle_for(request, cost));
     }
-    assert_eq!(ask(Command::Hold(payer.hold(4, 100))), Reply::Held);
+    assert_eq!(ask(Command::Hold(payer.hold(4, 100))), Reply::Held(Money::from_nano(100)));
     (store, payer)
 }
 
@@ -92,7 +97,8 @@ fn what_was_answered_is_there_after_a_restart_and_what_was_held_is_settled() {
     let folder = tempfile::tempdir().unwrap();
     let (store, payer) = busy(folder.path());
     let balance = store.reader().balance(payer.organization, START).unwrap().unwrap();
-    assert_eq!((balance.posted, balance.held), (Money::from_nano(550), Money::from_nano(100)));
+    assert_eq!(balance.total(|wallet| wallet.balance), Money::from_nano(550));
+    assert_eq!(balance.total(|wallet| wallet.held), Money::from_nano(100));
     let live = store.reader().request(request_id(4)).unwrap().unwrap();
     assert_eq!(live.hold.unwrap().amount, Money::from_nano(100));
     assert!(live.rows.is_empty());
@@ -107,8 +113,8 @@ fn what_was_answered_is_there_after_a_restart_and_what_was_held_is_settled() {
     assert_eq!(recovered.rows, [*draft.clone()]);
     assert_eq!(recovered.entry.unwrap().amount, draft.cost);
     let balance = reader.balance(payer.organization, START).unwrap().unwrap();
-    assert_eq!(balance.held, Money::ZERO);
-    assert_eq!(balance.posted, Money::from_nano(550).checked_sub(draft.cost).unwrap());
+    assert_eq!(balance.total(|wallet| wallet.held), Money::ZERO);
+    assert_eq!(balance.net, Money::from_nano(550).checked_sub(draft.cost).unwrap());
     let rows = reader.usage(payer.organization, 10).unwrap();
     assert_eq!(rows.len(), 4);
     assert!(rows.is_sorted_by(|newer, older| newer.request > older.request));
@@ -124,20 +130,20 @@ fn what_was_answered_is_there_after_a_restart_and_what_was_held_is_settled() {
 }
 
 #[test]
-fn a_wallet_whose_holds_cannot_be_settled_is_frozen_and_the_others_go_on() {
+fn books_whose_holds_cannot_be_settled_are_frozen_and_the_others_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = busy(folder.path());
     let other = Payer::number(8);
     let ask = |command| store.ledger().submit(command).wait().unwrap();
-    ask(Command::Open { wallet: other.wallet, organization: other.organization });
-    ask(Command::Grant(other.grant(9, LotKind::Promo, 50, Timestamp::MAX)));
+    ask(other.open());
+    ask(other.grant(9, LotKind::Promo, 50, Timestamp::MAX).into());
     ask(Command::Hold(other.hold(99, 50)));
     drop(store);
     let connection = rusqlite::Connection::open(folder.path().join("tollkeeper.db")).unwrap();
-    let holds = "UPDATE hold SET draft = x'00' WHERE wallet = ?1";
-    assert_eq!(connection.execute(holds, [Payer::number(7).wallet.as_bytes()]).unwrap(), 1);
+    let holds = "UPDATE hold SET draft = x'00' WHERE organization = ?1";
+    assert_eq!(connection.execute(holds, [Payer::number(7).organization.as_bytes()]).unwrap(), 1);
     drop(connection);
-    // Unreadable, so not even the wallet can be loaded: the start says so.
+    // Unreadable, so not even the books can be loaded: the start says so.
     assert!(matches!(
         Store::open(folder.path(), Durability::Process, clock()),
         Err(store::StoreError::Unreadable(_))
@@ -145,18 +151,18 @@ fn a_wallet_whose_holds_cannot_be_settled_is_frozen_and_the_others_go_on() {
 
     let connection = rusqlite::Connection::open(folder.path().join("tollkeeper.db")).unwrap();
     let draft: Vec<u8> = connection
-        .query_row("SELECT draft FROM hold WHERE wallet = ?1", [other.wallet.as_bytes()], |row| row.get(0))
+        .query_row("SELECT draft FROM hold WHERE organization = ?1", [other.organization.as_bytes()], |row| row.get(0))
         .unwrap();
     // Readable, but of a request that is on the books already: it cannot be settled a second time.
     connection.execute("UPDATE hold SET draft = ?1", [draft]).unwrap();
-    let again = "UPDATE hold SET request = (SELECT max(request) FROM cost_row) WHERE wallet = ?1";
-    connection.execute(again, [Payer::number(7).wallet.as_bytes()]).unwrap();
+    let again = "UPDATE hold SET request = (SELECT max(request) FROM cost_row) WHERE organization = ?1";
+    connection.execute(again, [Payer::number(7).organization.as_bytes()]).unwrap();
     drop(connection);
     let store = open(folder.path(), clock());
-    assert_eq!(store.recovered(), 1, "the other wallet's");
+    assert_eq!(store.recovered(), 1, "the other organization's");
     let denied = store.ledger().submit(Command::Hold(Payer::number(7).hold(5, 1))).wait();
     assert_eq!(denied, Err(ledger::Denial::Frozen.into()));
-    assert_eq!(store.ledger().submit(Command::Hold(other.hold(5, 1))).wait(), Ok(Reply::Held));
+    assert_eq!(store.ledger().submit(Command::Hold(other.hold(5, 1))).wait(), Ok(Reply::Held(Money::from_nano(1))));
 }
 
 #[test]
@@ -191,9 +197,11 @@ fn verification_finds_every_kind_of_tampering() {
             "UPDATE journal SET reference = (SELECT reference FROM journal WHERE sequence = 3) WHERE sequence = 4",
             "ChainIntact",
         ),
-        ("UPDATE wallet SET frozen = 1", "is frozen"),
-        ("UPDATE lot SET wallet = zeroblob(16) WHERE kind = 'promo'", "belong to no wallet"),
-        ("DELETE FROM wallet", "no wallet"),
+        ("UPDATE books SET frozen = 1", "are frozen"),
+        ("UPDATE lot SET wallet = zeroblob(16) WHERE kind = 'promo'", "ReplayMatches"),
+        ("UPDATE journal SET balance = balance + 1 WHERE sequence = 3", "NetIsWallets"),
+        ("UPDATE journal SET actor = 'nobody' WHERE sequence = 1", "ChainIntact"),
+        ("DELETE FROM books", "no books"),
     ] {
         let copy = tempfile::tempdir().unwrap();
         std::fs::copy(folder.path().join("tollkeeper.db"), copy.path().join("tollkeeper.db")).unwrap();

@@ -14,7 +14,19 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     let packages = ["build", "--release", "--package", "tollkeeper-bench", "--package", "tollkeeper"];
     let packages = if only_help { &packages[..4] } else { &packages[..] };
     must(workspace.cargo(packages), &format!("cargo {}", packages.join(" ")))?;
-    let binary = workspace.target.join("release/tollkeeper-bench");
+    become_release(workspace, "tollkeeper-bench", arguments)
+}
+
+/// Builds the measure of the ledger's writer and becomes it.
+pub(crate) fn run_ledger(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+    provide(&[&COMPILER])?;
+    let packages = ["build", "--release", "--package", "tollkeeper-bench"];
+    must(workspace.cargo(&packages), &format!("cargo {}", packages.join(" ")))?;
+    become_release(workspace, "tollkeeper-bench-ledger", arguments)
+}
+
+fn become_release(workspace: &Workspace, name: &str, arguments: &[String]) -> Result<(), Failure> {
+    let binary = workspace.target.join("release").join(name);
     let error = Command::new(&binary).args(arguments).exec();
     Err(Failure::new(format!("{} did not start: {error}", binary.display())))
 }

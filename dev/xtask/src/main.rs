@@ -31,7 +31,8 @@ usage: cargo xtask CHORE [arguments]
                      credit; the arguments go to `tollkeeper demo` (--json, --data DIR, --listen ADDR)
   test [options]     run everything that CI runs (`cargo xtask test --help`)
   tidy               check what compilers do not: who may depend on whom, sizes, banned words, file headers
-  bench [options]    measure the gateway beside nginx (`cargo xtask bench --help`)";
+  bench [options]    measure the gateway beside nginx (`cargo xtask bench --help`)
+  bench-ledger       measure the ledger's writer beside SQLite alone (`cargo xtask bench-ledger --help`)";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -58,6 +59,7 @@ fn run(chore: Option<&str>, rest: &[String]) -> Result<(), Failure> {
         "test" => suite::run(&workspace, rest),
         "tidy" => tidy::run(&workspace.root),
         "bench" => bench::run(&workspace, rest),
+        "bench-ledger" => bench::run_ledger(&workspace, rest),
         _ => Err(Failure::usage(format!("no chore is called `{chore}`\n\n{HELP}"))),
     }
 }

@@ -1,14 +1,21 @@
 //! What each command does.
 
+mod backup;
+mod budgets;
 mod config;
+mod credits;
 mod demo;
 pub(crate) mod doctor;
 mod gateway;
 mod init;
 mod mock;
 mod operator;
+mod recharge;
+mod restore;
 mod serve;
+mod statement;
 mod stop;
+mod topup;
 pub(crate) mod verify;
 
 use server::OPERATOR_KEY;
@@ -18,6 +25,8 @@ use crate::args::Command;
 use crate::failure::Failure;
 use crate::output::Output;
 use operator::Operator;
+pub(crate) use recharge::RechargeCommand;
+pub(crate) use topup::{ConfirmTopUpArgs, TopUpArgs, TopUpsArgs};
 
 /// Does what was asked.
 pub(crate) fn run(command: Command, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
@@ -29,10 +38,16 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Config(command) => config::run(command, environment, output),
         Command::Doctor(args) => doctor::run(args, environment, output),
         Command::Verify(args) => verify::run(&args, output),
+        Command::Backup(args) => backup::run(&args, output),
+        Command::Restore(args) => restore::run(&args, output),
         Command::Org(command) => operator(output).org(command),
         Command::Project(command) => operator(output).project(command),
         Command::Keys(command) => operator(output).keys(command),
+        Command::Wallets(command) => operator(output).wallets(command),
         Command::Credits(command) => operator(output).credits(command),
+        Command::Promo(command) => operator(output).promo(command),
+        Command::Budgets(command) => operator(output).budgets(command),
+        Command::Events(args) => operator(output).events(args),
         Command::Usage(command) => operator(output).usage(command),
         Command::Explain(args) => operator(output).explain(args),
         Command::Mock(args) => mock::run(args, output),

@@ -13,6 +13,7 @@ use crate::table::fields;
 struct Verified {
     object: &'static str,
     ok: bool,
+    organizations: u64,
     wallets: u64,
     entries: u64,
     rows: u64,
@@ -25,6 +26,7 @@ struct Verified {
 impl View for Verified {
     fn human(&self) -> String {
         let head = fields(&[
+            ("organizations", self.organizations.to_string()),
             ("wallets", self.wallets.to_string()),
             ("journal entries", self.entries.to_string()),
             ("cost rows", self.rows.to_string()),
@@ -52,6 +54,7 @@ pub(crate) fn show(report: server::Report, output: &mut Output) -> Result<(), Fa
     output.own(&Verified {
         object: "verification",
         ok: found == 0,
+        organizations: report.organizations,
         wallets: report.wallets,
         entries: report.entries,
         rows: report.rows,

@@ -7,13 +7,17 @@ use crate::args::Cli;
 const ORG: &str = "org_01920000000070008000000000000001";
 const PROJECT: &str = "proj_01920000000070008000000000000002";
 const REQUEST: &str = "req_01920000000070008000000000000003";
+const WALLET: &str = "wal_01920000000070008000000000000006";
+const BUDGET: &str = "bud_01920000000070008000000000000007";
 
-/// Parses a line, in which `ORG`, `PROJECT` and `REQUEST` stand for ids; arguments are parted by blanks, `_` is a blank.
+/// Parses a line, in which `ORG`, `PROJECT`, … stand for ids; arguments are parted by blanks, `_` is a blank.
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     let words = line.split(' ').filter(|word| !word.is_empty()).map(|word| match word {
         "ORG" => ORG.to_owned(),
         "PROJECT" => PROJECT.to_owned(),
         "REQUEST" => REQUEST.to_owned(),
+        "WALLET" => WALLET.to_owned(),
+        "BUDGET" => BUDGET.to_owned(),
         _ => word.replace('_', " "),
     });
     Cli::try_parse_from(std::iter::once("tollkeeper".to_owned()).chain(words))
@@ -51,8 +55,12 @@ fn lines_mean_what_they_say() {
         ("verify --data d", "Verify(VerifyArgs { data: \"d\" })"),
         (
             "org create A_Co --url http://h:1/",
-            "name: \"A Co\", gateway: GatewayArgs { url: GatewayUrl(\"http://h:1\") }",
+            "name: \"A Co\", time_zone: None, in_flight: None, gateway: GatewayArgs { url: GatewayUrl(\"http://h:1\") }",
         ),
+        ("org create x --time-zone Europe/Berlin --in-flight stops", "in_flight: Some(\"stops\")"),
+        ("org update ORG --in-flight completes", "in_flight: Some(\"completes\")"),
+        ("org list", "Org(List("),
+        ("org show ORG", "Org(Show("),
         ("project create x --org ORG", "environment: \"dev\""),
         ("project create x --org ORG --environment prod", "environment: \"prod\""),
         ("keys create --project PROJECT", "name: None"),
@@ -63,8 +71,37 @@ fn lines_mean_what_they_say() {
         ),
         (
             "credits grant --org ORG --amount 0.000000001 --kind prepaid --expires 2027-01-31 --idempotency-key a",
-            "expires: Some(Timestamp(1801353600000000)), idempotency_key: Some(\"a\")",
+            "expires: Some(Timestamp(1801353600000000)), wallet: Own, reason: None, once: OnceArgs { idempotency_key: Some(\"a\") }",
         ),
+        (
+            "credits grant --org ORG --amount 5 --kind promo --wallet WALLET",
+            "wallet: Id(wal_01920000000070008000000000000006)",
+        ),
+        ("wallets create chat --org ORG --project PROJECT --overflow", "model: [], overflow: true"),
+        (
+            "wallets create chat --org ORG --model sim-* --model a/b",
+            "project: None, model: [\"sim-*\", \"a/b\"]",
+        ),
+        ("wallets list --org ORG", "Wallets(List("),
+        ("credits transfer --org ORG --from own --to WALLET --amount 1.5", "from: Own, to: Id(wal_"),
+        ("credits refund REQUEST --reason a_slip", "amount: None, reason: \"a slip\", expires: None"),
+        ("credits payout --org ORG --amount 1 --reason closed --yes", "confirm: ConfirmArgs { yes: true }"),
+        ("credits adjust --org ORG --amount -1.50 --reason slip", "amount: Money(-1500000000)"),
+        ("credits redeem welcome-10 --org ORG", "code: \"welcome-10\""),
+        ("credits ledger --org ORG --before 7", "page: PageArgs { limit: 20, before: Some(7) }"),
+        (
+            "promo create WELCOME --amount 5 --uses 10 --credit-days 90",
+            "uses: 10, expires: None, credit_days: Some(90)",
+        ),
+        ("promo list", "Promo(List("),
+        (
+            "budgets set --org ORG --of user --which u-1 --period daily --cost 1 --tokens 5 --steps 2 --soft",
+            "cost: Some(Money(1000000000)), tokens: Some(5), steps: Some(2), soft: true, hard: false",
+        ),
+        ("budgets set --org ORG --id BUDGET --thresholds 50,90", "thresholds: Some([50, 90])"),
+        ("budgets list --org ORG", "limit: 20"),
+        ("budgets remove BUDGET --org ORG", "budget: bud_01920000000070008000000000000007"),
+        ("events --org ORG --limit 5", "page: PageArgs { limit: 5, before: None }"),
         (
             "credits balance --org ORG",
             "Balance(CreditsBalanceArgs { org: org_01920000000070008000000000000001",
@@ -115,8 +152,27 @@ fn mistakes_name_themselves_and_end_with_2() {
             "`five` is not a decimal amount; write it like 5.00",
         ),
         ("credits grant --org ORG --amount 5,00 --kind promo", "write it like 5.00"),
-        ("credits grant --org ORG --amount -5 --kind promo", "a grant must be above zero"),
-        ("credits grant --org ORG --amount 0.00 --kind promo", "a grant must be above zero"),
+        ("credits grant --org ORG --amount -5 --kind promo", "the amount must be above zero"),
+        ("credits grant --org ORG --amount 0.00 --kind promo", "the amount must be above zero"),
+        ("org update ORG", "--name <NAME>"),
+        ("wallets create x --org ORG", "--project <ID>"),
+        ("wallets create x --org ORG --model m --overflow", "cannot be used with"),
+        ("credits transfer --org ORG --from mine --to own --amount 1", "or write own"),
+        ("credits refund REQUEST", "--reason <TEXT>"),
+        ("credits payout --org ORG --amount -1 --reason x", "the amount must be above zero"),
+        ("credits adjust --org ORG --amount 0 --reason x", "zero changes nothing"),
+        ("credits ledger --org ORG --before 0", "0 is not in 1.."),
+        ("promo create X --amount 1 --uses 0", "0 is not in 1.."),
+        ("budgets set --org ORG --cost 1", "--of <OF>"),
+        (
+            "budgets set --org ORG --of team --period daily --cost 1",
+            "[possible values: organization, project, key",
+        ),
+        ("budgets set --org ORG --of run --period hourly --cost 1", "[possible values: daily, weekly"),
+        ("budgets set --org ORG --of run --period total --cost -1", "a cap must not be below zero"),
+        ("budgets set --org ORG --of run --period total --thresholds 50,101", "101 is not in 1..=100"),
+        ("budgets set --org ORG --id BUDGET --period daily", "cannot be used with"),
+        ("budgets set --org ORG --id BUDGET --soft --hard", "cannot be used with"),
         ("credits grant --org ORG --amount 1.0000000001 --kind promo", "more than 9 decimals"),
         (
             "credits grant --org ORG --amount 5 --kind promo --expires soon",

@@ -53,12 +53,14 @@ fn check<T: View + DeserializeOwned>(answer: &str, human: &str, note: &str) {
 
 #[test]
 fn what_is_made_says_what_comes_next() {
-    check::<views::Organization>(
-        r#"{"id":"org_01920000000070008000000000000001","object":"organization","name":"Acme","created_at":"2026-11-21T06:55:50.123456Z"}"#,
+    check::<views::NewOrganization>(
+        r#"{"id":"org_01920000000070008000000000000001","object":"organization","name":"Acme","time_zone":"Europe/Berlin","in_flight":"completes","created_at":"2026-11-21T06:55:50.123456Z"}"#,
         "
-id       org_01920000000070008000000000000001
-name     Acme
-created  2026-11-21T06:55:50Z
+id             org_01920000000070008000000000000001
+name           Acme
+time zone      Europe/Berlin
+running calls  completes
+created        2026-11-21T06:55:50Z
 ",
         "
 next: tollkeeper project create NAME --org org_01920000000070008000000000000001
@@ -95,10 +97,11 @@ the secret is shown this once: put it where the client reads its key, usually OP
 ",
     );
     check::<views::Lot>(
-        r#"{"id":"lot_01920000000070008000000000000005","object":"lot","organization":"org_01920000000070008000000000000001","kind":"promo","amount":"5.00","expires_at":null,"created_at":"2026-11-21T06:55:50.000000Z"}"#,
+        r#"{"id":"lot_01920000000070008000000000000005","object":"lot","organization":"org_01920000000070008000000000000001","wallet":"wal_01920000000070008000000000000006","kind":"promo","amount":"5.00","expires_at":null,"created_at":"2026-11-21T06:55:50.000000Z"}"#,
         "
 id            lot_01920000000070008000000000000005
 organization  org_01920000000070008000000000000001
+wallet        wal_01920000000070008000000000000006
 kind          promo
 amount        5.00
 expires       never
@@ -109,15 +112,36 @@ next: tollkeeper credits balance --org org_01920000000070008000000000000001
     );
 }
 
+/// Whose wallets the answers below show.
+const ORG: &str = r#""organization":"org_01920000000070008000000000000001""#;
+
+/// A wallet, as the operator API writes it.
+fn wallet(id: u8, name: &str, purpose: &str, sums: [&str; 4], lots: &str) -> String {
+    let [posted, held, available, debt] = sums;
+    let own = name == "own";
+    format!(
+        r#"{{"id":"wal_0192000000007000800000000000000{id}","object":"wallet",{ORG},"own":{own},"name":"{name}",{purpose},"posted":"{posted}","held":"{held}","available":"{available}","debt":"{debt}","lots":[{lots}]}}"#
+    )
+}
+
+fn balance(sums: [&str; 4], frozen: bool, wallets: &[String]) -> String {
+    let [posted, held, available, debt] = sums;
+    let wallets = wallets.join(",");
+    format!(
+        r#"{{"object":"balance",{ORG},"currency":"USD","posted":"{posted}","held":"{held}","available":"{available}","debt":"{debt}","net":"0.00","frozen":{frozen},"wallets":[{wallets}]}}"#
+    )
+}
+
+const ALL: &str = r#""project":null,"models":[],"overflow":false"#;
+const LOTS: &str = r#"
+{"id":"lot_01920000000070008000000000000005","kind":"promo","granted":"5.00","remaining":"4.50","expires_at":"2027-01-31T00:00:00.000000Z"},
+{"id":"lot_01920000000070008000000000000006","kind":"prepaid","granted":"10.00","remaining":"10.00","expires_at":null}"#;
+
 #[test]
 fn a_balance_shows_what_is_available_and_the_lots() {
+    let sums = ["14.50", "0.25", "14.25", "0.00"];
     check::<views::Balance>(
-        r#"
-{"object":"balance","organization":"org_01920000000070008000000000000001","currency":"USD","posted":"14.50",
-"held":"0.25","available":"14.25","debt":"0.00","lots":[
-{"id":"lot_01920000000070008000000000000005","kind":"promo","granted":"5.00","remaining":"4.50","expires_at":"2027-01-31T00:00:00.000000Z"},
-{"id":"lot_01920000000070008000000000000006","kind":"prepaid","granted":"10.00","remaining":"10.00","expires_at":null}]}
-"#,
+        &balance(sums, false, &[wallet(6, "own", ALL, sums, LOTS)]),
         "
 organization  org_01920000000070008000000000000001
 currency      USD
@@ -126,15 +150,52 @@ held          0.25
 posted        14.50
 debt          0.00
 
-LOT                                   KIND     GRANTED  REMAINING  EXPIRES
-lot_01920000000070008000000000000005  promo       5.00       4.50  2027-01-31T00:00:00Z
-lot_01920000000070008000000000000006  prepaid    10.00      10.00  never
+LOT                                   KIND     GRANTED  REMAINING  EXPIRES               WALLET
+lot_01920000000070008000000000000005  promo       5.00       4.50  2027-01-31T00:00:00Z  own
+lot_01920000000070008000000000000006  prepaid    10.00      10.00  never                 own
 ",
         "",
     );
+    let project = r#""project":"proj_01920000000070008000000000000002","models":[],"overflow":true"#;
+    let models =
+        r#""project":"proj_01920000000070008000000000000002","models":["sim-*","a/b"],"overflow":false"#;
+    let nothing = ["0.00", "0.00", "0.00", "0.00"];
+    let debt = ["0.00", "0.00", "0.00", "0.01"];
     check::<views::Balance>(
-        r#"{"object":"balance","organization":"org_01920000000070008000000000000001","currency":"USD","posted":"0.00","held":"0.00","available":"0.00","debt":"0.00","lots":[]}"#,
+        &balance(
+            debt,
+            false,
+            &[
+                wallet(6, "own", ALL, debt, ""),
+                wallet(7, "chat", project, nothing, ""),
+                wallet(8, "small", models, nothing, ""),
+            ],
+        ),
         "
+organization  org_01920000000070008000000000000001
+currency      USD
+available     0.00
+held          0.00
+posted        0.00
+debt          0.01
+
+WALLET                                NAME   AVAILABLE  HELD  POSTED  DEBT  PAYS FOR
+wal_01920000000070008000000000000006  own         0.00  0.00    0.00  0.01  all calls
+wal_01920000000070008000000000000007  chat        0.00  0.00    0.00  0.00  proj_01920000000070008000000000000002, then own
+wal_01920000000070008000000000000008  small       0.00  0.00    0.00  0.00  sim-*, a/b of proj_01920000000070008000000000000002
+",
+        "new calls are refused until a grant covers the debt\n",
+    );
+    for (frozen, note) in [
+        (
+            false,
+            "next: tollkeeper credits grant --org org_01920000000070008000000000000001 --amount 5.00 --kind promo\n",
+        ),
+        (true, "the books are frozen: run `tollkeeper verify` on the gateway's folder\n"),
+    ] {
+        check::<views::Balance>(
+            &balance(nothing, frozen, &[wallet(6, "own", ALL, nothing, "")]),
+            "
 organization  org_01920000000070008000000000000001
 currency      USD
 available     0.00
@@ -142,24 +203,121 @@ held          0.00
 posted        0.00
 debt          0.00
 ",
+            note,
+        );
+    }
+}
+
+#[test]
+fn a_ledger_is_a_table_with_a_running_balance() {
+    let entry = |sequence: u8, tail: &str| {
+        format!(
+            r#"{{"object":"entry","sequence":{sequence},"at":"2026-11-21T06:55:5{sequence}.000000Z","wallet_name":"own","hash":"00",{tail}}}"#
+        )
+    };
+    let transfer = entry(
+        3,
+        r#""kind":"transfer","about":{"type":"lot","id":"lot_01920000000070008000000000000006"},"amount":"0.00","moved":"2.00","balance":"4.74","actor":"operator","reason":null"#,
+    );
+    let settle = entry(
+        2,
+        r#""kind":"settle","about":{"type":"request","id":"req_01920000000070008000000000000003"},"amount":"-0.26","moved":null,"balance":"4.74","actor":null,"reason":null"#,
+    );
+    let grant = entry(
+        1,
+        r#""kind":"top_up","about":{"type":"lot","id":"lot_01920000000070008000000000000005"},"amount":"5.00","moved":null,"balance":"5.00","actor":"operator","reason":"invoice 7""#,
+    );
+    check::<views::Ledger>(
+        &format!(r#"{{"object":"list","data":[{transfer},{settle},{grant}],"has_more":true}}"#),
         "
-next: tollkeeper credits grant --org org_01920000000070008000000000000001 --amount 5.00 --kind promo
+SEQ  AT                    ENTRY     AMOUNT  BALANCE  WALLET  ABOUT                                 BY
+  3  2026-11-21T06:55:53Z  transfer  (2.00)     4.74  own     lot_01920000000070008000000000000006  operator
+  2  2026-11-21T06:55:52Z  settle     -0.26     4.74  own     req_01920000000070008000000000000003
+  1  2026-11-21T06:55:51Z  top up      5.00     5.00  own     lot_01920000000070008000000000000005  operator: invoice 7
+",
+        "
+in brackets: moved from wallet to wallet, so the balance stays
+older entries exist: --before 1
 ",
     );
-    check::<views::Balance>(
-        r#"{"object":"balance","organization":"org_01920000000070008000000000000001","currency":"EUR","posted":"0.00","held":"0.00","available":"0.00","debt":"0.01","lots":[]}"#,
+    check::<views::Ledger>(r#"{"object":"list","data":[],"has_more":false}"#, "", "nothing was booked yet\n");
+}
+
+#[test]
+fn budgets_are_a_line_for_each_that_counts() {
+    let budget = |tail: &str| {
+        format!(
+            r#"{{"id":"bud_01920000000070008000000000000007","object":"budget",{ORG},"zone":"UTC","thresholds":[50,80],{tail}}}"#
+        )
+    };
+    let users = budget(
+        r#""of":"user","which":null,"period":"daily","cost":"1.00","tokens":null,"steps":null,"hard":true,"resets_at":"2026-11-22T00:00:00.000000Z","uses":[{"value":"u-1","spent":"0.25","tokens":70,"steps":3},{"value":"u-2","spent":"0.00","tokens":0,"steps":1}]"#,
+    );
+    let total = budget(
+        r#""of":"organization","which":null,"period":"total","cost":null,"tokens":null,"steps":5,"hard":false,"resets_at":null,"uses":[]"#,
+    );
+    check::<views::Budgets>(
+        &format!(r#"{{"object":"list","data":[{users},{total}],"has_more":false}}"#),
         "
+BUDGET                                COUNTS        PERIOD  KIND  OF           COST  TOKENS   STEPS  STARTS ANEW
+bud_01920000000070008000000000000007  each user     daily   hard  u-1  0.25 of 1.00      70       3  2026-11-22T00:00:00Z
+bud_01920000000070008000000000000007  each user     daily   hard  u-2  0.00 of 1.00       0       1  2026-11-22T00:00:00Z
+bud_01920000000070008000000000000007  organization  total   soft               0.00       0  0 of 5  never
+",
+        "",
+    );
+    check::<views::Budget>(
+        &users,
+        "
+id            bud_01920000000070008000000000000007
 organization  org_01920000000070008000000000000001
-currency      EUR
-available     0.00
-held          0.00
-posted        0.00
-debt          0.01
+counts        each user
+period        daily, UTC
+cost          1.00
+tokens        no cap
+steps         no cap
+kind          hard
+tells at      50 %, 80 %
 ",
-        "
-new calls are refused until a grant covers the debt
-",
+        "next: tollkeeper budgets list --org org_01920000000070008000000000000001\n",
     );
+}
+
+#[test]
+fn events_are_told_in_words_also_those_of_a_newer_gateway() {
+    let event = |id: u8, tail: &str| {
+        format!(r#"{{"id":{id},"object":"event",{ORG},"at":"2026-11-21T06:55:5{id}.000000Z",{tail}}}"#)
+    };
+    let events = [
+        event(4, r#""event":"moon_full","brightness":3"#),
+        event(
+            3,
+            r#""event":"budget_threshold","budget":"bud_01920000000070008000000000000007","of":"user","value":"u-1","percent":80,"spent":"0.80","cost":"1.00","period_start":null"#,
+        ),
+        event(2, r#""event":"went_into_debt","wallet":"wal_1","request":"req_1","owed":"0.01""#),
+        event(
+            1,
+            r#""event":"credit_expiring","wallet":"wal_1","lot":"lot_1","remaining":"3.00","expires_at":"2026-12-01T00:00:00.000000Z""#,
+        ),
+    ];
+    check::<views::Events>(
+        &format!(r#"{{"object":"list","data":[{}],"has_more":true}}"#, events.join(",")),
+        "
+EVENT  AT                    WHAT              DETAIL
+    4  2026-11-21T06:55:54Z  moon full
+    3  2026-11-21T06:55:53Z  budget threshold  user u-1: 80 % of bud_01920000000070008000000000000007, 0.80 spent
+    2  2026-11-21T06:55:52Z  went into debt    req_1 left wal_1 owing 0.01
+    1  2026-11-21T06:55:51Z  credit expiring   3.00 of lot_1 expires at 2026-12-01T00:00:00Z
+",
+        "older events exist: --before 1\n",
+    );
+}
+
+#[test]
+fn only_the_word_is_a_yes() {
+    for (answer, yes) in [("yes\n", true), (" YES ", true), ("y\n", false), ("", false), ("no\n", false)] {
+        assert_eq!(crate::output::is_yes(answer), yes, "{answer:?}");
+    }
 }
 
 /// A cost row of request 3, as the operator API writes it.
@@ -245,16 +403,19 @@ fn concluded(form: Form, show: impl FnOnce(&mut Output) -> Result<(), Failure>) 
 #[test]
 fn a_verification_counts_and_names_broken_rules() {
     let report = |breaches: &[&str]| server::Report {
+        organizations: 1,
         wallets: 2,
         entries: 30,
         rows: 17,
         holds: 1,
         revenue: "0.25".parse().unwrap(),
         balance: "4.75".parse().unwrap(),
+        frozen: Vec::new(),
         breaches: breaches.iter().map(|breach| (*breach).to_owned()).collect(),
     };
     let shown = |form, breaches: &[&str]| concluded(form, |output| verify::show(report(breaches), output));
     let human = "\
+organizations    1
 wallets          2
 journal entries  30
 cost rows        17
@@ -266,7 +427,7 @@ broken rules     0
     assert_eq!(shown(Form::Human, &[]), (human.to_owned(), 0));
     let broken = format!("{}1\nwallet wal_1: held is not the sum of its holds\n", &human[..human.len() - 2]);
     assert_eq!(shown(Form::Human, &["wallet wal_1: held is not the sum of its holds"]), (broken, 6));
-    let json = r#"{"object":"verification","ok":false,"wallets":2,"entries":30,"rows":17,"holds":1,"revenue":"0.25","balance":"4.75","breaches":["x"]}"#;
+    let json = r#"{"object":"verification","ok":false,"organizations":1,"wallets":2,"entries":30,"rows":17,"holds":1,"revenue":"0.25","balance":"4.75","breaches":["x"]}"#;
     assert_eq!(shown(Form::Json, &["x"]), (format!("{json}\n"), 6));
 }
 

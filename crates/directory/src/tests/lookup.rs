@@ -1,11 +1,11 @@
 //! Authentication: who is let in, who is refused, in which words.
 
-use domain::{KeyId, OrganizationId, ProjectId, Refusal, RefusalCode, Timestamp, WalletId};
+use domain::{KeyId, OrganizationId, ProjectId, Refusal, RefusalCode, Timestamp, WalletId, Zone};
 
 use super::{CountingIds, FixedIds, at, hasher};
 use crate::{
-    Contents, DataClass, Directory, Environment, Key, KeyKind, Organization, Principal, Project, Secret,
-    missing_key,
+    Contents, DataClass, Directory, Environment, InFlight, Key, KeyKind, Organization, Principal, Project,
+    Secret, missing_key,
 };
 
 fn organization() -> Organization {
@@ -13,6 +13,8 @@ fn organization() -> Organization {
         id: OrganizationId::from_bytes([1; 16]),
         name: "Acme".to_owned(),
         wallet: WalletId::from_bytes([2; 16]),
+        time_zone: Zone::default(),
+        in_flight: InFlight::Stops,
         created_at: at(0),
     }
 }
@@ -63,7 +65,7 @@ fn a_good_key_is_its_principal() {
         project_name: "chat".to_owned(),
         organization: organization().id,
         organization_name: "Acme".to_owned(),
-        wallet: organization().wallet,
+        in_flight: InFlight::Stops,
         environment: Environment::Prod,
         data_class: DataClass::Sensitive,
     };

@@ -1,12 +1,18 @@
 //! The operator's API as JSON: one function a shape.
 
+mod books;
+mod budget;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use directory::{CreatedKey, Organization, Project};
-use domain::{Money, OrganizationId, RequestId, Timestamp};
-use ledger::{CostRow, Lot};
+use domain::{Money, RequestId, Timestamp};
+use ledger::CostRow;
 use serde_json::{Value, json};
-use store::{Balance, RequestRecord};
+use store::RequestRecord;
+
+pub(crate) use books::{OWN, balance, entry, granted, promo_code, transfer, wallet, wallets, withdrawal};
+pub(crate) use budget::{budget, budget_record, budget_removed, event};
 
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
@@ -25,11 +31,18 @@ pub(crate) fn error(
     json(status, &json!({ "error": { "message": message, "type": kind, "param": param, "code": code } }))
 }
 
+/// Many objects, or a page of them.
+pub(crate) fn list(data: Vec<Value>, has_more: bool) -> Value {
+    json!({ "object": "list", "data": data, "has_more": has_more })
+}
+
 pub(crate) fn organization(organization: &Organization) -> Value {
     json!({
         "id": organization.id,
         "object": "organization",
         "name": organization.name,
+        "time_zone": organization.time_zone,
+        "in_flight": organization.in_flight,
         "created_at": organization.created_at,
     })
 }
@@ -62,45 +75,8 @@ pub(crate) fn created_key(created: &CreatedKey) -> Value {
     })
 }
 
-pub(crate) fn granted(organization: OrganizationId, lot: &Lot) -> Value {
-    json!({
-        "id": lot.id,
-        "object": "lot",
-        "organization": organization,
-        "kind": lot.kind,
-        "amount": lot.granted,
-        "expires_at": expiry(lot.expires_at),
-        "created_at": lot.created_at,
-    })
-}
-
-pub(crate) fn balance(balance: &Balance) -> Value {
-    let lots: Vec<Value> = balance.lots.iter().map(lot).collect();
-    json!({
-        "object": "balance",
-        "organization": balance.organization,
-        "currency": "USD",
-        "posted": balance.posted,
-        "held": balance.held,
-        "available": balance.available,
-        "debt": balance.debt,
-        "lots": lots,
-    })
-}
-
-fn lot(lot: &Lot) -> Value {
-    json!({
-        "id": lot.id,
-        "kind": lot.kind,
-        "granted": lot.granted,
-        "remaining": lot.remaining,
-        "expires_at": expiry(lot.expires_at),
-    })
-}
-
 pub(crate) fn usage(rows: &[CostRow], has_more: bool) -> Value {
-    let data: Vec<Value> = rows.iter().map(cost_row).collect();
-    json!({ "object": "list", "data": data, "has_more": has_more })
+    list(rows.iter().map(cost_row).collect(), has_more)
 }
 
 pub(crate) fn request(id: RequestId, record: &RequestRecord) -> Value {
@@ -132,6 +108,7 @@ pub(crate) fn request(id: RequestId, record: &RequestRecord) -> Value {
         "hold": hold,
         "attempts": attempts,
         "cost": cost,
+        "refunded": record.refunded,
         "journal": journal,
     })
 }
@@ -171,6 +148,7 @@ fn cost_row(row: &CostRow) -> Value {
     })
 }
 
+/// A moment that may never come.
 fn expiry(at: Timestamp) -> Option<Timestamp> {
     (at != Timestamp::MAX).then_some(at)
 }

@@ -4,6 +4,7 @@
 
 mod environment;
 mod offers;
+mod payments;
 mod read;
 
 use std::fmt;
@@ -21,6 +22,8 @@ use toml::{Table, Value};
 pub use environment::Environment;
 pub use offers::simulated_models;
 
+use crate::payments::PaymentSettings;
+use crate::sweeper::SweepSettings;
 use read::{Mistakes, Section};
 
 /// The commented default configuration.
@@ -44,6 +47,10 @@ pub struct Config {
     pub drain: Duration,
     /// What a booked call survives.
     pub durability: Durability,
+    /// When to look for what falls due by time alone.
+    pub sweep: SweepSettings,
+    /// How money comes in.
+    pub payments: PaymentSettings,
     /// What is logged, and how.
     pub log: Log,
     /// Which providers are offered unasked.
@@ -168,6 +175,7 @@ fn read_config(
     let mut server = root.section("server", mistakes);
     let mut ledger = root.section("ledger", mistakes);
     let mut waits = root.section("timeouts", mistakes);
+    let payments = payments::read_payments(root.section("payments", mistakes), environment, mistakes);
     let log = read_log(root.section("log", mistakes), mistakes);
     let offers = root.section("offers", mistakes);
     let listen = server.address("listen", mistakes);
@@ -181,6 +189,7 @@ fn read_config(
         mistakes,
     );
     let output_slice = ledger.number("first_slice_tokens", 1..=1_000_000, mistakes);
+    let sweep = read_sweep(&mut ledger, mistakes);
     let client_idle = waits.millis("client_idle_ms", mistakes);
     let connect = waits.millis("connect_ms", mistakes);
     let first_byte = waits.millis("first_byte_ms", mistakes);
@@ -207,10 +216,24 @@ fn read_config(
         timeouts: Timeouts { connect: connect?, first_byte: first_byte?, idle: idle? },
         drain: Duration::from_secs(drain?),
         durability: durability?,
+        sweep: sweep?,
+        payments: payments?,
         log: log?,
         offers,
         providers,
         routes,
+    })
+}
+
+fn read_sweep(ledger: &mut Section, mistakes: &mut Mistakes) -> Option<SweepSettings> {
+    let every = ledger.number("sweep_seconds", 1..=3_600, mistakes);
+    let warn_days = ledger.number("warn_days", 0..=3_650, mistakes);
+    let hold_minutes = ledger.number("hold_timeout_minutes", 1..=43_200, mistakes);
+    let seconds = |count: u64, each: i64| i64::try_from(count).ok()?.checked_mul(each);
+    Some(SweepSettings {
+        every: Duration::from_secs(every?),
+        warn_seconds: seconds(warn_days?, 24 * 60 * 60)?,
+        hold_seconds: seconds(hold_minutes?, 60)?,
     })
 }
 

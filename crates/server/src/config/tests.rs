@@ -13,6 +13,8 @@ fn the_sample_is_the_default() {
     assert_eq!(format!("{sample:?}"), format!("{default:?}"));
     assert_eq!(default.listen.to_string(), "127.0.0.1:4400");
     assert_eq!(default.durability, Durability::Power);
+    let sweep = default.sweep;
+    assert_eq!((sweep.every.as_secs(), sweep.warn_seconds, sweep.hold_seconds), (30, 1_209_600, 7_200));
     assert!(default.offers.simulated && default.offers.environment);
 }
 
@@ -59,6 +61,8 @@ fn every_mistake_is_reported_at_once() {
         request_bytes_max = "big"
         [ledger]
         durability = "eternal"
+        sweep_seconds = 0
+        hold_timeout_minutes = 0
         [[providers]]
         name = "a"
         dialect = "openai"
@@ -86,6 +90,8 @@ fn every_mistake_is_reported_at_once() {
         "server.worker: unknown name; did you mean `workers`?",
         "server.request_bytes_max: expected a whole number, found string",
         "ledger.durability: must be \"power\" or \"process\", is \"eternal\"",
+        "ledger.sweep_seconds: ",
+        "ledger.hold_timeout_minutes: ",
         "providers[0]",
         "providers[1].dialect: must be \"openai\", is \"klingon\"",
         "providers[1].api_key: must be a reference",

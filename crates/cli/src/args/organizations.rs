@@ -1,0 +1,126 @@
+//! Organizations, projects and keys, as typed.
+
+use clap::{Args, Subcommand};
+use domain::{OrganizationId, ProjectId};
+
+use super::GatewayArgs;
+
+/// What `org` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrgCommand {
+    /// Make an organization with an empty wallet
+    Create(OrgCreateArgs),
+    /// Change an organization's name, time zone or policy for running calls
+    Update(OrgUpdateArgs),
+    /// List all organizations
+    List(OrgListArgs),
+    /// Show one organization
+    Show(OrgShowArgs),
+}
+
+/// Arguments of `org create`.
+#[derive(Debug, Args)]
+pub(crate) struct OrgCreateArgs {
+    /// What to call it
+    pub(crate) name: String,
+
+    /// Where its days begin, for budgets and statements, such as Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<String>,
+
+    /// What becomes of running calls when the credit runs out: they complete, if need be into debt, or stop where the
+    /// money ends [default: completes]
+    #[arg(long, value_parser = ["completes", "stops"])]
+    pub(crate) in_flight: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// Arguments of `org update`.
+#[derive(Debug, Args)]
+pub(crate) struct OrgUpdateArgs {
+    /// The organization
+    #[arg(value_name = "ORG")]
+    pub(crate) org: OrganizationId,
+
+    /// What to call it from now on
+    #[arg(long, required_unless_present_any = ["time_zone", "in_flight"])]
+    pub(crate) name: Option<String>,
+
+    /// Where its days begin; budgets that are made already keep the zone they were made with
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<String>,
+
+    /// What becomes of running calls when the credit runs out; calls that run already go on as they began
+    #[arg(long, value_parser = ["completes", "stops"])]
+    pub(crate) in_flight: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// Arguments of `org list`.
+#[derive(Debug, Args)]
+pub(crate) struct OrgListArgs {
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// Arguments of `org show`.
+#[derive(Debug, Args)]
+pub(crate) struct OrgShowArgs {
+    /// The organization
+    #[arg(value_name = "ORG")]
+    pub(crate) org: OrganizationId,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// What `project` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectCommand {
+    /// Make a project of an organization
+    Create(ProjectCreateArgs),
+}
+
+/// Arguments of `project create`.
+#[derive(Debug, Args)]
+pub(crate) struct ProjectCreateArgs {
+    /// What to call it
+    pub(crate) name: String,
+
+    /// The organization that pays
+    #[arg(long, value_name = "ID")]
+    pub(crate) org: OrganizationId,
+
+    /// What its traffic is for
+    #[arg(long, value_parser = ["dev", "staging", "prod"], default_value = "dev")]
+    pub(crate) environment: String,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// What `keys` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key of a project; its secret is shown this once
+    Create(KeysCreateArgs),
+}
+
+/// Arguments of `keys create`.
+#[derive(Debug, Args)]
+pub(crate) struct KeysCreateArgs {
+    /// The project that the key calls for
+    #[arg(long, value_name = "ID")]
+    pub(crate) project: ProjectId,
+
+    /// What to call it
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}

@@ -1,0 +1,172 @@
+//! How much output a call may have: what is asked of the books for it, and what their answer pays for.
+//!
+//! Arithmetic on a price and token counts, nothing else: it knows no call that runs and no ledger.
+//!
+//! # Running calls and the end of the money
+//!
+//! `completes`: what is held is a bet on the answer's length, the input's bound and a first slice of output. A stream
+//! asks for more as it goes; if it does not get it, it goes on. What a call costs beyond its hold becomes debt.
+//!
+//! `stops` never charges more than is held, so there is never a debt:
+//!
+//! - What can grow, a stream, begins with the same slice, and asks for the next one before it has used up what it has.
+//!   If it does not get it, not even a small one, it uses up what it has and is cut off there.
+//! - What cannot grow, an answer that is not streamed, holds its whole cap: the caller's or the model's, whichever is
+//!   smaller; where neither is known, a slice.
+//! - If less is to be had than was asked for, but enough for [`CHOICE_TOKENS_LEAST`] tokens of each choice, the call
+//!   goes upstream with a cap lowered to what is held, streamed or not.
+//! - What a provider counts beyond that all the same (tokens of thought that no stream shows, a cap it does not obey)
+//!   is charged if it can still be held at the end; if not, the charge ends where the hold ends.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use dialect::openai::Call;
+use directory::InFlight;
+use domain::{Money, Pico, Usage};
+use pricing::PriceVersion;
+
+/// Output tokens of each choice below which a call is of no use under `stops`, and is refused.
+const CHOICE_TOKENS_LEAST: u64 = 16;
+
+/// What bounds the output of one call.
+#[derive(Clone, Debug)]
+pub(crate) struct Allowance {
+    in_flight: InFlight,
+    price: Arc<PriceVersion>,
+    /// The most input tokens that the call can be billed.
+    input: u64,
+    choices: u64,
+    /// The most output tokens of a choice, as the body or else the model has it if the body goes as it is.
+    stated: Option<u64>,
+    /// The smaller of the body's and the model's.
+    most: Option<u64>,
+    slice: u64,
+    /// Whether more can be held while the answer comes.
+    grows: bool,
+}
+
+/// What is asked of the books before a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// What should be held.
+    pub(crate) amount: Money,
+    /// What must be held at least.
+    pub(crate) least: Money,
+    /// Output tokens that are estimated, for budgets of tokens.
+    pub(crate) tokens: u64,
+}
+
+impl Allowance {
+    pub(crate) fn new(call: &Call, price: &Arc<PriceVersion>, in_flight: InFlight, slice: u64) -> Self {
+        let (named, model) = (call.output_cap(), price.max_output);
+        Self {
+            in_flight,
+            price: Arc::clone(price),
+            input: call.input_tokens_bound(),
+            choices: call.choices(),
+            stated: named.or(model),
+            most: named.into_iter().chain(model).min(),
+            slice,
+            grows: call.stream(),
+        }
+    }
+
+    pub(crate) const fn stops(&self) -> bool {
+        matches!(self.in_flight, InFlight::Stops)
+    }
+
+    /// Output tokens of each choice that are asked for at first.
+    fn first(&self) -> u64 {
+        match self.most {
+            Some(most) if self.stops() && !self.grows => most,
+            most => self.slice.min(most.unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// What to ask for before the call.
+    pub(crate) fn ask(&self) -> Ask {
+        let first = self.first();
+        let ceiling = |choice: u64| self.ceiling(choice.saturating_mul(self.choices)).unwrap_or(Money::MAX);
+        // A call too large to be priced is one that no wallet can cover.
+        let amount = ceiling(first);
+        let least = if self.stops() { ceiling(first.min(CHOICE_TOKENS_LEAST)) } else { amount };
+        Ask { amount, least, tokens: first.min(self.slice).saturating_mul(self.choices) }
+    }
+
+    /// The most that the call can cost with so many output tokens; `None` when no amount can say it.
+    pub(crate) fn ceiling(&self, output: u64) -> Option<Money> {
+        self.price.ceiling(self.input, output).and_then(Pico::ceil_to_money)
+    }
+
+    /// The most output tokens, of all choices and up to `most`, that this amount pays for.
+    fn affords(&self, held: Money, most: u64) -> u64 {
+        largest(most, |output| self.ceiling(output).is_some_and(|cost| cost <= held))
+    }
+
+    /// Output tokens, of all choices, that what is held at first pays for.
+    pub(crate) fn covered(&self, held: Money) -> u64 {
+        self.affords(held, self.first().saturating_mul(self.choices))
+    }
+
+    /// The most output tokens of all choices that the provider will generate, `sent` being the cap that goes upstream.
+    pub(crate) fn most(&self, sent: Option<NonZeroU64>) -> u64 {
+        let choice = sent.map(NonZeroU64::get).or(self.most).unwrap_or(u64::MAX);
+        choice.saturating_mul(self.choices)
+    }
+
+    /// The cap on each choice that must go upstream, `held` being what the books gave; `None` if the body may go as it
+    /// is, because its cap or the model's binds, or the hold grows with the answer.
+    pub(crate) fn upstream_cap(&self, held: Money) -> Option<NonZeroU64> {
+        let first = self.first();
+        let choice = self.covered(held) / self.choices.max(1);
+        if !self.stops() || (self.grows && choice >= first) {
+            return None;
+        }
+        NonZeroU64::new(choice).filter(|cap| self.stated.is_none_or(|stated| cap.get() < stated))
+    }
+
+    /// The largest part of a usage that costs no more than this amount: output gives way first.
+    pub(crate) fn fit(&self, usage: Usage, held: Money) -> Usage {
+        let fits = |usage: &Usage| {
+            self.price.cost(usage).and_then(Pico::ceil_to_money).is_some_and(|cost| cost <= held)
+        };
+        let buckets: [fn(&mut Usage) -> &mut u64; 6] = [
+            |usage| &mut usage.output,
+            |usage| &mut usage.audio_output,
+            |usage| &mut usage.input,
+            |usage| &mut usage.audio_input,
+            |usage| &mut usage.cache_write,
+            |usage| &mut usage.cached,
+        ];
+        let mut fitted = usage;
+        for bucket in buckets {
+            let tokens = *bucket(&mut fitted);
+            let with = |tokens: u64| {
+                let mut less = fitted;
+                *bucket(&mut less) = tokens;
+                less
+            };
+            fitted = with(largest(tokens, |tokens| fits(&with(tokens))));
+        }
+        fitted.reasoning = fitted.reasoning.min(fitted.output);
+        fitted
+    }
+}
+
+/// The largest number up to `most` that fits, if those below one that fits do, too; 0 if none does.
+fn largest(most: u64, fits: impl Fn(u64) -> bool) -> u64 {
+    if fits(most) {
+        return most;
+    }
+    let (mut low, mut high) = (0, most);
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if fits(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}

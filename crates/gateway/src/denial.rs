@@ -1,0 +1,139 @@
+//! A hold that the books denied, as the refusal that the caller reads: whose limit it was, and the one step that helps.
+
+use std::borrow::Cow;
+
+use directory::Principal;
+use domain::{Money, Refusal, RefusalCode, WalletId};
+use ledger::{BudgetBound, Denial, LedgerError, Measure, Subject, Tag};
+
+use crate::allowance::Ask;
+use crate::failure::Failure;
+
+/// Why a call does not begin.
+pub(crate) fn refuse(error: LedgerError, principal: &Principal, ask: &Ask) -> Failure {
+    match error {
+        LedgerError::Denied(Denial::BudgetExceeded(bound)) => over_budget(&bound, principal).into(),
+        LedgerError::Denied(Denial::InDebt { wallet, debt }) => in_debt(wallet, debt, principal).into(),
+        LedgerError::Denied(Denial::InsufficientCredit { available, needed }) => {
+            exhausted(available, needed, principal, ask).into()
+        }
+        LedgerError::Denied(Denial::Frozen) => Refusal::new(
+            RefusalCode::WalletFrozen,
+            "The wallet is frozen because its books do not add up; no money has moved since.",
+            "The operator runs `tollkeeper verify` and restores the wallet.",
+        )
+        .into(),
+        LedgerError::Denied(denial) => {
+            tracing::error!(%denial, "a hold was denied for a reason that should not occur");
+            Failure::Unavailable
+        }
+        LedgerError::Busy => Failure::Busy,
+        LedgerError::Store(_) | LedgerError::Stopped => Failure::Unavailable,
+    }
+}
+
+fn exhausted(available: Money, needed: Money, principal: &Principal, ask: &Ask) -> Refusal {
+    // Where less than the whole would do, what is needed is the least of use.
+    let shrunk = ask.least < ask.amount;
+    let may = if shrunk { "needs at least" } else { "may cost up to" };
+    let message = format!(
+        "You exceeded your current quota: this call {may} {needed} and organization {} has {available} available.",
+        principal.organization_name
+    );
+    let top_up = top_up(principal, None);
+    let next_step = match (available.is_zero(), shrunk) {
+        (true, _) => top_up,
+        (false, false) => format!("{top_up} Or name a smaller max_tokens, or send a shorter prompt."),
+        (false, true) => format!("{top_up} Or send a shorter prompt."),
+    };
+    let mut refusal = Refusal::new(RefusalCode::CreditExhausted, message, next_step);
+    refusal.limit = Some(available.to_string());
+    refusal.used = Some(needed.to_string());
+    refusal
+}
+
+fn in_debt(wallet: WalletId, debt: Money, principal: &Principal) -> Refusal {
+    let message = format!(
+        "You exceeded your current quota: the wallet {wallet} of organization {} owes {debt}, and calls that it would \
+         pay for wait until that is paid.",
+        principal.organization_name
+    );
+    let mut refusal = Refusal::new(RefusalCode::WalletInDebt, message, top_up(principal, Some(wallet)));
+    refusal.used = Some(debt.to_string());
+    refusal
+}
+
+fn top_up(principal: &Principal, wallet: Option<WalletId>) -> String {
+    let organization = principal.organization;
+    let wallet = wallet.map(|wallet| format!(" --wallet {wallet}")).unwrap_or_default();
+    format!(
+        "Top up: the operator runs `tollkeeper credits grant --org {organization}{wallet} --amount 10.00 --kind prepaid`."
+    )
+}
+
+fn over_budget(bound: &BudgetBound, principal: &Principal) -> Refusal {
+    let BudgetBound { budget, subject, value, measure, cap, used, needed, resets_at } = bound;
+    let (code, whose) = owner(subject, value, principal);
+    let (unit, taken) = match measure {
+        Measure::Cost => ("", "used or held"),
+        Measure::Tokens => (" tokens", "used or expected of running calls"),
+        Measure::Steps => (" calls", "made"),
+    };
+    let anew = resets_at.map(|at| format!(" It starts anew at {at}.")).unwrap_or_default();
+    let message = format!(
+        "You exceeded your current quota: the budget of {whose} is {cap}{unit}, of which {used} are {taken}, and this \
+         call needs {needed}.{anew}"
+    );
+    let raise = format!(
+        "he organization's owner raises it: `tollkeeper budgets set --id {budget} {}`.",
+        enough(*measure, cap, used, needed)
+    );
+    let next_step = match resets_at {
+        Some(at) => format!("Wait until {at}, or t{raise}"),
+        None => format!("T{raise}"),
+    };
+    let mut refusal = Refusal::new(code, message, next_step);
+    (refusal.limit, refusal.used, refusal.resets_at) = (Some(cap.clone()), Some(used.clone()), *resets_at);
+    refusal
+}
+
+/// Whose budget it is: the code for programs, and the words for people.
+fn owner<'a>(subject: &Subject, value: &'a str, principal: &'a Principal) -> (RefusalCode, Cow<'a, str>) {
+    // Callers name their users, features and runs; what they wrote is shown as text and nothing else.
+    let named = |what: &str, name: &str| {
+        let name: String = name.chars().filter(|character| !character.is_control()).collect();
+        Cow::Owned(format!("{what} `{name}`"))
+    };
+    match subject {
+        Subject::Organization => (
+            RefusalCode::OrganizationBudgetExceeded,
+            Cow::Owned(format!("organization {}", principal.organization_name)),
+        ),
+        Subject::Project(_) => {
+            (RefusalCode::ProjectBudgetExceeded, named("project", &principal.project_name))
+        }
+        Subject::Key(_) => (RefusalCode::KeyBudgetExceeded, named("key", &principal.key_name)),
+        Subject::User(_) => (RefusalCode::UserBudgetExceeded, named("user", value)),
+        Subject::Tag(Tag::Feature, _) => (RefusalCode::TagBudgetExceeded, named("feature", value)),
+        Subject::Tag(Tag::Environment, _) => (RefusalCode::TagBudgetExceeded, named("environment", value)),
+        Subject::Run(_) => (RefusalCode::RunBudgetExceeded, named("run", value)),
+    }
+}
+
+/// The option that raises a cap to twice what it is, or as far as this call needs if that is more.
+fn enough(measure: Measure, cap: &str, used: &str, needed: &str) -> String {
+    match measure {
+        Measure::Cost => {
+            let amount = |text: &str| text.parse::<Money>().unwrap_or_default().nano();
+            let twice = amount(cap).saturating_mul(2);
+            let enough = twice.max(amount(used).saturating_add(amount(needed)));
+            format!("--cost {}", Money::from_nano(enough))
+        }
+        Measure::Tokens | Measure::Steps => {
+            let count = |text: &str| text.parse::<u64>().unwrap_or_default();
+            let enough = count(cap).saturating_mul(2).max(count(used).saturating_add(count(needed)));
+            let option = if measure == Measure::Tokens { "tokens" } else { "steps" };
+            format!("--{option} {enough}")
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! A gateway with everything around it: books and directory in memory, a provider that plays a script.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use dialect::openai::Endpoint;
+use directory::{
+    DirectoryService, InFlight, KeyHasher, MemoryDirectory, NewKey, NewOrganization, NewProject,
+};
+use domain::{Clock, Ids, LotId, Money, OrganizationId, RequestId, Timestamp};
+use http::request::Builder;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use ledger::{
+    Act, Booking, Books, Command, CostRow, Extension, Grant, LedgerError, LedgerStore, LotKind, MemoryLedger,
+    Note, ReplySender, Ticket,
+};
+use pricing::{ModelKind, PriceVersion, RoutePrice, Schedule};
+use providers::{Client, Provider, Timeouts};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+use crate::{Answer, Finished, Gateway, Observer, Route, Routes, Settings, Shared, Target, Task, Tasks};
+
+/// Output tokens in a step.
+pub(super) const SLICE: u64 = 512;
+/// What an input and an output token cost, in nano-units.
+pub(super) const INPUT_NANO: i64 = 1_000;
+pub(super) const OUTPUT_NANO: i64 = 10_000;
+
+/// What the provider answers.
+#[derive(Clone, Debug)]
+pub(super) enum Script {
+    /// This body at once.
+    Whole(String),
+    /// So many tokens as events, and what it says it counted.
+    Stream { tokens: u64, counts: u64 },
+    /// Tokens without end, many in each piece.
+    Endless,
+    /// The same, each of them after so many tokens of thought, which are told in its event.
+    Thinking(u64),
+}
+
+/// An answer, whole.
+pub(super) fn answer(tokens: u64) -> Script {
+    let text = " word".repeat(usize::try_from(tokens).unwrap());
+    Script::Whole(format!(
+        r#"{{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":10,"completion_tokens":{tokens},"total_tokens":{}}}}}"#,
+        tokens + 10
+    ))
+}
+
+#[derive(Default)]
+pub(super) struct Steady(AtomicU64);
+
+impl Clock for Steady {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_800_000_000_000_000)
+    }
+
+    fn monotonic_micros(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl Ids for Steady {
+    fn uuid(&self) -> [u8; 16] {
+        u128::from(self.monotonic_micros()).to_be_bytes()
+    }
+
+    fn secret(&self) -> [u8; 32] {
+        [self.uuid()[15]; 32]
+    }
+}
+
+/// Books in memory whose answers to extensions can be kept back, or be that it is busy.
+pub(super) struct Gate {
+    books: MemoryLedger<Steady>,
+    pub(super) closed: AtomicBool,
+    pub(super) busy: AtomicBool,
+    waiting: Mutex<Vec<(Extension, ReplySender)>>,
+    extensions: AtomicU64,
+}
+
+impl LedgerStore for Gate {
+    fn submit(&self, command: Command) -> Ticket {
+        if let Command::Extend(extension) = &command {
+            self.extensions.fetch_add(1, Ordering::Relaxed);
+            if self.busy.load(Ordering::Relaxed) {
+                return Ticket::answered(Err(LedgerError::Busy));
+            }
+            if self.closed.load(Ordering::Relaxed) {
+                let (sender, ticket) = Ticket::open();
+                self.waiting.lock().unwrap().push((extension.clone(), sender));
+                return ticket;
+            }
+        }
+        self.books.submit(command)
+    }
+}
+
+impl Gate {
+    /// Answers what waits, and everything from now on.
+    pub(super) async fn open(&self) {
+        self.closed.store(false, Ordering::Relaxed);
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap());
+        let mut outbox = ledger::Outbox::default();
+        for (extension, sender) in waiting {
+            outbox.add(sender, self.books.submit(Command::Extend(extension)).await);
+        }
+        outbox.send();
+    }
+
+    /// How far the streams were that wait for an answer, in output tokens.
+    pub(super) fn asked_at(&self) -> Vec<u64> {
+        let waiting = self.waiting.lock().unwrap();
+        waiting.iter().map(|(extension, _)| extension.usage.output).collect()
+    }
+
+    pub(super) fn extensions(&self) -> u64 {
+        self.extensions.load(Ordering::Relaxed)
+    }
+}
+
+struct Spawner;
+
+impl Tasks for Spawner {
+    #[expect(clippy::disallowed_methods, reason = "a test has no shutdown to wait for")]
+    fn spawn(&self, task: Task) {
+        tokio::spawn(task);
+    }
+
+    fn offload(&self, work: Box<dyn FnOnce() + Send>) {
+        work();
+    }
+}
+
+struct Silent;
+
+impl Observer for Silent {
+    fn finished(&self, _: &Finished) {}
+}
+
+/// What the provider saw.
+#[derive(Default)]
+pub(super) struct Seen {
+    bodies: Mutex<Vec<Value>>,
+    /// The gateway has left an endless stream.
+    pub(super) dropped: Notify,
+}
+
+pub(super) struct House {
+    pub(super) gate: Arc<Gate>,
+    pub(super) seen: Arc<Seen>,
+    pub(super) organization: OrganizationId,
+    gateway: Gateway,
+    key: String,
+}
+
+/// What a caller got.
+pub(super) struct Got {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+impl Got {
+    /// The data of a stream's events.
+    pub(super) fn events(&self) -> Vec<&str> {
+        self.body.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).collect()
+    }
+
+    /// The tokens that a stream brought.
+    pub(super) fn words(&self) -> u64 {
+        words(&self.body)
+    }
+}
+
+/// The tokens in a stream: each is one of these words.
+pub(super) fn words(stream: &str) -> u64 {
+    u64::try_from(stream.matches("\" word\"").count()).unwrap()
+}
+
+impl House {
+    /// A house whose organization has this much credit, in nano-units.
+    pub(super) async fn new(in_flight: InFlight, credit: i64, script: Script) -> Self {
+        let seen = Arc::new(Seen::default());
+        let base_url = provide(script, Arc::clone(&seen)).await;
+        let provider = Arc::new(Provider::new("p", &base_url, None).unwrap());
+        let price =
+            RoutePrice { input: "1".to_owned(), output: Some("10".to_owned()), ..RoutePrice::default() };
+        let price = PriceVersion::from_route("p", "m", &price, ModelKind::Chat).unwrap();
+        let target = Target::new(provider, "m", Some(Arc::new(Schedule::from(price))));
+        let routes = Routes::new([Route { model: Arc::from("m"), targets: vec![target] }]);
+
+        let ids = Steady::default();
+        let service =
+            DirectoryService::open(Arc::new(MemoryDirectory::default()), KeyHasher::new([7; 32])).unwrap();
+        let new = NewOrganization { name: "Acme".to_owned(), in_flight, ..NewOrganization::default() };
+        let now = ids.now();
+        let organization = service.create_organization(new, &ids, now).unwrap();
+        let project = NewProject {
+            organization: organization.id,
+            name: "chat".to_owned(),
+            environment: directory::Environment::default(),
+            data_class: directory::DataClass::default(),
+        };
+        let project = service.create_project(project, &ids, now).unwrap();
+        let key = NewKey { project: project.id, name: Some("laptop".to_owned()), expires_at: None };
+        let key = service.create_key(key, &ids, now).unwrap();
+
+        let gate = Arc::new(Gate {
+            books: MemoryLedger::new(Steady::default()),
+            closed: AtomicBool::default(),
+            busy: AtomicBool::default(),
+            waiting: Mutex::default(),
+            extensions: AtomicU64::default(),
+        });
+        let shared = Shared {
+            directory: Arc::clone(service.directory()),
+            routes,
+            clock: Arc::new(Steady::default()),
+            ids: Arc::new(Steady::default()),
+            tasks: Arc::new(Spawner),
+            observer: Arc::new(Silent),
+            settings: Settings { output_slice: SLICE, ..Settings::default() },
+        };
+        let client = Client::new(Timeouts::default(), &Client::tls().unwrap());
+        let gateway = Gateway::new(Arc::new(shared), Arc::clone(&gate) as _, client);
+        let house =
+            Self { gate, seen, organization: organization.id, gateway, key: key.secret.expose().to_owned() };
+        let open = Command::Open { organization: organization.id, wallet: organization.wallet };
+        house.gate.submit(open).await.unwrap();
+        if credit > 0 {
+            house.grant(credit, 1).await;
+        }
+        house
+    }
+
+    pub(super) async fn grant(&self, nano: i64, lot: u8) {
+        let grant = Grant {
+            wallet: None,
+            lot: LotId::from_bytes([lot; 16]),
+            kind: LotKind::Prepaid,
+            amount: Money::from_nano(nano),
+            expires_at: Timestamp::MAX,
+        };
+        self.book(Act::Grant(grant)).await;
+    }
+
+    pub(super) async fn book(&self, act: Act) {
+        let note = Note { actor: "test".into(), reason: None };
+        let booking = Booking { organization: self.organization, idempotency: None, note, act };
+        self.gate.submit(Command::Book(Box::new(booking))).await.unwrap();
+    }
+
+    /// Makes a call and takes its whole answer.
+    pub(super) async fn call(&self, number: u8, body: &str) -> Got {
+        self.call_with(number, body, &[]).await
+    }
+
+    pub(super) async fn call_with(&self, number: u8, body: &str, headers: &[(&str, &str)]) -> Got {
+        let request =
+            headers.iter().fold(Request::builder(), |request, (name, value)| request.header(*name, *value));
+        let (head, body) = self.send(number, request, body).await.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Got { status: head.status, headers: head.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    /// Makes a call and takes the head of its answer.
+    pub(super) async fn begin(&self, number: u8, body: &str) -> Response<Answer> {
+        self.send(number, Request::builder(), body).await
+    }
+
+    async fn send(&self, number: u8, request: Builder, body: &str) -> Response<Answer> {
+        let request = request
+            .method("POST")
+            .header("authorization", format!("Bearer {}", self.key))
+            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+            .unwrap();
+        self.gateway.serve(Endpoint::Chat, RequestId::from_bytes([number; 16]), request).await
+    }
+
+    pub(super) fn books(&self) -> Books {
+        self.gate.books.books(self.organization).unwrap()
+    }
+
+    pub(super) fn rows(&self) -> Vec<CostRow> {
+        self.gate.books.rows()
+    }
+
+    /// The bodies that the provider got.
+    pub(super) fn bodies(&self) -> Vec<Value> {
+        self.seen.bodies.lock().unwrap().clone()
+    }
+
+    /// The debt, after everything has ended.
+    pub(super) fn debt(&self) -> i64 {
+        let books = self.books();
+        assert!(books.holds.is_empty(), "every hold has ended");
+        assert_eq!(books.wallets[0].held, Money::ZERO);
+        books.wallets[0].debt.nano()
+    }
+}
+
+/// Serves the script, and answers where.
+#[expect(clippy::disallowed_methods, reason = "the provider's side of a test")]
+async fn provide(script: Script, seen: Arc<Seen>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(converse(stream, script.clone(), Arc::clone(&seen)));
+        }
+    });
+    format!("http://{address}/v1")
+}
+
+/// One connection: requests, and the script's answer to each.
+async fn converse(mut stream: TcpStream, script: Script, seen: Arc<Seen>) {
+    let mut input = Vec::new();
+    while let Some(body) = read_request(&mut stream, &mut input).await {
+        seen.bodies.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+        if play(&mut stream, &script).await.is_err() {
+            return seen.dropped.notify_one();
+        }
+    }
+}
+
+async fn read_request(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<Vec<u8>> {
+    loop {
+        let text = String::from_utf8_lossy(input).into_owned();
+        if let Some((head, _)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+            let (start, length): (usize, usize) = (head.len() + 4, length.parse().unwrap());
+            if input.len() >= start + length {
+                let body = input[start..start + length].to_vec();
+                input.drain(..start + length);
+                return Some(body);
+            }
+        }
+        if stream.read_buf(input).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// An event of a stream with these choices, and what follows them.
+fn event(choices: &str, usage: &str) -> String {
+    format!(
+        "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{choices}]{usage}}}\n\n"
+    )
+}
+
+fn usage(tokens: u64) -> String {
+    let total = tokens + 10;
+    format!(r#","usage":{{"prompt_tokens":10,"completion_tokens":{tokens},"total_tokens":{total}}}"#)
+}
+
+const WORD: &str = r#"{"index":0,"delta":{"content":" word"},"finish_reason":null}"#;
+const FINISH: &str = r#"{"index":0,"delta":{},"finish_reason":"stop"}"#;
+const STREAM_HEAD: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+async fn play(stream: &mut TcpStream, script: &Script) -> std::io::Result<()> {
+    let piece = |data: String| format!("{:x}\r\n{data}\r\n", data.len()).into_bytes();
+    match script {
+        Script::Whole(body) => {
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+            );
+            stream.write_all((head + body).as_bytes()).await
+        }
+        Script::Stream { tokens, counts } => {
+            stream.write_all(STREAM_HEAD).await?;
+            for _ in 0..*tokens {
+                stream.write_all(&piece(event(WORD, ""))).await?;
+            }
+            let end = event(FINISH, "") + &event("", &usage(*counts)) + "data: [DONE]\n\n";
+            stream.write_all(&piece(end)).await?;
+            stream.write_all(b"0\r\n\r\n").await
+        }
+        Script::Endless => {
+            stream.write_all(STREAM_HEAD).await?;
+            loop {
+                stream.write_all(&piece(event(WORD, "").repeat(50))).await?;
+            }
+        }
+        Script::Thinking(step) => {
+            stream.write_all(STREAM_HEAD).await?;
+            let mut told = 0;
+            loop {
+                told += step;
+                stream.write_all(&piece(event(WORD, &usage(told)))).await?;
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Tests of the gateway, by subject: whole calls from a caller's bytes to the books, with a provider on the loopback.
+
+mod allowance;
+mod denial;
+mod house;
+mod in_flight;

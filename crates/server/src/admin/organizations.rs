@@ -1,0 +1,127 @@
+//! Organizations, projects and keys.
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use directory::{DataClass, Environment, InFlight, NewKey, NewOrganization, NewProject, OrganizationChanges};
+use domain::{OrganizationId, ProjectId, Timestamp, Zone};
+use serde::Deserialize;
+
+use super::input::{blocking, field, optional, parse};
+use super::view::{self, json};
+use super::{Answered, Problem, Shared};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrganizationBody {
+    name: String,
+    time_zone: Option<String>,
+    in_flight: Option<String>,
+}
+
+pub(super) async fn create(State(admin): Shared, body: Bytes) -> Answered {
+    let body: OrganizationBody = parse(&body)?;
+    let new = NewOrganization {
+        name: body.name,
+        time_zone: optional::<Zone>("time_zone", body.time_zone.as_deref())?.unwrap_or_default(),
+        in_flight: optional::<InFlight>("in_flight", body.in_flight.as_deref())?.unwrap_or_default(),
+    };
+    let made = blocking(move || {
+        Ok(admin.directory.create_organization(new, admin.ids.as_ref(), admin.clock.now())?)
+    });
+    Ok(json(StatusCode::CREATED, &view::organization(&made.await?)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrganizationPatch {
+    name: Option<String>,
+    time_zone: Option<String>,
+    in_flight: Option<String>,
+}
+
+pub(super) async fn update(State(admin): Shared, Path(id): Path<String>, body: Bytes) -> Answered {
+    let id: OrganizationId = field("id", &id)?;
+    let body: OrganizationPatch = parse(&body)?;
+    let changes = OrganizationChanges {
+        name: body.name,
+        time_zone: optional::<Zone>("time_zone", body.time_zone.as_deref())?,
+        in_flight: optional::<InFlight>("in_flight", body.in_flight.as_deref())?,
+    };
+    let changed = blocking(move || Ok(admin.directory.update_organization(id, changes)?));
+    Ok(json(StatusCode::OK, &view::organization(&changed.await?)))
+}
+
+pub(super) async fn show(State(admin): Shared, Path(id): Path<String>) -> Answered {
+    Ok(json(StatusCode::OK, &view::organization(admin.organization("id", &id)?.as_ref())))
+}
+
+pub(super) async fn list(State(admin): Shared) -> Answered {
+    let data = blocking(move || {
+        let known = admin.directory.directory();
+        let ids = admin.reader.organizations()?;
+        // One that is stored and not published yet is about to be.
+        let found = ids.into_iter().filter_map(|(id, _)| known.organization(id));
+        Ok(found.map(|organization| view::organization(&organization)).collect())
+    });
+    Ok(json(StatusCode::OK, &view::list(data.await?, false)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProjectBody {
+    name: String,
+    organization: String,
+    environment: Option<String>,
+    data_class: Option<String>,
+}
+
+pub(super) async fn create_project(State(admin): Shared, body: Bytes) -> Answered {
+    let body: ProjectBody = parse(&body)?;
+    let new = NewProject {
+        organization: field("organization", &body.organization)?,
+        name: body.name,
+        environment: optional::<Environment>("environment", body.environment.as_deref())?.unwrap_or_default(),
+        data_class: optional::<DataClass>("data_class", body.data_class.as_deref())?.unwrap_or_default(),
+    };
+    let made =
+        blocking(move || Ok(admin.directory.create_project(new, admin.ids.as_ref(), admin.clock.now())?));
+    Ok(json(StatusCode::CREATED, &view::project(&made.await?)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyBody {
+    project: String,
+    name: Option<String>,
+    expires_at: Option<String>,
+}
+
+pub(super) async fn create_key(State(admin): Shared, body: Bytes) -> Answered {
+    let body: KeyBody = parse(&body)?;
+    let new = NewKey {
+        project: field::<ProjectId>("project", &body.project)?,
+        name: body.name,
+        expires_at: optional::<Timestamp>("expires_at", body.expires_at.as_deref())?,
+    };
+    let made =
+        blocking(move || Ok(admin.directory.create_key(new, admin.ids.as_ref(), admin.clock.now())?));
+    Ok(json(StatusCode::CREATED, &view::created_key(&made.await?)))
+}
+
+impl super::Admin {
+    /// The project that a field names, if it is one of this organization's.
+    pub(super) fn project_of(
+        &self,
+        organization: OrganizationId,
+        name: &str,
+        text: &str,
+    ) -> Result<ProjectId, Problem> {
+        let id: ProjectId = field(name, text)?;
+        let found = self.directory.directory().project(id);
+        match found.filter(|project| project.organization == organization) {
+            Some(_) => Ok(id),
+            None => Err(Problem::not_found(name, format!("{id} in this organization"))),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Why an operator's call was not done: which field, which fix, which status. The one place that turns a denial of the
+//! ledger into words.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use directory::CreateError;
+use ledger::{Denial, LedgerError};
+use store::StoreError;
+
+use super::view;
+
+/// Why a call was not done, as the caller reads it.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    message: String,
+    param: Option<String>,
+    code: &'static str,
+}
+
+impl Problem {
+    /// A field holds what cannot be meant.
+    pub(crate) fn field(param: &str, message: impl Into<String>) -> Self {
+        let code = "invalid_value";
+        Self { status: StatusCode::BAD_REQUEST, message: message.into(), param: Some(param.to_owned()), code }
+    }
+
+    /// A field is missing.
+    pub(crate) fn missing(param: &str) -> Self {
+        Self::field(param, format!("`{param}` is missing."))
+    }
+
+    /// The body is no JSON, or not the fields that this call takes.
+    pub(crate) fn body(error: &serde_json::Error) -> Self {
+        let message = format!("The body is not what this call takes: {error}.");
+        // serde names the field between backquotes.
+        let param = message.split('`').nth(1).map(str::to_owned);
+        Self { status: StatusCode::BAD_REQUEST, message, param, code: "invalid_body" }
+    }
+
+    /// What a field names does not exist.
+    pub(crate) fn not_found(param: &str, id: impl std::fmt::Display) -> Self {
+        let message = format!("There is no {id}; check the id.");
+        Self { status: StatusCode::NOT_FOUND, message, param: Some(param.to_owned()), code: "not_found" }
+    }
+
+    /// The call does not go with what there is.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::CONFLICT, message: message.into(), param: None, code: "conflict" }
+    }
+
+    /// The same about a field that the ledger knows by another name.
+    pub(crate) fn rename(mut self, from: &str, to: &str) -> Self {
+        if self.param.as_deref() == Some(from) {
+            self.message = self.message.replacen(&format!("`{from}`"), &format!("`{to}`"), 1);
+            self.param = Some(to.to_owned());
+        }
+        self
+    }
+
+    /// The payment provider did not do it.
+    pub(crate) fn payment(message: String) -> Self {
+        Self { status: StatusCode::BAD_GATEWAY, message, param: None, code: "payment_provider" }
+    }
+
+    /// A failure of ours: the log has the reason, the caller only the fact.
+    pub(crate) fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "an operator's call failed");
+        let message = "The gateway could not do this; its log says why. Nothing was changed.".to_owned();
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, message, param: None, code: "store_unavailable" }
+    }
+
+    /// The ledger did not do it.
+    pub(crate) fn ledger(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Denied(denial) => denied(&denial),
+            LedgerError::Busy => Self {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                message: "The ledger is busy; nothing was changed. Try again.".to_owned(),
+                param: None,
+                code: "busy",
+            },
+            error @ (LedgerError::Stopped | LedgerError::Store(_)) => {
+                tracing::error!(%error, "an operator's call failed");
+                let message =
+                    "The ledger could not answer; its log says why. Whether this was done is unknown: \
+                               repeat it with the same Idempotency-Key, which counts once."
+                        .to_owned();
+                Self {
+                    status: StatusCode::SERVICE_UNAVAILABLE,
+                    message,
+                    param: None,
+                    code: "store_unavailable",
+                }
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let kind = if self.status.is_server_error() { "server_error" } else { "invalid_request_error" };
+        view::error(self.status, &self.message, kind, self.param.as_deref(), self.code)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        let message = error.to_string();
+        match error {
+            CreateError::Invalid { field, .. } => Self::field(field, message),
+            CreateError::NotFound { field, .. } => Self {
+                status: StatusCode::NOT_FOUND,
+                message,
+                param: Some(field.to_owned()),
+                code: "not_found",
+            },
+            CreateError::Archived { .. } => Self::conflict(message),
+            CreateError::Store(_) | CreateError::Inconsistent(_) => Self::internal(&message),
+        }
+    }
+}
+
+fn denied(denial: &Denial) -> Problem {
+    let coded = |status, param: Option<&str>, code, message: String| Problem {
+        status,
+        message,
+        param: param.map(str::to_owned),
+        code,
+    };
+    match denial {
+        Denial::Invalid { field } => Problem::field(field, fix(field)),
+        Denial::Unknown { field } => {
+            let message =
+                format!("`{field}`: there is no such {} in this organization; check it.", what(field));
+            coded(StatusCode::NOT_FOUND, Some(field), "not_found", message)
+        }
+        Denial::UnknownOrganization => {
+            let message = "`organization`: there is no such organization; check the id.".to_owned();
+            coded(StatusCode::NOT_FOUND, Some("organization"), "not_found", message)
+        }
+        Denial::IdempotencyConflict => {
+            let message = "This Idempotency-Key came with another body or to another path before; use a fresh key for another call.";
+            let param = Some("Idempotency-Key");
+            coded(StatusCode::CONFLICT, param, "idempotency_conflict", message.to_owned())
+        }
+        Denial::InsufficientCredit { available, needed } => {
+            let message = format!(
+                "`amount`: {needed} is more than the {available} that is free to leave the wallet; promotional credit \
+                 and what running calls hold stay in it."
+            );
+            coded(StatusCode::PAYMENT_REQUIRED, Some("amount"), "insufficient_credit", message)
+        }
+        Denial::PromoSpent(fault) => {
+            let message = format!("`code`: this promo code is {fault}; nothing was added.");
+            coded(StatusCode::CONFLICT, Some("code"), "promo_code_spent", message)
+        }
+        Denial::RefundTooLarge { charged, refunded } => {
+            let left = charged.checked_sub(*refunded).unwrap_or_default();
+            let message = format!(
+                "`amount`: {charged} was charged and {refunded} given back already; at most {left} is left to refund."
+            );
+            coded(StatusCode::CONFLICT, Some("amount"), "refund_too_large", message)
+        }
+        Denial::Overflow => Problem::field("amount", "`amount` is more than the books can hold."),
+        Denial::Frozen => Problem::conflict(
+            "The books are frozen because they do not add up; run `tollkeeper verify` and restore a backup that \
+             verifies.",
+        ),
+        Denial::BudgetExceeded(_) | Denial::InDebt { .. } | Denial::Duplicate | Denial::HoldGone => {
+            Problem::internal(denial)
+        }
+    }
+}
+
+/// What a field of the ledger's names.
+fn what(field: &str) -> &str {
+    match field {
+        "to" | "from" => "wallet",
+        "code" => "promo code",
+        "request" => "settled call",
+        other => other,
+    }
+}
+
+/// What each field takes.
+fn fix(field: &str) -> String {
+    let takes = match field {
+        "amount" => "must be above zero",
+        "expires_at" => "must lie in the future",
+        "reason" => "must say why, in 1 to 500 bytes",
+        "name" => "must have 1 to 128 bytes and not be blank",
+        "project" => {
+            "or `models` must be named: a wallet beside the organization's own is for a project, for some models, or both"
+        }
+        "models" => {
+            "takes at most 100 names of 1 to 128 bytes each; `*` at the end of one stands for any rest"
+        }
+        "overflow" => "is only for a wallet of a project that pays for all models",
+        "to" => "is the wallet that the money comes from; name another one",
+        "code" => "must have 4 to 64 letters, digits and hyphens",
+        "uses" => "must be at least 1",
+        "credit_days" => "must be at least 1",
+        "caps" => "are missing: give `cost`, `tokens` or `steps`, or several of them",
+        "cost" => "must not be below zero",
+        "thresholds" => "must be percentages from 1 to 100, each above the one before",
+        "budget" => "keeps what it counts, its period and its zone; remove it and make another",
+        _ => "has a value that cannot be taken",
+    };
+    format!("`{field}` {takes}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Money;
+    use ledger::PromoFault;
+
+    use super::*;
+
+    #[test]
+    fn a_denial_names_its_field_its_status_and_its_fix() {
+        let money = |text: &str| text.parse::<Money>().unwrap();
+        for (denial, status, param, code, words) in [
+            (Denial::Invalid { field: "amount" }, 400, "amount", "invalid_value", "above zero"),
+            (Denial::Invalid { field: "reason" }, 400, "reason", "invalid_value", "say why"),
+            (Denial::Invalid { field: "thresholds" }, 400, "thresholds", "invalid_value", "1 to 100"),
+            (Denial::Unknown { field: "to" }, 404, "to", "not_found", "no such wallet"),
+            (Denial::Unknown { field: "code" }, 404, "code", "not_found", "no such promo code"),
+            (Denial::UnknownOrganization, 404, "organization", "not_found", "check the id"),
+            (Denial::IdempotencyConflict, 409, "Idempotency-Key", "idempotency_conflict", "fresh key"),
+            (
+                Denial::InsufficientCredit { available: money("1.00"), needed: money("2.00") },
+                402,
+                "amount",
+                "insufficient_credit",
+                "2.00 is more than the 1.00",
+            ),
+            (Denial::PromoSpent(PromoFault::Redeemed), 409, "code", "promo_code_spent", "redeemed already"),
+            (
+                Denial::RefundTooLarge { charged: money("3.00"), refunded: money("1.00") },
+                409,
+                "amount",
+                "refund_too_large",
+                "at most 2.00",
+            ),
+            (Denial::Overflow, 400, "amount", "invalid_value", "more than the books"),
+            (Denial::Frozen, 409, "", "conflict", "tollkeeper verify"),
+        ] {
+            let problem = denied(&denial);
+            let found = (problem.status.as_u16(), problem.param.as_deref().unwrap_or_default(), problem.code);
+            assert_eq!(found, (status, param, code), "{denial:?}");
+            assert!(problem.message.contains(words), "{denial:?}: {}", problem.message);
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Payments against a stand-in for Stripe, on a real store and with a clock that moves when told to.
+
+use std::sync::Mutex;
+
+use directory::{Directory, DirectoryService, KeyHasher, NewOrganization};
+use domain::Money;
+use fake_stripe::{FakeStripe, Fault, Options, Signing};
+use ledger::{EventKind as Told, Period};
+use payments::Limits;
+use payments::stripe::{SecretKey, Stripe, StripeOptions, TOLERANCE_SECONDS};
+use secrecy::SecretString;
+use serde_json::Value;
+use store::{Durability, Store};
+
+use super::*;
+use crate::clock::{SystemClock, SystemIds};
+
+/// A clock that begins now, as the stand-in's does, and then stands still.
+struct HeldClock(Mutex<Timestamp>);
+
+impl Clock for HeldClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+    fn monotonic_micros(&self) -> u64 {
+        1
+    }
+}
+
+struct Fixture {
+    payments: Arc<Payments>,
+    recharger: Recharger,
+    stripe: FakeStripe,
+    store: Store,
+    clock: Arc<HeldClock>,
+    organization: OrganizationId,
+    _folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let stripe = FakeStripe::start(Options::default()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(HeldClock(Mutex::new(SystemClock::start().now())));
+        let store =
+            Store::open(folder.path(), Durability::Process, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+        let service = DirectoryService::open(store.directory(), KeyHasher::new([7; 32])).unwrap();
+        let new = NewOrganization { name: "Tests".to_owned(), ..new_organization() };
+        let organization = service.create_organization(new, &SystemIds, clock.now()).unwrap().id;
+        let settings = PaymentSettings {
+            provider: Arc::new(Stripe::new(options(&stripe)).unwrap()),
+            webhook: Some(webhook()),
+            bounds: Bounds::default(),
+            look_every: std::time::Duration::from_secs(1),
+        };
+        let held = Arc::clone(&clock) as Arc<dyn Clock>;
+        let payments = Arc::new(Payments::new(settings, store.payments(), held, Arc::new(SystemIds)));
+        let directory: Arc<Directory> = Arc::clone(service.directory());
+        let recharger = Recharger::new(Arc::clone(&payments), store.reader(), directory);
+        Self { payments, recharger, stripe, store, clock, organization, _folder: folder }
+    }
+
+    fn wait(&self, seconds: i64) {
+        let mut now = self.clock.0.lock().unwrap();
+        *now = now.plus_seconds(seconds);
+    }
+
+    async fn begin(&self) -> TopUp {
+        let amount = Cents::try_from(money("25")).unwrap();
+        self.payments.begin(self.organization, amount, true, None).await.unwrap()
+    }
+
+    /// A customer pays a top-up on the page, which brings two events.
+    async fn pay(&self, card: &str) -> TopUp {
+        let topup = self.begin().await;
+        self.stripe.pay(&topup.started.as_ref().unwrap().provider_ref, card).unwrap();
+        topup
+    }
+
+    async fn deliver(&self, event: &Value, signing: Signing, age_seconds: i64) -> Delivered {
+        let seconds = self.clock.now().seconds() - age_seconds;
+        let (header, body) = self.stripe.signed(event, seconds, signing);
+        self.payments.deliver(&header, body.as_bytes()).await
+    }
+
+    async fn deliver_all(&self) {
+        for event in self.stripe.events() {
+            assert_eq!(self.deliver(&event, Signing::Good, 0).await, Delivered::Done, "{event}");
+        }
+    }
+
+    /// One look of the recharger, and the end of what it began.
+    async fn look(&mut self) {
+        self.recharger.look_once().await;
+    }
+
+    fn balance(&self) -> String {
+        let balance = self.store.reader().balance(self.organization, self.clock.now()).unwrap().unwrap();
+        balance.net.to_string()
+    }
+
+    /// What was told of payments, oldest first.
+    fn told(&self) -> Vec<String> {
+        let events = self.store.reader().events(self.organization, i64::MAX, 100).unwrap();
+        let words = events.into_iter().rev().filter_map(|(_, event)| match event.kind {
+            Told::Payment { what, .. } => Some(what.into_string()),
+            Told::BudgetThreshold { .. }
+            | Told::CreditExpiring { .. }
+            | Told::WentIntoDebt { .. }
+            | Told::HoldTimedOut { .. } => None,
+        });
+        words.collect()
+    }
+
+    /// The recharges' status, oldest first.
+    fn recharges(&self) -> Vec<TopUpStatus> {
+        let mut topups = self.store.payments().topups(self.organization, None, 100).unwrap();
+        topups.reverse();
+        topups.retain(|topup| topup.purpose == Purpose::Recharge);
+        topups.into_iter().map(|topup| topup.status).collect()
+    }
+
+    /// Movements of money, as the provider knows them.
+    fn moved(&self) -> usize {
+        self.stripe.truth().len()
+    }
+
+    /// A wallet of 25 whose customer left this card, recharged below `threshold`.
+    async fn recharging(card: &str, threshold: &str, monthly_max: &str) -> Self {
+        let fixture = Self::new();
+        fixture.pay(card).await;
+        fixture.deliver_all().await;
+        fixture.set(threshold, monthly_max);
+        fixture
+    }
+
+    fn set(&self, threshold: &str, monthly_max: &str) {
+        let limits =
+            Limits { threshold: money(threshold), amount: money("25"), monthly_max: money(monthly_max) };
+        let settings = self.payments.settings_of(&limits).unwrap();
+        self.store.payments().set_recharge(self.organization, Some(&settings)).unwrap();
+    }
+}
+
+fn new_organization() -> NewOrganization {
+    NewOrganization {
+        name: String::new(),
+        time_zone: domain::Zone::default(),
+        in_flight: directory::InFlight::default(),
+    }
+}
+
+fn money(text: &str) -> Money {
+    text.parse().unwrap()
+}
+
+fn options(stripe: &FakeStripe) -> StripeOptions {
+    let key = SecretKey::new(SecretString::from(Options::default().secret_key)).unwrap();
+    let page = || "https://console.example/".to_owned();
+    StripeOptions { base_url: stripe.base_url(), ..StripeOptions::new(key, page(), page()) }
+}
+
+fn webhook() -> Webhook {
+    let secret = SecretString::from(Options::default().webhook_secret);
+    Webhook::new(&[secret], payments::stripe::Mode::Test, TOLERANCE_SECONDS).unwrap()
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn only_a_good_signature_brings_credit() {
+    let fixture = Fixture::new();
+    fixture.pay("pm_card_visa").await;
+    let event = fixture.stripe.events().pop().unwrap();
+    for (signing, age) in [
+        (Signing::Forged, 0),
+        (Signing::Empty, 0),
+        (Signing::Tampered, 0),
+        (Signing::Unsigned, 0),
+        (Signing::Good, 301),
+        (Signing::Good, -301),
+    ] {
+        let delivered = fixture.deliver(&event, signing, age).await;
+        assert!(matches!(delivered, Delivered::Forged(_)), "{signing:?}, {age}: {delivered:?}");
+        assert_eq!(fixture.balance(), "0.00", "{signing:?}, {age}");
+    }
+    assert_eq!(fixture.deliver(&event, Signing::Rolled, 299).await, Delivered::Done);
+    assert_eq!(fixture.balance(), "25.00");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn events_bring_one_credit_in_any_order_and_number() {
+    for order in [&[0, 1][..], &[1, 0], &[1, 1, 0, 0], &[0, 1, 0, 1]] {
+        let fixture = Fixture::new();
+        let topup = fixture.pay("pm_card_visa").await;
+        let events = fixture.stripe.events();
+        assert_eq!(events.len(), 2);
+        for index in order {
+            assert_eq!(fixture.deliver(&events[*index], Signing::Good, 0).await, Delivered::Done);
+            assert_eq!(fixture.balance(), "25.00", "{order:?}");
+        }
+        let kept = fixture.store.payments().topup(topup.id).unwrap().unwrap();
+        assert_eq!(kept.status, TopUpStatus::Paid);
+        let recharge = fixture.store.payments().recharge(fixture.organization).unwrap().unwrap();
+        assert_eq!(recharge.payment_method.as_deref(), Some("pm_card_visa"), "{order:?}");
+        assert!(recharge.customer.is_some() && !recharge.enabled);
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_cannot_be_used_is_answered_once_and_told() {
+    let (fixture, other) = (Fixture::new(), Fixture::new());
+    let topup = other.pay("pm_card_visa").await;
+    // Of another gateway on the same account.
+    for event in other.stripe.events() {
+        assert_eq!(fixture.deliver(&event, Signing::Good, 0).await, Delivered::Done);
+    }
+    assert_eq!((fixture.balance(), fixture.told()), ("0.00".to_owned(), vec![]));
+    // Ours, but of another amount, another organization, another currency, real money.
+    let event = other.stripe.events().pop().unwrap();
+    let edit = |from: &str, to: &str, id: &str| {
+        let text = event.to_string().replace(from, to).replace(event["id"].as_str().unwrap(), id);
+        let edited: Value = serde_json::from_str(&text).unwrap();
+        assert_ne!(
+            edited["data"].to_string() + &edited["livemode"].to_string(),
+            event["data"].to_string() + "false"
+        );
+        edited
+    };
+    let stranger = OrganizationId::from_bytes([9; 16]).to_string();
+    for (from, to, id, told) in [
+        ("\"amount_total\":2500", "\"amount_total\":2400", "evt_a", 1),
+        (other.organization.to_string().as_str(), stranger.as_str(), "evt_b", 2),
+        ("\"usd\"", "\"eur\"", "evt_c", 2),
+        ("\"livemode\":false", "\"livemode\":true", "evt_d", 2),
+    ] {
+        for _ in 0..2 {
+            let delivered = other.deliver(&edit(from, to, id), Signing::Good, 0).await;
+            assert_eq!(delivered, Delivered::Done, "{to}");
+            assert_eq!((other.balance(), other.told().len()), ("0.00".to_owned(), told), "{to}");
+        }
+    }
+    // Money that goes back is told once, and booked by the operator.
+    other.deliver_all().await;
+    let payment = other.store.payments().topup(topup.id).unwrap().unwrap().payment.unwrap();
+    let refund = serde_json::json!({
+        "id": "evt_r", "object": "event", "created": 1, "livemode": false, "type": "charge.refunded",
+        "data": { "object": { "payment_intent": payment, "amount_refunded": 500, "currency": "usd", "metadata": {} } },
+    });
+    for _ in 0..2 {
+        assert_eq!(other.deliver(&refund, Signing::Good, 0).await, Delivered::Done);
+    }
+    assert_eq!(other.told(), ["payment_mismatch", "payment_mismatch", "payment_refunded"]);
+    assert_eq!(other.balance(), "25.00");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_checkout_that_was_not_answered_is_begun_again_as_the_same() {
+    let fixture = Fixture::new();
+    let name = || Some(CallName { key: "a".to_owned(), digest: [1; 32] });
+    let amount = Cents::try_from(money("25")).unwrap();
+    let begin = || fixture.payments.begin(fixture.organization, amount, true, name());
+    fixture.stripe.fail(Fault::Lost, 1);
+    assert!(matches!(begin().await, Err(PaymentProblem::Provider(_))));
+    // What becomes known of the customer meanwhile must not change the request.
+    fixture.pay("pm_card_visa").await;
+    fixture.deliver_all().await;
+    let first = begin().await.unwrap();
+    assert_eq!(begin().await.unwrap(), first, "known by its key");
+    fixture.stripe.pay(&first.started.unwrap().provider_ref, "pm_card_visa").unwrap();
+    fixture.deliver_all().await;
+    assert_eq!((fixture.balance().as_str(), fixture.moved()), ("50.00", 2));
+
+    // Too late to be sure that Stripe still knows the key.
+    fixture.stripe.fail(Fault::Lost, 1);
+    let late = || Some(CallName { key: "b".to_owned(), digest: [1; 32] });
+    assert!(fixture.payments.begin(fixture.organization, amount, true, late()).await.is_err());
+    fixture.wait(RETRY_WINDOW_SECONDS + 1);
+    let again = fixture.payments.begin(fixture.organization, amount, true, late()).await;
+    assert!(matches!(again, Err(PaymentProblem::TooOld(_))), "{again:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_recharge_is_charged_once_whatever_becomes_of_the_answer() {
+    for fault in [None, Some(Fault::Lost), Some(Fault::Garbage), Some(Fault::RateLimited), Some(Fault::InUse)]
+    {
+        let mut fixture = Fixture::recharging("pm_card_visa", "30", "100").await;
+        fixture.stripe.fail(fault.unwrap_or(Fault::Lost), usize::from(fault.is_some()));
+        for _ in 0..5 {
+            fixture.look().await;
+            assert_eq!(fixture.recharges(), [TopUpStatus::Pending], "{fault:?}");
+            fixture.wait(2);
+        }
+        assert_eq!(fixture.moved(), 2, "{fault:?}: one by the customer, one by us");
+        // Whoever dies now knows nothing but what is stored, and asks again all the same.
+        fixture.recharger = fixture.recharger.reborn();
+        fixture.look().await;
+        assert_eq!((fixture.moved(), fixture.balance().as_str()), (2, "25.00"), "{fault:?}");
+        fixture.deliver_all().await;
+        fixture.look().await;
+        assert_eq!((fixture.moved(), fixture.balance().as_str()), (2, "50.00"), "{fault:?}");
+        assert_eq!((fixture.recharges(), fixture.told()), (vec![TopUpStatus::Paid], vec![]), "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn declines_hold_the_next_try_back_and_end_in_silence() {
+    let mut fixture = Fixture::recharging("pm_card_chargeCustomerFail", "30", "100").await;
+    for (wait, declines) in
+        [(0, 1), (0, 1), (3_599, 1), (1, 2), (6 * 3_600 - 1, 2), (1, 3), (24 * 3_600, 4), (999_999, 4)]
+    {
+        fixture.wait(wait);
+        fixture.look().await;
+        // The webhook tells of it, too.
+        fixture.deliver_all().await;
+        assert_eq!(fixture.recharges(), vec![TopUpStatus::Declined; declines], "after {wait} more seconds");
+    }
+    fixture.look().await;
+    let told = fixture.told();
+    assert_eq!(told.iter().filter(|what| *what == "recharge_declined").count(), 4);
+    assert_eq!(told.iter().filter(|what| *what == "recharge_switched_off").count(), 1);
+    assert_eq!(fixture.moved(), 1);
+
+    // Another card begins anew.
+    fixture.wait(10);
+    fixture.pay("pm_card_visa").await;
+    fixture.deliver_all().await;
+    fixture.set("60", "100");
+    fixture.look().await;
+    fixture.deliver_all().await;
+    assert_eq!(fixture.balance(), "75.00");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_month_has_a_maximum_which_is_told_once() {
+    let mut fixture = Fixture::recharging("pm_card_visa", "1000", "60").await;
+    let month = |fixture: &Fixture| Period::Monthly.around(fixture.clock.now(), &domain::Zone::default());
+    for recharges in [1, 2, 2, 2] {
+        fixture.look().await;
+        fixture.deliver_all().await;
+        assert_eq!(fixture.recharges(), vec![TopUpStatus::Paid; recharges]);
+    }
+    assert_eq!(fixture.told(), ["recharge_monthly_maximum"]);
+    let rest = month(&fixture).end.seconds() - fixture.clock.now().seconds();
+    fixture.wait(rest + 1);
+    fixture.look().await;
+    assert_eq!(fixture.recharges().len(), 3, "a new month");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_charge_of_long_ago_is_looked_up_and_never_sent_again() {
+    // Carried out, and neither its answer nor its webhook came.
+    let mut fixture = Fixture::recharging("pm_card_visa", "30", "100").await;
+    fixture.stripe.fail(Fault::Lost, 1);
+    fixture.look().await;
+    let asked = fixture.stripe.requests().len();
+    for _ in 0..3 {
+        fixture.wait(RETRY_WINDOW_SECONDS + 1);
+        fixture.look().await;
+    }
+    let posts = |fixture: &Fixture, from: usize| {
+        fixture.stripe.requests()[from..].iter().filter(|(_, form)| form.contains("confirm=true")).count()
+    };
+    assert_eq!((posts(&fixture, asked), fixture.moved()), (0, 2));
+    assert_eq!(
+        (fixture.recharges(), fixture.told()),
+        (vec![TopUpStatus::Pending], vec!["webhook_missing".to_owned()])
+    );
+    fixture.deliver_all().await;
+    assert_eq!((fixture.balance().as_str(), fixture.recharges()), ("50.00", vec![TopUpStatus::Paid]));
+
+    // Never carried out: another one takes its place.
+    let mut fixture = Fixture::recharging("pm_card_visa", "30", "100").await;
+    fixture.stripe.fail(Fault::RateLimited, 1);
+    fixture.look().await;
+    fixture.wait(RETRY_WINDOW_SECONDS + 1);
+    fixture.look().await;
+    fixture.look().await;
+    assert_eq!(fixture.recharges(), [TopUpStatus::Expired, TopUpStatus::Pending]);
+    assert_eq!(fixture.moved(), 2);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_transfer_is_credited_once_on_the_operators_word() {
+    let mut fixture = Fixture::new();
+    let manual = PaymentSettings {
+        provider: Arc::new(payments::Manual::new(Some("IBAN XX00".to_owned()))),
+        webhook: None,
+        bounds: Bounds::default(),
+        look_every: std::time::Duration::from_secs(1),
+    };
+    let at_stripe = fixture.begin().await;
+    let clock = Arc::clone(&fixture.clock) as Arc<dyn Clock>;
+    fixture.payments = Arc::new(Payments::new(manual, fixture.store.payments(), clock, Arc::new(SystemIds)));
+    let topup = fixture.begin().await;
+    let started = topup.started.clone().unwrap();
+    assert!(started.url.is_none() && started.instructions.contains("IBAN XX00"), "{started:?}");
+    assert_eq!(fixture.balance(), "0.00");
+    for _ in 0..2 {
+        let paid =
+            fixture.payments.confirm(topup.clone(), "seen on the account".to_owned(), None).await.unwrap();
+        assert_eq!((paid.status, fixture.balance().as_str()), (TopUpStatus::Paid, "25.00"));
+    }
+    let refused = fixture.payments.confirm(at_stripe, "I say so".to_owned(), None).await;
+    assert!(matches!(refused, Err(PaymentProblem::NotManual { .. })));
+    let entry = fixture.store.reader().journal(fixture.organization, u64::MAX, 1).unwrap().pop().unwrap();
+    let note = entry.note.unwrap();
+    assert_eq!((&*note.actor, note.reason.as_deref()), ("operator", Some("seen on the account")));
+}

@@ -1,0 +1,69 @@
+//! A store that works when told to: the same writer, without its threads, so that a simulation decides what shares a
+//! transaction and replays exactly.
+
+use std::path::{Path, PathBuf};
+
+use domain::{Clock, OrganizationId};
+use ledger::{Books, Command, LedgerAnswer, Ticket};
+use rusqlite::Connection;
+
+use crate::writer::{Counters, Inline};
+use crate::{Durability, StoreError, books, checkpoint, database_path, schema};
+
+/// Opens or makes the store in `folder`, settles what a dead gateway left held, and lets `work` use it.
+///
+/// # Errors
+/// When the store cannot be opened or recovered.
+pub fn open<R>(
+    folder: &Path,
+    durability: Durability,
+    clock: &dyn Clock,
+    work: impl FnOnce(&mut Machine<'_>) -> R,
+) -> Result<R, StoreError> {
+    let path = database_path(folder);
+    let connection = schema::open_for_writing(&path, durability)?;
+    let recovered = books::recover(&connection, clock)?;
+    let counters = Counters::default();
+    let writer = Inline::new(&connection, clock, &counters)?;
+    Ok(work(&mut Machine { writer, connection: &connection, path, recovered }))
+}
+
+/// An open store.
+pub struct Machine<'c> {
+    writer: Inline<'c>,
+    connection: &'c Connection,
+    path: PathBuf,
+    recovered: usize,
+}
+
+impl Machine<'_> {
+    /// How many holds were settled when the store was opened.
+    pub const fn recovered(&self) -> usize {
+        self.recovered
+    }
+
+    /// An organization's books as they are saved, between two transactions.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn books(&self, organization: OrganizationId) -> Result<Option<Books>, StoreError> {
+        books::load(self.connection, organization)
+    }
+
+    /// Copies the log back into the database as far as that goes, as the checkpoint thread does beside the writer.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written; nothing is lost by that.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        Ok(checkpoint::copy(&schema::open_for_checkpoints(&self.path)?)?)
+    }
+
+    /// Runs commands in one transaction and answers them in order.
+    ///
+    /// # Errors
+    /// When the commit failed, after which nobody knows what is on the disk: only opening it anew tells.
+    pub fn run(&mut self, commands: Vec<Command>) -> Result<Vec<LedgerAnswer>, StoreError> {
+        let tickets = self.writer.run(commands)?;
+        Ok(tickets.into_iter().map(Ticket::wait).collect())
+    }
+}

@@ -1,0 +1,101 @@
+//! What a transaction has yet to write: sums that many commands of a batch change are written once, as they stand at
+//! its end.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use domain::{LotId, OrganizationId, WalletId};
+use ledger::{Books, Changes, Lot, UseKey};
+
+use crate::StoreError;
+use crate::statements::Statements;
+
+/// Rows that are written at the end of the transaction. Ordered, so that the same batch writes the same way.
+#[derive(Default)]
+pub(crate) struct Unsaved {
+    books: BTreeSet<OrganizationId>,
+    wallets: BTreeSet<(OrganizationId, WalletId)>,
+    uses: BTreeSet<(OrganizationId, UseKey)>,
+    lots: BTreeMap<(OrganizationId, LotId), Lot>,
+}
+
+impl Unsaved {
+    /// Writes what a command changed, but for the sums, which wait. Leaves `changes` empty.
+    pub(crate) fn take(
+        &mut self,
+        statements: &mut Statements<'_>,
+        books: &Books,
+        changes: &mut Changes,
+    ) -> Result<(), StoreError> {
+        let organization = books.organization;
+        for hold in changes.holds.drain(..) {
+            statements.save_hold(organization, &hold)?;
+        }
+        for request in changes.holds_ended.drain(..) {
+            statements.delete_hold(organization, request)?;
+        }
+        for entry in changes.entries.drain(..) {
+            statements.append_entry(&entry)?;
+        }
+        for (entry, row) in changes.rows.drain(..) {
+            statements.append_row(&row, entry)?;
+        }
+        for id in changes.budgets.drain(..) {
+            let budget = books.budgets.iter().find(|budget| budget.id == id);
+            statements.save_budget(organization, id, budget)?;
+            if budget.is_none() {
+                self.uses.retain(|(owner, key)| (*owner, key.budget) != (organization, id));
+            }
+        }
+        for event in changes.events.drain(..) {
+            statements.append_event(&event)?;
+        }
+        if let Some(promo) = changes.promo.take() {
+            statements.save_promo(&promo)?;
+            statements.save_redemption(organization, &promo.code)?;
+        }
+        self.books.insert(organization);
+        self.wallets.extend(changes.wallets.drain(..).map(|id| (organization, id)));
+        self.uses.extend(changes.uses.drain(..).map(|key| (organization, key)));
+        self.lots.extend(changes.lots.drain(..).map(|lot| ((organization, lot.id), lot)));
+        Ok(())
+    }
+
+    /// Writes the sums as the books show them.
+    pub(crate) fn flush(
+        &mut self,
+        statements: &mut Statements<'_>,
+        all: &HashMap<OrganizationId, Books>,
+    ) -> Result<(), StoreError> {
+        let books_of = |id: &OrganizationId| all.get(id).ok_or(StoreError::Unreadable("changed books"));
+        for id in &self.books {
+            statements.save_books(books_of(id)?)?;
+        }
+        for (owner, id) in &self.wallets {
+            let books = books_of(owner)?;
+            let wallet = books.wallet(*id).ok_or(StoreError::Unreadable("changed wallet"))?;
+            statements.save_wallet(books, wallet)?;
+        }
+        self.flush_lots(statements)?;
+        for (owner, key) in &self.uses {
+            let used = books_of(owner)?.uses.get(key).copied().unwrap_or_default();
+            statements.save_use(*owner, key, &used)?;
+        }
+        self.clear();
+        Ok(())
+    }
+
+    /// Writes the lots alone, so that what was made can be found.
+    pub(crate) fn flush_lots(&mut self, statements: &mut Statements<'_>) -> Result<(), StoreError> {
+        for ((owner, _), lot) in std::mem::take(&mut self.lots) {
+            statements.save_lot(owner, &lot)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.books.clear();
+        self.wallets.clear();
+        self.uses.clear();
+        self.lots.clear();
+    }
+}

@@ -1,0 +1,257 @@
+//! Calls: holds, extensions, settlements, with providers that report too much, too little, at another price.
+
+use std::sync::Arc;
+
+use domain::{Money, OrganizationId, Pico, RequestId, Timestamp, Usage};
+use ledger::{AttemptStatus, Attribution, Command, CostRow, Extension, HoldRequest};
+
+use super::{Chaos, Scale, id};
+use crate::model::{Owner, Stake};
+use crate::tally::{Counted, Tally};
+
+impl Chaos {
+    /// An amount in nano-units, above zero.
+    pub(super) fn amount(&mut self) -> Money {
+        let unit = self.universe.unit;
+        let nano = match self.random.below(12) {
+            0 => 1,
+            1 => unit,
+            2 => self.random.within(1, unit.saturating_mul(8)),
+            3 => self.random.within(1, (unit / 8).max(1)),
+            _ => self.random.within(1, unit),
+        };
+        Money::from_nano(nano)
+    }
+
+    pub(super) fn hold(&mut self, owner: &Owner) -> Command {
+        let request = RequestId::from_bytes(id(6, self.number()));
+        let mut draft = self.row(owner.id, request, 1);
+        let share = self.universe.unit / 16;
+        let chain = owner.chain_of(&draft);
+        let available: i128 = chain.iter().map(|position| owner.available(*position)).sum();
+        let available = i64::try_from(available).unwrap_or(i64::MAX);
+        let nano = match self.random.below(10) {
+            0 => available.saturating_add(self.random.within(-1, 1)).max(0),
+            1 => self.random.within(0, available),
+            2 => self.random.within(0, self.universe.unit),
+            3 => self.random.within(0, 2),
+            _ => self.random.within(0, share.max(2)),
+        };
+        let least = match self.random.below(4) {
+            0 => 0,
+            1 => self.random.within(0, nano),
+            2 => (nano / 2).max(1).min(nano),
+            _ => nano,
+        };
+        let pico = if self.random.chance(500) { nano.saturating_mul(1000) } else { draft.cost_pico };
+        charge(&mut draft, if self.random.chance(200) { pico } else { pico / 2 });
+        Command::Hold(HoldRequest {
+            organization: owner.id,
+            request,
+            amount: Money::from_nano(nano),
+            least: Money::from_nano(least),
+            tokens: self.tokens(),
+            draft: Box::new(draft),
+        })
+    }
+
+    fn tokens(&mut self) -> u64 {
+        match self.random.below(400) {
+            0 => u64::MAX / 2 - self.random.below(3),
+            1..=40 => 0,
+            _ => self.random.below(40),
+        }
+    }
+
+    fn usage(&mut self) -> Usage {
+        let mut usage = Usage { input: self.random.below(20), output: self.random.below(20), ..Usage::default() };
+        match self.random.below(12) {
+            0 => usage.cached = self.random.below(10),
+            1 => usage.cache_write = self.random.below(10),
+            2 => usage.audio_input = self.random.below(10),
+            3 => usage.audio_output = self.random.below(10),
+            4 => usage.reasoning = usage.output,
+            _ => {}
+        }
+        if self.random.chance(2) {
+            usage.output = self.tokens();
+        }
+        usage
+    }
+
+    /// A row of a call that somebody makes.
+    fn row(&mut self, organization: OrganizationId, request: RequestId, attempt: u32) -> CostRow {
+        let usage = self.usage();
+        let random = &mut self.random;
+        let universe = &self.universe;
+        let maybe = |random: &mut crate::Random, names: &[Box<str>]| -> Option<Box<str>> {
+            if random.chance(400) { None } else { random.pick(names).cloned() }
+        };
+        let [model, target] = random.pick(&universe.models).cloned().unwrap_or_else(|| ["m".into(), "p/m".into()]);
+        let (price_version, price) = random.pick(&universe.prices).cloned().unwrap_or_else(|| ("v0".into(), 1));
+        let attribution = Attribution {
+            user: maybe(random, &universe.users),
+            feature: maybe(random, &universe.features),
+            run: maybe(random, &universe.runs),
+        };
+        let mut row = CostRow {
+            organization,
+            request,
+            attempt,
+            at: Timestamp::from_micros(self.now),
+            project: pick(random, &universe.projects, domain::ProjectId::from_bytes(id(2, 1))),
+            key: pick(random, &universe.keys, domain::KeyId::from_bytes(id(3, 1))),
+            environment: pick(random, &universe.environments, Arc::from("dev")),
+            model,
+            target,
+            provider: Arc::clone(&universe.provider),
+            model_answered: None,
+            price_version,
+            usage,
+            cost_pico: 0,
+            cost: Money::ZERO,
+            status: AttemptStatus::Succeeded,
+            reason: pick(random, &universe.reasons, Arc::from("stop")),
+            estimated: false,
+            http_status: 200,
+            streamed: random.chance(500),
+            duration_us: random.below(1_000_000),
+            held: Money::ZERO,
+            attribution,
+        };
+        charge(&mut row, priced(&usage, price));
+        row
+    }
+
+    pub(super) fn extend(&mut self, owner: &Owner, tally: &mut Tally) -> Command {
+        let request = self.request(owner, tally);
+        let usage = self.usage();
+        let held = owner.stakes.get(&request).map_or(0, held_nano);
+        let amount = match self.random.below(6) {
+            0 => Money::ZERO,
+            1 => Money::from_nano(self.random.within(0, self.universe.unit)),
+            _ => Money::from_nano(self.random.within(0, (self.universe.unit / 16).max(2))),
+        };
+        Command::Extend(Extension {
+            organization: owner.id,
+            request,
+            amount,
+            tokens: self.tokens(),
+            usage,
+            cost_pico: self.random.within(0, held.saturating_mul(1200).max(1)),
+        })
+    }
+
+    /// A request, mostly one that is live.
+    fn request(&mut self, owner: &Owner, tally: &mut Tally) -> RequestId {
+        if self.random.chance(self.universe.faults.wrong_request) {
+            tally.add(Counted::Fault, "wrong request");
+            if let Some(request) = self.random.pick(&self.timed_out).copied()
+                && owner.ended.contains_key(&request)
+            {
+                tally.add(Counted::Seen, "settle after time-out");
+                return request;
+            }
+            let ended = owner.ended.len().min(30);
+            if let Some((request, _)) = owner.ended.iter().nth_back(self.random.position(ended)) {
+                return *request;
+            }
+        }
+        let position = self.random.position(owner.stakes.len());
+        match owner.stakes.keys().nth(position) {
+            Some(request) => *request,
+            None => RequestId::from_bytes(id(6, self.issued)),
+        }
+    }
+
+    pub(super) fn settle(&mut self, owner: &Owner, tally: &mut Tally) -> Command {
+        let request = self.request(owner, tally);
+        let rows = match owner.stakes.get(&request) {
+            Some(stake) => self.rows_of(owner, stake, tally),
+            None => vec![self.row(owner.id, request, 1)],
+        };
+        Command::Settle { organization: owner.id, request, rows }
+    }
+
+    /// What the provider says a live call consumed.
+    fn rows_of(&mut self, owner: &Owner, stake: &Stake, tally: &mut Tally) -> Vec<CostRow> {
+        if stake.shares.len() > 1 {
+            tally.add(Counted::Seen, "chain of several");
+            if stake.shares.iter().filter(|(_, share)| *share > 0).count() > 1 {
+                tally.add(Counted::Seen, "several wallets paid");
+            }
+        }
+        let in_grace = |(position, _): &(usize, i128)| {
+            let purse = owner.purses.get(*position);
+            purse.is_some_and(|purse| purse.lots.values().any(|lot| lot.expires_at <= owner.now))
+        };
+        if stake.shares.iter().any(in_grace) {
+            tally.add(Counted::Seen, "grace left");
+        }
+        let mut row = CostRow { usage: self.usage(), ..stake.draft.clone() };
+        if self.random.chance(30) {
+            row.at = Timestamp::from_micros(self.now);
+        }
+        let attempts = if self.random.chance(120) { 2 + self.random.below(2) } else { 1 };
+        let mut rows: Vec<CostRow> = (1..=attempts)
+            .map(|attempt| CostRow { attempt: u32::try_from(attempt).unwrap_or(1), ..row.clone() })
+            .collect();
+        for row in &mut rows {
+            let pico = self.reported(row, stake, tally);
+            charge(row, pico);
+        }
+        rows
+    }
+
+    /// The exact cost of one row.
+    fn reported(&mut self, row: &mut CostRow, stake: &Stake, tally: &mut Tally) -> i64 {
+        let held = held_nano(stake);
+        let faults = self.universe.faults;
+        if self.random.chance(faults.under_report) {
+            tally.add(Counted::Fault, "under-reported");
+            row.usage = Usage::default();
+            return 0;
+        }
+        if self.random.chance(faults.over_report) {
+            tally.add(Counted::Fault, "over-reported");
+            let far = held.saturating_add(self.universe.unit).saturating_mul(self.random.within(1, 4));
+            return self.random.within(held.saturating_mul(1000), far.saturating_mul(1000));
+        }
+        if self.random.chance(faults.price_change)
+            && let Some((version, price)) = self.random.pick(&self.universe.prices).cloned()
+        {
+            if version != row.price_version {
+                tally.add(Counted::Fault, "price changed");
+            }
+            row.price_version = version;
+            let pico = priced(&row.usage, price);
+            // What is priced reasonably is seldom far beyond what was held for, except when amounts are tiny.
+            return if self.universe.scale == Scale::Tiny { pico } else { pico % held.saturating_mul(1100).max(2) };
+        }
+        match self.random.below(6) {
+            0 => held.saturating_mul(1000),
+            1 => held.saturating_mul(1000).saturating_add(self.random.within(-1, 1)).max(0),
+            _ => self.random.within(0, held.saturating_mul(1000)),
+        }
+    }
+}
+
+fn held_nano(stake: &Stake) -> i64 {
+    let held: i128 = stake.shares.iter().map(|(_, share)| share).sum();
+    i64::try_from(held).unwrap_or(i64::MAX)
+}
+
+fn priced(usage: &Usage, price: u64) -> i64 {
+    let tokens = usage.input_total().saturating_add(usage.output_total());
+    i64::try_from(tokens.saturating_mul(price)).unwrap_or(i64::MAX)
+}
+
+/// Writes a cost into a row, rounded as it must be.
+fn charge(row: &mut CostRow, pico: i64) {
+    row.cost_pico = pico.max(0);
+    row.cost = Pico::new(i128::from(row.cost_pico)).ceil_to_money().unwrap_or(Money::MAX);
+}
+
+fn pick<T: Clone>(random: &mut crate::Random, items: &[T], otherwise: T) -> T {
+    random.pick(items).cloned().unwrap_or(otherwise)
+}

@@ -1,0 +1,344 @@
+//! Section 4 of the rules: the chain of wallets, hold, extend, settle, sweep.
+
+use domain::{RequestId, Timestamp};
+use ledger::{
+    Account, CostRow, Denial, Draw, EntryKind, Event, EventKind, Extension, HoldRequest, Purpose, Reply, Settled,
+};
+
+use super::state::{Ended, Taken, drawn, leg};
+use super::{Owner, Stake, Trace, Twist, fitted, invalid, money, nano};
+
+/// What the sum of several rows is.
+struct Charge {
+    cost: i128,
+    tokens: u128,
+}
+
+impl Owner {
+    pub(super) fn hold(&mut self, hold: &HoldRequest, trace: &mut Trace) -> Result<Reply, Denial> {
+        if hold.least.nano() < 0 || hold.amount < hold.least {
+            return Err(invalid("amount"));
+        }
+        self.check_rows(hold.request, std::slice::from_ref(&*hold.draft))?;
+        if self.stakes.contains_key(&hold.request) || self.ended.contains_key(&hold.request) {
+            return Err(Denial::Duplicate);
+        }
+        let chain = self.chain(&hold.draft);
+        let tokens = u128::from(hold.tokens);
+        let room = self.admit(&hold.draft, self.now, nano(hold.least), tokens, 1)?;
+        let available = self.afford(&chain, nano(hold.least), nano(hold.least))?;
+        let mut amount = nano(hold.amount);
+        if !self.twisted(Twist::NoShrink) {
+            amount = amount.min(available);
+        }
+        if !self.twisted(Twist::NoBudgetShrink) {
+            amount = amount.min(room);
+        }
+        self.check_reservations(&hold.draft, self.now, amount, tokens)?;
+        let shares = self.portion(&chain, amount);
+        let draft = CostRow { held: fitted(amount), ..CostRow::clone(&hold.draft) };
+        let stake = Stake { shares, tokens, created_at: self.now, draft };
+        for key in self.tab_keys(&hold.draft, self.now) {
+            self.tabs.entry(key).or_default().steps += 1;
+        }
+        self.stakes.insert(hold.request, stake);
+        self.tell(&hold.draft, self.now, trace);
+        Ok(Reply::Held(fitted(amount)))
+    }
+
+    pub(super) fn extend(&mut self, extension: &Extension, trace: &mut Trace) -> Result<Reply, Denial> {
+        if extension.amount.nano() < 0 {
+            return Err(invalid("amount"));
+        }
+        if extension.cost_pico < 0 {
+            return Err(invalid("cost_pico"));
+        }
+        let Some(stake) = self.stakes.get(&extension.request) else { return Err(Denial::HoldGone) };
+        let (draft, held_at, estimated) = (stake.draft.clone(), stake.created_at, stake.tokens);
+        let chain: Vec<usize> = stake.shares.iter().map(|(purse, _)| *purse).collect();
+        let (amount, tokens) = (nano(extension.amount), u128::from(extension.tokens));
+        if amount > 0 {
+            self.admit(&draft, held_at, amount, tokens, 0)?;
+            self.afford(&chain, amount, amount)?;
+        }
+        self.check_reservations(&draft, held_at, amount, tokens)?;
+        if estimated + tokens > u128::from(u64::MAX) {
+            return Err(Denial::Overflow);
+        }
+        let grown = self.portion(&chain, amount);
+        let Some(stake) = self.stakes.get_mut(&extension.request) else { return Err(Denial::HoldGone) };
+        for ((_, share), (_, more)) in stake.shares.iter_mut().zip(grown) {
+            *share += more;
+        }
+        stake.tokens += tokens;
+        stake.draft.held = fitted(nano(stake.draft.held) + amount);
+        stake.draft.usage = extension.usage;
+        stake.draft.cost_pico = extension.cost_pico;
+        stake.draft.cost = fitted(rounded_up(extension.cost_pico));
+        self.tell(&draft, held_at, trace);
+        Ok(Reply::Extended)
+    }
+
+    pub(super) fn settle(
+        &mut self,
+        request: RequestId,
+        rows: &[CostRow],
+        trace: &mut Trace,
+    ) -> Result<Settled, Denial> {
+        let Some(stake) = self.stakes.get(&request) else { return Err(Denial::HoldGone) };
+        self.check_rows(request, rows)?;
+        let charge = Charge {
+            cost: rows.iter().map(|row| nano(row.cost)).sum(),
+            tokens: rows.iter().map(tokens_of).sum(),
+        };
+        money(charge.cost)?;
+        let (shares, draft) = (stake.shares.clone(), stake.draft.clone());
+        let counted_at = if self.twisted(Twist::CountAtEnd) { self.now } else { stake.created_at };
+        let (parts, debt) = self.split(&shares, charge.cost);
+        let Some((debtor, _)) = self.debtor(&shares) else { return Err(Denial::HoldGone) };
+        self.check_charge(debtor, debt, &charge)?;
+        self.stakes.remove(&request);
+        let held = fitted(shares.iter().map(|(_, share)| share).sum());
+        self.rows.extend(rows.iter().map(|row| CostRow { held, ..row.clone() }));
+        self.ended.insert(request, Ended { debtor, charged: charge.cost, refunded: 0 });
+        let draws = self.pay(request, debtor, &parts, debt, &charge, trace);
+        for key in self.tab_keys(&draft, counted_at) {
+            let tab = self.tabs.entry(key).or_default();
+            tab.consume(charge.cost, charge.tokens);
+        }
+        self.tell(&draft, counted_at, trace);
+        if debt > 0 {
+            self.went_into_debt(debtor, request, debt, trace);
+        }
+        if !self.twisted(Twist::DebtStaysAfterSettlement) {
+            for (purse, _) in shares {
+                self.pay_debt(purse, trace);
+            }
+        }
+        self.expire(trace);
+        Ok(Settled { draws, debt: fitted(debt) })
+    }
+
+    /// Who pays how much of a charge, and what nobody can pay.
+    fn split(&self, shares: &[(usize, i128)], charge: i128) -> (Vec<(usize, i128)>, i128) {
+        let mut left = charge;
+        let mut parts = Vec::with_capacity(shares.len());
+        for (purse, share) in shares {
+            let part = left.min(*share);
+            left -= part;
+            parts.push((*purse, part));
+        }
+        if !self.twisted(Twist::DebtAtOnce) && left > 0 {
+            for (purse, part) in &mut parts {
+                let more = left.min(self.available(*purse));
+                left -= more;
+                *part += more;
+            }
+        }
+        (parts, left)
+    }
+
+    fn debtor(&self, shares: &[(usize, i128)]) -> Option<(usize, i128)> {
+        if self.twisted(Twist::FirstOwes) { shares.first().copied() } else { shares.last().copied() }
+    }
+
+    /// Draws the lots and books the charge.
+    fn pay(
+        &mut self,
+        request: RequestId,
+        debtor: usize,
+        parts: &[(usize, i128)],
+        debt: i128,
+        charge: &Charge,
+        trace: &mut Trace,
+    ) -> Vec<Draw> {
+        let mut draws = Vec::new();
+        for (purse, part) in parts {
+            draws.extend(self.draw(*purse, *part, Taken::Used, |_| true));
+        }
+        if let Some(purse) = self.purses.get_mut(debtor) {
+            purse.debt += debt;
+        }
+        let mut legs = drawn(&draws);
+        if debt > 0 {
+            legs.push(leg(Account::Receivable, debt));
+        }
+        if charge.cost > 0 {
+            legs.push(leg(Account::Revenue, -charge.cost));
+        }
+        self.enter(EntryKind::Settle, debtor, *request.as_bytes(), legs, trace);
+        draws
+    }
+
+    fn went_into_debt(&self, debtor: usize, request: RequestId, debt: i128, trace: &mut Trace) {
+        if let Some(purse) = self.purses.get(debtor) {
+            self.say(EventKind::WentIntoDebt { wallet: purse.id, request, owed: fitted(debt) }, trace);
+        }
+    }
+
+    pub(super) fn say(&self, kind: EventKind, trace: &mut Trace) {
+        trace.events.push(Event { organization: self.id, at: Timestamp::from_micros(self.stamp), kind });
+    }
+
+    /// What is owed, and what the books are worth, must fit.
+    fn check_charge(&self, debtor: usize, debt: i128, charge: &Charge) -> Result<(), Denial> {
+        money(self.purses.get(debtor).map_or(0, |purse| purse.debt) + debt)?;
+        money(self.net() - charge.cost)?;
+        Ok(())
+    }
+
+    pub(super) fn sweep(&mut self, warn: i64, stale_before: i64, trace: &mut Trace) -> Result<u64, Denial> {
+        let until = self.now.saturating_add(warn.saturating_mul(1_000_000));
+        self.warn(until, trace);
+        let stale: Vec<RequestId> = self
+            .stakes
+            .iter()
+            .filter(|(_, stake)| stake.created_at < stale_before)
+            .map(|(request, _)| *request)
+            .collect();
+        let mut ended = 0;
+        for request in stale {
+            let Some(stake) = self.stakes.get(&request) else { continue };
+            let row = CostRow { reason: "hold_timed_out".into(), ..stake.draft.clone() };
+            let charged = row.cost;
+            // One whose charge no longer fits stays.
+            if self.settle(request, &[row], trace).is_ok() {
+                self.say(EventKind::HoldTimedOut { request, charged }, trace);
+                ended += 1;
+            }
+        }
+        Ok(ended)
+    }
+
+    fn warn(&mut self, until: i64, trace: &mut Trace) {
+        let again = self.twisted(Twist::WarnAgain);
+        let mut warnings = Vec::new();
+        for purse in &mut self.purses {
+            for piece in purse.lots.values_mut() {
+                let expires = piece.expires_at != i64::MAX && piece.expires_at <= until;
+                if expires && (again || !piece.warned) {
+                    piece.warned = true;
+                    warnings.push(EventKind::CreditExpiring {
+                        wallet: purse.id,
+                        lot: piece.id,
+                        remaining: fitted(piece.remaining()),
+                        expires_at: Timestamp::from_micros(piece.expires_at),
+                    });
+                }
+            }
+        }
+        for warning in warnings {
+            self.say(warning, trace);
+        }
+    }
+
+    /// The wallets that pay for a call, by position, in the order in which they do.
+    pub(super) fn chain(&self, call: &CostRow) -> Vec<usize> {
+        let mut classes: [Vec<usize>; 4] = Default::default();
+        for (position, purse) in self.purses.iter().enumerate() {
+            if covers(&purse.purpose, call) {
+                let class = match (purse.purpose.models.is_empty(), purse.purpose.project.is_some()) {
+                    (false, true) => 0,
+                    (false, false) => 1,
+                    (true, true) => 2,
+                    (true, false) => 3,
+                };
+                if let Some(class) = classes.get_mut(class) {
+                    class.push(position);
+                }
+            }
+        }
+        let [project_models, models, project, organization] = classes;
+        let overflows = |position: &usize| self.purses.get(*position).is_some_and(|p| p.purpose.overflow);
+        let goes_on = project.iter().all(overflows) || self.twisted(Twist::AlwaysOverflow);
+        let last = if goes_on { organization } else { Vec::new() };
+        if self.twisted(Twist::OrganizationFirst) {
+            return [project_models, models, last, project].concat();
+        }
+        [project_models, models, project, last].concat()
+    }
+
+    /// As the rules choose it, for whoever looks in from outside: the wallets that would pay for a call.
+    pub fn chain_of(&self, call: &CostRow) -> Vec<usize> {
+        self.chain(call)
+    }
+
+    /// Refuses when a wallet of the chain owes or all of them have too little; answers what they have.
+    fn afford(&self, chain: &[usize], least: i128, needed: i128) -> Result<i128, Denial> {
+        for position in chain {
+            let Some(purse) = self.purses.get(*position) else { continue };
+            if purse.debt > 0 && !self.twisted(Twist::HoldInDebt) {
+                return Err(Denial::InDebt { wallet: purse.id, debt: fitted(purse.debt) });
+            }
+        }
+        let available: i128 = chain.iter().map(|purse| self.available(*purse)).sum();
+        if available < least {
+            return Err(Denial::InsufficientCredit { available: fitted(available), needed: fitted(needed) });
+        }
+        Ok(available)
+    }
+
+    /// What each wallet of a chain sets aside of an amount.
+    fn portion(&self, chain: &[usize], amount: i128) -> Vec<(usize, i128)> {
+        let mut left = amount;
+        let mut shares = Vec::with_capacity(chain.len());
+        for purse in chain {
+            let share = left.min(self.available(*purse));
+            left -= share;
+            shares.push((*purse, share));
+        }
+        shares
+    }
+
+    /// Rows are of this request and organization, one for each attempt, and rounded right.
+    fn check_rows(&self, request: RequestId, rows: &[CostRow]) -> Result<(), Denial> {
+        let strange = |row: &CostRow| row.request != request || row.organization != self.id || row.attempt == 0;
+        let twice = |position: usize, row: &CostRow| {
+            rows.iter().take(position).any(|other| other.attempt == row.attempt)
+        };
+        if rows.is_empty()
+            || rows.iter().any(strange)
+            || rows.iter().enumerate().any(|(position, row)| twice(position, row))
+        {
+            return Err(invalid("rows"));
+        }
+        let wrong = |row: &CostRow| row.cost_pico < 0 || nano(row.cost) != rounded_up(row.cost_pico);
+        if rows.iter().any(wrong) {
+            return Err(invalid("cost"));
+        }
+        Ok(())
+    }
+}
+
+/// Pico-units, rounded up to whole nano-units.
+fn rounded_up(pico: i64) -> i128 {
+    (i128::from(pico) + 999).div_euclid(1000)
+}
+
+/// Input and output, all buckets but reasoning, which is a part of output.
+pub(super) fn tokens_of(row: &CostRow) -> u128 {
+    let usage = &row.usage;
+    let buckets = [
+        usage.input,
+        usage.cached,
+        usage.cache_write,
+        usage.audio_input,
+        usage.output,
+        usage.audio_output,
+    ];
+    buckets.into_iter().map(u128::from).sum()
+}
+
+fn covers(purpose: &Purpose, call: &CostRow) -> bool {
+    let of_project = match purpose.project {
+        Some(project) => project == call.project,
+        None => true,
+    };
+    let fits = |pattern: &str| {
+        [&*call.model, &*call.target].into_iter().any(|name| match pattern.strip_suffix('*') {
+            Some(beginning) => name.get(..beginning.len()) == Some(beginning),
+            None => name == pattern,
+        })
+    };
+    of_project && (purpose.models.is_empty() || purpose.models.iter().any(|pattern| fits(pattern)))
+}
