@@ -201,7 +201,8 @@ def test_the_doctor_looks_at_everything(make_gateway: MakeGateway, mock: Mock) -
     before = len(mock.truth())
     done, checks = doctor(gateway)
     assert done.code == 0 and done.json["ok"]
-    assert set(checks) == {"configuration", "store", "balance", "routes", "provider"}
+    assert set(checks) == {"configuration", "store", "balance", "auto-recharge", "routes", "provider"}
+    assert checks["auto-recharge"] == [True], "said, and no failure"
     assert len(mock.truth()) == before, "no paid call"
     done, checks = doctor(gateway, "--live")
     assert done.code == 0 and checks["live"] == [True] and len(mock.truth()) == before + 1
@@ -218,6 +219,7 @@ def test_the_doctor_finds_what_is_wrong(make_gateway: MakeGateway) -> None:
         "configuration": [True],
         "store": [True],
         "balance": [False],
+        "auto-recharge": [True],
         "routes": [False],
         "provider": [False],
     }

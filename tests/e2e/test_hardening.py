@@ -131,11 +131,11 @@ def test_a_stream_that_outlasts_the_drain_costs_what_was_delivered(mock: Mock, m
     assert received > 3 and abs(row["output_tokens"] - received) <= 5, (received, row)
 
 
-def test_a_frozen_wallet_stops_its_own_calls_only(make_gateway: MakeGateway) -> None:
+def test_frozen_books_stop_their_own_calls_only(make_gateway: MakeGateway) -> None:
     gateway = make_gateway()
     frozen, other = gateway.tenant(), gateway.tenant()
     gateway.stop()
-    freeze = "UPDATE wallet SET frozen = ? WHERE organization = ?"
+    freeze = "UPDATE books SET frozen = ? WHERE organization = ?"
     org = bytes.fromhex(frozen.org.removeprefix("org_"))
     with books(gateway) as database:
         assert database.execute(freeze, (1, org)).rowcount == 1

@@ -1,4 +1,4 @@
-"""The ledger over the wire: wallets, credit that moves, budgets, and books that an auditor can follow to the nano-dollar."""
+"""The ledger over the wire: wallets, credit that moves, budgets, and books that add up to the nano-dollar."""
 
 from __future__ import annotations
 
@@ -100,13 +100,15 @@ def spend_all(tenant: Tenant, **more: Any) -> Json:
 def test_a_transfer_moves_paid_credit_and_leaves_promotional(gateway: Gateway, tenant: Tenant) -> None:
     tenant.grant("1.00", "promo")
     wallet = book(gateway, "wallets", organization=tenant.org, name="chat", project=tenant.project)
-    assert (wallet["name"], wallet["project"], wallet["models"], wallet["overflow"]) == ("chat", tenant.project, [], False)
+    purpose = (wallet["name"], wallet["project"], wallet["models"], wallet["overflow"])
+    assert purpose == ("chat", tenant.project, [], False)
     move = {"organization": tenant.org, "from": "own", "to": wallet["id"], "amount": "2.00"}
     moved = book(gateway, "credits/transfers", **move)
     assert [lot["kind"] for lot in moved["lots"]] == ["prepaid"] and moved["lots"][0]["wallet"] == wallet["id"]
     assert posted(tenant) == {"own": 4, "chat": 2}
     # Three are paid and one is promotional, which stays.
-    refused = error(order(gateway, "credits/transfers", **move | {"amount": "3.01"}), 402, "insufficient_credit", "amount")
+    too_much = order(gateway, "credits/transfers", **move | {"amount": "3.01"})
+    refused = error(too_much, 402, "insufficient_credit", "amount")
     assert "3.00" in refused["message"]
     book(gateway, "credits/transfers", **move | {"from": wallet["id"], "to": "own", "amount": "0.5"})
     assert posted(tenant) == {"own": Decimal("4.5"), "chat": Decimal("1.5")}
@@ -403,13 +405,15 @@ def test_a_ledger_adds_up_page_by_page(gateway: Gateway, tenant: Tenant) -> None
     assert settle["about"] == {"type": "request", "id": request} and settle["actor"] is None
     assert [lot["wallet_name"] for lot in settle["lots"]] == ["chat"]
     assert transfer["moved"] == "2.00"
-    assert sorted((lot["wallet_name"], lot["amount"]) for lot in transfer["lots"]) == [("chat", "2.00"), ("own", "-2.00")]
+    lots = sorted((lot["wallet_name"], lot["amount"]) for lot in transfer["lots"])
+    assert lots == [("chat", "2.00"), ("own", "-2.00")]
     assert len({entry["hash"] for entry in entries}) == 5
 
 
 def test_time_alone_expires_credit_and_warns_once(make_gateway: MakeGateway, mock: Mock) -> None:
     settings = SETTINGS + "\n[ledger]\nsweep_seconds = 1\nwarn_days = 2\n"
-    gateway = make_gateway(text=config([Provider("mock", mock.base_url)], [Route("sim?*", "mock", "sim-small?*")], settings))
+    routes = [Route("sim?*", "mock", "sim-small?*")]
+    gateway = make_gateway(text=config([Provider("mock", mock.base_url)], routes, settings))
     tenant = gateway.tenant(granted="0")
 
     def grant(**after: float) -> Json:

@@ -212,7 +212,7 @@ def test_the_curl_line_of_the_demo_works_as_pasted(tmp_path: Path) -> None:
     os.close(theirs)
     try:
         shown = b""
-        while not (line := re.search(rb"^curl (.*\\\r\n)+.*\r\n", shown, re.MULTILINE)):
+        while not (line := re.search(rb"^curl (.*\\\r\n)+.*[^\\]\r\n", shown, re.MULTILINE)):
             shown += os.read(ours, 4096)
         command = line[0].decode().replace("\r\n", "\n")
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20, check=True)

@@ -75,7 +75,8 @@ def test_what_was_backed_up_live_goes_on_elsewhere(make_gateway: MakeGateway, tm
     stop.set()
     caller.join()
     assert made.code == 0, made
-    assert made.json["organizations"] == 1 and made.json["rows"] >= 8 and made.json["not_included"] == ["key.pepper", "operator.key"]
+    assert made.json["organizations"] == 1 and made.json["rows"] >= 8
+    assert made.json["not_included"] == ["key.pepper", "operator.key"]
     assert file.stat().st_mode & 0o777 == 0o600 and [path.name for path in tmp_path.glob("*copy*")] == ["copy.tkb"]
     secrets = [(gateway.data / name).read_bytes().strip() for name in ["operator.key", "key.pepper"]]
     assert not any(secret in file.read_bytes() for secret in [*secrets, tenant.secret.encode()])

@@ -15,8 +15,8 @@ use crate::client::GatewayUrl;
 pub(crate) use budgets::{BudgetsCommand, BudgetsListArgs, BudgetsRemoveArgs, BudgetsSetArgs, EventsArgs};
 pub(crate) use credits::{
     CreditsAdjustArgs, CreditsBalanceArgs, CreditsCommand, CreditsGrantArgs, CreditsLedgerArgs,
-    CreditsPayoutArgs, CreditsRedeemArgs, CreditsRefundArgs, CreditsStatementArgs, CreditsTransferArgs, PromoCommand,
-    PromoCreateArgs, OnceArgs, WalletName, WalletsCommand, WalletsCreateArgs, WalletsListArgs,
+    CreditsPayoutArgs, CreditsRedeemArgs, CreditsRefundArgs, CreditsStatementArgs, CreditsTransferArgs,
+    OnceArgs, PromoCommand, PromoCreateArgs, WalletName, WalletsCommand, WalletsCreateArgs, WalletsListArgs,
 };
 pub(crate) use organizations::{KeysCommand, OrgCommand, OrgUpdateArgs, ProjectCommand};
 
@@ -83,6 +83,12 @@ pub(crate) enum Command {
     /// Recomputes balances from the journal, follows its hash chain and compares every table with it. Changes
     /// nothing, and may run beside a running gateway. Exit code 6 when a rule is broken.
     Verify(VerifyArgs),
+
+    /// Let an organization's frozen books go on
+    ///
+    /// Books freeze when a rule of the ledger breaks. No gateway may be running on the folder, and every rule must hold
+    /// again: this mends nothing. Exit code 6 when a rule is broken.
+    Unfreeze(UnfreezeArgs),
 
     /// Copy the books of a gateway, which may be running, into one checked file
     ///
@@ -215,6 +221,18 @@ pub(crate) struct VerifyArgs {
     /// Folder of the gateway's data
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
+}
+
+/// Arguments of `unfreeze`.
+#[derive(Debug, Args)]
+pub(crate) struct UnfreezeArgs {
+    /// Folder of the gateway's data
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// The organization
+    #[arg(long, value_name = "ID")]
+    pub(crate) org: domain::OrganizationId,
 }
 
 /// Arguments of `backup`.

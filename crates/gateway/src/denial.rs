@@ -85,7 +85,8 @@ fn over_budget(bound: &BudgetBound, principal: &Principal) -> Refusal {
          call needs {needed}.{anew}"
     );
     let raise = format!(
-        "he organization's owner raises it: `tollkeeper budgets set --id {budget} {}`.",
+        "he organization's owner raises it: `tollkeeper budgets set --org {} --id {budget} {}`.",
+        principal.organization,
         enough(*measure, cap, used, needed)
     );
     let next_step = match resets_at {

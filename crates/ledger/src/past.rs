@@ -29,7 +29,7 @@ impl Past {
     /// The first and the last id that a transfer may give to lots it makes.
     pub fn lot_ids(books: &Books, first: LotId) -> (LotId, LotId) {
         let open = books.wallets.iter().map(|wallet| wallet.lots.len()).sum::<usize>();
-        let more = u128::try_from(open).unwrap_or(u128::MAX);
+        let more = u128::try_from(open).unwrap_or(u128::MAX).saturating_sub(1);
         let last = u128::from_be_bytes(*first.as_bytes()).saturating_add(more);
         (first, LotId::from_bytes(last.to_be_bytes()))
     }

@@ -13,7 +13,7 @@ pub enum AttemptStatus {
     Succeeded,
     /// The provider or the way to it failed; [`CostRow::reason`] says how.
     Failed,
-    /// The client went away before the end.
+    /// The client went away before the end, or the gateway cut it off because what was held was used up.
     Cancelled,
 }
 

@@ -408,6 +408,28 @@ fn a_journal_of_a_long_life_is_still_whole() {
     assert_eq!(replay(bench.entries).unwrap().revenue, Money::MAX);
 }
 
+/// The numbers are stored, and are in every hash: they never change.
+#[test]
+fn kinds_of_entries_keep_their_numbers() {
+    use EntryKind::{Adjust, Expire, Grant, PayDebt, PayOut, Redeem, Refund, Settle, TopUp, Transfer};
+    let numbered = [
+        (1, Settle),
+        (2, Expire),
+        (3, PayDebt),
+        (4, Grant),
+        (5, TopUp),
+        (6, Redeem),
+        (7, Transfer),
+        (8, Refund),
+        (9, PayOut),
+        (10, Adjust),
+    ];
+    for (number, kind) in numbered {
+        assert_eq!((kind.code(), EntryKind::from_code(number)), (number, Some(kind)));
+    }
+    assert_eq!((EntryKind::from_code(0), EntryKind::from_code(11)), (None, None));
+}
+
 /// Legs that do not fit into any amount are no balance.
 #[test]
 fn sums_of_an_entry_that_do_not_fit_are_none() {

@@ -27,8 +27,8 @@ pub use cents::{Cents, CentsError};
 pub use failure::PaymentError;
 pub use manual::Manual;
 pub use payment_store::{
-    Alert, Begun, CallName, Credited, Ending, EventName, Kept, Limits, Notice, PaymentStore, PaymentStoreError,
-    Receipt, Recharge, Started, TopUp,
+    Alert, Begun, CallName, Credited, Ending, EventName, Kept, Limits, Notice, PaymentStore,
+    PaymentStoreError, Receipt, Recharge, Started, TopUp,
 };
 pub use port::{Answer, Charge, ChargeRequest, CheckoutRequest, CheckoutStarted, PaymentProvider};
 pub use topup::{Purpose, TopUpStatus};

@@ -148,7 +148,9 @@ fn recharge_off(
     if reader.recharge(id)?.is_some_and(|recharge| recharge.enabled) {
         return Ok(None);
     }
-    let next_step = format!("tollkeeper credits recharge set --org {id} switches it on, with a payment method left by a top-up");
+    let next_step = format!(
+        "tollkeeper credits recharge set --org {id} switches it on, with a payment method left by a top-up"
+    );
     let check = format!("auto-recharge of {name}");
     let message = "off: calls are refused when the credit is used up";
     Ok(Some(Finding { next_step: Some(next_step), ..Finding::ok(check, message) }))

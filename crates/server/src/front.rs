@@ -167,16 +167,18 @@ impl Front {
             discard(pin!(request.into_body())).await;
             return refusal;
         }
-        let _guard = self.lobby.in_flight.enter();
-        let (head, body) = request.into_parts();
+        let (head, mut body) = request.into_parts();
         let idle = self.gateway.shared().settings.client_idle;
-        let body = Limited::new(body, WEBHOOK_BYTES_MAX).collect();
-        let Ok(Ok(body)) = tokio::time::timeout(idle, body).await else {
+        let whole = Limited::new(&mut body, WEBHOOK_BYTES_MAX).collect();
+        let Ok(Ok(whole)) = tokio::time::timeout(idle, whole).await else {
+            discard(pin!(body)).await;
             let message = format!("The body broke off or is larger than {WEBHOOK_BYTES_MAX} bytes");
             return problem(413, message, Some("request_too_large"), id);
         };
+        // Only now: who sends slowly must not hold a shutdown up.
+        let _guard = self.lobby.in_flight.enter();
         let signature = head.headers.get("stripe-signature").and_then(|value| value.to_str().ok());
-        match self.lobby.admin.payments.deliver(signature.unwrap_or_default(), &body.to_bytes()).await {
+        match self.lobby.admin.payments.deliver(signature.unwrap_or_default(), &whole.to_bytes()).await {
             Delivered::Done => text(StatusCode::OK, r#"{"received":true}"#, JSON),
             Delivered::Forged(why) => problem(400, why, Some("invalid_signature"), id),
             Delivered::Nowhere => {

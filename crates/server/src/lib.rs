@@ -24,5 +24,7 @@ pub use doctor::{DoctorOptions, Finding, doctor};
 pub use log::start_logging;
 pub use secrets::{OPERATOR_KEY, SecretsError};
 pub use serve::{Options, Running, StartError, start};
-pub use store::{Backup, BackupError, Head, Report, Restored, StoreError, backup, restore, verify};
+pub use store::{
+    Backup, BackupError, Head, Report, Restored, StoreError, UnfreezeError, backup, restore, unfreeze, verify,
+};
 pub use sweeper::SweepSettings;

@@ -129,14 +129,16 @@ impl Payments {
             customer: topup.customer.clone(),
             save_method: topup.save_method,
         };
-        let (id, at) = (topup.id, self.clock.now());
-        match self.settings.provider.begin_checkout(&request).await {
+        let id = topup.id;
+        let answer = self.settings.provider.begin_checkout(&request).await;
+        let at = self.clock.now();
+        match answer {
             Ok(checkout) => {
                 let payments::CheckoutStarted { provider_ref, url, instructions } = checkout;
                 let started = Started { provider_ref, url, instructions };
                 let kept = started.clone();
                 self.keep(move |store| store.started(id, &kept, at)).await?;
-                Ok(TopUp { started: Some(started), ..topup })
+                Ok(TopUp { started: Some(started), updated_at: at, ..topup })
             }
             Err(error) => {
                 if !error.retryable() && !error.may_have_charged() {

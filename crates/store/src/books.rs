@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use domain::{
-    BudgetId, Clock, LotId, Money, OrganizationId, ProjectId, RequestId, Timestamp, WalletId,
+use domain::{BudgetId, Clock, LotId, Money, OrganizationId, ProjectId, RequestId, Timestamp, WalletId};
+use ledger::{
+    Books, Budget, Changes, Command, CostRow, Hold, Lot, Past, Purpose, Use, UseKey, Wallet, apply,
 };
-use ledger::{Books, Budget, Changes, Command, CostRow, Hold, Lot, Past, Purpose, Use, UseKey, Wallet, apply};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use crate::columns::{from_json, kind_from_text, tokens};
@@ -18,7 +18,10 @@ const LOT: &str =
     "id, wallet, kind, granted, remaining, used, expired, withdrawn, created_at, expires_at, warned";
 
 /// Loads the books of an organization whole: wallets, open lots, live holds, budgets and what the holds reserve there.
-pub(crate) fn load(connection: &Connection, organization: OrganizationId) -> Result<Option<Books>, StoreError> {
+pub(crate) fn load(
+    connection: &Connection,
+    organization: OrganizationId,
+) -> Result<Option<Books>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT sequence, head, net, last_at, seen_at, frozen FROM books WHERE organization = ?1",
     )?;
@@ -131,8 +134,8 @@ pub(crate) fn load_budgets(
     connection: &Connection,
     organization: OrganizationId,
 ) -> Result<Vec<Budget>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT definition FROM budget WHERE organization = ?1 AND removed = 0")?;
+    let mut statement =
+        connection.prepare_cached("SELECT definition FROM budget WHERE organization = ?1 AND removed = 0")?;
     let mut rows = statement.query([organization.as_bytes()])?;
     let mut budgets = Vec::new();
     while let Some(row) = rows.next()? {

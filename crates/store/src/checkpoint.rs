@@ -5,6 +5,8 @@
 //! which alone can start the log anew.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -21,22 +23,38 @@ pub(crate) struct Checkpointer {
     rounds: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     commits: u64,
+    /// Set when a round failed.
+    failed: Arc<AtomicBool>,
 }
 
 impl Checkpointer {
     pub(crate) fn start(path: &Path) -> Result<Self, StoreError> {
         let connection = schema::open_for_checkpoints(path)?;
         let (rounds, asked) = sync_channel(1);
+        let failed = Arc::new(AtomicBool::new(false));
+        let noticed = Arc::clone(&failed);
         let body = move || {
             for () in asked {
                 if let Err(error) = copy(&connection) {
-                    // The writer's own copy will meet the same trouble where it matters, at a commit.
-                    tracing::warn!(%error, "the log could not be copied back");
+                    tracing::error!(%error, "the log could not be copied back");
+                    noticed.store(true, Ordering::Release);
+                    return;
                 }
             }
         };
         let thread = std::thread::Builder::new().name("checkpoint".to_owned()).spawn(body);
-        Ok(Self { rounds: Some(rounds), thread: Some(thread.map_err(StoreError::Thread)?), commits: 0 })
+        Ok(Self {
+            rounds: Some(rounds),
+            thread: Some(thread.map_err(StoreError::Thread)?),
+            commits: 0,
+            failed,
+        })
+    }
+
+    /// Whether a round failed. Nobody knows then what of the log is on the disk, and a later sync need not tell: after a
+    /// failed one the system may think of the lost pages as written. As at a commit, only a restart may look.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     /// Counts a busy commit, and asks for a round when it is time. Never waits.

@@ -51,7 +51,11 @@ pub(crate) fn write(connection: &Connection, write: &DirectoryWrite) -> Result<W
         }
         DirectoryWrite::OrganizationUpdate(organization) => {
             let missing = directory::StoreError::Missing(RecordKind::Organization);
-            return Ok(if update_organization(connection, organization)? == 1 { Ok(()) } else { Err(missing) });
+            return Ok(if update_organization(connection, organization)? == 1 {
+                Ok(())
+            } else {
+                Err(missing)
+            });
         }
         DirectoryWrite::Project(project) => (RecordKind::Project, insert_project(connection, project)),
         DirectoryWrite::Key(key) => (RecordKind::Key, insert_key(connection, key)),

@@ -1,7 +1,7 @@
 //! The data folder: making it, locking it, and files that are for their owner alone.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::StoreError;
@@ -33,6 +33,34 @@ pub(crate) fn private_file(folder: &Path, name: &str) -> Result<File, StoreError
         .mode(0o600)
         .open(folder.join(name))
         .map_err(|source| StoreError::Folder { path: folder.to_owned(), source })
+}
+
+/// Writes the log that an earlier process left over itself, and syncs it.
+///
+/// When a sync fails, Linux forgets which pages it could not write: they read well from memory, the next sync succeeds
+/// without them, and they are gone at the next loss of power, with every commit after them. A gateway that stopped for
+/// such a failure must not go on upon such a log; the same bytes written again are on the disk after this sync or not at
+/// all.
+///
+/// # Errors
+/// When the log cannot be read, written or synced.
+pub(crate) fn renew_log(folder: &Path) -> Result<(), StoreError> {
+    let path = folder.join("tollkeeper.db-wal");
+    let failed = |source| StoreError::Folder { path: path.clone(), source };
+    let file = match OpenOptions::new().read(true).write(true).open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut piece = vec![0; 1 << 20];
+    let mut at = 0;
+    loop {
+        let read = file.read_at(&mut piece, at).map_err(failed)?;
+        let Some(bytes) = piece.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+        file.write_all_at(bytes, at).map_err(failed)?;
+        at += u64::try_from(read).unwrap_or(0);
+    }
+    file.sync_all().map_err(failed)
 }
 
 /// Makes what was renamed in a folder last.

@@ -19,6 +19,7 @@ mod reader;
 mod schema;
 mod statement;
 mod statements;
+mod unfreeze;
 mod unsaved;
 mod verify;
 mod writer;
@@ -32,6 +33,7 @@ use domain::Clock;
 pub use backup::{Backup, BackupError, Head, Restored, backup, restore};
 pub use reader::{Balance, BookedEntry, BudgetRecord, Reader, RequestRecord};
 pub use statement::{BookingLine, Statement, StatementError, StatementItem, StatementLine, UsageLine};
+pub use unfreeze::{UnfreezeError, unfreeze};
 pub use verify::{Report, verify};
 pub use writer::WriterFigures;
 
@@ -87,8 +89,13 @@ pub enum StoreError {
     #[error("database: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// The database does not take a write-ahead log.
-    #[error("the database keeps a journal in mode `{0}` and not a write-ahead log; is the disk a network share or full?")]
+    #[error(
+        "the database keeps a journal in mode `{0}` and not a write-ahead log; is the disk a network share or full?"
+    )]
     NoLog(String),
+    /// The log could not be copied into the database.
+    #[error("the log could not be copied back; the disk may be failing")]
+    Checkpoint,
     /// A stored value is not what this program writes.
     #[error("database: unreadable {0}")]
     Unreadable(&'static str),
@@ -119,6 +126,7 @@ impl Store {
         let path = database_path(folder);
         // SQLite makes its other files like this one.
         folder::private_file(folder, DATABASE)?;
+        folder::renew_log(folder)?;
         let connection = schema::open_for_writing(&path, durability)?;
         let recovered = books::recover(&connection, clock.as_ref())?;
         let checkpointer = Checkpointer::start(&path)?;

@@ -2,7 +2,7 @@
 
 use domain::{BudgetId, LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
 use ledger::{
-    Account, Act, Books, Booking, Budget, Charged, Command, EntryKind, Past, PromoCode, Reply, Use, UseKey,
+    Account, Act, Booking, Books, Budget, Charged, Command, EntryKind, Past, PromoCode, Reply, Use, UseKey,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -42,11 +42,8 @@ pub(crate) fn load_uses(
     command: &Command,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let absent = match command {
-        Command::Hold(hold) if !books.budgets.is_empty() => books.absent_uses(&hold.draft, now),
-        _ => return Ok(()),
-    };
-    for key in absent {
+    let Command::Hold(hold) = command else { return Ok(()) };
+    for key in books.absent_uses(&hold.draft, now) {
         if let Some(used) = books::load_use(connection, books.organization, &key)? {
             books.uses.insert(key, used);
         }
@@ -133,7 +130,11 @@ pub(crate) fn is_wallet(connection: &Connection, id: WalletId) -> Result<bool, S
     exists(connection, "SELECT 1 FROM wallet WHERE id = ?1", [id.as_bytes()])
 }
 
-fn is_budget(connection: &Connection, organization: OrganizationId, id: BudgetId) -> Result<bool, StoreError> {
+fn is_budget(
+    connection: &Connection,
+    organization: OrganizationId,
+    id: BudgetId,
+) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM budget WHERE organization = ?1 AND id = ?2";
     exists(connection, sql, params![organization.as_bytes(), id.as_bytes()])
 }
@@ -163,14 +164,14 @@ fn paid(connection: &Connection, payment: &str) -> Result<Option<(OrganizationId
 
 /// A promo code by its normal form.
 pub(crate) fn promo(connection: &Connection, code: &str) -> Result<Option<PromoCode>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {PROMO} FROM promo_code WHERE code = ?1"))?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {PROMO} FROM promo_code WHERE code = ?1"))?;
     let mut rows = statement.query([code])?;
     rows.next()?.map(read_promo).transpose()
 }
 
 /// Columns of a promo code, in the order in which [`read_promo`] reads them.
-pub(crate) const PROMO: &str =
-    "code, amount, expires_at, credit_seconds, uses_max, uses, models, created_at";
+pub(crate) const PROMO: &str = "code, amount, expires_at, credit_seconds, uses_max, uses, models, created_at";
 
 pub(crate) fn read_promo(row: &Row<'_>) -> Result<PromoCode, StoreError> {
     Ok(PromoCode {
@@ -203,9 +204,8 @@ pub(crate) fn charged(
     let unreadable = StoreError::Unreadable("journal.legs");
     let amount = entry.amount_on(Account::Revenue).and_then(Money::checked_neg).ok_or(unreadable)?;
     let mut refunded = Money::ZERO;
-    let refunds = format!(
-        "SELECT {ENTRY} FROM journal WHERE organization = ?1 AND reference = ?2 AND kind > 3"
-    );
+    let refunds =
+        format!("SELECT {ENTRY} FROM journal WHERE organization = ?1 AND reference = ?2 AND kind > 3");
     let mut statement = connection.prepare_cached(&refunds)?;
     let mut rows = statement.query(key)?;
     while let Some(row) = rows.next()? {

@@ -10,7 +10,7 @@ use payments::{
     Alert, Begun, CallName, Cents, Credited, Ending, EventName, Kept, Limits, Notice, PaymentStore,
     PaymentStoreError, Purpose, Receipt, Recharge, Started, TopUp, TopUpStatus,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use crate::StoreError;
 use crate::columns::to_json;
@@ -146,7 +146,8 @@ impl PaymentStore for Till {
 
     fn pending_recharges(&self) -> Kept<Vec<TopUp>> {
         self.read(|connection| {
-            let sql = format!("SELECT {TOP_UP} FROM top_up WHERE purpose = 'recharge' AND status = 'pending'");
+            let sql =
+                format!("SELECT {TOP_UP} FROM top_up WHERE purpose = 'recharge' AND status = 'pending'");
             collect(connection, &sql, [])
         })
     }
@@ -167,14 +168,18 @@ impl Reader {
 pub(crate) fn write(connection: &Connection, write: &PaymentWrite) -> Result<PaymentWritten, StoreError> {
     let changed = match write {
         PaymentWrite::Begin(topup, name) => {
-            return Ok(begin(connection, topup, name.as_ref())?.map(PaymentDone::Begun));
+            let begun = or_refused(begin(connection, topup, name.as_ref()))?;
+            return Ok(begun.map(PaymentDone::Begun));
         }
         PaymentWrite::Started(id, started, at) => started_at(connection, *id, started, *at)?,
         PaymentWrite::End(ending) => match load_topup(connection, ending.topup)? {
             Some(topup) => end(connection, &topup, ending)?,
             None => return Ok(Err(PaymentStoreError::Unknown(ending.topup))),
         },
-        PaymentWrite::SetRecharge(organization, limits) => set_recharge(connection, *organization, *limits)?,
+        PaymentWrite::SetRecharge(organization, limits) => {
+            let set = or_refused(set_recharge(connection, *organization, *limits).map(Ok))?;
+            return Ok(set.map(PaymentDone::Changed));
+        }
         PaymentWrite::Alert(organization, alert, at) => tell_once(connection, *organization, alert, *at)?,
         PaymentWrite::Notice(notice) => tell(connection, notice)?,
         PaymentWrite::Credit(receipt) => return Ok(Err(PaymentStoreError::Unknown(receipt.topup))),
@@ -182,11 +187,7 @@ pub(crate) fn write(connection: &Connection, write: &PaymentWrite) -> Result<Pay
     Ok(Ok(PaymentDone::Changed(changed)))
 }
 
-fn begin(
-    connection: &Connection,
-    topup: &TopUp,
-    name: Option<&CallName>,
-) -> Result<Kept<Begun>, StoreError> {
+fn begin(connection: &Connection, topup: &TopUp, name: Option<&CallName>) -> Result<Kept<Begun>, StoreError> {
     if let Some(name) = name
         && let Some((id, digest)) = named(connection, topup.organization, &name.key)?
     {
@@ -264,6 +265,19 @@ fn started_at(
         params![id.as_bytes(), started.provider_ref, started.url, started.instructions, at.micros()],
     )?;
     Ok(changed > 0)
+}
+
+/// A broken constraint, such as an organization that is not stored, undoes its own statement and leaves the transaction
+/// whole: it is the answer to this write, and no failure of everybody else's.
+fn or_refused<T>(written: Result<Kept<T>, StoreError>) -> Result<Kept<T>, StoreError> {
+    match written {
+        Err(StoreError::Sqlite(rusqlite::Error::SqliteFailure(failure, text)))
+            if failure.code == ErrorCode::ConstraintViolation =>
+        {
+            Ok(Err(PaymentStoreError::Failed(text.unwrap_or_default())))
+        }
+        written => written,
+    }
 }
 
 /// What a verified payment asks of the ledger.
@@ -461,7 +475,9 @@ fn tell_once(
                 params![id, month.micros()],
             )?,
             "recharge_monthly_maximum",
-            format!("another recharge would exceed this month's maximum of {monthly_max}; raise it or top up by hand"),
+            format!(
+                "another recharge would exceed this month's maximum of {monthly_max}; raise it or top up by hand"
+            ),
         ),
     };
     if changed > 0 {
@@ -559,7 +575,8 @@ fn load_recharge(
     connection: &Connection,
     organization: OrganizationId,
 ) -> Result<Option<Recharge>, StoreError> {
-    let sql = "SELECT enabled, threshold, amount, monthly_max, customer, payment_method, declines, last_decline_at
+    let sql =
+        "SELECT enabled, threshold, amount, monthly_max, customer, payment_method, declines, last_decline_at
                FROM recharge WHERE organization = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let found = statement.query_row([organization.as_bytes()], |row| {
@@ -595,6 +612,17 @@ fn collect(
         found.push(read_topup(row)?);
     }
     Ok(found)
+}
+
+/// A top-up is paid only together with its booked payment: what is broken of this, for [`crate::verify`].
+pub(crate) fn broken(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let sql = format!(
+        "SELECT {TOP_UP} FROM top_up WHERE status = 'paid' AND NOT EXISTS
+           (SELECT 1 FROM payment WHERE payment.payment = top_up.provider || ':' || top_up.payment
+              AND payment.organization = top_up.organization)"
+    );
+    let found = collect(connection, &sql, [])?;
+    Ok(found.iter().map(|topup| format!("{} is paid, but its payment is not booked", topup.id)).collect())
 }
 
 /// Reads a row selected as [`TOP_UP`].

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use domain::{LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
 use ledger::{
-    Account, Budget, Changes, CostRow, Draw, Entry, EntryKind, Event, Hold, Lot, Note, PromoCode, Use, UseKey, Wallet,
-    expire,
+    Account, Budget, Changes, CostRow, Draw, Entry, EntryKind, Event, Hold, Lot, Note, PromoCode, Use,
+    UseKey, Wallet, expire,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -235,8 +235,8 @@ impl Reader {
                    AND expires_at < 9223372036854775807 AND (expires_at <= ?1 OR warned = 0)
                  UNION SELECT organization FROM hold WHERE created_at < ?3",
             )?;
-            let found =
-                statement.query_map(params![now.micros(), warn_until.micros(), held_before.micros()], |row| {
+            let found = statement
+                .query_map(params![now.micros(), warn_until.micros(), held_before.micros()], |row| {
                     Ok(OrganizationId::from_bytes(row.get(0)?))
                 })?;
             Ok(found.collect::<Result<_, _>>()?)
@@ -332,7 +332,10 @@ impl Reader {
         })
     }
 
-    pub(crate) fn read<T>(&self, query: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(crate) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) => connection,

@@ -259,8 +259,14 @@ impl Statements<'_> {
     ) -> Result<(), StoreError> {
         let (organization, id) = (organization.as_bytes(), id.as_bytes());
         let Some(budget) = budget else {
-            self.execute("UPDATE budget SET removed = 1 WHERE organization = ?1 AND id = ?2", params![organization, id])?;
-            return self.execute("DELETE FROM budget_use WHERE organization = ?1 AND budget = ?2", params![organization, id]);
+            self.execute(
+                "UPDATE budget SET removed = 1 WHERE organization = ?1 AND id = ?2",
+                params![organization, id],
+            )?;
+            return self.execute(
+                "DELETE FROM budget_use WHERE organization = ?1 AND budget = ?2",
+                params![organization, id],
+            );
         };
         self.execute(
             "INSERT INTO budget (organization, id, definition, removed) VALUES (?1, ?2, ?3, 0)

@@ -58,6 +58,7 @@ pub(crate) fn verify_file(path: &Path) -> Result<Report, StoreError> {
         check_books(&transaction, &books, &mut report)?;
     }
     check_strays(&transaction, &mut report)?;
+    report.breaches.extend(crate::payment_store::broken(&transaction)?);
     Ok(report)
 }
 
@@ -207,8 +208,9 @@ fn check_uses(connection: &Connection, books: &Books, report: &mut Report) -> Re
 /// Rows that belong to no books at all.
 fn check_strays(connection: &Connection, report: &mut Report) -> Result<(), StoreError> {
     for table in ["wallet", "lot", "hold", "journal", "cost_row", "budget", "budget_use", "payment"] {
-        let sql =
-            format!("SELECT count(*) FROM {table} WHERE organization NOT IN (SELECT organization FROM books)");
+        let sql = format!(
+            "SELECT count(*) FROM {table} WHERE organization NOT IN (SELECT organization FROM books)"
+        );
         let strays: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
         if strays > 0 {
             report.breaches.push(format!("{strays} rows of table {table} belong to no books"));

@@ -263,6 +263,9 @@ impl<'c> Batch<'c> {
 impl Batch<'_> {
     /// Does the first job and all that are waiting, in one transaction. Fails only when the writer must not go on.
     fn collect(&mut self, first: Job, jobs: &Receiver<Job>) -> Result<Collected, StoreError> {
+        if self.checkpointer.as_ref().is_some_and(Checkpointer::has_failed) {
+            return Err(StoreError::Checkpoint);
+        }
         let mut next = Some(first);
         let mut stop = false;
         let mut failure = self.statements.begin().err();
@@ -495,10 +498,7 @@ impl Batch<'_> {
 
 /// For a booking, the caller's name for it, if it has one. What bookings made must be found by the next command.
 fn name_of(command: &Command) -> Option<Option<Idempotency>> {
-    match command {
-        Command::Book(booking) => Some(booking.idempotency.clone()),
-        _ => None,
-    }
+    if let Command::Book(booking) = command { Some(booking.idempotency.clone()) } else { None }
 }
 
 /// The writer without its thread.

@@ -9,8 +9,8 @@ use ledger::EventKind;
 use ledger::conformance::{ManualClock, START};
 use payments::recharge::{Bounds, Settings};
 use payments::{
-    Alert, Begun, CallName, Cents, Credited, Ending, EventName, Notice, PaymentStore, PaymentStoreError, Purpose,
-    Receipt, Started, TopUp, TopUpStatus,
+    Alert, Begun, CallName, Cents, Credited, Ending, EventName, Notice, PaymentStore, PaymentStoreError,
+    Purpose, Receipt, Started, TopUp, TopUpStatus,
 };
 use tempfile::TempDir;
 use tollkeeper_store::{Durability, Store, verify};
@@ -231,7 +231,8 @@ fn a_call_that_comes_again_finds_its_topup() {
     // Another organization's keys are its own.
     let elsewhere = TopUp { organization: OrganizationId::from_bytes([2; 16]), ..topup(3, Purpose::Manual) };
     assert_eq!(fixture.till.begin(&elsewhere, Some(&name("a", 2))), Ok(Begun::New));
-    let ids = |before| fixture.till.topups(ORGANIZATION, before, 10).unwrap().into_iter().map(|topup| topup.id);
+    let ids =
+        |before| fixture.till.topups(ORGANIZATION, before, 10).unwrap().into_iter().map(|topup| topup.id);
     assert_eq!(ids(None).collect::<Vec<_>>(), [other.id, first.id]);
     assert_eq!(ids(Some(other.id)).collect::<Vec<_>>(), [first.id]);
     fixture.end();
@@ -331,7 +332,10 @@ fn the_newest_payment_method_is_kept() {
     ] {
         assert_eq!(tell(id, seconds, customer, method), expected, "{id}");
     }
-    assert!(!fixture.till.recharge(ORGANIZATION).unwrap().unwrap().enabled, "leaving a method switches nothing on");
+    assert!(
+        !fixture.till.recharge(ORGANIZATION).unwrap().unwrap().enabled,
+        "leaving a method switches nothing on"
+    );
 
     // Declines are of a method: another one begins anew.
     fixture.recharges();
@@ -371,6 +375,24 @@ fn alerts_are_told_once() {
     assert_eq!((told(event("evt_1")), told(event("evt_1")), told(None)), (true, false, true));
     assert_eq!(fixture.told().len(), 7, "{:?}", fixture.told());
     fixture.end();
+}
+
+#[test]
+fn a_stranger_disturbs_nobody_and_a_lie_is_found() {
+    let fixture = Fixture::new();
+    let nobody = OrganizationId::from_bytes([9; 16]);
+    let stranger = TopUp { organization: nobody, ..topup(9, Purpose::Manual) };
+    assert!(matches!(fixture.till.begin(&stranger, None), Err(PaymentStoreError::Failed(_))));
+    let settings = settings("10", "25", "100");
+    assert!(matches!(fixture.till.set_recharge(nobody, Some(&settings)), Err(PaymentStoreError::Failed(_))));
+    let same = topup(1, Purpose::Manual);
+    fixture.begun(&same);
+    assert!(matches!(fixture.till.begin(&same, None), Err(PaymentStoreError::Failed(_))));
+    let path = fixture.folder.path().join("tollkeeper.db");
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.execute("UPDATE top_up SET status = 'paid', payment = 'pi_1'", []).unwrap();
+    let breaches = verify(fixture.folder.path()).unwrap().breaches;
+    assert_eq!(breaches, [format!("{} is paid, but its payment is not booked", same.id)]);
 }
 
 #[test]

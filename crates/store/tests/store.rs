@@ -151,7 +151,9 @@ fn books_whose_holds_cannot_be_settled_are_frozen_and_the_others_go_on() {
 
     let connection = rusqlite::Connection::open(folder.path().join("tollkeeper.db")).unwrap();
     let draft: Vec<u8> = connection
-        .query_row("SELECT draft FROM hold WHERE organization = ?1", [other.organization.as_bytes()], |row| row.get(0))
+        .query_row("SELECT draft FROM hold WHERE organization = ?1", [other.organization.as_bytes()], |row| {
+            row.get(0)
+        })
         .unwrap();
     // Readable, but of a request that is on the books already: it cannot be settled a second time.
     connection.execute("UPDATE hold SET draft = ?1", [draft]).unwrap();
@@ -162,7 +164,33 @@ fn books_whose_holds_cannot_be_settled_are_frozen_and_the_others_go_on() {
     assert_eq!(store.recovered(), 1, "the other organization's");
     let denied = store.ledger().submit(Command::Hold(Payer::number(7).hold(5, 1))).wait();
     assert_eq!(denied, Err(ledger::Denial::Frozen.into()));
-    assert_eq!(store.ledger().submit(Command::Hold(other.hold(5, 1))).wait(), Ok(Reply::Held(Money::from_nano(1))));
+    assert_eq!(
+        store.ledger().submit(Command::Hold(other.hold(5, 1))).wait(),
+        Ok(Reply::Held(Money::from_nano(1)))
+    );
+}
+
+#[test]
+fn frozen_books_go_on_when_nothing_is_broken_and_no_gateway_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, payer) = busy(folder.path());
+    let thaw = || store::unfreeze(folder.path(), payer.organization).map_err(|error| error.to_string());
+    assert!(thaw().unwrap_err().contains("in use"), "a gateway runs on it");
+    drop(store);
+    assert_eq!(thaw(), Ok(false));
+    let change = |sql: &str| {
+        let connection = rusqlite::Connection::open(folder.path().join("tollkeeper.db")).unwrap();
+        assert_eq!(connection.execute(sql, []).unwrap(), 1, "{sql}");
+    };
+    change("UPDATE books SET frozen = 1");
+    change("UPDATE journal SET at = at + 1 WHERE sequence = 2");
+    assert!(thaw().unwrap_err().contains("1 rules of the ledger are broken"), "{:?}", thaw());
+    change("UPDATE journal SET at = at - 1 WHERE sequence = 2");
+    let nobody = Payer::number(99).organization;
+    assert!(store::unfreeze(folder.path(), nobody).unwrap_err().to_string().contains("no books"));
+    assert_eq!(thaw(), Ok(true));
+    let ledger = open(folder.path(), clock());
+    assert_eq!(ledger.ledger().submit(payer.hold(50, 1).into()).wait(), Ok(Reply::Held(Money::from_nano(1))));
 }
 
 #[test]
@@ -206,6 +234,7 @@ fn verification_finds_every_kind_of_tampering() {
         let copy = tempfile::tempdir().unwrap();
         std::fs::copy(folder.path().join("tollkeeper.db"), copy.path().join("tollkeeper.db")).unwrap();
         let connection = rusqlite::Connection::open(copy.path().join("tollkeeper.db")).unwrap();
+        connection.pragma_update(None, "foreign_keys", false).unwrap();
         let changed = connection.execute(change, []).unwrap();
         assert!(changed > 0, "{change} changed nothing");
         drop(connection);

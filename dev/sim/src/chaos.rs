@@ -11,10 +11,10 @@ use std::collections::VecDeque;
 use domain::{LotId, OrganizationId, RequestId, Timestamp, WalletId};
 use ledger::{Act, Booking, Command, CostRow, PromoCode};
 
+use crate::Random;
 use crate::model::{Model, Owner};
 use crate::script::Step;
 use crate::tally::{Counted, Tally};
-use crate::Random;
 
 pub use universe::{FaultRates, KINDS, Scale, Universe, id};
 
@@ -82,7 +82,7 @@ impl Chaos {
             return step;
         }
         self.steps += 1;
-        self.turn_clock(tally);
+        self.turn_clock(model, tally);
         if let Some(step) = self.befall(model, tally) {
             return step;
         }
@@ -161,7 +161,7 @@ impl Chaos {
     }
 
     /// Time goes by, or does not, or jumps.
-    fn turn_clock(&mut self, tally: &mut Tally) {
+    fn turn_clock(&mut self, model: &Model, tally: &mut Tally) {
         if self.clock_stands_for > 0 {
             self.clock_stands_for -= 1;
             return;
@@ -171,10 +171,16 @@ impl Chaos {
             self.clock_stands_for = self.random.below(20);
             return;
         }
-        if !self.random.chance(self.universe.faults.jump) {
-            self.now += self.random.within(0, self.universe.pause);
-        } else {
+        if self.random.chance(4)
+            && let Some(expiry) = self.next_expiry(model)
+        {
+            // The very moment at which credit falls due, the one before or the one after.
+            tally.add(Counted::Seen, "clock at an expiry");
+            self.now = expiry + self.random.within(-1, 1);
+        } else if self.random.chance(self.universe.faults.jump) {
             self.jump(tally);
+        } else {
+            self.now += self.random.within(0, self.universe.pause);
         }
         // No clock is that wrong for ever.
         if !(BEGINNING - 3_650 * DAY..BEGINNING + 73_000 * DAY).contains(&self.now) {
@@ -182,12 +188,21 @@ impl Chaos {
         }
     }
 
+    /// When the next credit of some wallet expires.
+    fn next_expiry(&mut self, model: &Model) -> Option<i64> {
+        let owner = model.owners.get(&self.organization())?;
+        let purse = self.random.pick(&owner.purses)?;
+        let expiries = purse.lots.values().map(|lot| lot.expires_at);
+        expiries.filter(|expiry| *expiry > self.now && *expiry < i64::MAX).min()
+    }
+
     fn jump(&mut self, tally: &mut Tally) {
         let random = &mut self.random;
         match random.below(20) {
             0..=8 => {
                 tally.add(Counted::Fault, "clock back");
-                let most = *random.pick(&[SECOND, 60 * SECOND, 3_600 * SECOND, DAY, 40 * DAY]).unwrap_or(&DAY);
+                let most =
+                    *random.pick(&[SECOND, 60 * SECOND, 3_600 * SECOND, DAY, 40 * DAY]).unwrap_or(&DAY);
                 self.now -= random.within(1, most);
             }
             9..=17 => {
@@ -239,7 +254,8 @@ impl Chaos {
         for (organization, owner) in &model.owners {
             for (request, stake) in &owner.stakes {
                 tally.add(Counted::Fault, "settled at restart");
-                let row = CostRow { reason: "gateway_restarted".into(), estimated: true, ..stake.draft.clone() };
+                let row =
+                    CostRow { reason: "gateway_restarted".into(), estimated: true, ..stake.draft.clone() };
                 let command =
                     Command::Settle { organization: *organization, request: *request, rows: vec![row] };
                 self.planned.push_back(Step::Do(command, Timestamp::from_micros(self.now)));
@@ -266,7 +282,11 @@ impl Chaos {
             // Now and then one a little below a used one, which a transfer of several lots would run into.
             let below = u128::from(self.random.below(4));
             let number = u128::from_be_bytes(*known.as_bytes());
-            return if self.random.chance(700) { known } else { LotId::from_bytes((number - below).to_be_bytes()) };
+            return if self.random.chance(700) {
+                known
+            } else {
+                LotId::from_bytes((number - below).to_be_bytes())
+            };
         }
         let mut bytes = id(5, self.number());
         if let Some(byte) = bytes.get_mut(4) {

@@ -14,7 +14,11 @@ pub(crate) fn difference(owner: &Owner, books: &Books) -> Option<String> {
         return Some(format!("the books' net is {}, the model's {net}", books.net));
     }
     if books.wallets.len() != owner.purses.len() {
-        return Some(format!("the books have {} wallets, the model {}", books.wallets.len(), owner.purses.len()));
+        return Some(format!(
+            "the books have {} wallets, the model {}",
+            books.wallets.len(),
+            owner.purses.len()
+        ));
     }
     for (position, (purse, wallet)) in owner.purses.iter().zip(&books.wallets).enumerate() {
         let expected = shown_purse(owner, position, purse);
@@ -29,7 +33,9 @@ pub(crate) fn difference(owner: &Owner, books: &Books) -> Option<String> {
         return Some(format!("the books have {} holds, the model {}", books.holds.len(), owner.stakes.len()));
     }
     for (request, stake) in &owner.stakes {
-        let Some(hold) = books.holds.get(request) else { return Some(format!("the books lack hold {request}")) };
+        let Some(hold) = books.holds.get(request) else {
+            return Some(format!("the books lack hold {request}"));
+        };
         if !is_same_hold(owner, stake, hold) {
             return Some(format!("the books have {hold:#?}, the model {stake:#?}"));
         }
@@ -42,7 +48,8 @@ pub(crate) fn difference(owner: &Owner, books: &Books) -> Option<String> {
 
 /// What was consumed of a budget in a period, as the ledger would say it.
 pub(crate) fn use_of(owner: &Owner, key: &UseKey) -> Use {
-    let tab = owner.tabs.get(&(key.budget, key.value.clone(), key.start.micros())).copied().unwrap_or_default();
+    let tab =
+        owner.tabs.get(&(key.budget, key.value.clone(), key.start.micros())).copied().unwrap_or_default();
     let (held, tokens_held) = owner.reserved_in(key.budget, &key.value, key.start.micros());
     let money = |amount: i128| Money::from_nano(i64::try_from(amount).unwrap_or(i64::MAX));
     let count = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);

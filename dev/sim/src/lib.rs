@@ -3,13 +3,16 @@
 //!
 //! It knows the ledger's vocabulary. Its model ([`model`]) must never know the ledger's rules.
 
+pub mod campaign;
 pub mod chaos;
 mod compare;
 pub mod model;
+pub mod orders;
 mod random;
 pub mod run;
-pub mod seed;
 pub mod script;
+pub mod seed;
+pub mod shrink;
 pub mod store;
 pub mod tables;
 pub mod tally;

@@ -81,19 +81,13 @@ impl Model {
 
     fn answer(&mut self, command: &Command, now: Timestamp, trace: &mut Trace) -> Result<Reply, Denial> {
         let Some(organization) = command.organization() else {
-            return match command {
-                Command::Issue(code) => self.issue(code),
-                _ => Err(Denial::UnknownOrganization),
-            };
+            let Command::Issue(code) = command else { return Err(Denial::UnknownOrganization) };
+            return self.issue(code);
         };
         let Some(owner) = self.owners.get_mut(&organization) else {
-            return match command {
-                Command::Open { organization, wallet } => {
-                    self.open(*organization, *wallet);
-                    Ok(Reply::Opened)
-                }
-                _ => Err(Denial::UnknownOrganization),
-            };
+            let Command::Open { wallet, .. } = command else { return Err(Denial::UnknownOrganization) };
+            self.open(organization, *wallet);
+            return Ok(Reply::Opened);
         };
         if owner.frozen {
             return Err(Denial::Frozen);

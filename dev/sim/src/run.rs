@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::{Money, OrganizationId, RequestId, Timestamp};
-use ledger::{
-    Account, Books, Changes, Command, CostRow, Denial, Entry, EntryKind, Event, Reply, UseKey, replay,
-};
+use ledger::{Account, Books, Changes, Command, CostRow, Denial, Entry, EntryKind, Reply, UseKey, replay};
 
 use crate::compare::{contrast, difference, use_of};
 use crate::model::{Booked, Expected, Model, Piece};
@@ -112,14 +110,12 @@ impl World {
     fn ask(&mut self, command: Command, now: Timestamp) -> Result<Reply, Denial> {
         let known = command.organization().and_then(|owner| self.books.get(&owner));
         let past = self.tables.past(known, &command, now);
-        let organization = match &command {
-            Command::Issue(code) => {
-                let issued = ledger::issue(code.clone(), self.tables.promos.get(&code.code))?;
-                self.tables.promos.insert(issued.code.clone(), issued.clone());
-                return Ok(Reply::Issued(issued));
-            }
-            other => other.organization().ok_or(Denial::UnknownOrganization)?,
-        };
+        if let Command::Issue(code) = &command {
+            let issued = ledger::issue(code.clone(), self.tables.promos.get(&code.code))?;
+            self.tables.promos.insert(issued.code.clone(), issued.clone());
+            return Ok(Reply::Issued(issued));
+        }
+        let organization = command.organization().ok_or(Denial::UnknownOrganization)?;
         let Some(books) = self.books.get_mut(&organization) else {
             let Command::Open { wallet, .. } = command else { return Err(Denial::UnknownOrganization) };
             let books = Books::new(organization, wallet);
@@ -130,10 +126,7 @@ impl World {
         if let Command::Hold(hold) = &command {
             self.tables.load_uses(books, &hold.draft, now);
         }
-        let booking = match &command {
-            Command::Book(booking) => Some(booking.clone()),
-            _ => None,
-        };
+        let booking = if let Command::Book(booking) = &command { Some(booking.clone()) } else { None };
         let reply = ledger::apply(books, command, past, now, &mut self.changes)?;
         if let Some(booking) = booking {
             self.tables.remember(&booking, &reply, &mut self.changes);
@@ -180,7 +173,12 @@ impl World {
     }
 
     /// Stamps only rise, and what one command books shares its stamp.
-    fn check_stamps(&self, organization: OrganizationId, last_at: Timestamp, now: Timestamp) -> Result<(), String> {
+    fn check_stamps(
+        &self,
+        organization: OrganizationId,
+        last_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), String> {
         let stamp = now.max(last_at.plus_micros(1));
         match self.changes.entries.iter().find(|entry| entry.at != stamp) {
             Some(entry) => Err(format!("{organization}: stamped {}, not {stamp}", entry.at)),
@@ -204,7 +202,7 @@ impl World {
         {
             return Err(contrast("entries", &changes.entries, &expected.entries));
         }
-        if !is_same_events(&changes.events, &expected.events) {
+        if changes.events != expected.events {
             return Err(contrast("events", &changes.events, &expected.events));
         }
         self.compare_rows(organization)
@@ -222,9 +220,10 @@ impl World {
             entry.is_some_and(|e| e.kind == EntryKind::Settle && e.reference == *row.request.as_bytes())
         };
         if rows.len() != expected.len()
-            || rows.iter().zip(expected).any(|((sequence, row), expected)| {
-                row != expected || !settles(*sequence, row)
-            })
+            || rows
+                .iter()
+                .zip(expected)
+                .any(|((sequence, row), expected)| row != expected || !settles(*sequence, row))
         {
             return Err(contrast("rows", rows, &expected));
         }
@@ -368,15 +367,7 @@ impl World {
 
 /// What a hold asks for.
 fn asked_amount(command: &Command) -> Option<Money> {
-    match command {
-        Command::Hold(hold) => Some(hold.amount),
-        _ => None,
-    }
-}
-
-/// The order of events is not a promise.
-fn is_same_events(told: &[Event], expected: &[Event]) -> bool {
-    told.len() == expected.len() && expected.iter().all(|event| told.contains(event))
+    if let Command::Hold(hold) = command { Some(hold.amount) } else { None }
 }
 
 /// What books that were loaded anew lack; `None` when nothing is lost.

@@ -7,9 +7,14 @@
 //! never know SQL.
 
 pub mod args;
+mod client;
+pub mod cut;
+pub mod cut_args;
 mod figures;
+mod judge;
 mod life;
 mod plan;
+mod script;
 mod seen;
 mod world;
 
@@ -26,7 +31,11 @@ const DATABASE: &str = "tollkeeper.db";
 /// # Errors
 /// The first violation, or why the folder cannot be used.
 pub fn run(plan: Plan, disk: &disk::Disk, folder: &Path) -> Result<Figures, String> {
-    std::fs::write(folder.join(DATABASE), []).map_err(|error| format!("{}: {error}", folder.display()))?;
+    put_database(folder)?;
     disk.discard(folder);
     life::Run::new(plan, disk.machine(folder), folder).run()
+}
+
+fn put_database(folder: &Path) -> Result<(), String> {
+    std::fs::write(folder.join(DATABASE), []).map_err(|error| format!("{}: {error}", folder.display()))
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{BudgetId, LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
 use ledger::{
-    Account, Act, Booking, Books, Budget, Changes, Charged, Command, CostRow, Entry, EntryKind, Hold, Lot, Past,
-    PromoCode, Purpose, Reply, Use, UseKey, Wallet,
+    Account, Act, Booking, Books, Budget, Changes, Charged, Command, CostRow, Entry, EntryKind, Hold, Lot,
+    Past, PromoCode, Purpose, Reply, Use, UseKey, Wallet,
 };
 
 /// The rows of all organizations.
@@ -79,8 +79,10 @@ impl Tables {
     pub fn past(&self, books: Option<&Books>, command: &Command, now: Timestamp) -> Past {
         match command {
             Command::Hold(hold) => {
-                let ended =
-                    self.owners.get(&hold.organization).is_some_and(|rows| rows.charged.contains_key(&hold.request));
+                let ended = self
+                    .owners
+                    .get(&hold.organization)
+                    .is_some_and(|rows| rows.charged.contains_key(&hold.request));
                 Past { taken: ended, ..Past::default() }
             }
             Command::Book(booking) => self.past_of_booking(books, booking, now),

@@ -10,6 +10,9 @@ use crate::process::{Workspace, follow, must};
 /// Builds the binary, prepares both languages and runs the tests, handing every line they print to `each`.
 pub(crate) fn run(workspace: &Workspace, each: impl FnMut(&str)) -> Result<(), Failure> {
     let binary = workspace.build_binary()?;
+    // It stands beside the binary, where the tests of payments look for it.
+    let line = "cargo build -p tollkeeper-fake-stripe";
+    must(workspace.cargo(&["build", "--package", "tollkeeper-fake-stripe"]), line)?;
     let tests = workspace.root.join("tests/e2e");
     let home = workspace.target.join("e2e");
     std::fs::create_dir_all(&home)

@@ -121,14 +121,14 @@ pub(crate) fn run(args: &BackupArgs, output: &mut Output) -> Result<(), Failure>
 }
 
 fn failure(args: &BackupArgs, error: &server::BackupError) -> Failure {
-    let exit =
-        if matches!(error, server::BackupError::Broken { .. }) { Exit::Findings } else { Exit::Failure };
+    let is_broken = matches!(error, server::BackupError::Broken { .. });
+    let exit = if is_broken { Exit::Findings } else { Exit::Failure };
     let failure = Failure::new(exit, format!("no backup was made: {error}"));
-    match exit {
-        Exit::Findings => failure.next(format!(
+    if is_broken {
+        return failure.next(format!(
             "run `tollkeeper verify --data {}`; to keep what is there, stop the gateway and copy the folder",
             args.data.display()
-        )),
-        _ => failure.next("mend this and repeat it; nothing was left behind"),
+        ));
     }
+    failure.next("mend this and repeat it; nothing was left behind")
 }

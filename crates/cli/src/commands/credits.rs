@@ -30,7 +30,7 @@ impl Operator<'_> {
             ("name", Some(Value::from(args.name))),
             ("project", args.project.map(|project| json!(project))),
             ("models", (!args.model.is_empty()).then(|| json!(args.model))),
-            ("overflow", args.overflow.then(|| json!(true))),
+            ("overflow", args.overflow.then_some(Value::Bool(true))),
         ]);
         let call = Call::post("/admin/v1/wallets", body).once(once(args.once.idempotency_key));
         self.call::<views::Wallet>(&args.gateway, call)

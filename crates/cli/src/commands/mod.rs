@@ -16,6 +16,7 @@ mod serve;
 mod statement;
 mod stop;
 mod topup;
+mod unfreeze;
 pub(crate) mod verify;
 
 use server::OPERATOR_KEY;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Config(command) => config::run(command, environment, output),
         Command::Doctor(args) => doctor::run(args, environment, output),
         Command::Verify(args) => verify::run(&args, output),
+        Command::Unfreeze(args) => unfreeze::run(&args, output),
         Command::Backup(args) => backup::run(&args, output),
         Command::Restore(args) => restore::run(&args, output),
         Command::Org(command) => operator(output).org(command),

@@ -98,7 +98,8 @@ struct Recharge {
 
 impl View for Recharge {
     fn human(&self) -> String {
-        let money = |amount: Option<Money>| amount.map_or_else(|| "not set".to_owned(), |amount| amount.to_string());
+        let money =
+            |amount: Option<Money>| amount.map_or_else(|| "not set".to_owned(), |amount| amount.to_string());
         let month = format!("{} of {}", self.charged_this_month, money(self.monthly_max));
         fields(&[
             ("organization", self.organization.to_string()),
@@ -120,7 +121,8 @@ impl View for Recharge {
             ));
         }
         (self.declines > 0).then(|| {
-            "the payment method was declined; a top-up leaves another one: tollkeeper credits topup".to_owned()
+            "the payment method was declined; a top-up leaves another one: tollkeeper credits topup"
+                .to_owned()
         })
     }
 }

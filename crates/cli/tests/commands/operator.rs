@@ -16,6 +16,8 @@ const KEY: &str = "tk-op-test";
 const ORG: &str = "org_01920000000070008000000000000001";
 const PROJECT: &str = "proj_01920000000070008000000000000002";
 const REQUEST: &str = "req_01920000000070008000000000000003";
+const WALLET: &str = "wal_01920000000070008000000000000006";
+const BUDGET: &str = "bud_01920000000070008000000000000007";
 
 /// What a request brought.
 #[derive(Debug)]
@@ -135,6 +137,42 @@ fn commands_are_calls_of_the_operator_api() {
             format!("GET /admin/v1/usage?organization={ORG}&limit=5"),
             Value::Null,
         ),
+        (
+            format!("credits ledger --org {ORG} --before 9"),
+            200,
+            format!("GET /admin/v1/organizations/{ORG}/ledger?limit=20&before=9"),
+            Value::Null,
+        ),
+        (
+            format!("events --org {ORG} --limit 5"),
+            200,
+            format!("GET /admin/v1/events?organization={ORG}&limit=5"),
+            Value::Null,
+        ),
+        (
+            format!("budgets list --org {ORG}"),
+            200,
+            format!("GET /admin/v1/budgets?organization={ORG}&limit=20"),
+            Value::Null,
+        ),
+        (
+            format!("wallets list --org {ORG}"),
+            200,
+            format!("GET /admin/v1/wallets?organization={ORG}"),
+            Value::Null,
+        ),
+        (
+            format!("org update {ORG} --in-flight stops"),
+            200,
+            format!("PATCH /admin/v1/organizations/{ORG}"),
+            json!({ "in_flight": "stops" }),
+        ),
+        (
+            "promo create welcome --amount 5 --uses 2 --credit-days 9 --model m".to_owned(),
+            201,
+            "POST /admin/v1/promo-codes".to_owned(),
+            json!({ "code": "welcome", "amount": "5.00", "uses": 2, "credit_days": 9, "models": ["m"] }),
+        ),
         (format!("explain {REQUEST}"), 200, format!("GET /admin/v1/requests/{REQUEST}"), Value::Null),
     ] {
         let gateway = Gateway::answering(status, "{\n  \"b\": \"x  y\",\r\n  \"a\": 0.10\n}\n");
@@ -144,9 +182,102 @@ fn commands_are_calls_of_the_operator_api() {
         let seen = gateway.seen();
         assert_eq!((seen.request, seen.body), (request, body), "{line}");
         assert_eq!(seen.headers["authorization"], "Bearer tk-op-test", "{line}");
-        let key = seen.headers.get("idempotency-key").map(|key| key.to_str().unwrap());
-        assert_eq!(key, line.contains("--idempotency-key").then_some("order-7"), "{line}");
+        let key = seen.headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
+        assert_eq!(key.is_some(), line.starts_with("credits grant"), "{line}");
+        assert_eq!(key == Some("order-7".to_owned()), line.contains("--idempotency-key"), "{line}");
     }
+}
+
+#[test]
+fn what_moves_money_is_sent_under_a_name_of_its_own() {
+    let organization = |body: Value| {
+        let mut body = body;
+        body["organization"] = json!(ORG);
+        body
+    };
+    let credits = "/admin/v1/credits";
+    for (line, request, body) in [
+        (
+            format!("wallets create chat --org {ORG} --project {PROJECT} --overflow"),
+            "POST /admin/v1/wallets".to_owned(),
+            organization(json!({ "name": "chat", "project": PROJECT, "overflow": true })),
+        ),
+        (
+            format!("wallets create small --org {ORG} --model sim-* --model a/b"),
+            "POST /admin/v1/wallets".to_owned(),
+            organization(json!({ "name": "small", "models": ["sim-*", "a/b"] })),
+        ),
+        (
+            format!("credits grant --org {ORG} --amount 5 --kind prepaid --wallet {WALLET} --reason paid"),
+            format!("POST {credits}/grants"),
+            organization(json!({ "amount": "5.00", "kind": "prepaid", "wallet": WALLET, "reason": "paid" })),
+        ),
+        (
+            format!("credits transfer --org {ORG} --from own --to {WALLET} --amount 2"),
+            format!("POST {credits}/transfers"),
+            organization(json!({ "from": "own", "to": WALLET, "amount": "2.00" })),
+        ),
+        (
+            format!("credits refund {REQUEST} --reason slip"),
+            format!("POST {credits}/refunds"),
+            json!({ "request": REQUEST, "reason": "slip" }),
+        ),
+        (
+            format!("credits payout --org {ORG} --amount 1 --reason closed --yes"),
+            format!("POST {credits}/payouts"),
+            organization(json!({ "amount": "1.00", "reason": "closed" })),
+        ),
+        (
+            format!("credits adjust --org {ORG} --amount -1 --reason slip --yes"),
+            format!("POST {credits}/adjustments"),
+            organization(json!({ "amount": "-1.00", "reason": "slip" })),
+        ),
+        (
+            format!("credits redeem welcome --org {ORG}"),
+            format!("POST {credits}/redeem"),
+            organization(json!({ "code": "welcome" })),
+        ),
+        (
+            format!("budgets set --org {ORG} --of run --period total --steps 9 --soft"),
+            "POST /admin/v1/budgets".to_owned(),
+            organization(json!({ "of": "run", "period": "total", "steps": 9, "hard": false })),
+        ),
+        (
+            format!("budgets set --org {ORG} --id {BUDGET} --cost 1 --thresholds 50,90"),
+            format!("PATCH /admin/v1/budgets/{BUDGET}"),
+            organization(json!({ "cost": "1.00", "thresholds": [50, 90] })),
+        ),
+        (
+            format!("budgets remove {BUDGET} --org {ORG}"),
+            format!("DELETE /admin/v1/budgets/{BUDGET}?organization={ORG}"),
+            Value::Null,
+        ),
+    ] {
+        // A gateway that fails inside may have done it: the name is what makes a repetition safe.
+        let gateway = Gateway::answering(503, json!({ "error": { "message": "Broken." } }).to_string());
+        let (code, data, said) = with_gateway(&line, &gateway);
+        assert_eq!((code, data.as_str()), (1, ""), "{line}");
+        let seen = gateway.seen();
+        assert_eq!((seen.request, seen.body), (request, body), "{line}");
+        let key = seen.headers["idempotency-key"].to_str().unwrap();
+        assert!(said.contains(&format!("safe to repeat with --idempotency-key {key}\n")), "{line}: {said}");
+        // A refusal is an answer, after which there is nothing to repeat.
+        let gateway = Gateway::answering(409, json!({ "error": { "message": "No." } }).to_string());
+        let (_, _, said) = with_gateway(&format!("{line} --idempotency-key order-7"), &gateway);
+        assert_eq!(gateway.seen().headers["idempotency-key"], "order-7", "{line}");
+        assert_eq!(said, "error: No.\n", "{line}");
+    }
+}
+
+#[test]
+fn what_takes_credit_is_not_done_unasked() {
+    let gateway = Gateway::answering(200, "{}");
+    for line in ["credits payout --amount 1", "credits adjust --amount -1"] {
+        let (code, data, said) = with_gateway(&format!("{line} --org {ORG} --reason x"), &gateway);
+        assert_eq!((code, data.as_str()), (2, ""), "{line}: {said}");
+        assert!(said.contains("next:  give --yes if it is meant"), "{line}: {said}");
+    }
+    assert!(gateway.seen.try_recv().is_err(), "nothing was sent");
 }
 
 #[test]

@@ -122,8 +122,10 @@ async fn budgets_say_whose_they_are_what_is_left_and_when_they_start_anew() {
         };
         let denial = LedgerError::Denied(Denial::BudgetExceeded(Box::new(bound)));
         let (status, error) = wire(denial, 1, 1).await;
-        let raise =
-            format!("he organization's owner raises it: `tollkeeper budgets set --id {budget} {raise}`.");
+        let organization = principal().organization;
+        let raise = format!(
+            "he organization's owner raises it: `tollkeeper budgets set --org {organization} --id {budget} {raise}`."
+        );
         let next_step = match resets_at {
             Some(at) => format!("Wait until {at}, or t{raise}"),
             None => format!("T{raise}"),

@@ -56,9 +56,10 @@ pub fn lot_id(n: u64) -> LotId {
     LotId::from_bytes(numbered(n))
 }
 
-/// The request number `n`.
+/// The request number `n`. Like every request's id it begins with the millisecond in which it came: [`START`].
 pub fn request_id(n: u64) -> RequestId {
-    RequestId::from_bytes(numbered(n))
+    let ms = u128::from((START.micros() / 1_000).unsigned_abs());
+    RequestId::from_bytes(((ms << 80) | u128::from(n)).to_be_bytes())
 }
 
 fn numbered(n: u64) -> [u8; 16] {

@@ -149,13 +149,13 @@ impl Clerk<'_> {
         let same =
             |wallet: &&Wallet| wallet.purpose.project.is_none() && wallet.purpose.models == purpose.models;
         let known = self.books.wallets.iter().find(same).map(|wallet| wallet.id);
+        if past.taken || self.is_open(lot) {
+            return Err(Denial::Duplicate);
+        }
         add(self.books.net, promo.amount)?;
         let receiver = match known {
             Some(known) => known,
             None => {
-                if past.taken || self.is_open(lot) {
-                    return Err(Denial::Duplicate);
-                }
                 self.open_wallet(wallet, purpose, false)?;
                 wallet
             }

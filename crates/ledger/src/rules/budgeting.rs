@@ -1,6 +1,6 @@
 //! Budgets, inside the money rules: what they leave room for, what holds reserve, what settlements consume.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Money;
 
@@ -139,22 +139,22 @@ impl Clerk<'_> {
         if let Some(field) = budget.fault() {
             return Err(Denial::Invalid { field });
         }
-        self.changes.budgets.push(budget.id);
         if let Some(known) = self.books.budgets.iter_mut().find(|known| known.id == budget.id) {
             // What was counted so far was counted for these.
             let same =
                 (&known.subject, known.period, &known.zone) == (&budget.subject, budget.period, &budget.zone);
             if !same {
-                self.changes.budgets.pop();
                 return Err(Denial::Invalid { field: "budget" });
             }
             known.clone_from(&budget);
+            self.changes.budgets.push(budget.id);
             return Ok(budget);
         }
         if taken {
-            self.changes.budgets.pop();
             return Err(Denial::Duplicate);
         }
+        self.check_live_holds(&budget)?;
+        self.changes.budgets.push(budget.id);
         let order = budget.refusal_order();
         let place = self.books.budgets.partition_point(|other| other.refusal_order() < order);
         self.books.budgets.insert(place, budget.clone());
@@ -168,6 +168,18 @@ impl Clerk<'_> {
             self.tell_threshold(key);
         }
         Ok(budget)
+    }
+
+    /// What calls that run already reserve must fit under a budget that is to count them.
+    fn check_live_holds(&self, budget: &Budget) -> Result<(), Denial> {
+        let mut reserved: BTreeMap<UseKey, (Money, u64)> = BTreeMap::new();
+        for hold in self.books.holds.values() {
+            let Some(key) = budget.use_of(&hold.draft, hold.created_at) else { continue };
+            let (amount, tokens) = reserved.entry(key).or_default();
+            *amount = add(*amount, hold.amount)?;
+            *tokens = tokens.checked_add(hold.tokens).ok_or(Denial::Overflow)?;
+        }
+        Ok(())
     }
 
     /// Calls that run already when a budget is made count in it too. Answers in which periods.

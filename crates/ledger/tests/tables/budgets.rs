@@ -152,3 +152,46 @@ fn a_new_budget_counts_what_the_period_has_seen() {
          2d | settle 7 14 | the hold has ended or never was",
     );
 }
+
+#[test]
+fn tokens_that_do_not_fit_are_not_reserved() {
+    check(
+        "tokens",
+        "100 | budget 1 organization total cost 100 | set | 0 0 0 |  |  |
+         100 | hold 1 0 tokens max | held 0 | 0 0 0 |  |  | 1:0/0/0/18446744073709551615/1/0
+         100 | hold 2 0 tokens 1 | amount out of range
+         100 | hold 2 0 | held 0 | 0 0 0 |  |  | 1:0/0/0/18446744073709551615/2/0
+         100 | extend 2 0 tokens 1 | amount out of range
+         100 | unbudget 1 | removed | 0 0 0 |  |
+         100 | hold 3 0 tokens 1 | held 0
+         100 | extend 3 0 tokens max | amount out of range
+         100 | extend 3 0 tokens 18446744073709551614 | extended
+         100 | budget 2 organization total cost 100 | amount out of range
+         100 | settle 1 0tmax | paid | 0 0 0 |  | settle 1
+         100 | settle 2 0t5 | paid | 0 0 0 |  | settle 2
+         100 | budget 2 organization total cost 100 | set | 0 0 0 |  |  | 2:0/0/18446744073709551615/18446744073709551615/3/0
+         100 | settle 3 0t9 | paid | 0 0 0 |  | settle 3 | 2:0/0/18446744073709551615/0/3/0
+         100 | budget 3 organization total cost 100 | set | 0 0 0 |  |  | 2:0/0/18446744073709551615/0/3/0 3:0/0/18446744073709551615/0/3/0",
+    );
+}
+
+#[test]
+fn reserved_money_must_fit() {
+    check(
+        "held",
+        "100 | wallet 2 project 1 | opened
+         100 | wallet 3 project 2 | opened
+         100 | hold 1 0 project 2 | held 0
+         100 | settle 1 10 | paid owes 10 | 0 0 0, 3: 0 0 10 |  | settle 1@3 owes 10; told 1@3 owes 10
+         100 | grant 1 prepaid max | granted | 9223372036854775807 0 0, 3: 0 0 10 | 1:9223372036854775807/0/0 | grant 1 to 1:9223372036854775807
+         100 | grant 2 prepaid 5 in 2 | granted | 9223372036854775807 0 0, 2: 5 0 0, 3: 0 0 10 | 1:9223372036854775807/0/0 2@2:5/0/0 | grant 2@2 to 2:5
+         100 | budget 1 organization total tokens 100 | set | 9223372036854775807 0 0, 2: 5 0 0, 3: 0 0 10 | 1:9223372036854775807/0/0 2@2:5/0/0 |  | 1:10/0/0/0/1/0
+         100 | hold 2 max project 3 | held 9223372036854775807 | 9223372036854775807 9223372036854775807 0, 2: 5 0 0, 3: 0 0 10 | 1:9223372036854775807/0/0 2@2:5/0/0 |  | 1:10/9223372036854775807/0/0/2/0
+         100 | hold 3 5 | amount out of range
+         100 | unbudget 1 | removed | 9223372036854775807 9223372036854775807 0, 2: 5 0 0, 3: 0 0 10 | 1:9223372036854775807/0/0 2@2:5/0/0 |
+         100 | hold 3 5 | held 5 | 9223372036854775807 9223372036854775807 0, 2: 5 5 0, 3: 0 0 10 | 1:9223372036854775807/0/0 2@2:5/0/0 |
+         100 | budget 2 organization total tokens 100 | amount out of range
+         100 | settle 3 5 | paid 2:5 | 9223372036854775807 9223372036854775807 0, 3: 0 0 10 | 1:9223372036854775807/0/0 2@2:0/5/0 | settle 3@2 2:5
+         100 | budget 2 organization total tokens 100 | set | 9223372036854775807 9223372036854775807 0, 3: 0 0 10 | 1:9223372036854775807/0/0 2@2:0/5/0 |  | 2:15/9223372036854775807/0/0/3/0",
+    );
+}

@@ -400,6 +400,22 @@ fn an_extension_moves_the_checkpoint() {
     assert_eq!(bench.apply(payer().settle(1, vec![*draft]), moment("100")), Ok(Reply::Settled(paid)));
 }
 
+/// What a sweep books is the last checkpoint, and says so.
+#[test]
+fn a_swept_call_is_its_draft() {
+    let mut bench = Bench::new();
+    assert!(bench.apply(payer().grant(1, LotKind::Promo, 100, Timestamp::MAX), moment("100")).is_ok());
+    assert!(bench.apply(payer().hold(1, 10), moment("100")).is_ok());
+    let usage = payer().row(1, 1, 0).usage;
+    let checkpoint = Extension { usage, cost_pico: 7_001, ..payer().extend(1, 5) };
+    assert!(bench.apply(checkpoint, moment("100")).is_ok());
+    let draft = CostRow::clone(&bench.books.holds[&request_id(1)].draft);
+    assert_eq!(bench.apply(payer().sweep(0, Timestamp::MAX), moment("100")), Ok(Reply::Swept(1)));
+    let (cost, held) = (Money::from_nano(8), Money::from_nano(15));
+    let booked = CostRow { reason: "hold_timed_out".into(), usage, cost_pico: 7_001, cost, held, ..draft };
+    assert_eq!(bench.rows[&(request_id(1), 1)], booked);
+}
+
 /// Makes a draft one that cannot be settled.
 type Spoil = fn(&mut CostRow);
 

@@ -451,9 +451,9 @@ fn redemptions() {
             (|case| case.past.redeemed = true, spent(PromoFault::Redeemed)),
             (|case| case.promo().expires_at = NOW, spent(PromoFault::Expired)),
             (|case| case.promo().uses = 1, spent(PromoFault::UsedUp)),
-            NET_FULL,
             TAKEN,
             OPEN,
+            NET_FULL,
         ];
         flaws.extend_from_slice(more);
         flaws
@@ -469,6 +469,17 @@ fn redemptions() {
         Denial::Duplicate,
     );
     check("redeem for models", payer().redeem("CODE-1", 5, 6), &flaws(&[for_models]));
+    // A denial makes no wallet either.
+    for (spoil, _) in [TAKEN, OPEN] {
+        let mut case =
+            Case { books: stocked(), past: past(), command: payer().redeem("CODE-1", 5, 6).into() };
+        case.promo().models = vec!["small".into()];
+        spoil(&mut case);
+        let (before, mut changes) = (case.books.clone(), Changes::default());
+        let answer = apply(&mut case.books, case.command, case.past, NOW, &mut changes);
+        assert_eq!(answer, Err(Denial::Duplicate));
+        denied(&before, &case.books, &changes);
+    }
 }
 
 #[test]

@@ -469,7 +469,8 @@ fn write_draws(text: &mut String, draws: impl Iterator<Item = Draw>, debt: Money
 }
 
 pub(crate) fn number(id: &[u8; 16]) -> u128 {
-    u128::from_be_bytes(*id)
+    // The time that begins a request's id is no part of its number.
+    u128::from_be_bytes(*id) & u128::from(u64::MAX)
 }
 
 fn count(word: &str) -> u64 {

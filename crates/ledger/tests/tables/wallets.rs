@@ -170,3 +170,34 @@ fn what_all_wallets_have_together_must_fit() {
          100 | topup 8 5 bank:1 | amount out of range",
     );
 }
+
+#[test]
+fn a_hold_is_no_larger_than_an_amount_can_say() {
+    check(
+        "longest hold",
+        "100 | wallet 2 project 1 overflow | opened
+         100 | wallet 3 project 2 | opened
+         100 | hold 1 0 project 2 | held 0
+         100 | settle 1 10 | paid owes 10 | 0 0 0, 3: 0 0 10 |  | settle 1@3 owes 10; told 1@3 owes 10
+         100 | grant 1 prepaid max | granted | 9223372036854775807 0 0, 3: 0 0 10 | 1:9223372036854775807/0/0 | grant 1 to 1:9223372036854775807
+         100 | grant 2 prepaid 5 in 2 | granted | 9223372036854775807 0 0, 2: 5 0 0, 3: 0 0 10 | 1:9223372036854775807/0/0 2@2:5/0/0 | grant 2@2 to 2:5
+         100 | hold 2 max | held 9223372036854775807 | 9223372036854775807 9223372036854775802 0, 2: 5 5 0, 3: 0 0 10 | 1:9223372036854775807/0/0 2@2:5/0/0 |
+         100 | extend 2 6 | short 5 of 6
+         100 | extend 2 5 | amount out of range",
+    );
+}
+
+#[test]
+fn a_clock_that_jumped_ahead_and_back_leaves_what_it_did_not_expire() {
+    check(
+        "jumped",
+        "100 | wallet 2 project 1 | opened
+         100 | grant 1 prepaid 10 until 200 | granted | 10 0 0 | 1:10/0/0 | grant 1 to 1:10
+         100 | hold 1 6 project 2 | held 6 | 10 6 0 | 1:10/0/0 |
+         300 | hold 2 0 project 2 | held 0 | 6 6 0 | 1:6/0/4 | expire 1:4
+         100 | settle 1 1 | paid 1:1 | 5 0 0 | 1:5/1/4 | settle 1 1:1
+         100 | transfer 1 2 5 2 | granted | 0 0 0, 2: 5 0 0 | 1:0/1/4/5 2@2:5/0/0 | transfer 2@2 1:5 to 2:5
+         100 | hold 3 5 | held 5 | 0 0 0, 2: 5 5 0 | 1:0/1/4/5 2@2:5/0/0 |
+         200 | settle 3 2 | paid 2:2 | 0 0 0 | 1:0/1/4/5 2@2:0/2/3 | settle 3@2 2:2; expire@2 2:3",
+    );
+}

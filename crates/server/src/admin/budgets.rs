@@ -99,10 +99,11 @@ async fn set(
     budget: Budget,
     status: StatusCode,
 ) -> Answered {
-    match admin.book(order, organization.id, None, Act::SetBudget(budget)).await? {
-        Reply::BudgetSet(budget) => Ok(json(status, &view::budget(organization.id, &budget))),
-        _ => Err(strange_answer()),
-    }
+    let Reply::BudgetSet(budget) = admin.book(order, organization.id, None, Act::SetBudget(budget)).await?
+    else {
+        return Err(strange_answer());
+    };
+    Ok(json(status, &view::budget(organization.id, &budget)))
 }
 
 pub(super) async fn remove(
@@ -116,10 +117,10 @@ pub(super) async fn remove(
     let order = Order::read(&uri, &headers, body)?;
     let organization = admin.organization("organization", page.organization()?)?;
     let id: BudgetId = field("id", &id)?;
-    match admin.book(&order, organization.id, None, Act::RemoveBudget(id)).await? {
-        Reply::BudgetRemoved => Ok(json(StatusCode::OK, &view::budget_removed(organization.id, id))),
-        _ => Err(strange_answer()),
-    }
+    let Reply::BudgetRemoved = admin.book(&order, organization.id, None, Act::RemoveBudget(id)).await? else {
+        return Err(strange_answer());
+    };
+    Ok(json(StatusCode::OK, &view::budget_removed(organization.id, id)))
 }
 
 pub(super) async fn list(State(admin): Shared, Query(page): Query<Page>) -> Answered {

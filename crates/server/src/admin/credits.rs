@@ -44,10 +44,7 @@ pub(super) async fn grant(State(admin): Shared, uri: Uri, headers: HeaderMap, bo
         amount: field("amount", &body.amount)?,
         expires_at: optional("expires_at", body.expires_at.as_deref())?.unwrap_or(default),
     };
-    match admin.book(&order, organization.id, body.reason, Act::Grant(grant)).await? {
-        Reply::Granted(lots) => created_lot(organization.id, &lots),
-        _ => Err(strange_answer()),
-    }
+    created_lot(organization.id, admin.book(&order, organization.id, body.reason, Act::Grant(grant)).await?)
 }
 
 #[derive(Deserialize)]
@@ -68,16 +65,11 @@ pub(super) async fn transfer(State(admin): Shared, uri: Uri, headers: HeaderMap,
     let to = Admin::wallet_of(&organization, "to", Some(&body.to))?;
     let amount = field("amount", &body.amount)?;
     let act = Act::Transfer { from, to, amount, lot: LotId::fresh(admin.ids.as_ref()) };
-    match admin
-        .book(&order, organization.id, body.reason, act)
-        .await
-        .map_err(|problem| problem.rename("wallet", "from"))?
-    {
-        Reply::Granted(lots) => {
-            Ok(json(StatusCode::CREATED, &view::transfer(organization.id, (from, to), amount, &lots)))
-        }
-        _ => Err(strange_answer()),
-    }
+    let booked = admin.book(&order, organization.id, body.reason, act).await;
+    let Reply::Granted(lots) = booked.map_err(|problem| problem.rename("wallet", "from"))? else {
+        return Err(strange_answer());
+    };
+    Ok(json(StatusCode::CREATED, &view::transfer(organization.id, (from, to), amount, &lots)))
 }
 
 #[derive(Deserialize)]
@@ -114,10 +106,7 @@ pub(super) async fn refund(State(admin): Shared, uri: Uri, headers: HeaderMap, b
         }
         answer => answer,
     };
-    match answer.map_err(Problem::ledger)? {
-        Reply::Granted(lots) => created_lot(organization, &lots),
-        _ => Err(strange_answer()),
-    }
+    created_lot(organization, answer.map_err(Problem::ledger)?)
 }
 
 /// Whose call it was, and what it was charged.
@@ -148,16 +137,12 @@ pub(super) async fn pay_out(State(admin): Shared, uri: Uri, headers: HeaderMap, 
     let wallet = Admin::wallet_of(&organization, "wallet", body.wallet.as_deref())?;
     let amount = field("amount", &body.amount)?;
     let payout = admin.own_lot_id(&order, organization.id);
-    match admin
-        .book(&order, organization.id, Some(body.reason), Act::PayOut { wallet, amount, payout })
-        .await?
-    {
-        Reply::Withdrawn(draws) => {
-            let shown = view::withdrawal("payout", payout, (organization.id, wallet), amount, &draws);
-            Ok(json(StatusCode::CREATED, &shown))
-        }
-        _ => Err(strange_answer()),
-    }
+    let act = Act::PayOut { wallet, amount, payout };
+    let Reply::Withdrawn(draws) = admin.book(&order, organization.id, Some(body.reason), act).await? else {
+        return Err(strange_answer());
+    };
+    let shown = view::withdrawal("payout", payout, (organization.id, wallet), amount, &draws);
+    Ok(json(StatusCode::CREATED, &shown))
 }
 
 #[derive(Deserialize)]
@@ -193,14 +178,10 @@ pub(super) async fn adjust(State(admin): Shared, uri: Uri, headers: HeaderMap, b
     };
     let expires_at = expires_at.unwrap_or(admin.in_a_year());
     let act = Act::Adjust { wallet, amount, lot, expires_at };
-    match admin.book(&order, organization.id, Some(body.reason), act).await? {
-        Reply::Granted(lots) => created_lot(organization.id, &lots),
-        Reply::Withdrawn(draws) => {
-            let shown = view::withdrawal("adjustment", lot, (organization.id, wallet), amount, &draws);
-            Ok(json(StatusCode::CREATED, &shown))
-        }
-        _ => Err(strange_answer()),
-    }
+    let reply = admin.book(&order, organization.id, Some(body.reason), act).await?;
+    let Reply::Withdrawn(draws) = &reply else { return created_lot(organization.id, reply) };
+    let shown = view::withdrawal("adjustment", lot, (organization.id, wallet), amount, draws);
+    Ok(json(StatusCode::CREATED, &shown))
 }
 
 #[derive(Deserialize)]
@@ -222,13 +203,11 @@ pub(super) async fn redeem(State(admin): Shared, uri: Uri, headers: HeaderMap, b
     let reason = Some(format!("promo code {}", shown(&code)));
     let ids = admin.ids.as_ref();
     let act = Act::Redeem { code, lot: LotId::fresh(ids), wallet: WalletId::fresh(ids) };
-    match admin.book(&order, organization.id, reason, act).await? {
-        Reply::Granted(lots) => created_lot(organization.id, &lots),
-        _ => Err(strange_answer()),
-    }
+    created_lot(organization.id, admin.book(&order, organization.id, reason, act).await?)
 }
 
-fn created_lot(organization: domain::OrganizationId, lots: &[ledger::Lot]) -> Answered {
+fn created_lot(organization: domain::OrganizationId, reply: Reply) -> Answered {
+    let Reply::Granted(lots) = reply else { return Err(strange_answer()) };
     let lot = lots.first().ok_or_else(strange_answer)?;
     Ok(json(StatusCode::CREATED, &view::granted(organization, lot)))
 }

@@ -114,6 +114,10 @@ impl Recharger {
     async fn look(&mut self) -> Result<(), PaymentStoreError> {
         let pending = self.payments.keep(|store| store.pending_recharges()).await?;
         let known: HashSet<TopUpId> = pending.iter().map(|topup| topup.id).collect();
+        if self.charging.is_empty() {
+            // Also after a request that ended in a panic and so never said whose it was.
+            self.plans.values_mut().for_each(|plan| plan.is_busy = false);
+        }
         self.plans.retain(|id, plan| plan.is_busy || known.contains(id));
         for topup in pending {
             self.go_on(topup);

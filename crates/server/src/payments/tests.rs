@@ -34,6 +34,7 @@ struct Fixture {
     store: Store,
     clock: Arc<HeldClock>,
     organization: OrganizationId,
+    runtime: tokio::runtime::Runtime,
     _folder: tempfile::TempDir,
 }
 
@@ -57,7 +58,12 @@ impl Fixture {
         let payments = Arc::new(Payments::new(settings, store.payments(), held, Arc::new(SystemIds)));
         let directory: Arc<Directory> = Arc::clone(service.directory());
         let recharger = Recharger::new(Arc::clone(&payments), store.reader(), directory);
-        Self { payments, recharger, stripe, store, clock, organization, _folder: folder }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { payments, recharger, stripe, store, clock, organization, runtime, _folder: folder }
+    }
+
+    fn end_of<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     fn wait(&self, seconds: i64) {
@@ -65,33 +71,33 @@ impl Fixture {
         *now = now.plus_seconds(seconds);
     }
 
-    async fn begin(&self) -> TopUp {
+    fn begin(&self) -> TopUp {
         let amount = Cents::try_from(money("25")).unwrap();
-        self.payments.begin(self.organization, amount, true, None).await.unwrap()
+        self.end_of(self.payments.begin(self.organization, amount, true, None)).unwrap()
     }
 
     /// A customer pays a top-up on the page, which brings two events.
-    async fn pay(&self, card: &str) -> TopUp {
-        let topup = self.begin().await;
+    fn pay(&self, card: &str) -> TopUp {
+        let topup = self.begin();
         self.stripe.pay(&topup.started.as_ref().unwrap().provider_ref, card).unwrap();
         topup
     }
 
-    async fn deliver(&self, event: &Value, signing: Signing, age_seconds: i64) -> Delivered {
+    fn deliver(&self, event: &Value, signing: Signing, age_seconds: i64) -> Delivered {
         let seconds = self.clock.now().seconds() - age_seconds;
         let (header, body) = self.stripe.signed(event, seconds, signing);
-        self.payments.deliver(&header, body.as_bytes()).await
+        self.end_of(self.payments.deliver(&header, body.as_bytes()))
     }
 
-    async fn deliver_all(&self) {
+    fn deliver_all(&self) {
         for event in self.stripe.events() {
-            assert_eq!(self.deliver(&event, Signing::Good, 0).await, Delivered::Done, "{event}");
+            assert_eq!(self.deliver(&event, Signing::Good, 0), Delivered::Done, "{event}");
         }
     }
 
     /// One look of the recharger, and the end of what it began.
-    async fn look(&mut self) {
-        self.recharger.look_once().await;
+    fn look(&mut self) {
+        self.runtime.block_on(self.recharger.look_once());
     }
 
     fn balance(&self) -> String {
@@ -126,10 +132,10 @@ impl Fixture {
     }
 
     /// A wallet of 25 whose customer left this card, recharged below `threshold`.
-    async fn recharging(card: &str, threshold: &str, monthly_max: &str) -> Self {
+    fn recharging(card: &str, threshold: &str, monthly_max: &str) -> Self {
         let fixture = Self::new();
-        fixture.pay(card).await;
-        fixture.deliver_all().await;
+        fixture.pay(card);
+        fixture.deliver_all();
         fixture.set(threshold, monthly_max);
         fixture
     }
@@ -165,10 +171,10 @@ fn webhook() -> Webhook {
     Webhook::new(&[secret], payments::stripe::Mode::Test, TOLERANCE_SECONDS).unwrap()
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn only_a_good_signature_brings_credit() {
+#[test]
+fn only_a_good_signature_brings_credit() {
     let fixture = Fixture::new();
-    fixture.pay("pm_card_visa").await;
+    fixture.pay("pm_card_visa");
     let event = fixture.stripe.events().pop().unwrap();
     for (signing, age) in [
         (Signing::Forged, 0),
@@ -178,23 +184,23 @@ async fn only_a_good_signature_brings_credit() {
         (Signing::Good, 301),
         (Signing::Good, -301),
     ] {
-        let delivered = fixture.deliver(&event, signing, age).await;
+        let delivered = fixture.deliver(&event, signing, age);
         assert!(matches!(delivered, Delivered::Forged(_)), "{signing:?}, {age}: {delivered:?}");
         assert_eq!(fixture.balance(), "0.00", "{signing:?}, {age}");
     }
-    assert_eq!(fixture.deliver(&event, Signing::Rolled, 299).await, Delivered::Done);
+    assert_eq!(fixture.deliver(&event, Signing::Rolled, 299), Delivered::Done);
     assert_eq!(fixture.balance(), "25.00");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn events_bring_one_credit_in_any_order_and_number() {
+#[test]
+fn events_bring_one_credit_in_any_order_and_number() {
     for order in [&[0, 1][..], &[1, 0], &[1, 1, 0, 0], &[0, 1, 0, 1]] {
         let fixture = Fixture::new();
-        let topup = fixture.pay("pm_card_visa").await;
+        let topup = fixture.pay("pm_card_visa");
         let events = fixture.stripe.events();
         assert_eq!(events.len(), 2);
         for index in order {
-            assert_eq!(fixture.deliver(&events[*index], Signing::Good, 0).await, Delivered::Done);
+            assert_eq!(fixture.deliver(&events[*index], Signing::Good, 0), Delivered::Done);
             assert_eq!(fixture.balance(), "25.00", "{order:?}");
         }
         let kept = fixture.store.payments().topup(topup.id).unwrap().unwrap();
@@ -205,13 +211,13 @@ async fn events_bring_one_credit_in_any_order_and_number() {
     }
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn what_cannot_be_used_is_answered_once_and_told() {
+#[test]
+fn what_cannot_be_used_is_answered_once_and_told() {
     let (fixture, other) = (Fixture::new(), Fixture::new());
-    let topup = other.pay("pm_card_visa").await;
+    let topup = other.pay("pm_card_visa");
     // Of another gateway on the same account.
     for event in other.stripe.events() {
-        assert_eq!(fixture.deliver(&event, Signing::Good, 0).await, Delivered::Done);
+        assert_eq!(fixture.deliver(&event, Signing::Good, 0), Delivered::Done);
     }
     assert_eq!((fixture.balance(), fixture.told()), ("0.00".to_owned(), vec![]));
     // Ours, but of another amount, another organization, another currency, real money.
@@ -233,87 +239,88 @@ async fn what_cannot_be_used_is_answered_once_and_told() {
         ("\"livemode\":false", "\"livemode\":true", "evt_d", 2),
     ] {
         for _ in 0..2 {
-            let delivered = other.deliver(&edit(from, to, id), Signing::Good, 0).await;
+            let delivered = other.deliver(&edit(from, to, id), Signing::Good, 0);
             assert_eq!(delivered, Delivered::Done, "{to}");
             assert_eq!((other.balance(), other.told().len()), ("0.00".to_owned(), told), "{to}");
         }
     }
     // Money that goes back is told once, and booked by the operator.
-    other.deliver_all().await;
+    other.deliver_all();
     let payment = other.store.payments().topup(topup.id).unwrap().unwrap().payment.unwrap();
     let refund = serde_json::json!({
         "id": "evt_r", "object": "event", "created": 1, "livemode": false, "type": "charge.refunded",
         "data": { "object": { "payment_intent": payment, "amount_refunded": 500, "currency": "usd", "metadata": {} } },
     });
     for _ in 0..2 {
-        assert_eq!(other.deliver(&refund, Signing::Good, 0).await, Delivered::Done);
+        assert_eq!(other.deliver(&refund, Signing::Good, 0), Delivered::Done);
     }
     assert_eq!(other.told(), ["payment_mismatch", "payment_mismatch", "payment_refunded"]);
     assert_eq!(other.balance(), "25.00");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_checkout_that_was_not_answered_is_begun_again_as_the_same() {
+#[test]
+fn a_checkout_that_was_not_answered_is_begun_again_as_the_same() {
     let fixture = Fixture::new();
     let name = || Some(CallName { key: "a".to_owned(), digest: [1; 32] });
     let amount = Cents::try_from(money("25")).unwrap();
-    let begin = || fixture.payments.begin(fixture.organization, amount, true, name());
+    let begin = || fixture.end_of(fixture.payments.begin(fixture.organization, amount, true, name()));
     fixture.stripe.fail(Fault::Lost, 1);
-    assert!(matches!(begin().await, Err(PaymentProblem::Provider(_))));
+    assert!(matches!(begin(), Err(PaymentProblem::Provider(_))));
     // What becomes known of the customer meanwhile must not change the request.
-    fixture.pay("pm_card_visa").await;
-    fixture.deliver_all().await;
-    let first = begin().await.unwrap();
-    assert_eq!(begin().await.unwrap(), first, "known by its key");
+    fixture.pay("pm_card_visa");
+    fixture.deliver_all();
+    let first = begin().unwrap();
+    assert_eq!(begin().unwrap(), first, "known by its key");
     fixture.stripe.pay(&first.started.unwrap().provider_ref, "pm_card_visa").unwrap();
-    fixture.deliver_all().await;
+    fixture.deliver_all();
     assert_eq!((fixture.balance().as_str(), fixture.moved()), ("50.00", 2));
 
     // Too late to be sure that Stripe still knows the key.
     fixture.stripe.fail(Fault::Lost, 1);
     let late = || Some(CallName { key: "b".to_owned(), digest: [1; 32] });
-    assert!(fixture.payments.begin(fixture.organization, amount, true, late()).await.is_err());
+    let begin_late = || fixture.end_of(fixture.payments.begin(fixture.organization, amount, true, late()));
+    assert!(begin_late().is_err());
     fixture.wait(RETRY_WINDOW_SECONDS + 1);
-    let again = fixture.payments.begin(fixture.organization, amount, true, late()).await;
+    let again = begin_late();
     assert!(matches!(again, Err(PaymentProblem::TooOld(_))), "{again:?}");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_recharge_is_charged_once_whatever_becomes_of_the_answer() {
+#[test]
+fn a_recharge_is_charged_once_whatever_becomes_of_the_answer() {
     for fault in [None, Some(Fault::Lost), Some(Fault::Garbage), Some(Fault::RateLimited), Some(Fault::InUse)]
     {
-        let mut fixture = Fixture::recharging("pm_card_visa", "30", "100").await;
+        let mut fixture = Fixture::recharging("pm_card_visa", "30", "100");
         fixture.stripe.fail(fault.unwrap_or(Fault::Lost), usize::from(fault.is_some()));
         for _ in 0..5 {
-            fixture.look().await;
+            fixture.look();
             assert_eq!(fixture.recharges(), [TopUpStatus::Pending], "{fault:?}");
             fixture.wait(2);
         }
         assert_eq!(fixture.moved(), 2, "{fault:?}: one by the customer, one by us");
         // Whoever dies now knows nothing but what is stored, and asks again all the same.
         fixture.recharger = fixture.recharger.reborn();
-        fixture.look().await;
+        fixture.look();
         assert_eq!((fixture.moved(), fixture.balance().as_str()), (2, "25.00"), "{fault:?}");
-        fixture.deliver_all().await;
-        fixture.look().await;
+        fixture.deliver_all();
+        fixture.look();
         assert_eq!((fixture.moved(), fixture.balance().as_str()), (2, "50.00"), "{fault:?}");
         assert_eq!((fixture.recharges(), fixture.told()), (vec![TopUpStatus::Paid], vec![]), "{fault:?}");
     }
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn declines_hold_the_next_try_back_and_end_in_silence() {
-    let mut fixture = Fixture::recharging("pm_card_chargeCustomerFail", "30", "100").await;
+#[test]
+fn declines_hold_the_next_try_back_and_end_in_silence() {
+    let mut fixture = Fixture::recharging("pm_card_chargeCustomerFail", "30", "100");
     for (wait, declines) in
         [(0, 1), (0, 1), (3_599, 1), (1, 2), (6 * 3_600 - 1, 2), (1, 3), (24 * 3_600, 4), (999_999, 4)]
     {
         fixture.wait(wait);
-        fixture.look().await;
+        fixture.look();
         // The webhook tells of it, too.
-        fixture.deliver_all().await;
+        fixture.deliver_all();
         assert_eq!(fixture.recharges(), vec![TopUpStatus::Declined; declines], "after {wait} more seconds");
     }
-    fixture.look().await;
+    fixture.look();
     let told = fixture.told();
     assert_eq!(told.iter().filter(|what| *what == "recharge_declined").count(), 4);
     assert_eq!(told.iter().filter(|what| *what == "recharge_switched_off").count(), 1);
@@ -321,40 +328,40 @@ async fn declines_hold_the_next_try_back_and_end_in_silence() {
 
     // Another card begins anew.
     fixture.wait(10);
-    fixture.pay("pm_card_visa").await;
-    fixture.deliver_all().await;
+    fixture.pay("pm_card_visa");
+    fixture.deliver_all();
     fixture.set("60", "100");
-    fixture.look().await;
-    fixture.deliver_all().await;
+    fixture.look();
+    fixture.deliver_all();
     assert_eq!(fixture.balance(), "75.00");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn the_month_has_a_maximum_which_is_told_once() {
-    let mut fixture = Fixture::recharging("pm_card_visa", "1000", "60").await;
+#[test]
+fn the_month_has_a_maximum_which_is_told_once() {
+    let mut fixture = Fixture::recharging("pm_card_visa", "1000", "60");
     let month = |fixture: &Fixture| Period::Monthly.around(fixture.clock.now(), &domain::Zone::default());
     for recharges in [1, 2, 2, 2] {
-        fixture.look().await;
-        fixture.deliver_all().await;
+        fixture.look();
+        fixture.deliver_all();
         assert_eq!(fixture.recharges(), vec![TopUpStatus::Paid; recharges]);
     }
     assert_eq!(fixture.told(), ["recharge_monthly_maximum"]);
     let rest = month(&fixture).end.seconds() - fixture.clock.now().seconds();
     fixture.wait(rest + 1);
-    fixture.look().await;
+    fixture.look();
     assert_eq!(fixture.recharges().len(), 3, "a new month");
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_charge_of_long_ago_is_looked_up_and_never_sent_again() {
+#[test]
+fn a_charge_of_long_ago_is_looked_up_and_never_sent_again() {
     // Carried out, and neither its answer nor its webhook came.
-    let mut fixture = Fixture::recharging("pm_card_visa", "30", "100").await;
+    let mut fixture = Fixture::recharging("pm_card_visa", "30", "100");
     fixture.stripe.fail(Fault::Lost, 1);
-    fixture.look().await;
+    fixture.look();
     let asked = fixture.stripe.requests().len();
     for _ in 0..3 {
         fixture.wait(RETRY_WINDOW_SECONDS + 1);
-        fixture.look().await;
+        fixture.look();
     }
     let posts = |fixture: &Fixture, from: usize| {
         fixture.stripe.requests()[from..].iter().filter(|(_, form)| form.contains("confirm=true")).count()
@@ -364,22 +371,22 @@ async fn a_charge_of_long_ago_is_looked_up_and_never_sent_again() {
         (fixture.recharges(), fixture.told()),
         (vec![TopUpStatus::Pending], vec!["webhook_missing".to_owned()])
     );
-    fixture.deliver_all().await;
+    fixture.deliver_all();
     assert_eq!((fixture.balance().as_str(), fixture.recharges()), ("50.00", vec![TopUpStatus::Paid]));
 
     // Never carried out: another one takes its place.
-    let mut fixture = Fixture::recharging("pm_card_visa", "30", "100").await;
+    let mut fixture = Fixture::recharging("pm_card_visa", "30", "100");
     fixture.stripe.fail(Fault::RateLimited, 1);
-    fixture.look().await;
+    fixture.look();
     fixture.wait(RETRY_WINDOW_SECONDS + 1);
-    fixture.look().await;
-    fixture.look().await;
+    fixture.look();
+    fixture.look();
     assert_eq!(fixture.recharges(), [TopUpStatus::Expired, TopUpStatus::Pending]);
     assert_eq!(fixture.moved(), 2);
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn a_transfer_is_credited_once_on_the_operators_word() {
+#[test]
+fn a_transfer_is_credited_once_on_the_operators_word() {
     let mut fixture = Fixture::new();
     let manual = PaymentSettings {
         provider: Arc::new(payments::Manual::new(Some("IBAN XX00".to_owned()))),
@@ -387,19 +394,19 @@ async fn a_transfer_is_credited_once_on_the_operators_word() {
         bounds: Bounds::default(),
         look_every: std::time::Duration::from_secs(1),
     };
-    let at_stripe = fixture.begin().await;
+    let at_stripe = fixture.begin();
     let clock = Arc::clone(&fixture.clock) as Arc<dyn Clock>;
     fixture.payments = Arc::new(Payments::new(manual, fixture.store.payments(), clock, Arc::new(SystemIds)));
-    let topup = fixture.begin().await;
+    let topup = fixture.begin();
     let started = topup.started.clone().unwrap();
     assert!(started.url.is_none() && started.instructions.contains("IBAN XX00"), "{started:?}");
     assert_eq!(fixture.balance(), "0.00");
     for _ in 0..2 {
-        let paid =
-            fixture.payments.confirm(topup.clone(), "seen on the account".to_owned(), None).await.unwrap();
+        let confirm = fixture.payments.confirm(topup.clone(), "seen on the account".to_owned(), None);
+        let paid = fixture.end_of(confirm).unwrap();
         assert_eq!((paid.status, fixture.balance().as_str()), (TopUpStatus::Paid, "25.00"));
     }
-    let refused = fixture.payments.confirm(at_stripe, "I say so".to_owned(), None).await;
+    let refused = fixture.end_of(fixture.payments.confirm(at_stripe, "I say so".to_owned(), None));
     assert!(matches!(refused, Err(PaymentProblem::NotManual { .. })));
     let entry = fixture.store.reader().journal(fixture.organization, u64::MAX, 1).unwrap().pop().unwrap();
     let note = entry.note.unwrap();

@@ -110,8 +110,9 @@ fn head(page: &mut String, sheet: &Sheet) {
         format_args!(
             "<header>\n<div><p class=kind>Statement of account</p>\n<h1>{month}</h1>\n{state}</div>\n\
          <dl>\n<dt>Account</dt><dd><b><bdi>{name}</bdi></b></dd>\n<dt>Number</dt><dd class=id>{}</dd>\n\
-         <dt>Time zone</dt><dd>{}</dd>\n<dt>Made</dt><dd>{}</dd>\n</dl>\n</header>\n",
+         <dt>Currency</dt><dd>{}</dd>\n<dt>Time zone</dt><dd>{}</dd>\n<dt>Made</dt><dd>{}</dd>\n</dl>\n</header>\n",
             sheet.organization,
+            escaped(&sheet.currency),
             escaped(&sheet.time_zone.to_string()),
             escaped(&sheet.created),
         ),
@@ -120,7 +121,6 @@ fn head(page: &mut String, sheet: &Sheet) {
 
 fn summary(page: &mut String, sheet: &Sheet, amounts: &Amounts) {
     let totals = totals(sheet);
-    let currency = escaped(&sheet.currency);
     let closing = if sheet.complete { "Closing balance" } else { "Balance now" };
     put(page, format_args!("<section class=sums>\n"));
     for (label, amount, class) in [
@@ -133,13 +133,8 @@ fn summary(page: &mut String, sheet: &Sheet, amounts: &Amounts) {
         if label == "Other" && amount.is_zero() {
             continue;
         }
-        put(
-            page,
-            format_args!(
-                "<div{class}><h2>{label}</h2><p>{} <small>{currency}</small></p></div>\n",
-                amounts.html(amount)
-            ),
-        );
+        let amount = amounts.html(amount);
+        put(page, format_args!("<div{class}><h2>{label}</h2><p>{amount}</p></div>\n"));
     }
     put(page, format_args!("</section>\n"));
 }
@@ -159,7 +154,7 @@ fn bookings(page: &mut String, sheet: &Sheet, amounts: &Amounts) {
         put(
             page,
             format_args!(
-                "<tr><td class=date>{}</td><td>{}</td><td class=wide>{}<span class=id>{}</span></td><td class=n>{}</td></tr>\n",
+                "<tr><td class=date>{}</td><td class=what>{}</td><td class=wide>{}<span class=id>{}</span></td><td class=n>{}</td></tr>\n",
                 escaped(&line.date),
                 title(line),
                 details(line, &sheet.currency),
@@ -211,7 +206,8 @@ fn details(line: &Booking, currency: &str) -> String {
         parts.push(format!("payment <bdi>{}</bdi>", escaped(payment)));
     }
     if let Some(reason) = &line.reason {
-        parts.push(format!("<bdi>{}</bdi>", escaped(reason)));
+        let before = if line.kind == EntryKind::Redeem { "code " } else { "" };
+        parts.push(format!("{before}<bdi>{}</bdi>", escaped(reason)));
     }
     if let Some(actor) = &line.actor {
         parts.push(format!("by <bdi>{}</bdi>", escaped(actor)));
@@ -233,7 +229,7 @@ fn usage(page: &mut String, sheet: &Sheet, amounts: &Amounts) {
         page,
         format_args!(
             "<section>\n<h2>Usage</h2>\n<table>\n<thead><tr><th>Project</th><th class=wide>Model</th><th class=n>Calls</th>\
-         <th class=n>Input tokens</th><th class=n>of them cached</th><th class=n>Output tokens</th>\
+         <th class=n>Input tokens</th><th class=n>Cached</th><th class=n>Output tokens</th>\
          <th class=n>Amount</th></tr></thead>\n<tbody>\n"
         ),
     );

@@ -103,7 +103,9 @@ impl Chaos {
             0 => Timestamp::from_micros(self.now.saturating_sub(self.random.within(0, 1))),
             1 => Timestamp::from_micros(self.now + 1),
             2..=7 => Timestamp::MAX,
-            _ => Timestamp::from_micros(soon.saturating_add(quantum.saturating_mul(self.random.within(1, 6)))),
+            _ => {
+                Timestamp::from_micros(soon.saturating_add(quantum.saturating_mul(self.random.within(1, 6))))
+            }
         }
     }
 
@@ -142,7 +144,8 @@ impl Chaos {
     }
 
     fn open_wallet(&mut self, owner: &Owner) -> Act {
-        let project = if self.random.chance(700) { self.random.pick(&self.universe.projects).copied() } else { None };
+        let project =
+            if self.random.chance(700) { self.random.pick(&self.universe.projects).copied() } else { None };
         let models = if self.random.chance(500) { self.models() } else { Vec::new() };
         let plain = project.is_some() && models.is_empty();
         let overflow = self.random.chance(500) && (plain || self.random.chance(100));
@@ -156,7 +159,8 @@ impl Chaos {
     fn refund(&mut self, owner: &Owner, model: &Model) -> Act {
         let ended = owner.ended.len().min(30);
         let found = owner.ended.iter().nth_back(self.random.position(ended));
-        let left = found.map_or(1, |(_, ended)| i64::try_from(ended.charged - ended.refunded).unwrap_or(i64::MAX));
+        let left =
+            found.map_or(1, |(_, ended)| i64::try_from(ended.charged - ended.refunded).unwrap_or(i64::MAX));
         let request = match found {
             Some((request, _)) if !self.random.chance(50) => *request,
             _ => domain::RequestId::from_bytes(id(6, self.issued)),

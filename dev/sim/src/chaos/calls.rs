@@ -64,7 +64,8 @@ impl Chaos {
     }
 
     fn usage(&mut self) -> Usage {
-        let mut usage = Usage { input: self.random.below(20), output: self.random.below(20), ..Usage::default() };
+        let mut usage =
+            Usage { input: self.random.below(20), output: self.random.below(20), ..Usage::default() };
         match self.random.below(12) {
             0 => usage.cached = self.random.below(10),
             1 => usage.cache_write = self.random.below(10),
@@ -87,8 +88,10 @@ impl Chaos {
         let maybe = |random: &mut crate::Random, names: &[Box<str>]| -> Option<Box<str>> {
             if random.chance(400) { None } else { random.pick(names).cloned() }
         };
-        let [model, target] = random.pick(&universe.models).cloned().unwrap_or_else(|| ["m".into(), "p/m".into()]);
-        let (price_version, price) = random.pick(&universe.prices).cloned().unwrap_or_else(|| ("v0".into(), 1));
+        let [model, target] =
+            random.pick(&universe.models).cloned().unwrap_or_else(|| ["m".into(), "p/m".into()]);
+        let (price_version, price) =
+            random.pick(&universe.prices).cloned().unwrap_or_else(|| ("v0".into(), 1));
         let attribution = Attribution {
             user: maybe(random, &universe.users),
             feature: maybe(random, &universe.features),
@@ -226,7 +229,11 @@ impl Chaos {
             row.price_version = version;
             let pico = priced(&row.usage, price);
             // What is priced reasonably is seldom far beyond what was held for, except when amounts are tiny.
-            return if self.universe.scale == Scale::Tiny { pico } else { pico % held.saturating_mul(1100).max(2) };
+            return if self.universe.scale == Scale::Tiny {
+                pico
+            } else {
+                pico % held.saturating_mul(1100).max(2)
+            };
         }
         match self.random.below(6) {
             0 => held.saturating_mul(1000),

@@ -167,7 +167,8 @@ fn price(random: &mut Random, scale: Scale) -> u64 {
 fn zones(random: &mut Random) -> Vec<Zone> {
     let mut zones = vec![Zone::default()];
     if random.chance(400) {
-        let names = ["Asia/Tokyo", "America/New_York", "Europe/Berlin", "Pacific/Chatham", "America/Santiago"];
+        let names =
+            ["Asia/Tokyo", "America/New_York", "Europe/Berlin", "Pacific/Chatham", "America/Santiago"];
         zones.extend(random.pick(&names).and_then(|name| name.parse().ok()));
     }
     zones

@@ -46,11 +46,8 @@ impl Model {
     fn act(&mut self, booking: &Booking, trace: &mut Trace) -> Result<Reply, Denial> {
         let organization = booking.organization;
         check_note(&booking.note, &booking.act)?;
-        if let Act::TopUp { payment, .. } = &booking.act
-            && let Some((paid_for, reply)) = self.payments.get(payment)
-            && self.twist != Some(Twist::PayAgain)
-        {
-            return if *paid_for == organization { Ok(reply.clone()) } else { Err(Denial::Duplicate) };
+        if let Some(answer) = self.paid_before(organization, &booking.act) {
+            return answer;
         }
         match &booking.act {
             Act::Grant(grant) => {
@@ -116,6 +113,16 @@ impl Model {
         }
     }
 
+    /// The answer to a payment that was booked before.
+    fn paid_before(&self, organization: OrganizationId, act: &Act) -> Option<Result<Reply, Denial>> {
+        let Act::TopUp { payment, .. } = act else { return None };
+        let (paid_for, reply) = self.payments.get(payment)?;
+        if self.twist == Some(Twist::PayAgain) {
+            return None;
+        }
+        Some(if *paid_for == organization { Ok(reply.clone()) } else { Err(Denial::Duplicate) })
+    }
+
     fn owner(&mut self, organization: OrganizationId) -> Result<&mut Owner, Denial> {
         self.owners.get_mut(&organization).ok_or(Denial::UnknownOrganization)
     }
@@ -165,7 +172,9 @@ impl Model {
         trace: &mut Trace,
     ) -> Result<Reply, Denial> {
         let again = self.twist == Some(Twist::RedeemAgain);
-        let Some(promo) = self.promos.get(code).cloned() else { return Err(Denial::Unknown { field: "code" }) };
+        let Some(promo) = self.promos.get(code).cloned() else {
+            return Err(Denial::Unknown { field: "code" });
+        };
         let taken = self.lot_ids.contains(&lot) || self.wallet_ids.contains(&wallet);
         let owner = self.owner(organization)?;
         if owner.redeemed.contains(code) && !again {
@@ -201,11 +210,8 @@ impl Model {
             owner.purses.len() - 1
         });
         owner.redeemed.insert(code.into());
-        let source = Source {
-            kind: EntryKind::Redeem,
-            account: Account::PromoExpense,
-            reference: *lot.id.as_bytes(),
-        };
+        let source =
+            Source { kind: EntryKind::Redeem, account: Account::PromoExpense, reference: *lot.id.as_bytes() };
         let booked = owner.receive(position, &lot, source, trace);
         self.lot_ids.insert(lot.id);
         if found.is_none() {
@@ -227,7 +233,8 @@ impl Model {
         if purpose.name.len() > 128 || blank(&purpose.name) {
             return Err(invalid("name"));
         }
-        if purpose.models.len() > 100 || purpose.models.iter().any(|model| model.len() > 128 || blank(model)) {
+        if purpose.models.len() > 100 || purpose.models.iter().any(|model| model.len() > 128 || blank(model))
+        {
             return Err(invalid("models"));
         }
         if purpose.project.is_none() && purpose.models.is_empty() {
@@ -258,8 +265,7 @@ impl Model {
         trace: &mut Trace,
     ) -> Result<Reply, Denial> {
         let promo_too = self.twist == Some(Twist::TransferPromo);
-        let open: usize =
-            self.owner(organization)?.purses.iter().map(|purse| purse.lots.len()).sum();
+        let open = self.owner(organization)?.open_lots;
         let taken = self.is_taken_among(first, open);
         let owner = self.owner(organization)?;
         if from == to {
@@ -268,10 +274,10 @@ impl Model {
         let receiver = owner.position(to).ok_or(Denial::Unknown { field: "to" })?;
         let fit = |piece: &Piece| promo_too || piece.kind != LotKind::Promo;
         let giver = owner.check_taking(from, amount, fit)?;
+        owner.check_room(receiver, amount, 0)?;
         if taken {
             return Err(Denial::Duplicate);
         }
-        owner.check_room(receiver, amount, 0)?;
         let origins: Vec<Piece> =
             owner.purses.get(giver).map(|purse| purse.lots.values().cloned().collect()).unwrap_or_default();
         let draws = owner.draw(giver, amount, Taken::Withdrawn, fit);
@@ -326,11 +332,8 @@ impl Model {
         if let Some(ended) = owner.ended.get_mut(&request) {
             ended.refunded += lot.amount;
         }
-        let source = Source {
-            kind: EntryKind::Refund,
-            account: Account::Revenue,
-            reference: *request.as_bytes(),
-        };
+        let source =
+            Source { kind: EntryKind::Refund, account: Account::Revenue, reference: *request.as_bytes() };
         let booked = owner.receive(position, &lot, source, trace);
         self.lot_ids.insert(lot.id);
         Ok(Reply::Granted(vec![booked]))
@@ -442,7 +445,9 @@ fn check_note(note: &Note, act: &Act) -> Result<(), Denial> {
     let needs_reason = matches!(act, Act::Refund { .. } | Act::PayOut { .. } | Act::Adjust { .. });
     match &note.reason {
         None if needs_reason => Err(invalid("reason")),
-        Some(reason) if reason.len() > 500 || (needs_reason && reason.trim().is_empty()) => Err(invalid("reason")),
+        Some(reason) if reason.len() > 500 || (needs_reason && reason.trim().is_empty()) => {
+            Err(invalid("reason"))
+        }
         None | Some(_) => Ok(()),
     }
 }

@@ -186,16 +186,16 @@ impl Owner {
         if caps.cost.is_some_and(Money::is_negative) {
             return Err(invalid("cost"));
         }
-        let rising = budget.thresholds.iter().try_fold(0, |before, percent| {
-            (*percent > before && *percent <= 100).then_some(*percent)
-        });
+        let rising = budget
+            .thresholds
+            .iter()
+            .try_fold(0, |before, percent| (*percent > before && *percent <= 100).then_some(*percent));
         if rising.is_none() {
             return Err(invalid("thresholds"));
         }
         if let Some(known) = self.budgets.iter_mut().find(|known| known.id == budget.id) {
-            let same = known.subject == budget.subject
-                && known.period == budget.period
-                && known.zone == budget.zone;
+            let same =
+                known.subject == budget.subject && known.period == budget.period && known.zone == budget.zone;
             if !same {
                 return Err(invalid("budget"));
             }
@@ -221,7 +221,9 @@ impl Owner {
     /// What live holds reserve under a new budget must fit.
     fn check_live(&self, budget: &Budget) -> Result<(), Denial> {
         for stake in self.stakes.values() {
-            let Some((_, value, start)) = self.tab_key(budget, &stake.draft, stake.created_at) else { continue };
+            let Some((_, value, start)) = self.tab_key(budget, &stake.draft, stake.created_at) else {
+                continue;
+            };
             let (reserved, tokens) = self.reserved(budget, &value, start);
             money(reserved)?;
             if tokens > u128::from(u64::MAX) {

@@ -2,7 +2,8 @@
 
 use domain::{RequestId, Timestamp};
 use ledger::{
-    Account, CostRow, Denial, Draw, EntryKind, Event, EventKind, Extension, HoldRequest, Purpose, Reply, Settled,
+    Account, CostRow, Denial, Draw, EntryKind, Event, EventKind, Extension, HoldRequest, Purpose, Reply,
+    Settled,
 };
 
 use super::state::{Ended, Taken, drawn, leg};
@@ -62,6 +63,7 @@ impl Owner {
             self.afford(&chain, amount, amount)?;
         }
         self.check_reservations(&draft, held_at, amount, tokens)?;
+        let held = money(nano(draft.held) + amount)?;
         if estimated + tokens > u128::from(u64::MAX) {
             return Err(Denial::Overflow);
         }
@@ -71,7 +73,7 @@ impl Owner {
             *share += more;
         }
         stake.tokens += tokens;
-        stake.draft.held = fitted(nano(stake.draft.held) + amount);
+        stake.draft.held = held;
         stake.draft.usage = extension.usage;
         stake.draft.cost_pico = extension.cost_pico;
         stake.draft.cost = fitted(rounded_up(extension.cost_pico));
@@ -292,7 +294,8 @@ impl Owner {
 
     /// Rows are of this request and organization, one for each attempt, and rounded right.
     fn check_rows(&self, request: RequestId, rows: &[CostRow]) -> Result<(), Denial> {
-        let strange = |row: &CostRow| row.request != request || row.organization != self.id || row.attempt == 0;
+        let strange =
+            |row: &CostRow| row.request != request || row.organization != self.id || row.attempt == 0;
         let twice = |position: usize, row: &CostRow| {
             rows.iter().take(position).any(|other| other.attempt == row.attempt)
         };
@@ -318,14 +321,8 @@ fn rounded_up(pico: i64) -> i128 {
 /// Input and output, all buckets but reasoning, which is a part of output.
 pub(super) fn tokens_of(row: &CostRow) -> u128 {
     let usage = &row.usage;
-    let buckets = [
-        usage.input,
-        usage.cached,
-        usage.cache_write,
-        usage.audio_input,
-        usage.output,
-        usage.audio_output,
-    ];
+    let buckets =
+        [usage.input, usage.cached, usage.cache_write, usage.audio_input, usage.output, usage.audio_output];
     buckets.into_iter().map(u128::from).sum()
 }
 

@@ -125,6 +125,8 @@ pub struct Owner {
     pub now: i64,
     /// The stamp of the running command.
     pub stamp: i64,
+    /// How many lots were open when the running command came, before anything expired.
+    pub open_lots: usize,
     pub(super) twist: Option<Twist>,
 }
 
@@ -188,6 +190,7 @@ impl Owner {
             frozen: false,
             now: 0,
             stamp: 0,
+            open_lots: 0,
             twist: None,
         }
     }
@@ -196,6 +199,7 @@ impl Owner {
     pub(super) fn begin(&mut self, now: Timestamp) {
         self.now = now.micros();
         self.stamp = self.now.max(self.stamp.saturating_add(1));
+        self.open_lots = self.purses.iter().map(|purse| purse.lots.len()).sum();
     }
 
     /// The position of a wallet.
@@ -246,7 +250,14 @@ impl Owner {
     }
 
     /// Puts a new lot into a wallet.
-    pub(super) fn put(&mut self, purse: usize, id: LotId, kind: LotKind, amount: i128, expires_at: i64) -> Lot {
+    pub(super) fn put(
+        &mut self,
+        purse: usize,
+        id: LotId,
+        kind: LotKind,
+        amount: i128,
+        expires_at: i64,
+    ) -> Lot {
         let piece = Piece {
             id,
             kind,
@@ -305,7 +316,8 @@ impl Owner {
             let due: Vec<Rank> =
                 purse.lots.iter().filter(|(_, piece)| self.is_due(piece)).map(|(rank, _)| *rank).collect();
             for rank in due {
-                let available = if self.twisted(Twist::NoGrace) { i128::MAX } else { self.available(position) };
+                let available =
+                    if self.twisted(Twist::NoGrace) { i128::MAX } else { self.available(position) };
                 self.expire_lot(position, rank, available, trace);
             }
         }

@@ -1,7 +1,6 @@
 //! `sim store`: runs seeds on as many threads as wanted and reports what they met.
 
 use std::io::Write;
-use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -26,6 +25,9 @@ pub struct StoreArgs {
     /// Threads, each with a disk of its own.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Half of the syncs that fail forget what they should have saved, as those of Linux do.
+    #[arg(long)]
+    forgetting: bool,
 }
 
 /// What is shared by the threads.
@@ -33,18 +35,30 @@ struct Shared {
     next: AtomicU64,
     last: u64,
     commands: u64,
+    forgetting: bool,
     sum: Mutex<(Figures, Vec<String>)>,
 }
 
 impl StoreArgs {
-    /// Runs the seeds; fails on a violation, naming the line that repeats it.
-    #[expect(clippy::disallowed_methods, reason = "a rate is commands by the wall clock; no result depends on it")]
-    pub fn run(&self) -> std::io::Result<ExitCode> {
+    /// Runs the seeds and reports, each violation with the line that repeats it; answers whether there was none.
+    ///
+    /// # Errors
+    /// When nothing can be written, or there is no room for temporary files.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a rate is commands by the wall clock; no result depends on it"
+    )]
+    pub fn run(&self, out: &mut impl Write) -> std::io::Result<bool> {
         let (first, last) = self.seed.map_or(self.seeds, |seed| (seed, seed.saturating_add(1)));
         let disk = disk::install(first);
         disk.set_nap(Nap::Skipped);
-        let shared =
-            Shared { next: AtomicU64::new(first), last, commands: self.commands, sum: Mutex::default() };
+        let shared = Shared {
+            next: AtomicU64::new(first),
+            last,
+            commands: self.commands,
+            forgetting: self.forgetting,
+            sum: Mutex::default(),
+        };
         let begin = Instant::now();
         let threads = self.threads.max(1);
         let worked: std::io::Result<()> = std::thread::scope(|scope| {
@@ -55,8 +69,9 @@ impl StoreArgs {
         });
         worked?;
         let elapsed = begin.elapsed();
-        let (figures, violations) = shared.sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        report(&figures, &violations, elapsed, threads)
+        let (figures, violations) =
+            shared.sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        report(out, &figures, &violations, elapsed, threads)
     }
 }
 
@@ -68,13 +83,15 @@ impl Shared {
             if seed >= self.last {
                 return Ok(());
             }
-            let plan = Plan { seed, commands: self.commands, durability: None, demanded: None };
+            let (commands, forgetting) = (self.commands, self.forgetting);
+            let plan = Plan { seed, commands, durability: None, demanded: None, forgetting };
             let done = run(plan, disk, folder.path());
             let mut sum = self.sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             match done {
                 Ok(figures) => sum.0.add(&figures),
                 Err(what) => {
-                    let replay = format!("sim store --seed {seed} --commands {}", self.commands);
+                    let flag = if forgetting { " --forgetting" } else { "" };
+                    let replay = format!("sim store --seed {seed} --commands {commands}{flag}");
                     sum.1.push(format!("seed {seed}: {what}\nagain: {replay}"));
                 }
             }
@@ -83,12 +100,12 @@ impl Shared {
 }
 
 fn report(
+    out: &mut impl Write,
     figures: &Figures,
     violations: &[String],
     elapsed: Duration,
     threads: usize,
-) -> std::io::Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
+) -> std::io::Result<bool> {
     write!(out, "{figures}")?;
     let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX).max(1);
     let rate = |count: u64| u128::from(count) * 1_000_000 / u128::from(micros);
@@ -104,7 +121,7 @@ fn report(
         writeln!(out, "VIOLATION {violation}")?;
     }
     writeln!(out, "{} violations", violations.len())?;
-    Ok(if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(violations.is_empty())
 }
 
 fn seeds(text: &str) -> Result<(u64, u64), String> {

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use disk::{Counters, Crash, Loss, Operation, OperationKind};
+use ledger::{Command, LedgerAnswer, LedgerError};
+
+use crate::tally::{Counted, Tally, command_name, denial_name, reply_name};
 
 /// Counts of everything that a run is reported by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct Figures {
     pub power_losses: u64,
     /// Planned crashes, by what was under way and when.
     pub crashes: BTreeMap<String, u64>,
+    /// Commands and answers, by kind.
+    pub tally: Tally,
     /// What the disks counted.
     pub disk: Counters,
 }
@@ -49,14 +54,27 @@ pub struct Figures {
 impl Figures {
     /// Takes over what another run counted.
     pub fn add(&mut self, other: &Self) {
-        let Self { crashes, disk, .. } = other;
+        let Self { crashes, disk, tally, .. } = other;
         for (mine, theirs) in self.numbers().into_iter().zip(other.clone().numbers()) {
             *mine = mine.saturating_add(*theirs);
         }
         for (name, count) in crashes {
             *self.crashes.entry(name.clone()).or_default() += count;
         }
+        self.tally.merge(tally);
         self.disk.add(disk);
+    }
+
+    /// Counts an answer.
+    pub(crate) fn answered(&mut self, command: &Command, answer: &LedgerAnswer) {
+        self.answered += 1;
+        self.denied += u64::from(answer.is_err());
+        self.tally.add(Counted::Command, command_name(command));
+        match answer {
+            Ok(reply) => self.tally.add(Counted::Reply, reply_name(reply)),
+            Err(LedgerError::Denied(denial)) => self.tally.add(Counted::Denial, denial_name(denial)),
+            Err(_) => {}
+        }
     }
 
     /// Counts a planned crash.
@@ -145,6 +163,6 @@ impl fmt::Display for Figures {
         for (name, count) in &self.crashes {
             writeln!(f, "{count:>14}  crash {name}")?;
         }
-        Ok(())
+        self.tally.fmt(f)
     }
 }

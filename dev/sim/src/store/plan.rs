@@ -16,7 +16,7 @@ pub(crate) enum Phase {
 /// Operations that opening a store takes, roughly.
 const OPENING: u64 = 120;
 /// Operations of a transaction, roughly.
-const TRANSACTION: u64 = 30;
+const TRANSACTION: u64 = 16;
 
 /// The faults of a phase. `used` is how many bytes the disk has on it.
 pub(crate) fn faults(random: &mut Random, phase: Phase, used: u64) -> Faults {
@@ -29,8 +29,8 @@ pub(crate) fn faults(random: &mut Random, phase: Phase, used: u64) -> Faults {
         0..=9 => {}
         10..=59 => faults.crash = Some(crash(random, scale)),
         60..=69 => faults.failing_writes = numbers(random, scale),
-        70..=79 => faults.failing_syncs = numbers(random, scale / 12 + 1),
-        80..=89 => faults.failing_reads = numbers(random, scale / 2 + 1),
+        70..=84 => faults.failing_syncs = numbers(random, scale / TRANSACTION + 1),
+        85..=92 => faults.failing_reads = numbers(random, scale / 2 + 1),
         _ => faults.capacity = Some(used.saturating_add(random.below(scale.saturating_mul(1_500)))),
     }
     if faults.crash.is_none() && random.chance(200) {

@@ -68,7 +68,9 @@ impl Seen {
             let Some(found) = self.books.get(organization) else { return tail.entries.is_empty() };
             let after = found.after(marks.heads.get(organization));
             let last = tail.entries.len().checked_sub(1);
-            last.is_none_or(|last| after.get(last).is_some_and(|entry| is_same(entry, tail.entries.get(last))))
+            last.is_none_or(|last| {
+                after.get(last).is_some_and(|entry| is_same(entry, tail.entries.get(last)))
+            })
         })
     }
 
@@ -161,7 +163,8 @@ impl Found {
             return Some(format!("entry {sequence} is not the one that was found before"));
         }
         let after = self.after(head);
-        if let Some((entry, due)) = after.iter().zip(&tail.entries).find(|(entry, due)| !is_same(entry, Some(due)))
+        if let Some((entry, due)) =
+            after.iter().zip(&tail.entries).find(|(entry, due)| !is_same(entry, Some(due)))
         {
             return Some(format!("stored is {entry:?}, due is {due:?}"));
         }
@@ -171,7 +174,8 @@ impl Found {
     }
 
     fn events_differ(&self, tail: &Tail, last: i64) -> Option<String> {
-        let new: Vec<&Event> = self.events.iter().filter(|(id, _)| *id > last).map(|(_, event)| event).collect();
+        let new: Vec<&Event> =
+            self.events.iter().filter(|(id, _)| *id > last).map(|(_, event)| event).collect();
         // The order of what one command tells is not a promise.
         let same = new.len() == tail.events.len() && tail.events.iter().all(|event| new.contains(&event));
         (!same).then(|| format!("told are {new:?}, due are {:?}", tail.events))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::{Money, OrganizationId, RequestId, Timestamp};
-use ledger::{Command, CostRow, EntryKind, Event, Note};
+use ledger::{Act, Command, CostRow, EntryKind, Event, Note};
 
 use crate::model::{Booked, Expected, Model};
 
@@ -140,17 +140,19 @@ impl World {
 
     /// What is set aside for the calls that this command may end; their rows will say so.
     fn set_aside(&self, command: &Command) -> BTreeMap<RequestId, Money> {
-        let owner = command.organization().and_then(|id| self.model.owners.get(&id));
-        let ends = |request: &RequestId| match command {
-            Command::Settle { request: ended, .. } => request == ended,
-            Command::Sweep { .. } => true,
-            _ => false,
+        let one = match command {
+            Command::Settle { request, .. } => Some(*request),
+            Command::Sweep { .. } => None,
+            Command::Open { .. }
+            | Command::Hold(_)
+            | Command::Extend(_)
+            | Command::Book(_)
+            | Command::Issue(_) => return BTreeMap::new(),
         };
-        if !matches!(command, Command::Settle { .. } | Command::Sweep { .. }) {
-            return BTreeMap::new();
-        }
-        let stakes = owner.into_iter().flat_map(|owner| &owner.stakes).filter(|(request, _)| ends(request));
+        let owner = command.organization().and_then(|id| self.model.owners.get(&id));
+        let stakes = owner.into_iter().flat_map(|owner| &owner.stakes);
         stakes
+            .filter(|(request, _)| one.is_none_or(|one| one == **request))
             .map(|(request, stake)| {
                 let sum: i128 = stake.shares.iter().map(|(_, amount)| amount).sum();
                 (*request, Money::from_nano(i64::try_from(sum).unwrap_or(i64::MAX)))
@@ -192,10 +194,9 @@ const fn is_own(kind: EntryKind) -> bool {
 
 fn note_of(command: &Command) -> Option<Note> {
     let Command::Book(booking) = command else { return None };
-    Some(match &booking.act {
-        ledger::Act::Redeem { code, .. } => {
-            Note { actor: booking.note.actor.clone(), reason: Some(code.clone()) }
-        }
-        _ => booking.note.clone(),
-    })
+    let mut note = booking.note.clone();
+    if let Act::Redeem { code, .. } = &booking.act {
+        note.reason = Some(code.clone());
+    }
+    Some(note)
 }

@@ -20,7 +20,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("payments", &["domain"]),
     ("gateway", &["domain", "dialect", "pricing", "directory", "ledger", "providers"]),
     ("store", &["domain", "directory", "ledger", "payments"]),
-    ("server", &["domain", "dialect", "pricing", "directory", "ledger", "providers", "payments", "gateway", "store"]),
+    (
+        "server",
+        &["domain", "dialect", "pricing", "directory", "ledger", "providers", "payments", "gateway", "store"],
+    ),
     // It stands for a provider, so it may know nothing that spends.
     ("mock", &["domain", "dialect"]),
     ("cli", &["domain", "dialect", "server", "mock"]),
