@@ -1,4 +1,4 @@
-"""The short form of the kill loop."""
+"""The short form of the kill loop: a hundred kills in all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kill_loop import kill_loop
 
 @pytest.mark.parametrize(("durability", "seed"), [("power", 1), ("process", 2)])
 def test_kills_break_no_promise(tmp_path: Path, durability: str, seed: int) -> None:
-    summary = kill_loop(tmp_path, 15, seed, durability)
+    summary = kill_loop(tmp_path, 50, seed, durability)
     assert summary["broken"] == []
     assert summary["ended"]["whole"] > 50 and summary["held_at_death"] > 0, summary
     assert summary["rows_by_outcome"]["gateway_restarted"] == summary["held_at_death"]

@@ -1,4 +1,4 @@
-//! The chores of this repository as one command: `cargo xtask demo`, `test`, `tidy` and `bench`.
+//! The chores of this repository as one command: `cargo xtask demo`, `test`, `tidy`, `sim` and `bench`.
 //!
 //! Nothing here ships. Every chore does its own set-up, needs no input and works from any folder of the tree.
 #![expect(
@@ -15,6 +15,7 @@ mod failure;
 mod machine;
 mod process;
 mod samples;
+mod sim;
 mod suite;
 mod tally;
 mod tidy;
@@ -31,6 +32,8 @@ usage: cargo xtask CHORE [arguments]
                      credit; the arguments go to `tollkeeper demo` (--json, --data DIR, --listen ADDR)
   test [options]     run everything that CI runs (`cargo xtask test --help`)
   tidy               check what compilers do not: who may depend on whom, sizes, banned words, file headers
+  sim [arguments]    run the ledger against its model on disks that fail (`cargo xtask sim --help`); without
+                     arguments the short form that CI runs
   bench [options]    measure the gateway beside nginx (`cargo xtask bench --help`)
   bench-ledger       measure the ledger's writer beside SQLite alone (`cargo xtask bench-ledger --help`)";
 
@@ -58,6 +61,7 @@ fn run(chore: Option<&str>, rest: &[String]) -> Result<(), Failure> {
         "demo" => demo::run(&workspace, rest),
         "test" => suite::run(&workspace, rest),
         "tidy" => tidy::run(&workspace.root),
+        "sim" => sim::run(&workspace, rest).map(drop),
         "bench" => bench::run(&workspace, rest),
         "bench-ledger" => bench::run_ledger(&workspace, rest),
         _ => Err(Failure::usage(format!("no chore is called `{chore}`\n\n{HELP}"))),

@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::machine::{COMPILER, CURL, NODE, NPM, Need, PYTHON, provide};
 use crate::process::{Workspace, follow, must};
 use crate::tally::Tally;
-use crate::{e2e, samples, tidy};
+use crate::{e2e, samples, sim, tidy};
 
 /// One part of the suite.
 struct Step {
@@ -40,6 +40,7 @@ const STEPS: &[Step] = &[
     Step { name: "tidy", line: "cargo xtask tidy", needs: &[], run: tidy_step },
     // All the tests run even if one fails, so that one run tells everything.
     Step { name: "unit", line: "cargo test --workspace --no-fail-fast", needs: &[&COMPILER], run: unit_step },
+    Step { name: "sim", line: "cargo xtask sim", needs: &[&COMPILER], run: sim_step },
     Step { name: "samples", line: "cargo xtask test --only samples", needs: &[&COMPILER], run: samples_step },
     Step {
         name: "e2e",
@@ -149,6 +150,10 @@ fn unit_step(workspace: &Workspace, line: &'static str) -> Result<Tally, Broken>
     }
 }
 
+fn sim_step(workspace: &Workspace, _line: &'static str) -> Result<Tally, Broken> {
+    Ok(sim::run(workspace, &[])?)
+}
+
 fn samples_step(workspace: &Workspace, _line: &'static str) -> Result<Tally, Broken> {
     samples::run(workspace)?;
     Ok(Tally::default())
@@ -170,7 +175,7 @@ mod tests {
     fn steps_are_selected_by_name() {
         type Row = (&'static [&'static str], Result<&'static [&'static str], u8>);
         let table: &[Row] = &[
-            (&[], Ok(&["fmt", "clippy", "tidy", "unit", "samples", "e2e"])),
+            (&[], Ok(&["fmt", "clippy", "tidy", "unit", "sim", "samples", "e2e"])),
             (&["--only", "tidy"], Ok(&["tidy"])),
             (&["--from", "samples"], Ok(&["samples", "e2e"])),
             (&["--only", "lint"], Err(2)),

@@ -195,3 +195,21 @@ fn reserved_money_must_fit() {
          100 | budget 2 organization total tokens 100 | set | 9223372036854775807 9223372036854775807 0, 3: 0 0 10 | 1:9223372036854775807/0/0 2@2:0/5/0 |  | 2:15/9223372036854775807/0/0/3/0",
     );
 }
+
+#[test]
+fn a_cap_that_was_passed_refuses_only_what_asks_for_more() {
+    check(
+        "passed",
+        "100 | grant 1 prepaid 100 | granted | 100 0 0 | 1:100/0/0 | grant 1 to 1:100
+         100 | budget 1 organization total tokens 10 steps 3 | set | 100 0 0 | 1:100/0/0 |  |
+         100 | hold 1 1 tokens 10 | held 1 | 100 1 0 | 1:100/0/0 |  | 1:0/1/0/10/1/0
+         100 | settle 1 1t15 | paid 1:1 | 99 0 0 | 1:99/1/0 | settle 1 1:1 | 1:1/0/15/0/1/0
+         100 | hold 2 1 | held 1 | 99 1 0 | 1:99/1/0 |  | 1:1/1/15/0/2/0
+         100 | hold 3 1 tokens 1 | budget 1 tokens 15+1>10
+         100 | extend 2 1 | extended | 99 2 0 | 1:99/1/0 |  | 1:1/2/15/0/2/0
+         100 | budget 1 organization total tokens 10 steps 1 | set
+         100 | extend 2 1 | extended | 99 3 0 | 1:99/1/0 |  | 1:1/3/15/0/2/0
+         100 | extend 2 1 tokens 1 | budget 1 tokens 15+1>10
+         100 | hold 3 0 | budget 1 steps 2+1>1",
+    );
+}
