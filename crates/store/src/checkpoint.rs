@@ -35,10 +35,17 @@ impl Checkpointer {
         let noticed = Arc::clone(&failed);
         let body = move || {
             for () in asked {
-                if let Err(error) = copy(&connection) {
-                    tracing::error!(%error, "the log could not be copied back");
-                    noticed.store(true, Ordering::Release);
-                    return;
+                match copy(&connection) {
+                    Ok(()) => {}
+                    // There may be room again the next time; nothing was lost.
+                    Err(error) if is_passing(&error) => {
+                        tracing::warn!(%error, "the log could not be copied back");
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the log could not be copied back");
+                        noticed.store(true, Ordering::Release);
+                        return;
+                    }
                 }
             }
         };
@@ -78,6 +85,12 @@ impl Drop for Checkpointer {
             tracing::error!("the checkpoint thread ended in a panic");
         }
     }
+}
+
+/// Whether a round that failed so says nothing about what is on the disk.
+pub(crate) fn is_passing(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
+    matches!(error.sqlite_error_code(), Some(DiskFull | DatabaseBusy | DatabaseLocked))
 }
 
 /// One round: copies what it can without making anybody wait.

@@ -50,12 +50,19 @@ impl Machine<'_> {
         books::load(self.connection, organization)
     }
 
-    /// Copies the log back into the database as far as that goes, as the checkpoint thread does beside the writer.
+    /// Copies the log back into the database as far as that goes, as the checkpoint thread does beside the writer;
+    /// answers whether it did.
     ///
     /// # Errors
-    /// When the database cannot be read or written; nothing is lost by that.
-    pub fn checkpoint(&self) -> Result<(), StoreError> {
-        Ok(checkpoint::copy(&schema::open_for_checkpoints(&self.path)?)?)
+    /// When it failed in a way after which the writer stops, as a real one does.
+    pub fn checkpoint(&self) -> Result<bool, StoreError> {
+        // The thread has its connection from the start: one that cannot be had here means nothing.
+        let Ok(connection) = schema::open_for_checkpoints(&self.path) else { return Ok(false) };
+        match checkpoint::copy(&connection) {
+            Ok(()) => Ok(true),
+            Err(error) if checkpoint::is_passing(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Runs commands in one transaction and answers them in order.

@@ -195,7 +195,9 @@ fn news_come_in_any_order() {
                     let credited = fixture.till.credit(&receipt(1, "pi_1", &format!("evt_{number}")));
                     credited == Ok(Credited::Booked)
                 }
-                status => fixture.till.end(&ending(1, *status, None)).unwrap(),
+                status @ (Pending | Declined | Expired) => {
+                    fixture.till.end(&ending(1, *status, None)).unwrap()
+                }
             };
             assert_eq!(changed, *changes, "{steps:?} at {number}");
         }

@@ -126,6 +126,12 @@ impl Machine {
         self.state().power_cycle(loss, chance);
     }
 
+    /// Writes a file's bytes over themselves and syncs it, as a program may that does not trust what an earlier process
+    /// left; answers whether that went well. A file that is not there needs nothing.
+    pub fn renew(&self, name: &str) -> bool {
+        self.state().renew(name).is_ok()
+    }
+
     /// Every file by name, as reads see it.
     pub fn image(&self) -> BTreeMap<String, Vec<u8>> {
         self.state().image()

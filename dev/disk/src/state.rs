@@ -266,6 +266,19 @@ impl State {
         self.perform(Step::Sync(opened.file), &self.name_of(opened.file))
     }
 
+    /// Writes a file's bytes over themselves and syncs it; a file that is not there is no failure.
+    pub(crate) fn renew(&mut self, name: &str) -> Result<(), Failure> {
+        let opened = match self.open(name, false, false) {
+            Ok(opened) => opened,
+            Err(Failure::Name) => return Ok(()),
+            Err(failure) => return Err(failure),
+        };
+        let bytes = self.file(opened)?.visible().to_vec();
+        let renewed = self.write(opened, 0, &bytes).and_then(|()| self.sync(opened));
+        self.close(opened);
+        renewed
+    }
+
     /// The file of a handle, if both live.
     pub(crate) fn file(&mut self, opened: Opened) -> Result<&mut File, Failure> {
         self.alive()?;

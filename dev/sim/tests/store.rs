@@ -11,7 +11,7 @@ fn disk() -> &'static Disk {
 }
 
 fn plan(seed: u64) -> Plan {
-    Plan { seed, commands: 300, durability: None, demanded: None, forgetting: false }
+    Plan { seed, commands: 300, durability: None, demanded: None }
 }
 
 /// Runs one plan in a folder of its own.

@@ -25,9 +25,6 @@ pub struct StoreArgs {
     /// Threads, each with a disk of its own.
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Half of the syncs that fail forget what they should have saved, as those of Linux do.
-    #[arg(long)]
-    forgetting: bool,
 }
 
 /// What is shared by the threads.
@@ -35,7 +32,6 @@ struct Shared {
     next: AtomicU64,
     last: u64,
     commands: u64,
-    forgetting: bool,
     sum: Mutex<(Figures, Vec<String>)>,
 }
 
@@ -52,13 +48,8 @@ impl StoreArgs {
         let (first, last) = self.seed.map_or(self.seeds, |seed| (seed, seed.saturating_add(1)));
         let disk = disk::install(first);
         disk.set_nap(Nap::Skipped);
-        let shared = Shared {
-            next: AtomicU64::new(first),
-            last,
-            commands: self.commands,
-            forgetting: self.forgetting,
-            sum: Mutex::default(),
-        };
+        let shared =
+            Shared { next: AtomicU64::new(first), last, commands: self.commands, sum: Mutex::default() };
         let begin = Instant::now();
         let threads = self.threads.max(1);
         let worked: std::io::Result<()> = std::thread::scope(|scope| {
@@ -83,15 +74,14 @@ impl Shared {
             if seed >= self.last {
                 return Ok(());
             }
-            let (commands, forgetting) = (self.commands, self.forgetting);
-            let plan = Plan { seed, commands, durability: None, demanded: None, forgetting };
+            let commands = self.commands;
+            let plan = Plan { seed, commands, durability: None, demanded: None };
             let done = run(plan, disk, folder.path());
             let mut sum = self.sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             match done {
                 Ok(figures) => sum.0.add(&figures),
                 Err(what) => {
-                    let flag = if forgetting { " --forgetting" } else { "" };
-                    let replay = format!("sim store --seed {seed} --commands {commands}{flag}");
+                    let replay = format!("sim store --seed {seed} --commands {commands}");
                     sum.1.push(format!("seed {seed}: {what}\nagain: {replay}"));
                 }
             }

@@ -205,7 +205,8 @@ impl Script {
         valid: usize,
         figures: &mut CutFigures,
     ) -> Result<(), String> {
-        let mut image = self.image.clone();
+        let others = self.image.iter().filter(|(name, _)| *name != LOG);
+        let mut image: Image = others.map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
         image.insert(LOG.to_owned(), log);
         machine.load(image);
         let stage = self.stages.iter().rposition(|stage| stage.log <= valid);
