@@ -53,6 +53,11 @@ fn lines_mean_what_they_say() {
         ("config check --config c", "Config(Check(ConfigCheckArgs { config: Some(\"c\") }))"),
         ("doctor --data d --live", "Doctor(DoctorArgs { data: \"d\", config: None, live: true })"),
         ("verify --data d", "Verify(VerifyArgs { data: \"d\" })"),
+        ("backup --data d --to f", "Backup(BackupArgs { data: \"d\", to: \"f\", force: false })"),
+        ("restore --from f --data d --force", "Restore(RestoreArgs { from: \"f\", data: \"d\", force: true })"),
+        ("unfreeze --data d --org ORG", "Unfreeze(UnfreezeArgs { data: \"d\", org: org_0192"),
+        ("credits topup --org ORG --amount 5", "Topup(TopUpArgs { org: org_0192"),
+        ("credits statement --org ORG --month 2026-11", "Statement(CreditsStatementArgs { org: org_0192"),
         (
             "org create A_Co --url http://h:1/",
             "name: \"A Co\", time_zone: None, in_flight: None, gateway: GatewayArgs { url: GatewayUrl(\"http://h:1\") }",
