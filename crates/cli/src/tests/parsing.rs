@@ -54,7 +54,10 @@ fn lines_mean_what_they_say() {
         ("doctor --data d --live", "Doctor(DoctorArgs { data: \"d\", config: None, live: true })"),
         ("verify --data d", "Verify(VerifyArgs { data: \"d\" })"),
         ("backup --data d --to f", "Backup(BackupArgs { data: \"d\", to: \"f\", force: false })"),
-        ("restore --from f --data d --force", "Restore(RestoreArgs { from: \"f\", data: \"d\", force: true })"),
+        (
+            "restore --from f --data d --force",
+            "Restore(RestoreArgs { from: \"f\", data: \"d\", force: true })",
+        ),
         ("unfreeze --data d --org ORG", "Unfreeze(UnfreezeArgs { data: \"d\", org: org_0192"),
         ("credits topup --org ORG --amount 5", "Topup(TopUpArgs { org: org_0192"),
         ("credits statement --org ORG --month 2026-11", "Statement(CreditsStatementArgs { org: org_0192"),
