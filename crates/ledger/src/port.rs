@@ -29,7 +29,8 @@ pub enum LedgerError {
 
 /// A ledger on some store.
 pub trait LedgerStore: Send + Sync {
-    /// Queues a command. Commands on one wallet are applied in the order in which they were queued.
+    /// Queues a command. Commands on one organization's books are applied in the order in which they were
+    /// queued.
     fn submit(&self, command: Command) -> Ticket;
 }
 

@@ -7,8 +7,8 @@ use toml::{Table, Value};
 use super::Finding;
 use super::tree::{TextFile, Tree};
 
-/// Who may know whom, downward only: cli > server > gateway, store > pricing, directory, ledger, providers > dialect >
-/// domain. A new edge is a decision: add it here together with a note in `docs/adr/`.
+/// Who may know whom, downward only: cli > server > gateway, store > pricing, directory, ledger, payments, providers
+/// > dialect > domain. A new edge is a decision: add it here together with a note in `docs/adr/`.
 const EDGES: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("dialect", &["domain"]),
@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("directory", &["domain"]),
     ("ledger", &["domain"]),
     ("providers", &["domain", "dialect"]),
-    // It brings money in; granting credit for it is the server's, through the ledger.
+    // It says that money came in; the store books it with the ledger's rules, the server calls and is called.
     ("payments", &["domain"]),
     ("gateway", &["domain", "dialect", "pricing", "directory", "ledger", "providers"]),
     ("store", &["domain", "directory", "ledger", "payments"]),
