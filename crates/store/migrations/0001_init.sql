@@ -82,7 +82,8 @@ CREATE TABLE lot (
   CHECK (granted > 0 AND remaining >= 0 AND used >= 0 AND expired >= 0 AND withdrawn >= 0),
   CHECK (granted = remaining + used + expired + withdrawn)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX lot_by_expiry ON lot (expires_at) WHERE remaining > 0;
+-- Only what a settlement never changes stands in it, so that no settlement has to touch it.
+CREATE INDEX lot_by_expiry ON lot (expires_at) WHERE expires_at < 9223372036854775807;
 
 -- Live holds only: the settlement deletes its row. `draft` is the cost row to book if the gateway dies first, `shares`
 -- what each wallet sets aside, in the order in which they pay (16 bytes of id, 8 of amount, each).
