@@ -16,7 +16,7 @@ pub(crate) struct Statements<'c> {
     commit: Statement<'c>,
     rollback: Statement<'c>,
     save_books: Statement<'c>,
-    save_wallet: Statement<'c>,
+    update_wallet: Statement<'c>,
     save_lot: Statement<'c>,
     save_hold: Statement<'c>,
     delete_hold: Statement<'c>,
@@ -40,11 +40,8 @@ impl<'c> Statements<'c> {
                  ON CONFLICT DO UPDATE SET sequence = excluded.sequence, head = excluded.head, net = excluded.net,
                    last_at = excluded.last_at, seen_at = excluded.seen_at, frozen = excluded.frozen",
             )?,
-            save_wallet: connection.prepare(
-                "INSERT INTO wallet (organization, id, place, name, project, models, overflow, currency, balance, held, debt)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'USD', ?8, ?9, ?10)
-                 ON CONFLICT (organization, id) DO UPDATE
-                   SET balance = excluded.balance, held = excluded.held, debt = excluded.debt",
+            update_wallet: connection.prepare(
+                "UPDATE wallet SET balance = ?3, held = ?4, debt = ?5 WHERE organization = ?1 AND id = ?2",
             )?,
             save_lot: connection.prepare(
                 "INSERT INTO lot (organization, id, wallet, kind, granted, remaining, used, expired, withdrawn,
@@ -111,22 +108,16 @@ impl<'c> Statements<'c> {
         Ok(())
     }
 
+    /// A wallet's sums; all of it when it is new.
     pub(crate) fn save_wallet(&mut self, books: &Books, wallet: &Wallet) -> Result<(), StoreError> {
-        let place = books.wallets.iter().position(|other| other.id == wallet.id).unwrap_or_default();
-        let purpose = &wallet.purpose;
-        self.save_wallet.execute(params![
+        let updated = self.update_wallet.execute(params![
             books.organization.as_bytes(),
             wallet.id.as_bytes(),
-            i64::try_from(place).unwrap_or(i64::MAX),
-            &*purpose.name,
-            purpose.project.as_ref().map(domain::ProjectId::as_bytes),
-            to_json(&purpose.models),
-            purpose.overflow,
             wallet.balance.nano(),
             wallet.held.nano(),
             wallet.debt.nano(),
         ])?;
-        Ok(())
+        if updated == 1 { Ok(()) } else { self.insert_wallet(books, wallet) }
     }
 
     pub(crate) fn save_lot(&mut self, organization: OrganizationId, lot: &Lot) -> Result<(), StoreError> {
@@ -250,6 +241,27 @@ impl<'c> Statements<'c> {
 
 /// Rare writes, whose statements the connection keeps.
 impl Statements<'_> {
+    fn insert_wallet(&self, books: &Books, wallet: &Wallet) -> Result<(), StoreError> {
+        let place = books.wallets.iter().position(|other| other.id == wallet.id).unwrap_or_default();
+        let purpose = &wallet.purpose;
+        self.execute(
+            "INSERT INTO wallet (organization, id, place, name, project, models, overflow, currency, balance, held, debt)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'USD', ?8, ?9, ?10)",
+            params![
+                books.organization.as_bytes(),
+                wallet.id.as_bytes(),
+                i64::try_from(place).unwrap_or(i64::MAX),
+                &*purpose.name,
+                purpose.project.as_ref().map(domain::ProjectId::as_bytes),
+                to_json(&purpose.models),
+                purpose.overflow,
+                wallet.balance.nano(),
+                wallet.held.nano(),
+                wallet.debt.nano(),
+            ],
+        )
+    }
+
     /// A budget as it is now, `None` when it was removed: then its counts go too.
     pub(crate) fn save_budget(
         &self,
