@@ -24,8 +24,8 @@ pub struct Changes {
     pub wallets: Vec<WalletId>,
     /// Lots as they are now, the closed ones too.
     pub lots: Vec<Lot>,
-    /// Holds that were opened or extended.
-    pub holds: Vec<Hold>,
+    /// Holds that were opened or extended; saved as the books show them.
+    pub holds: Vec<RequestId>,
     /// Holds that ended.
     pub holds_ended: Vec<RequestId>,
     /// What was booked.
@@ -173,8 +173,8 @@ impl Clerk<'_> {
         }
         draft.held = amount;
         let hold = Hold { request, amount, shares, tokens, created_at: self.now, uses, draft };
-        self.changes.holds.push(hold.clone());
         self.books.holds.insert(request, hold);
+        self.changes.holds.push(request);
         Ok(Reply::Held(amount))
     }
 
@@ -209,8 +209,7 @@ impl Clerk<'_> {
         (hold.amount, hold.tokens) = (held, tokens_held);
         let draft = &mut hold.draft;
         (draft.usage, draft.cost_pico, draft.cost, draft.held) = (usage, cost_pico, cost, held);
-        let hold = hold.clone();
-        self.changes.holds.push(hold);
+        self.changes.holds.push(request);
         Ok(Reply::Extended)
     }
 

@@ -35,14 +35,9 @@ CREATE TABLE key (
   FOREIGN KEY (organization, project) REFERENCES project (organization, id)
 ) STRICT, WITHOUT ROWID;
 
--- The books of one organization.
+-- The books of one organization. How far they are (number, hash, sum, stamp) is what their last journal row says.
 CREATE TABLE books (
   organization BLOB    NOT NULL PRIMARY KEY CHECK (length(organization) = 16),
-  sequence     INTEGER NOT NULL CHECK (sequence >= 0),      -- the last journal number
-  head         BLOB    NOT NULL CHECK (length(head) = 32),  -- the last journal hash
-  net          INTEGER NOT NULL,            -- = sum(wallet.balance) - sum(wallet.debt)
-  last_at      INTEGER NOT NULL,            -- the last stamp; stamps only rise
-  seen_at      INTEGER NOT NULL,            -- what the clock showed then
   frozen       INTEGER NOT NULL CHECK (frozen IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 

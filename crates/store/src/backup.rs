@@ -14,7 +14,7 @@ use domain::OrganizationId;
 use rusqlite::Connection;
 
 use crate::verify::{Report, verify_file};
-use crate::{Durability, StoreError, database_path, folder, schema};
+use crate::{Durability, StoreError, books, database_path, folder, schema};
 
 /// What the seal begins with; the hash follows.
 const MARK: &[u8; 16] = b"tollkeeper-seal1";
@@ -227,16 +227,15 @@ fn inspect(copy: &Path) -> Result<Backup, BackupError> {
 
 fn heads(copy: &Path) -> Result<Vec<Head>, StoreError> {
     let connection = schema::open_for_reading(copy)?;
-    let mut statement =
-        connection.prepare("SELECT organization, sequence, head FROM books ORDER BY organization")?;
-    let heads = statement.query_map([], |row| {
-        Ok(Head {
-            organization: OrganizationId::from_bytes(row.get(0)?),
-            sequence: row.get::<_, i64>(1)?.unsigned_abs(),
-            hash: row.get(2)?,
-        })
-    })?;
-    Ok(heads.collect::<Result<_, _>>()?)
+    let mut statement = connection.prepare("SELECT organization FROM books ORDER BY organization")?;
+    let mut rows = statement.query([])?;
+    let mut heads = Vec::new();
+    while let Some(row) = rows.next()? {
+        let organization = OrganizationId::from_bytes(row.get(0)?);
+        let end = books::load_end(&connection, organization)?;
+        heads.push(Head { organization, sequence: end.sequence, hash: end.hash });
+    }
+    Ok(heads)
 }
 
 /// Puts the seal behind what was copied and makes all of it last; answers the file's size.

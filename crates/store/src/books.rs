@@ -22,28 +22,24 @@ pub(crate) fn load(
     connection: &Connection,
     organization: OrganizationId,
 ) -> Result<Option<Books>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT sequence, head, net, last_at, seen_at, frozen FROM books WHERE organization = ?1",
-    )?;
-    let found = statement
-        .query_row([organization.as_bytes()], |row| {
-            Ok(Books {
-                organization,
-                sequence: row.get::<_, i64>(0)?.unsigned_abs(),
-                head: row.get(1)?,
-                net: Money::from_nano(row.get(2)?),
-                last_at: Timestamp::from_micros(row.get(3)?),
-                seen_at: Timestamp::from_micros(row.get(4)?),
-                frozen: row.get(5)?,
-                wallets: Vec::new(),
-                holds: HashMap::new(),
-                budgets: Vec::new(),
-                uses: HashMap::new(),
-            })
-        })
-        .optional()?;
-    let Some(mut books) = found else { return Ok(None) };
-    books.wallets = load_wallets(connection, organization)?;
+    let mut statement = connection.prepare_cached("SELECT frozen FROM books WHERE organization = ?1")?;
+    let found = statement.query_row([organization.as_bytes()], |row| row.get(0)).optional()?;
+    let Some(frozen) = found else { return Ok(None) };
+    let end = load_end(connection, organization)?;
+    let mut books = Books {
+        organization,
+        sequence: end.sequence,
+        head: end.hash,
+        net: end.net,
+        last_at: end.at.max(load_last_event(connection, organization)?),
+        // No command has come yet, so nothing was seen to be due.
+        seen_at: Timestamp::default(),
+        frozen,
+        wallets: load_wallets(connection, organization)?,
+        holds: HashMap::new(),
+        budgets: Vec::new(),
+        uses: HashMap::new(),
+    };
     for lot in load_lots(connection, organization, true)? {
         let wallet = books.wallets.iter_mut().find(|wallet| wallet.id == lot.wallet);
         wallet.ok_or(StoreError::Unreadable("lot.wallet"))?.lots.push(lot);
@@ -57,6 +53,38 @@ pub(crate) fn load(
         }
     }
     Ok(Some(books))
+}
+
+/// Where a journal ends: its last entry's number, hash, sum and stamp, zeros before the first.
+#[derive(Default)]
+pub(crate) struct End {
+    pub(crate) sequence: u64,
+    pub(crate) hash: [u8; 32],
+    net: Money,
+    at: Timestamp,
+}
+
+pub(crate) fn load_end(connection: &Connection, organization: OrganizationId) -> Result<End, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT sequence, hash, balance, at FROM journal WHERE organization = ?1 ORDER BY sequence DESC LIMIT 1",
+    )?;
+    let end = statement.query_row([organization.as_bytes()], |row| {
+        Ok(End {
+            sequence: row.get::<_, i64>(0)?.unsigned_abs(),
+            hash: row.get(1)?,
+            net: Money::from_nano(row.get(2)?),
+            at: Timestamp::from_micros(row.get(3)?),
+        })
+    });
+    Ok(end.optional()?.unwrap_or_default())
+}
+
+/// The stamp of the last event: a command may tell something and book nothing.
+fn load_last_event(connection: &Connection, organization: OrganizationId) -> Result<Timestamp, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT at FROM event WHERE organization = ?1 ORDER BY id DESC LIMIT 1")?;
+    let at = statement.query_row([organization.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(at.map(Timestamp::from_micros).unwrap_or_default())
 }
 
 fn load_wallets(connection: &Connection, organization: OrganizationId) -> Result<Vec<Wallet>, StoreError> {
@@ -227,7 +255,7 @@ pub(crate) fn recover(connection: &Connection, clock: &dyn Clock) -> Result<usiz
             Err(error) => {
                 tracing::error!(%organization, %error, "what a dead gateway held cannot be settled; the books are frozen");
                 statements.rollback()?;
-                freeze(connection, &mut statements, organization)?;
+                set_frozen(connection, organization, true)?;
             }
         }
     }
@@ -261,13 +289,12 @@ fn recover_books(
     Ok(orphans.len())
 }
 
-/// Marks books as ones that an operator must look at, as they stand in the database.
-pub(crate) fn freeze(
+/// Marks books as ones that an operator must look at, or lets them go on; answers whether there are such books.
+pub(crate) fn set_frozen(
     connection: &Connection,
-    statements: &mut Statements<'_>,
     organization: OrganizationId,
-) -> Result<(), StoreError> {
-    let mut books = load(connection, organization)?.ok_or(StoreError::Unreadable("frozen books"))?;
-    books.frozen = true;
-    statements.save_books(&books)
+    frozen: bool,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE books SET frozen = ?2 WHERE organization = ?1";
+    Ok(connection.execute(sql, params![organization.as_bytes(), frozen])? == 1)
 }

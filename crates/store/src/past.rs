@@ -1,5 +1,8 @@
 //! Looking up what a command's rule must know of the past.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use domain::{BudgetId, LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
 use ledger::{
     Account, Act, Booking, Books, Budget, Charged, Command, EntryKind, Past, PromoCode, Reply, Use, UseKey,
@@ -14,16 +17,49 @@ use crate::{StoreError, books};
 /// for from this much earlier, in case the clock was set in between.
 const CLOCK_SLACK_MS: i64 = 24 * 60 * 60 * 1_000;
 
+/// The newest request of each organization that has ended. Ids rise with time, and one that is greater cannot have
+/// ended: nearly every hold is spared the search for its rows.
+#[derive(Default)]
+pub(crate) struct Ended(HashMap<OrganizationId, RequestId>);
+
+impl Ended {
+    /// A request has ended.
+    pub(crate) fn add(&mut self, organization: OrganizationId, request: RequestId) {
+        // Those that are not known are read when they are wanted.
+        if let Some(newest) = self.0.get_mut(&organization) {
+            *newest = request.max(*newest);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn contains(
+        &mut self,
+        connection: &Connection,
+        organization: OrganizationId,
+        request: RequestId,
+    ) -> Result<bool, StoreError> {
+        let newest = match self.0.entry(organization) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => *unknown.insert(newest_ended(connection, organization)?),
+        };
+        Ok(request <= newest && has_ended(connection, organization, request)?)
+    }
+}
+
 /// The past as this command needs it.
 pub(crate) fn look_up(
     connection: &Connection,
     books: &Books,
+    ended: &mut Ended,
     command: &Command,
     now: Timestamp,
 ) -> Result<Past, StoreError> {
     match command {
         Command::Hold(hold) => {
-            let taken = has_ended(connection, books.organization, hold.request)?;
+            let taken = ended.contains(connection, books.organization, hold.request)?;
             Ok(Past { taken, ..Past::default() })
         }
         Command::Book(booking) => of_booking(connection, books, booking, now),
@@ -103,6 +139,14 @@ fn of_booking(
 
 fn exists(connection: &Connection, sql: &str, values: impl rusqlite::Params) -> Result<bool, StoreError> {
     Ok(connection.prepare_cached(sql)?.exists(values)?)
+}
+
+/// The greatest id among the requests that have ended, zeros when none has.
+fn newest_ended(connection: &Connection, organization: OrganizationId) -> Result<RequestId, StoreError> {
+    let sql = "SELECT request FROM cost_row WHERE organization = ?1 ORDER BY request DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let newest = statement.query_row([organization.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(RequestId::from_bytes(newest.unwrap_or_default()))
 }
 
 fn has_ended(

@@ -4,7 +4,7 @@ use domain::{BudgetId, OrganizationId};
 use ledger::{
     Books, Budget, CostRow, Entry, Event, Hold, Idempotency, Lot, Note, PromoCode, Reply, Use, UseKey, Wallet,
 };
-use rusqlite::{Connection, Statement, params};
+use rusqlite::{Connection, PrepFlags, Statement, params};
 
 use crate::columns::{count, kind_text, status_text, to_json};
 use crate::{StoreError, draft};
@@ -15,7 +15,6 @@ pub(crate) struct Statements<'c> {
     begin: Statement<'c>,
     commit: Statement<'c>,
     rollback: Statement<'c>,
-    save_books: Statement<'c>,
     update_wallet: Statement<'c>,
     save_lot: Statement<'c>,
     save_hold: Statement<'c>,
@@ -29,40 +28,36 @@ pub(crate) struct Statements<'c> {
 
 impl<'c> Statements<'c> {
     pub(crate) fn prepare(connection: &'c Connection) -> Result<Self, StoreError> {
+        // Told that they stay, they leave the connection's fast memory to what comes and goes.
+        let prepare = |sql: &str| connection.prepare_with_flags(sql, PrepFlags::SQLITE_PREPARE_PERSISTENT);
         Ok(Self {
             connection,
-            begin: connection.prepare("BEGIN IMMEDIATE")?,
-            commit: connection.prepare("COMMIT")?,
-            rollback: connection.prepare("ROLLBACK")?,
-            save_books: connection.prepare(
-                "INSERT INTO books (organization, sequence, head, net, last_at, seen_at, frozen)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                 ON CONFLICT DO UPDATE SET sequence = excluded.sequence, head = excluded.head, net = excluded.net,
-                   last_at = excluded.last_at, seen_at = excluded.seen_at, frozen = excluded.frozen",
-            )?,
-            update_wallet: connection.prepare(
+            begin: prepare("BEGIN IMMEDIATE")?,
+            commit: prepare("COMMIT")?,
+            rollback: prepare("ROLLBACK")?,
+            update_wallet: prepare(
                 "UPDATE wallet SET balance = ?3, held = ?4, debt = ?5 WHERE organization = ?1 AND id = ?2",
             )?,
-            save_lot: connection.prepare(
+            save_lot: prepare(
                 "INSERT INTO lot (organization, id, wallet, kind, granted, remaining, used, expired, withdrawn,
                    created_at, expires_at, warned)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
                  ON CONFLICT DO UPDATE SET remaining = excluded.remaining, used = excluded.used,
                    expired = excluded.expired, withdrawn = excluded.withdrawn, warned = excluded.warned",
             )?,
-            save_hold: connection.prepare(
+            save_hold: prepare(
                 "INSERT INTO hold (organization, request, amount, shares, tokens, created_at, draft)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT DO UPDATE SET amount = excluded.amount, shares = excluded.shares,
                    tokens = excluded.tokens, draft = excluded.draft",
             )?,
-            delete_hold: connection.prepare("DELETE FROM hold WHERE organization = ?1 AND request = ?2")?,
-            insert_entry: connection.prepare(
+            delete_hold: prepare("DELETE FROM hold WHERE organization = ?1 AND request = ?2")?,
+            insert_entry: prepare(
                 "INSERT INTO journal (organization, sequence, at, kind, wallet, reference, legs, balance, actor, reason, hash)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?,
-            insert_row: connection.prepare(&insert_row_sql())?,
-            save_use: connection.prepare(
+            insert_row: prepare(&insert_row_sql())?,
+            save_use: prepare(
                 "INSERT INTO budget_use (organization, budget, value, start, spent, held, tokens, tokens_held, steps, told)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT DO UPDATE SET spent = excluded.spent, held = excluded.held, tokens = excluded.tokens,
@@ -83,28 +78,6 @@ impl<'c> Statements<'c> {
 
     pub(crate) fn rollback(&mut self) -> Result<(), StoreError> {
         self.rollback.execute([])?;
-        Ok(())
-    }
-
-    /// New books, with all their wallets.
-    pub(crate) fn insert_books(&mut self, books: &Books) -> Result<(), StoreError> {
-        self.save_books(books)?;
-        for wallet in &books.wallets {
-            self.save_wallet(books, wallet)?;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn save_books(&mut self, books: &Books) -> Result<(), StoreError> {
-        self.save_books.execute(params![
-            books.organization.as_bytes(),
-            count(books.sequence),
-            books.head,
-            books.net.nano(),
-            books.last_at.micros(),
-            books.seen_at.micros(),
-            books.frozen,
-        ])?;
         Ok(())
     }
 
@@ -241,6 +214,13 @@ impl<'c> Statements<'c> {
 
 /// Rare writes, whose statements the connection keeps.
 impl Statements<'_> {
+    /// New books, with all their wallets.
+    pub(crate) fn insert_books(&self, books: &Books) -> Result<(), StoreError> {
+        let sql = "INSERT INTO books (organization, frozen) VALUES (?1, 0)";
+        self.execute(sql, [books.organization.as_bytes()])?;
+        books.wallets.iter().try_for_each(|wallet| self.insert_wallet(books, wallet))
+    }
+
     fn insert_wallet(&self, books: &Books, wallet: &Wallet) -> Result<(), StoreError> {
         let place = books.wallets.iter().position(|other| other.id == wallet.id).unwrap_or_default();
         let purpose = &wallet.purpose;

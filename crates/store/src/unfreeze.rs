@@ -4,7 +4,6 @@ use std::path::Path;
 
 use domain::OrganizationId;
 
-use crate::statements::Statements;
 use crate::{Durability, StoreError, books, database_path, folder, schema, verify};
 
 /// Why books stay frozen.
@@ -41,9 +40,8 @@ pub fn unfreeze(data: &Path, organization: OrganizationId) -> Result<bool, Unfre
         return Err(UnfreezeError::Broken(broken.len(), (*first).clone()));
     }
     let connection = schema::open_for_writing(&path, Durability::Power)?;
-    let found = books::load(&connection, organization)?;
-    let mut found = found.ok_or(UnfreezeError::Unknown(organization))?;
-    found.frozen = false;
-    Statements::prepare(&connection)?.save_books(&found)?;
-    Ok(frozen)
+    match books::set_frozen(&connection, organization, false)? {
+        true => Ok(frozen),
+        false => Err(UnfreezeError::Unknown(organization)),
+    }
 }

@@ -12,7 +12,6 @@ use crate::statements::Statements;
 /// Rows that are written at the end of the transaction. Ordered, so that the same batch writes the same way.
 #[derive(Default)]
 pub(crate) struct Unsaved {
-    books: BTreeSet<OrganizationId>,
     wallets: BTreeSet<(OrganizationId, WalletId)>,
     uses: BTreeSet<(OrganizationId, UseKey)>,
     lots: BTreeMap<(OrganizationId, LotId), Lot>,
@@ -27,8 +26,9 @@ impl Unsaved {
         changes: &mut Changes,
     ) -> Result<(), StoreError> {
         let organization = books.organization;
-        for hold in changes.holds.drain(..) {
-            statements.save_hold(organization, &hold)?;
+        for request in changes.holds.drain(..) {
+            let hold = books.holds.get(&request).ok_or(StoreError::Unreadable("changed hold"))?;
+            statements.save_hold(organization, hold)?;
         }
         for request in changes.holds_ended.drain(..) {
             statements.delete_hold(organization, request)?;
@@ -53,7 +53,6 @@ impl Unsaved {
             statements.save_promo(&promo)?;
             statements.save_redemption(organization, &promo.code)?;
         }
-        self.books.insert(organization);
         self.wallets.extend(changes.wallets.drain(..).map(|id| (organization, id)));
         self.uses.extend(changes.uses.drain(..).map(|key| (organization, key)));
         self.lots.extend(changes.lots.drain(..).map(|lot| ((organization, lot.id), lot)));
@@ -67,9 +66,6 @@ impl Unsaved {
         all: &HashMap<OrganizationId, Books>,
     ) -> Result<(), StoreError> {
         let books_of = |id: &OrganizationId| all.get(id).ok_or(StoreError::Unreadable("changed books"));
-        for id in &self.books {
-            statements.save_books(books_of(id)?)?;
-        }
         for (owner, id) in &self.wallets {
             let books = books_of(owner)?;
             let wallet = books.wallet(*id).ok_or(StoreError::Unreadable("changed wallet"))?;
@@ -93,7 +89,6 @@ impl Unsaved {
     }
 
     pub(crate) fn clear(&mut self) {
-        self.books.clear();
         self.wallets.clear();
         self.uses.clear();
         self.lots.clear();

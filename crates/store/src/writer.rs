@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,10 +23,11 @@ use tokio::sync::oneshot;
 use crate::StoreError;
 use crate::checkpoint::Checkpointer;
 use crate::directory_store::{self, DirectoryWrite, Written};
+use crate::past::{self, Ended};
 use crate::payment_store::{self, PaymentWrite, PaymentWritten};
 use crate::statements::Statements;
 use crate::unsaved::Unsaved;
-use crate::{books, past};
+use crate::books;
 
 /// Commands that may wait. Beyond it the gateway says so, before any money has moved.
 const QUEUE: usize = 8_192;
@@ -34,7 +35,9 @@ const QUEUE: usize = 8_192;
 const BATCH: usize = 512;
 /// A batch of this size tells of load, after which the next one is given time to gather.
 const BUSY_BATCH: usize = 12;
-const GATHER: Duration = Duration::from_micros(300);
+/// A nap while commands gather, and how many of them at most. The kernel makes each about twice as long.
+const NAP: Duration = Duration::from_micros(50);
+const NAPS: usize = 4;
 /// Every so many batches the sums over all holds are checked too.
 const WHOLE_CHECK_EVERY: u64 = 256;
 /// Budget periods of one organization that memory keeps; those of running calls are kept beyond it.
@@ -76,6 +79,8 @@ pub struct WriterFigures {
 
 #[derive(Default)]
 pub(crate) struct Counters {
+    /// Commands in the queue, or about to be.
+    waiting: AtomicUsize,
     commands: AtomicU64,
     commits: AtomicU64,
     failures: AtomicU64,
@@ -124,11 +129,14 @@ impl Writer {
 
     fn queue(&self, command: Command, postbox: Option<Arc<Postbox>>) -> Ticket {
         let (reply, ticket) = Ticket::open_at(postbox);
-        match self.queue.try_send(Job::Ledger(command, reply)) {
-            Ok(()) => ticket,
-            Err(TrySendError::Full(_)) => Ticket::answered(Err(LedgerError::Busy)),
-            Err(TrySendError::Disconnected(_)) => Ticket::answered(Err(LedgerError::Stopped)),
-        }
+        self.counters.waiting.fetch_add(1, Ordering::Relaxed);
+        let refused = match self.queue.try_send(Job::Ledger(command, reply)) {
+            Ok(()) => return ticket,
+            Err(TrySendError::Full(_)) => LedgerError::Busy,
+            Err(TrySendError::Disconnected(_)) => LedgerError::Stopped,
+        };
+        self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+        Ticket::answered(Err(refused))
     }
 
     /// Queues a write of the directory and waits, on this thread, until it is durable.
@@ -206,21 +214,23 @@ fn run(
     let mut batch = Batch::new(connection, Some(checkpointer), clock, counters)?;
     loop {
         let Ok(first) = jobs.recv() else { return Ok(()) };
-        let Collected { jobs: taken, stop } = batch.collect(first, jobs)?;
+        let Collected { commands, stop } = batch.collect(first, jobs)?;
+        counters.waiting.fetch_sub(commands, Ordering::Relaxed);
         if stop {
             return Ok(());
         }
-        if taken >= BUSY_BATCH {
+        if commands >= BUSY_BATCH {
             // More are on their way. What a commit costs hardly depends on how many share it, so under load letting
-            // them gather is cheaper for everybody; a quiet gateway never waits.
-            std::thread::sleep(GATHER);
+            // as many gather again is cheaper for everybody; a quiet gateway never waits.
+            let gathered = || counters.waiting.load(Ordering::Relaxed) >= commands;
+            (0..NAPS).take_while(|_| !gathered()).for_each(|_| std::thread::sleep(NAP));
         }
     }
 }
 
 /// What a batch was.
 struct Collected {
-    jobs: usize,
+    commands: usize,
     stop: bool,
 }
 
@@ -231,6 +241,7 @@ struct Batch<'c> {
     clock: &'c dyn Clock,
     statements: Statements<'c>,
     books: HashMap<OrganizationId, Books>,
+    ended: Ended,
     unsaved: Unsaved,
     answers: Vec<Answer>,
     outbox: Outbox,
@@ -251,6 +262,7 @@ impl<'c> Batch<'c> {
             clock,
             statements: Statements::prepare(connection)?,
             books: HashMap::new(),
+            ended: Ended::default(),
             unsaved: Unsaved::default(),
             answers: Vec::new(),
             outbox: Outbox::default(),
@@ -288,6 +300,7 @@ impl Batch<'_> {
                 next = jobs.try_recv().ok();
             }
         }
+        let commands = self.answers.iter().filter(|answer| matches!(answer, Answer::Ledger(..))).count();
         if failure.is_none() {
             failure = self.unsaved.flush(&mut self.statements, &self.books).err();
         }
@@ -295,7 +308,7 @@ impl Batch<'_> {
             None => self.commit()?,
             Some(error) => self.abandon(&error)?,
         }
-        Ok(Collected { jobs: taken, stop })
+        Ok(Collected { commands, stop })
     }
 
     fn run_command(&mut self, command: Command, reply: ReplySender, failure: &mut Option<StoreError>) {
@@ -382,7 +395,7 @@ impl Batch<'_> {
         }
         let now = self.clock.now();
         past::load_uses(self.connection, books, &command, now)?;
-        let known = past::look_up(self.connection, books, &command, now)?;
+        let known = past::look_up(self.connection, books, &mut self.ended, &command, now)?;
         let named = name_of(&command);
         let answer = apply(books, command, known, now, &mut self.changes);
         let whole = self.counters.commits.load(Ordering::Relaxed).is_multiple_of(WHOLE_CHECK_EVERY);
@@ -393,6 +406,7 @@ impl Batch<'_> {
         // A denial that changed nothing costs no write.
         if answer.is_ok() || !self.changes.is_empty() {
             let payment = self.changes.payment.take();
+            self.changes.holds_ended.iter().for_each(|request| self.ended.add(organization, *request));
             self.unsaved.take(&mut self.statements, books, &mut self.changes)?;
             if let Ok(reply) = &answer
                 && (named.is_some() || payment.is_some())
@@ -458,6 +472,7 @@ impl Batch<'_> {
         self.counters.failures.fetch_add(1, Ordering::Relaxed);
         let frozen: Vec<OrganizationId> =
             self.books.drain().filter(|(_, books)| books.frozen).map(|(id, _)| id).collect();
+        self.ended.clear();
         self.unsaved.clear();
         self.changes = Changes::default();
         if !self.connection.is_autocommit() {
@@ -465,7 +480,7 @@ impl Batch<'_> {
         }
         for broken in frozen {
             self.counters.breaches.fetch_add(1, Ordering::Relaxed);
-            books::freeze(self.connection, &mut self.statements, broken)?;
+            books::set_frozen(self.connection, broken, true)?;
         }
         self.answer_all(Some(&error.to_string()));
         Ok(())

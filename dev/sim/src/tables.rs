@@ -25,7 +25,8 @@ pub struct Tables {
 /// The rows of one organization.
 #[derive(Debug, Default)]
 pub struct OwnerTables {
-    head: Head,
+    /// The stamp of the last event.
+    told_at: Timestamp,
     wallets: Vec<WalletRow>,
     /// Every lot there ever was.
     pub lots: BTreeMap<LotId, Lot>,
@@ -39,15 +40,6 @@ pub struct OwnerTables {
     charged: BTreeMap<RequestId, Charged>,
     answers: BTreeMap<String, ([u8; 32], Reply)>,
     redeemed: BTreeSet<Box<str>>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Head {
-    sequence: u64,
-    hash: [u8; 32],
-    net: Money,
-    last_at: Timestamp,
-    seen_at: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -71,8 +63,8 @@ impl Tables {
 
     /// The number, the hash and the net of the last entry.
     pub fn head(&self, organization: OrganizationId) -> (u64, [u8; 32], Money) {
-        let head = self.owners.get(&organization).map(|rows| rows.head).unwrap_or_default();
-        (head.sequence, head.hash, head.net)
+        let last = self.owners.get(&organization).and_then(|rows| rows.entries.last());
+        last.map(|entry| (entry.sequence, entry.hash, entry.balance)).unwrap_or_default()
     }
 
     /// What a command must know of the past.
@@ -140,13 +132,9 @@ impl Tables {
             return;
         }
         let rows = self.owners.entry(books.organization).or_default();
-        rows.head = Head {
-            sequence: books.sequence,
-            hash: books.head,
-            net: books.net,
-            last_at: books.last_at,
-            seen_at: books.seen_at,
-        };
+        if let Some(event) = changes.events.last() {
+            rows.told_at = event.at;
+        }
         for id in changes.wallets.drain(..) {
             if let Some(wallet) = books.wallet(id) {
                 rows.save_wallet(wallet);
@@ -157,8 +145,10 @@ impl Tables {
             self.lot_ids.insert(lot.id);
             rows.lots.insert(lot.id, lot);
         }
-        for hold in changes.holds.drain(..) {
-            rows.holds.insert(hold.request, hold);
+        for request in changes.holds.drain(..) {
+            if let Some(hold) = books.holds.get(&request) {
+                rows.holds.insert(request, hold.clone());
+            }
         }
         for request in changes.holds_ended.drain(..) {
             rows.holds.remove(&request);
@@ -215,11 +205,8 @@ impl Tables {
         let rows = self.owners.get(&organization)?;
         let own = rows.wallets.first()?;
         let mut books = Books::new(organization, own.id);
-        books.sequence = rows.head.sequence;
-        books.head = rows.head.hash;
-        books.net = rows.head.net;
-        books.last_at = rows.head.last_at;
-        books.seen_at = rows.head.seen_at;
+        (books.sequence, books.head, books.net) = self.head(organization);
+        books.last_at = rows.entries.last().map_or(rows.told_at, |entry| entry.at.max(rows.told_at));
         books.wallets = rows.wallets.iter().map(|wallet| rows.load_wallet(wallet)).collect();
         books.budgets = rows.budgets.values().cloned().collect();
         books.budgets.sort_by(|a, b| (&a.subject, a.id).cmp(&(&b.subject, b.id)));

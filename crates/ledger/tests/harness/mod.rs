@@ -214,7 +214,7 @@ impl Bench {
             self.budgets.insert(id, known);
         }
         self.lots.extend(changes.lots.into_iter().map(|lot| (lot.id, lot)));
-        self.holds.extend(changes.holds.into_iter().map(|hold| (hold.request, hold)));
+        self.holds.extend(changes.holds.into_iter().map(|request| (request, books.holds[&request].clone())));
         for ended in changes.holds_ended {
             let hold = self.holds.remove(&ended).expect("what ends was saved");
             let rows = changes.rows.iter().filter(|(_, row)| row.request == ended);

@@ -16,7 +16,7 @@ use super::figures::Figures;
 use super::judge::Candidate;
 use super::plan::{self, Phase};
 use super::seen::Marks;
-use super::world::{Batch, History, Step, World};
+use super::world::{History, Step, World};
 use crate::Random;
 
 /// Cost rows that are compared after each life; at the end all are.
@@ -207,12 +207,11 @@ impl Run {
             2 => self.random.below(16),
             _ => self.random.below(BATCH_MOST),
         };
-        let mut batch = Batch::default();
         let (mut commands, mut expected) = (Vec::new(), Vec::new());
         for number in 0..size {
             let Some(command) = self.command(number == 0) else { continue };
             self.organizations.extend(command.organization());
-            expected.push(self.world.run(&mut batch, &command, self.now).reply);
+            expected.push(self.world.run(&command, self.now).reply);
             commands.push(command);
         }
         self.clock.set(self.now);
@@ -234,7 +233,6 @@ impl Run {
                 Ok(true)
             }
             Ok(answers) => {
-                self.world.save(batch);
                 self.history.steps.push(Arc::clone(&step));
                 self.compare(&step, answers, expected).map(|()| true)
             }
@@ -349,12 +347,9 @@ impl Run {
                 rows: vec![draft],
             })
             .collect();
-        let mut batch = Batch::default();
-        let expected =
-            commands.iter().map(|command| self.world.run(&mut batch, command, self.now).reply).collect();
+        let expected = commands.iter().map(|command| self.world.run(command, self.now).reply).collect();
         let step = Arc::new(Step::Batch(commands.clone(), self.now));
         let answers = store.run(commands).map_err(|error| error.to_string())?;
-        self.world.save(batch);
         self.history.steps.push(Arc::clone(&step));
         self.compare(&step, answers, expected)?;
         let holds = verify(&self.folder).map_err(|error| error.to_string())?.holds;

@@ -23,7 +23,7 @@ pub(crate) struct Marks {
 #[derive(Debug)]
 struct Found {
     balance: Option<Balance>,
-    /// The stamp of the last command that is saved.
+    /// The last stamp that is saved.
     stamp: Option<Timestamp>,
     /// The entry at the mark, if there is one, and all after it.
     entries: Vec<Entry>,

@@ -1,7 +1,7 @@
 //! What must be in the books: the model, and the steps that brought it there since the last moment that is known to be
 //! durable. A step can be done again, so that every prefix of them is at hand after a crash.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{Money, OrganizationId, RequestId, Timestamp};
@@ -16,7 +16,7 @@ pub(crate) enum Step {
     Batch(Vec<Command>, Timestamp),
     /// The holds of an organization are settled at their last checkpoint, at this time.
     Recover(OrganizationId, Timestamp),
-    /// What is in memory is read anew: stamps of commands that changed nothing are forgotten.
+    /// What is in memory is read anew: stamps that nothing carries are forgotten.
     Reload,
 }
 
@@ -49,19 +49,17 @@ impl World {
     pub(crate) fn step(&mut self, step: &Step) {
         match step {
             Step::Batch(commands, now) => {
-                let mut batch = Batch::default();
                 for command in commands {
-                    self.run(&mut batch, command, *now);
+                    self.run(command, *now);
                 }
-                self.save(batch);
             }
             Step::Recover(organization, now) => self.recover(*organization, *now),
             Step::Reload => self.reload(),
         }
     }
 
-    /// Runs one command of a batch.
-    pub(crate) fn run(&mut self, batch: &mut Batch, command: &Command, now: Timestamp) -> Expected {
+    /// Runs one command.
+    pub(crate) fn run(&mut self, command: &Command, now: Timestamp) -> Expected {
         let set_aside = self.set_aside(command);
         let rows_before = self.rows_of(command);
         let mut expected = self.model.run(command, now);
@@ -71,10 +69,9 @@ impl World {
             row.held = set_aside.get(&row.request).copied().unwrap_or_default();
         }
         let at = Timestamp::from_micros(owner.stamp);
-        // New books are saved as they are made, without a stamp.
-        let changed = expected.reply.is_ok() && !matches!(command, Command::Open { .. });
-        if changed || !expected.entries.is_empty() {
-            batch.changed.insert(organization);
+        // A stamp is saved with what carries it.
+        if !expected.entries.is_empty() || !expected.events.is_empty() {
+            self.saved.insert(organization, owner.stamp);
         }
         let tail = self.tails.entry(organization).or_default();
         let mut note = note_of(command);
@@ -84,15 +81,6 @@ impl World {
         }
         tail.events.append(&mut expected.events);
         expected
-    }
-
-    /// The end of a transaction: books that it changed are saved with their stamps.
-    pub(crate) fn save(&mut self, batch: Batch) {
-        for organization in batch.changed {
-            if let Some(owner) = self.model.owners.get(&organization) {
-                self.saved.insert(organization, owner.stamp);
-            }
-        }
     }
 
     /// Organizations whose books have live holds, in the order in which a start settles them.
@@ -106,7 +94,7 @@ impl World {
         self.model.owners.values().map(|owner| owner.stakes.len()).sum()
     }
 
-    /// The stamp of the last command that is saved.
+    /// The last stamp that is saved.
     pub(crate) fn saved(&self, organization: OrganizationId) -> Timestamp {
         Timestamp::from_micros(self.saved.get(&organization).copied().unwrap_or(0))
     }
@@ -125,12 +113,10 @@ impl World {
     fn recover(&mut self, organization: OrganizationId, now: Timestamp) {
         let Some(owner) = self.model.owners.get(&organization) else { return };
         let drafts: Vec<CostRow> = owner.stakes.values().map(|stake| stake.draft.clone()).collect();
-        let mut batch = Batch::default();
         for draft in drafts {
             let command = Command::Settle { organization, request: draft.request, rows: vec![draft] };
-            self.run(&mut batch, &command, now);
+            self.run(&command, now);
         }
-        self.save(batch);
     }
 
     fn rows_of(&self, command: &Command) -> usize {
@@ -159,12 +145,6 @@ impl World {
             })
             .collect()
     }
-}
-
-/// What a transaction has changed so far.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    changed: BTreeSet<OrganizationId>,
 }
 
 /// A world that is known to be durable, and what was done since.

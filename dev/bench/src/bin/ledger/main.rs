@@ -28,11 +28,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 const HELP: &str = "\
-usage: cargo xtask bench-ledger [--rounds N] [--seconds S] [--dir DIR]
+usage: cargo xtask bench-ledger [options]
 
-  --rounds N    windows of each row (5)
-  --seconds S   whole seconds in a window (1)
-  --dir DIR     where the databases go, on the disk to measure (target/bench)
+  --durability WHICH  power or process (both)
+  --in-flight N       pairs under way at a time (1, 64 and 1024 in turn)
+  --rounds N          windows of each row (5)
+  --seconds S         whole seconds in a window (1)
+  --dir DIR           where the databases go, on the disk to measure (target/bench)
 
 Exit code 1 when a mark is missed: with 64 and more in flight at least half of the raw rate.";
 
@@ -58,6 +60,7 @@ fn run() -> Outcome<bool> {
     let own = std::env::current_exe()?;
     let target = own.parent().and_then(Path::parent).unwrap_or(Path::new("."));
     let mut folder = target.join("bench");
+    let (mut durabilities, mut in_flights) = (vec![Durability::Power, Durability::Process], IN_FLIGHT.to_vec());
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("`{name}` lacks its value"));
@@ -68,6 +71,11 @@ fn run() -> Outcome<bool> {
             }
             "--rounds" => rounds = value()?.parse::<usize>()?.max(1),
             "--seconds" => window = Duration::from_secs(value()?.parse::<u64>()?.max(1)),
+            "--durability" => {
+                let wanted = value()?;
+                durabilities.retain(|durability| format!("{durability:?}").eq_ignore_ascii_case(&wanted));
+            }
+            "--in-flight" => in_flights = vec![value()?.parse::<usize>()?.max(1)],
             "--dir" => folder = PathBuf::from(value()?),
             _ => return Err(format!("no option is called `{name}`").into()),
         }
@@ -75,8 +83,8 @@ fn run() -> Outcome<bool> {
     std::fs::create_dir_all(&folder)?;
     println!("| durability | in flight | raw pairs/s | ledger pairs/s | of raw |\n|---|---:|---:|---:|---:|");
     let mut met = true;
-    for durability in [Durability::Power, Durability::Process] {
-        for in_flight in IN_FLIGHT {
+    for durability in durabilities {
+        for in_flight in in_flights.iter().copied() {
             let (raw, ledger) = measure(&folder, durability, in_flight, rounds, window)?;
             let percent = ledger * 100 / raw.max(1);
             let verdict = match in_flight >= MARK_FROM {
