@@ -11,6 +11,7 @@ mod columns;
 mod directory_store;
 mod draft;
 mod folder;
+mod inbox;
 #[cfg(feature = "simulation")]
 pub mod inline;
 mod past;

@@ -5,10 +5,9 @@
 //! every command of the batch is answered with the failure. When the *commit* itself fails nobody knows what is on
 //! the disk, so the writer stops for good and the process must be restarted to recover.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,13 +20,14 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::StoreError;
+use crate::books;
 use crate::checkpoint::Checkpointer;
 use crate::directory_store::{self, DirectoryWrite, Written};
+use crate::inbox::{Inbox, Refused};
 use crate::past::{self, Ended};
 use crate::payment_store::{self, PaymentWrite, PaymentWritten};
 use crate::statements::Statements;
 use crate::unsaved::Unsaved;
-use crate::books;
 
 /// Commands that may wait. Beyond it the gateway says so, before any money has moved.
 const QUEUE: usize = 8_192;
@@ -35,9 +35,8 @@ const QUEUE: usize = 8_192;
 const BATCH: usize = 512;
 /// A batch of this size tells of load, after which the next one is given time to gather.
 const BUSY_BATCH: usize = 12;
-/// A nap while commands gather, and how many of them at most. The kernel makes each about twice as long.
-const NAP: Duration = Duration::from_micros(50);
-const NAPS: usize = 4;
+/// How long at most.
+const GATHER: Duration = Duration::from_micros(300);
 /// Every so many batches the sums over all holds are checked too.
 const WHOLE_CHECK_EVERY: u64 = 256;
 /// Budget periods of one organization that memory keeps; those of running calls are kept beyond it.
@@ -79,8 +78,6 @@ pub struct WriterFigures {
 
 #[derive(Default)]
 pub(crate) struct Counters {
-    /// Commands in the queue, or about to be.
-    waiting: AtomicUsize,
     commands: AtomicU64,
     commits: AtomicU64,
     failures: AtomicU64,
@@ -90,7 +87,7 @@ pub(crate) struct Counters {
 
 /// The handle to the writer thread. Dropping it waits until everything queued is saved.
 pub(crate) struct Writer {
-    queue: SyncSender<Job>,
+    inbox: Arc<Inbox<Job>>,
     counters: Arc<Counters>,
     thread: Option<JoinHandle<()>>,
 }
@@ -101,11 +98,12 @@ impl Writer {
         checkpointer: Checkpointer,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        let (queue, jobs) = sync_channel(QUEUE);
+        let inbox = Arc::new(Inbox::new());
         let counters = Arc::new(Counters::default());
         let theirs = Arc::clone(&counters);
+        let jobs = Jobs { inbox: Arc::clone(&inbox), taken: VecDeque::new() };
         let body = move || {
-            let ended = run(&connection, checkpointer, &jobs, clock.as_ref(), &theirs);
+            let ended = run(&connection, checkpointer, jobs, clock.as_ref(), &theirs);
             theirs.stopped.store(1, Ordering::Release);
             if let Err(error) = ended {
                 tracing::error!(%error, "the writer has stopped; restart to recover");
@@ -113,7 +111,7 @@ impl Writer {
         };
         let thread =
             std::thread::Builder::new().name("writer".to_owned()).spawn(body).map_err(StoreError::Thread)?;
-        Ok(Self { queue, counters, thread: Some(thread) })
+        Ok(Self { inbox, counters, thread: Some(thread) })
     }
 
     pub(crate) fn figures(&self) -> WriterFigures {
@@ -129,14 +127,11 @@ impl Writer {
 
     fn queue(&self, command: Command, postbox: Option<Arc<Postbox>>) -> Ticket {
         let (reply, ticket) = Ticket::open_at(postbox);
-        self.counters.waiting.fetch_add(1, Ordering::Relaxed);
-        let refused = match self.queue.try_send(Job::Ledger(command, reply)) {
-            Ok(()) => return ticket,
-            Err(TrySendError::Full(_)) => LedgerError::Busy,
-            Err(TrySendError::Disconnected(_)) => LedgerError::Stopped,
-        };
-        self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
-        Ticket::answered(Err(refused))
+        match self.inbox.put(Job::Ledger(command, reply), QUEUE) {
+            Ok(()) => ticket,
+            Err(Refused::Full) => Ticket::answered(Err(LedgerError::Busy)),
+            Err(Refused::Closed) => Ticket::answered(Err(LedgerError::Stopped)),
+        }
     }
 
     /// Queues a write of the directory and waits, on this thread, until it is durable.
@@ -153,7 +148,7 @@ impl Writer {
     pub(crate) fn write_payment(&self, write: PaymentWrite) -> PaymentWritten {
         let (sender, receiver) = oneshot::channel();
         let stopped = || payments::PaymentStoreError::Failed("the writer has stopped".to_owned());
-        self.queue.send(Job::Payment(write, sender)).map_err(|_| stopped())?;
+        self.inbox.put(Job::Payment(write, sender), usize::MAX).map_err(|_| stopped())?;
         receiver.blocking_recv().unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -163,7 +158,7 @@ impl Writer {
     ) -> Result<T, directory::StoreError> {
         let (sender, receiver) = oneshot::channel();
         let stopped = || directory::StoreError::Failed("the writer has stopped".to_owned());
-        self.queue.send(job(sender)).map_err(|_| stopped())?;
+        self.inbox.put(job(sender), usize::MAX).map_err(|_| stopped())?;
         receiver.blocking_recv().unwrap_or_else(|_| Err(stopped()))
     }
 }
@@ -194,8 +189,8 @@ impl LedgerStore for Desk {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // A full queue only delays this; a stopped writer has nobody left to tell.
-        let _ = self.queue.send(Job::Stop);
+        // A stopped writer has nobody left to tell.
+        let _ = self.inbox.put(Job::Stop, usize::MAX);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -207,30 +202,58 @@ impl Drop for Writer {
 fn run(
     connection: &Connection,
     checkpointer: Checkpointer,
-    jobs: &Receiver<Job>,
+    mut jobs: Jobs,
     clock: &dyn Clock,
     counters: &Counters,
 ) -> Result<(), StoreError> {
     let mut batch = Batch::new(connection, Some(checkpointer), clock, counters)?;
+    let mut wanted = 1;
     loop {
-        let Ok(first) = jobs.recv() else { return Ok(()) };
-        let Collected { commands, stop } = batch.collect(first, jobs)?;
-        counters.waiting.fetch_sub(commands, Ordering::Relaxed);
+        jobs.wait(wanted);
+        let Collected { taken, stop } = batch.collect(&mut jobs)?;
         if stop {
             return Ok(());
         }
-        if commands >= BUSY_BATCH {
-            // More are on their way. What a commit costs hardly depends on how many share it, so under load letting
-            // as many gather again is cheaper for everybody; a quiet gateway never waits.
-            let gathered = || counters.waiting.load(Ordering::Relaxed) >= commands;
-            (0..NAPS).take_while(|_| !gathered()).for_each(|_| std::thread::sleep(NAP));
+        // After a busy batch more are on their way. What a commit costs hardly depends on how many share it, so under
+        // load letting as many gather again is cheaper for everybody; a quiet gateway never waits.
+        wanted = if taken >= BUSY_BATCH { taken } else { 1 };
+    }
+}
+
+/// What the writer has to do, as it finds it. Whoever waits when it ends learns that it did.
+struct Jobs {
+    inbox: Arc<Inbox<Job>>,
+    taken: VecDeque<Job>,
+}
+
+impl Jobs {
+    fn wait(&self, wanted: usize) {
+        if self.taken.is_empty() {
+            self.inbox.wait(wanted, GATHER);
         }
+    }
+}
+
+impl Iterator for Jobs {
+    type Item = Job;
+
+    fn next(&mut self) -> Option<Job> {
+        if self.taken.is_empty() {
+            self.inbox.take(&mut self.taken);
+        }
+        self.taken.pop_front()
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        self.inbox.close();
     }
 }
 
 /// What a batch was.
 struct Collected {
-    commands: usize,
+    taken: usize,
     stop: bool,
 }
 
@@ -273,16 +296,16 @@ impl<'c> Batch<'c> {
 }
 
 impl Batch<'_> {
-    /// Does the first job and all that are waiting, in one transaction. Fails only when the writer must not go on.
-    fn collect(&mut self, first: Job, jobs: &Receiver<Job>) -> Result<Collected, StoreError> {
+    /// Does all that is waiting, in one transaction. Fails only when the writer must not go on.
+    fn collect(&mut self, jobs: &mut impl Iterator<Item = Job>) -> Result<Collected, StoreError> {
         if self.checkpointer.as_ref().is_some_and(Checkpointer::has_failed) {
             return Err(StoreError::Checkpoint);
         }
-        let mut next = Some(first);
         let mut stop = false;
         let mut failure = self.statements.begin().err();
         let mut taken = 0;
-        while let Some(job) = next.take() {
+        while !stop && taken < BATCH {
+            let Some(job) = jobs.next() else { break };
             taken += 1;
             match job {
                 Job::Stop => stop = true,
@@ -296,11 +319,7 @@ impl Batch<'_> {
                     );
                 }
             }
-            if !stop && taken < BATCH {
-                next = jobs.try_recv().ok();
-            }
         }
-        let commands = self.answers.iter().filter(|answer| matches!(answer, Answer::Ledger(..))).count();
         if failure.is_none() {
             failure = self.unsaved.flush(&mut self.statements, &self.books).err();
         }
@@ -308,7 +327,7 @@ impl Batch<'_> {
             None => self.commit()?,
             Some(error) => self.abandon(&error)?,
         }
-        Ok(Collected { commands, stop })
+        Ok(Collected { taken, stop })
     }
 
     fn run_command(&mut self, command: Command, reply: ReplySender, failure: &mut Option<StoreError>) {
@@ -532,16 +551,16 @@ impl<'c> Inline<'c> {
 
     /// Does these commands, at most as many as one transaction takes, in one transaction.
     pub(crate) fn run(&mut self, commands: Vec<Command>) -> Result<Vec<Ticket>, StoreError> {
-        let (queue, jobs) = sync_channel(BATCH);
         let mut tickets = Vec::with_capacity(commands.len());
+        let mut jobs = VecDeque::with_capacity(commands.len());
         for command in commands {
             let (reply, ticket) = Ticket::open();
             tickets.push(ticket);
-            // Beyond its room the ticket is answered as by a writer that has stopped.
-            drop(queue.try_send(Job::Ledger(command, reply)));
+            jobs.push_back(Job::Ledger(command, reply));
         }
-        if let Ok(first) = jobs.try_recv() {
-            self.0.collect(first, &jobs)?;
+        // Beyond its room a ticket is answered as by a writer that has stopped.
+        if !jobs.is_empty() {
+            self.0.collect(&mut jobs.into_iter())?;
         }
         Ok(tickets)
     }

@@ -60,7 +60,8 @@ fn run() -> Outcome<bool> {
     let own = std::env::current_exe()?;
     let target = own.parent().and_then(Path::parent).unwrap_or(Path::new("."));
     let mut folder = target.join("bench");
-    let (mut durabilities, mut in_flights) = (vec![Durability::Power, Durability::Process], IN_FLIGHT.to_vec());
+    let (mut durabilities, mut in_flights) =
+        (vec![Durability::Power, Durability::Process], IN_FLIGHT.to_vec());
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("`{name}` lacks its value"));
