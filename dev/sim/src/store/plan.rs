@@ -30,7 +30,8 @@ pub(crate) fn faults(random: &mut Random, phase: Phase, used: u64) -> Faults {
         10..=59 => faults.crash = Some(crash(random, scale)),
         60..=69 => faults.failing_writes = numbers(random, scale),
         70..=84 => faults.failing_syncs = numbers(random, scale / TRANSACTION + 1),
-        85..=92 => faults.failing_reads = numbers(random, scale / 2 + 1),
+        // Reads are rare: what is read once stays in memory.
+        85..=92 => faults.failing_reads = numbers(random, scale / 12 + 1),
         _ => faults.capacity = Some(used.saturating_add(random.below(scale.saturating_mul(1_500)))),
     }
     if faults.crash.is_none() && random.chance(200) {
