@@ -289,6 +289,12 @@ fn recover_books(
     Ok(orphans.len())
 }
 
+/// Whether an operator must look at these books before anything moves in them.
+pub(crate) fn are_frozen(connection: &Connection, organization: OrganizationId) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM books WHERE organization = ?1 AND frozen";
+    Ok(connection.prepare_cached(sql)?.exists([organization.as_bytes()])?)
+}
+
 /// Marks books as ones that an operator must look at, or lets them go on; answers whether there are such books.
 pub(crate) fn set_frozen(
     connection: &Connection,

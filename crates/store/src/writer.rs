@@ -400,6 +400,11 @@ impl Batch<'_> {
     fn apply(&mut self, command: Command) -> Result<Result<Reply, Denial>, StoreError> {
         let Some(organization) = command.organization() else { return self.issue(command) };
         if !self.books.contains_key(&organization) {
+            if books::are_frozen(self.connection, organization)? {
+                // Their promises are broken already, and perhaps they cannot even be read: nobody's batch shall fail for
+                // it.
+                return Ok(Err(Denial::Frozen));
+            }
             match books::load(self.connection, organization)? {
                 Some(books) => self.books.insert(organization, books),
                 None => return self.open(&command),
@@ -408,10 +413,6 @@ impl Batch<'_> {
         let Some(books) = self.books.get_mut(&organization) else {
             return Ok(Err(Denial::UnknownOrganization));
         };
-        if books.frozen {
-            // Their promises are broken already: checking them again would fail everybody's batch.
-            return Ok(Err(Denial::Frozen));
-        }
         let now = self.clock.now();
         past::load_uses(self.connection, books, &command, now)?;
         let known = past::look_up(self.connection, books, &mut self.ended, &command, now)?;

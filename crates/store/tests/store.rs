@@ -140,34 +140,25 @@ fn books_whose_holds_cannot_be_settled_are_frozen_and_the_others_go_on() {
     ask(Command::Hold(other.hold(99, 50)));
     drop(store);
     let connection = rusqlite::Connection::open(folder.path().join("tollkeeper.db")).unwrap();
-    let holds = "UPDATE hold SET draft = x'00' WHERE organization = ?1";
-    assert_eq!(connection.execute(holds, [Payer::number(7).organization.as_bytes()]).unwrap(), 1);
-    drop(connection);
-    // Unreadable, so not even the books can be loaded: the start says so.
-    assert!(matches!(
-        Store::open(folder.path(), Durability::Process, clock()),
-        Err(store::StoreError::Unreadable(_))
-    ));
-
-    let connection = rusqlite::Connection::open(folder.path().join("tollkeeper.db")).unwrap();
-    let draft: Vec<u8> = connection
-        .query_row("SELECT draft FROM hold WHERE organization = ?1", [other.organization.as_bytes()], |row| {
-            row.get(0)
-        })
-        .unwrap();
-    // Readable, but of a request that is on the books already: it cannot be settled a second time.
-    connection.execute("UPDATE hold SET draft = ?1", [draft]).unwrap();
-    let again = "UPDATE hold SET request = (SELECT max(request) FROM cost_row) WHERE organization = ?1";
-    connection.execute(again, [Payer::number(7).organization.as_bytes()]).unwrap();
-    drop(connection);
-    let store = open(folder.path(), clock());
-    assert_eq!(store.recovered(), 1, "the other organization's");
-    let denied = store.ledger().submit(Command::Hold(Payer::number(7).hold(5, 1))).wait();
-    assert_eq!(denied, Err(ledger::Denial::Frozen.into()));
-    assert_eq!(
-        store.ledger().submit(Command::Hold(other.hold(5, 1))).wait(),
-        Ok(Reply::Held(Money::from_nano(1)))
-    );
+    for change in [
+        // Unreadable, so that the books cannot even be loaded.
+        "UPDATE hold SET draft = x'00' WHERE organization = ?1",
+        // Of a request that is on the books already: it cannot be settled a second time.
+        "UPDATE hold SET request = (SELECT max(request) FROM cost_row) WHERE organization = ?1",
+    ] {
+        let copy = tempfile::tempdir().unwrap();
+        let database = copy.path().join("tollkeeper.db");
+        std::fs::copy(folder.path().join("tollkeeper.db"), &database).unwrap();
+        let connection = rusqlite::Connection::open(database).unwrap();
+        assert_eq!(connection.execute(change, [Payer::number(7).organization.as_bytes()]).unwrap(), 1);
+        drop(connection);
+        let store = open(copy.path(), clock());
+        assert_eq!(store.recovered(), 1, "the other organization's");
+        let of_both =
+            [&Payer::number(7), &other].map(|payer| store.ledger().submit(Command::Hold(payer.hold(5, 1))));
+        let answers = of_both.map(ledger::Ticket::wait);
+        assert_eq!(answers, [Err(ledger::Denial::Frozen.into()), Ok(Reply::Held(Money::from_nano(1)))]);
+    }
 }
 
 #[test]
@@ -220,7 +211,8 @@ fn verification_finds_every_kind_of_tampering() {
         ("DELETE FROM cost_row WHERE cost = 30", "ChargeIsCost"),
         ("UPDATE journal SET at = at + 1 WHERE sequence = 3", "ChainIntact"),
         ("DELETE FROM journal WHERE sequence = 4", "ChainIntact"),
-        ("DELETE FROM journal WHERE sequence = (SELECT max(sequence) FROM journal)", "ReplayMatches"),
+        ("DELETE FROM journal WHERE sequence = (SELECT max(sequence) FROM journal)", "OneEndPerHold"),
+        ("DELETE FROM journal WHERE sequence > 1", "ReplayMatches"),
         (
             "UPDATE journal SET reference = (SELECT reference FROM journal WHERE sequence = 3) WHERE sequence = 4",
             "ChainIntact",
