@@ -43,7 +43,8 @@ MODELS = [
 class Load:
     """Callers that call until they are told to stop, and what reached them whole."""
 
-    tenant: Tenant
+    #: One whose running calls complete, and one whose calls stop when nothing more can be held.
+    tenants: tuple[Tenant, Tenant]
     seed: int
     stopping: threading.Event = dataclasses.field(default_factory=threading.Event)
     #: Requests whose answer came to its end, by id.
@@ -52,17 +53,18 @@ class Load:
 
     def caller(self, number: int) -> None:
         chance = random.Random(f"{self.seed}/{number}")
-        headers = {"authorization": f"Bearer {self.tenant.secret}"}
+        tenant = self.tenants[number % 2]
+        headers = {"authorization": f"Bearer {tenant.secret}"}
         with httpx.Client(verify=False, trust_env=False, timeout=20, headers=headers) as client:
             while not self.stopping.is_set():
-                self.call(client, chance)
+                self.call(client, tenant.gateway.base_url, chance)
 
-    def call(self, client: httpx.Client, chance: random.Random) -> None:
+    def call(self, client: httpx.Client, base_url: str, chance: random.Random) -> None:
         stream = chance.random() < 0.5
         messages = [{"role": "user", "content": "toll " * chance.randint(1, 50)}]
         body = {"model": chance.choice(MODELS), "messages": messages, "stream": stream, "max_tokens": 250}
         try:
-            with client.stream("POST", self.tenant.gateway.base_url + "/chat/completions", json=body) as answer:
+            with client.stream("POST", base_url + "/chat/completions", json=body) as answer:
                 text = answer.read().decode()
         except httpx.TransportError:
             self.ended["broken"] += 1
@@ -76,9 +78,9 @@ class Load:
 
 
 @contextlib.contextmanager
-def under_load(tenant: Tenant, seed: int) -> Iterator[Load]:
+def under_load(tenants: tuple[Tenant, Tenant], seed: int) -> Iterator[Load]:
     """Callers for as long as this lasts."""
-    load = Load(tenant, seed)
+    load = Load(tenants, seed)
     threads = [threading.Thread(target=load.caller, args=(number,)) for number in range(CALLERS)]
     for thread in threads:
         thread.start()
@@ -100,8 +102,22 @@ class Row:
     cost: Decimal
 
 
-def read_books(database: Path) -> tuple[dict[str, list[Row]], Decimal, int]:
-    """The cost rows by request, what remains in all lots, and how many holds there are."""
+@dataclasses.dataclass(frozen=True)
+class Books:
+    """What is in the database at the end."""
+
+    #: The cost rows of each request.
+    rows: dict[str, list[Row]]
+    #: What remains in all lots.
+    remaining: Decimal
+    #: Holds that are left.
+    holds: int
+    #: Requests of the organization whose calls stop that were charged more than was held for them.
+    overcharged: list[str]
+
+
+def read_books(database: Path) -> Books:
+    """Reads the books as they are on the disk."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as books:
         rows: dict[str, list[Row]] = collections.defaultdict(list)
         for request, status, reason, estimated, cost in books.execute(
@@ -110,7 +126,11 @@ def read_books(database: Path) -> tuple[dict[str, list[Row]], Decimal, int]:
             rows[f"req_{request}"].append(Row(status, reason, bool(estimated), cost * NANO))
         (remaining,) = books.execute("SELECT sum(remaining) FROM lot").fetchone()
         (holds,) = books.execute("SELECT count(*) FROM hold").fetchone()
-    return rows, remaining * NANO, holds
+        overcharged = books.execute(
+            "SELECT lower(hex(request)) FROM cost_row JOIN organization ON organization.id = cost_row.organization "
+            "WHERE in_flight = 'stops' AND cost > held"
+        ).fetchall()
+    return Books(rows, remaining * NANO, holds, [f"req_{request}" for (request,) in overcharged])
 
 
 def broken_promises(gateway: Gateway, load: Load, truth: list[Json]) -> Iterator[str]:
@@ -118,12 +138,15 @@ def broken_promises(gateway: Gateway, load: Load, truth: list[Json]) -> Iterator
     verified = gateway.verify()
     if verified.code != 0:
         yield f"verify ended with {verified.code}: {verified.stdout}"
-    rows, remaining, holds = read_books(gateway.data / "tollkeeper.db")
-    if holds:
-        yield f"{holds} holds are left"
+    books = read_books(gateway.data / "tollkeeper.db")
+    rows = books.rows
+    if books.holds:
+        yield f"{books.holds} holds are left"
     spent = sum((row.cost for attempts in rows.values() for row in attempts), Decimal(0))
-    if remaining + spent != Decimal(GRANTED):
-        yield f"{remaining} remain and {spent} are spent of {GRANTED}"
+    if books.remaining + spent != 2 * Decimal(GRANTED):
+        yield f"{books.remaining} remain and {spent} are spent of twice {GRANTED}"
+    for request in books.overcharged:
+        yield f"{request} was charged more than was held for it"
     for request, attempts in rows.items():
         if len(attempts) != 1:
             yield f"{request} has {len(attempts)} rows"
@@ -144,20 +167,25 @@ def kill_loop(folder: Path, kills: int, seed: int, durability: str) -> Json:
     chance, began = random.Random(seed), time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     mock = Mock(folder)
-    settings = f'ledger.durability = "{durability}"\n{SETTINGS}'.replace('level = "debug"', 'level = "info"')
+    # Slices so small that streams hold more as they go.
+    ledger = f'ledger.durability = "{durability}"\nledger.first_slice_tokens = 64\n'
+    settings = f"{ledger}{SETTINGS}".replace('level = "debug"', 'level = "info"')
     text = config([Provider("mock", mock.base_url)], [Route("sim?*", "mock", "sim-small?*")], settings)
     gateway = Gateway(folder / "gateway", text).start()
     held_at_death = 0
     try:
-        tenant = gateway.tenant(granted=GRANTED)
-        with under_load(tenant, seed) as load:
+        tenants = (gateway.tenant(granted=GRANTED), gateway.tenant(granted=GRANTED))
+        change = f"/admin/v1/organizations/{tenants[1].org}"
+        gateway.api("PATCH", change, {"in_flight": "stops"}).raise_for_status()
+        with under_load(tenants, seed) as load:
             for _ in range(kills):
                 # The moment of death is drawn, not waited for: any moment must do.
                 time.sleep(chance.uniform(0.02, 0.4))
                 gateway.kill()
                 held_at_death += gateway.verify().json["holds"]
                 gateway.start()
-        eventually(lambda: Decimal(tenant.balance()["held"]) == 0, "the end of all holds")
+        for tenant in tenants:
+            eventually(lambda tenant=tenant: Decimal(tenant.balance()["held"]) == 0, "the end of all holds")
         clean_end = gateway.stop() == 0
     finally:
         if gateway.child:
@@ -166,7 +194,7 @@ def kill_loop(folder: Path, kills: int, seed: int, durability: str) -> Json:
     # The call that warmed the mock up came without a gateway.
     truth = [line for line in mock.truth() if line["request_id"]]
     broken = list(broken_promises(gateway, load, truth))
-    rows, _, _ = read_books(gateway.data / "tollkeeper.db")
+    rows = read_books(gateway.data / "tollkeeper.db").rows
     return {
         "durability": durability,
         "kills": kills,

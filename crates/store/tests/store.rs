@@ -139,7 +139,6 @@ fn books_whose_holds_cannot_be_settled_are_frozen_and_the_others_go_on() {
     ask(other.grant(9, LotKind::Promo, 50, Timestamp::MAX).into());
     ask(Command::Hold(other.hold(99, 50)));
     drop(store);
-    let connection = rusqlite::Connection::open(folder.path().join("tollkeeper.db")).unwrap();
     for change in [
         // Unreadable, so that the books cannot even be loaded.
         "UPDATE hold SET draft = x'00' WHERE organization = ?1",

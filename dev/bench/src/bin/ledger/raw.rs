@@ -1,10 +1,11 @@
-//! The engine alone: one thread, one connection, one row a command, one transaction for all that is waiting.
+//! The engine alone: one thread, one connection, one transaction for all that is waiting, and no rules.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use store::Durability;
 use tokio::sync::oneshot;
 
@@ -13,15 +14,41 @@ use crate::{Outcome, rate_of};
 const ROW: [u8; 300] = [7; 300];
 /// As in the ledger's writer: so many commands at most share a transaction.
 const BATCH: usize = 512;
+/// The ledger's own tables.
+const SCHEMA: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/store/migrations/0001_init.sql"));
+const OWNER: [u8; 16] = [1; 16];
 
-type Job = oneshot::Sender<()>;
+/// What a pair of commands writes.
+#[derive(Clone, Copy)]
+pub(crate) enum Rows {
+    /// A row of 300 bytes for each command.
+    One,
+    /// What the ledger writes for a hold and its settlement, into its own tables: the same rows of the same sizes, made
+    /// of nothing.
+    Ledger,
+}
+
+/// One step of the writer.
+#[derive(Clone, Copy)]
+enum Step {
+    /// The first command of this pair.
+    First(i64),
+    /// The second command of this pair.
+    Second(i64),
+    /// The end of the transaction.
+    End,
+}
+
+type Job = (Step, oneshot::Sender<()>);
 
 pub(crate) struct Raw {
     queue: SyncSender<Job>,
+    pairs: AtomicI64,
 }
 
 impl Raw {
-    pub(crate) fn open(folder: &Path, durability: Durability) -> Outcome<Self> {
+    pub(crate) fn open(folder: &Path, durability: Durability, rows: Rows) -> Outcome<Self> {
         let connection = Connection::open(folder.join("raw.db"))?;
         let synchronous = match durability {
             Durability::Power => "FULL",
@@ -31,50 +58,54 @@ impl Raw {
         connection.pragma_update(None, "synchronous", synchronous)?;
         // As the ledger's log.
         connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
-        connection.execute_batch(
-            "CREATE TABLE row (owner BLOB NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL,
-               PRIMARY KEY (owner, number)) STRICT, WITHOUT ROWID",
-        )?;
         let (queue, jobs) = sync_channel(8_192);
         std::thread::Builder::new().name("raw".to_owned()).spawn(move || {
-            if let Err(error) = write(&connection, &jobs) {
+            let ended = match rows {
+                Rows::One => one_row(&connection).and_then(|mut step| write(&connection, &jobs, &mut step)),
+                Rows::Ledger => {
+                    ledger_rows(&connection).and_then(|mut step| write(&connection, &jobs, &mut step))
+                }
+            };
+            if let Err(error) = ended {
                 eprintln!("the raw writer ended: {error}");
             }
         })?;
-        Ok(Self { queue })
+        Ok(Self { queue, pairs: AtomicI64::new(1) })
     }
 
     pub(crate) fn rate(&self, in_flight: usize, window: Duration) -> Outcome<u64> {
-        let one = async || -> Outcome<()> {
+        let one = async |step: Step| -> Outcome<()> {
             let (sender, receiver) = oneshot::channel();
-            self.queue.try_send(sender)?;
+            self.queue.try_send((step, sender))?;
             Ok(receiver.await?)
         };
         rate_of(in_flight, window, std::future::pending(), |_| async {
-            one().await?;
-            one().await
+            let pair = self.pairs.fetch_add(1, Ordering::Relaxed);
+            one(Step::First(pair)).await?;
+            one(Step::Second(pair)).await
         })
     }
 }
 
-fn write(connection: &Connection, jobs: &Receiver<Job>) -> rusqlite::Result<()> {
+fn write(
+    connection: &Connection,
+    jobs: &Receiver<Job>,
+    step: &mut dyn FnMut(Step) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
     let mut begin = connection.prepare("BEGIN IMMEDIATE")?;
-    let mut insert = connection.prepare("INSERT INTO row (owner, number, data) VALUES (?1, ?2, ?3)")?;
     let mut commit = connection.prepare("COMMIT")?;
-    let mut number = 0_i64;
     let mut answers = Vec::new();
     while let Ok(first) = jobs.recv() {
         begin.execute([])?;
-        answers.push(first);
-        while answers.len() < BATCH
-            && let Ok(next) = jobs.try_recv()
-        {
-            answers.push(next);
+        let mut next = Some(first);
+        while let Some((job, answer)) = next.take() {
+            step(job)?;
+            answers.push(answer);
+            if answers.len() < BATCH {
+                next = jobs.try_recv().ok();
+            }
         }
-        for _ in &answers {
-            number += 1;
-            insert.execute(rusqlite::params![[1_u8; 16], number, ROW])?;
-        }
+        step(Step::End)?;
         commit.execute([])?;
         for answer in answers.drain(..) {
             // Whoever no longer waits has stopped measuring.
@@ -82,4 +113,97 @@ fn write(connection: &Connection, jobs: &Receiver<Job>) -> rusqlite::Result<()> 
         }
     }
     Ok(())
+}
+
+fn one_row(connection: &Connection) -> rusqlite::Result<impl FnMut(Step) -> rusqlite::Result<()>> {
+    connection.execute_batch(
+        "CREATE TABLE row (owner BLOB NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL,
+           PRIMARY KEY (owner, number)) STRICT, WITHOUT ROWID",
+    )?;
+    let mut insert = connection.prepare("INSERT INTO row (owner, number, data) VALUES (?1, ?2, ?3)")?;
+    let mut number = 0_i64;
+    Ok(move |step| {
+        if !matches!(step, Step::End) {
+            number += 1;
+            insert.execute(params![OWNER, number, ROW])?;
+        }
+        Ok(())
+    })
+}
+
+fn ledger_rows(connection: &Connection) -> rusqlite::Result<impl FnMut(Step) -> rusqlite::Result<()>> {
+    connection.execute_batch(SCHEMA)?;
+    connection.execute("INSERT INTO books VALUES (?1, 0)", [OWNER])?;
+    connection.execute(
+        "INSERT INTO wallet VALUES (?1, ?1, 0, '', NULL, '[]', 1, 'USD', 1000000000, 0, 0)",
+        [OWNER],
+    )?;
+    connection.execute(
+        "INSERT INTO lot VALUES (?1, ?1, ?1, 'prepaid', 1000000000, 1000000000, 0, 0, 0, 1, ?2, 0)",
+        params![OWNER, i64::MAX],
+    )?;
+    let mut hold = connection.prepare("INSERT INTO hold VALUES (?1, ?2, 5000000, ?3, 20, 1, ?4)")?;
+    let mut ended = connection.prepare("DELETE FROM hold WHERE organization = ?1 AND request = ?2")?;
+    let mut entry = connection
+        .prepare("INSERT INTO journal VALUES (?1, ?2, ?3, 1, ?1, ?4, ?5, ?6, NULL, NULL, zeroblob(32))")?;
+    let mut row = connection.prepare(
+        "INSERT INTO cost_row VALUES (?1, ?2, ?3, ?4, ?1, ?1, ?5, ?6, ?7, ?8, NULL, ?9, ?10, ?11, ?12, ?13, ?14,
+           ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)",
+    )?;
+    let mut wallet = connection
+        .prepare("UPDATE wallet SET balance = ?3, held = 0, debt = 0 WHERE organization = ?1 AND id = ?2")?;
+    let mut lot = connection.prepare(
+        "UPDATE lot SET remaining = ?3, used = 1000000000 - ?3 WHERE organization = ?1 AND id = ?2",
+    )?;
+    let (shares, draft, legs) = ([1_u8; 24], [2_u8; 211], [3_u8; 34]);
+    let mut left = 1_000_000_000_i64;
+    Ok(move |step| {
+        let id = |pair: i64| u128::try_from(pair).unwrap_or(0).to_be_bytes();
+        match step {
+            Step::First(pair) => {
+                hold.execute(params![OWNER, id(pair), shares, draft])?;
+            }
+            Step::Second(pair) => {
+                left -= 1;
+                ended.execute(params![OWNER, id(pair)])?;
+                entry.execute(params![OWNER, pair, pair, id(pair), legs, left])?;
+                row.execute(params![
+                    OWNER,
+                    id(pair),
+                    1,
+                    pair,
+                    "prod",
+                    "small",
+                    "simulated/sim-small",
+                    "simulated",
+                    "2026-09-01",
+                    1_200,
+                    300,
+                    0,
+                    0,
+                    250,
+                    0,
+                    40,
+                    1_234_567_000,
+                    1_234_567,
+                    "succeeded",
+                    "stop",
+                    false,
+                    200,
+                    false,
+                    1_500,
+                    5_000_000,
+                    None::<&str>,
+                    None::<&str>,
+                    None::<&str>,
+                    pair
+                ])?;
+            }
+            Step::End => {
+                wallet.execute(params![OWNER, OWNER, left])?;
+                lot.execute(params![OWNER, OWNER, left])?;
+            }
+        }
+        Ok(())
+    })
 }
