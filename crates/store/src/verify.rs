@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use domain::{LotId, Money, OrganizationId, RequestId};
-use ledger::{Books, Breach, Invariant, Lot, Replayed, replay};
+use ledger::{Books, Breach, EntryKind, Invariant, Lot, Replayed, replay};
 use rusqlite::{Connection, params};
 
 use crate::reader::{ENTRY, read_entry};
@@ -52,10 +52,18 @@ pub(crate) fn verify_file(path: &Path) -> Result<Report, StoreError> {
         .prepare("SELECT organization FROM books")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    for id in ids {
-        let books = books::load(&transaction, OrganizationId::from_bytes(id))?;
-        let books = books.ok_or(StoreError::Unreadable("books row"))?;
-        check_books(&transaction, &books, &mut report)?;
+    for id in ids.into_iter().map(OrganizationId::from_bytes) {
+        if books::are_frozen(&transaction, id)? {
+            report.frozen.push(id);
+            report.breaches.push(format!("the books of {id} are frozen"));
+        }
+        match check_books(&transaction, id, &mut report) {
+            // What cannot be read is broken, and the others are looked at all the same.
+            Err(StoreError::Unreadable(what)) => {
+                report.breaches.push(format!("the books of {id} cannot be read: {what}"));
+            }
+            checked => checked?,
+        }
     }
     check_strays(&transaction, &mut report)?;
     report.breaches.extend(crate::payment_store::broken(&transaction)?);
@@ -75,16 +83,18 @@ fn check_file(connection: &Connection, report: &mut Report) -> Result<(), StoreE
     Ok(())
 }
 
-fn check_books(connection: &Connection, books: &Books, report: &mut Report) -> Result<(), StoreError> {
+fn check_books(
+    connection: &Connection,
+    organization: OrganizationId,
+    report: &mut Report,
+) -> Result<(), StoreError> {
     report.organizations += 1;
+    let books = books::load(connection, organization)?.ok_or(StoreError::Unreadable("books row"))?;
+    let books = &books;
     report.wallets += u64::try_from(books.wallets.len()).unwrap_or(u64::MAX);
     report.holds += u64::try_from(books.holds.len()).unwrap_or(u64::MAX);
     if let Err(breach) = books.check() {
         report.breaches.push(breach.to_string());
-    }
-    if books.frozen {
-        report.frozen.push(books.organization);
-        report.breaches.push(format!("the books of {} are frozen", books.organization));
     }
     let sql = format!("SELECT {ENTRY} FROM journal WHERE organization = ?1 ORDER BY sequence");
     let mut statement = connection.prepare_cached(&sql)?;
@@ -202,7 +212,7 @@ fn check_uses(connection: &Connection, books: &Books, report: &mut Report) -> Re
     Ok(())
 }
 
-/// Rows that belong to no books at all.
+/// Rows that belong to no books at all, or to nothing that was booked.
 fn check_strays(connection: &Connection, report: &mut Report) -> Result<(), StoreError> {
     for table in ["wallet", "lot", "hold", "journal", "cost_row", "budget", "budget_use", "payment"] {
         let sql = format!(
@@ -212,6 +222,18 @@ fn check_strays(connection: &Connection, report: &mut Report) -> Result<(), Stor
         if strays > 0 {
             report.breaches.push(format!("{strays} rows of table {table} belong to no books"));
         }
+    }
+    let sql = "SELECT count(*) FROM promo_code WHERE uses <>
+                 (SELECT count(*) FROM promo_redemption WHERE promo_redemption.code = promo_code.code)";
+    let miscounted: i64 = connection.query_row(sql, [], |row| row.get(0))?;
+    if miscounted > 0 {
+        report.breaches.push(format!("{miscounted} promo codes count other uses than there are redemptions"));
+    }
+    let sql = "SELECT count(*) FROM payment WHERE NOT EXISTS (SELECT 1 FROM journal
+                 WHERE journal.organization = payment.organization AND sequence = entry AND kind = ?1)";
+    let unbooked: i64 = connection.query_row(sql, [EntryKind::TopUp.code()], |row| row.get(0))?;
+    if unbooked > 0 {
+        report.breaches.push(format!("{unbooked} payments have no entry"));
     }
     let sql = "SELECT count(*) FROM organization WHERE wallet NOT IN (SELECT id FROM wallet)
                OR id NOT IN (SELECT organization FROM books)";

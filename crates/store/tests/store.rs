@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use directory::{DirectoryStore, InFlight, Organization};
 use domain::{Clock, Money, Timestamp, Zone};
-use ledger::conformance::{ManualClock, Payer, START, request_id};
+use ledger::conformance::{ManualClock, Payer, START, promo, request_id};
 use ledger::{Command, LedgerStore, LotKind, Reply, Ticket};
 use tempfile::TempDir;
 use tollkeeper_store::{self as store, Durability, Store, verify};
@@ -196,7 +196,12 @@ fn one_folder_has_one_gateway() {
 #[test]
 fn verification_finds_every_kind_of_tampering() {
     let folder = tempfile::tempdir().unwrap();
-    drop(busy(folder.path()));
+    let (store, payer) = busy(folder.path());
+    let ask = |command| store.ledger().submit(command).wait().unwrap();
+    ask(payer.top_up(90, 5, "paid").into());
+    ask(Command::Issue(promo("CODE", 70, 3)));
+    ask(payer.redeem("CODE", 91, 9).into());
+    drop(store);
     assert_eq!(verify(folder.path()).unwrap().breaches, Vec::<String>::new());
     for (change, expected) in [
         ("UPDATE wallet SET balance = balance + 1", "BalanceIsLots"),
@@ -210,17 +215,20 @@ fn verification_finds_every_kind_of_tampering() {
         ("DELETE FROM cost_row WHERE cost = 30", "ChargeIsCost"),
         ("UPDATE journal SET at = at + 1 WHERE sequence = 3", "ChainIntact"),
         ("DELETE FROM journal WHERE sequence = 4", "ChainIntact"),
-        ("DELETE FROM journal WHERE sequence = (SELECT max(sequence) FROM journal)", "OneEndPerHold"),
-        ("DELETE FROM journal WHERE sequence > 1", "ReplayMatches"),
+        ("DELETE FROM journal WHERE sequence = (SELECT max(sequence) FROM journal)", "ReplayMatches"),
+        ("DELETE FROM journal WHERE sequence > 4", "OneEndPerHold"),
         (
             "UPDATE journal SET reference = (SELECT reference FROM journal WHERE sequence = 3) WHERE sequence = 4",
             "ChainIntact",
         ),
         ("UPDATE books SET frozen = 1", "are frozen"),
-        ("UPDATE lot SET wallet = zeroblob(16) WHERE kind = 'promo'", "ReplayMatches"),
+        ("UPDATE lot SET wallet = zeroblob(16) WHERE remaining = 0", "ReplayMatches"),
         ("UPDATE journal SET balance = balance + 1 WHERE sequence = 3", "NetIsWallets"),
         ("UPDATE journal SET actor = 'nobody' WHERE sequence = 1", "ChainIntact"),
         ("DELETE FROM books", "no books"),
+        ("UPDATE hold SET draft = x'00'", "cannot be read"),
+        ("UPDATE promo_code SET uses = uses + 1", "promo codes count other uses"),
+        ("UPDATE payment SET entry = 1", "payments have no entry"),
     ] {
         let copy = tempfile::tempdir().unwrap();
         std::fs::copy(folder.path().join("tollkeeper.db"), copy.path().join("tollkeeper.db")).unwrap();

@@ -48,7 +48,8 @@ pub(crate) struct OrgUpdateArgs {
     #[arg(long, required_unless_present_any = ["time_zone", "in_flight"])]
     pub(crate) name: Option<String>,
 
-    /// Where its days begin; budgets that are made already keep the zone they were made with
+    /// Where its days and months begin; budgets that are made already keep the zone they were made with, statements of
+    /// past months are made anew in this one
     #[arg(long, value_name = "ZONE")]
     pub(crate) time_zone: Option<String>,
 

@@ -71,9 +71,13 @@ impl View for Written {
 impl Operator<'_> {
     /// `credits statement`
     pub(super) fn statement(&mut self, args: CreditsStatementArgs) -> Result<(), Failure> {
+        let format = match (&args.format, &args.out) {
+            (Some(format), _) => Some(format.as_str()),
+            (None, Some(file)) => Some(format_of(file)?),
+            (None, None) => None,
+        };
         let path = format!("/admin/v1/organizations/{}/statement?month={}", args.org, args.month);
         let answer = send(&args.gateway.url, self.key, Call::get(path))?;
-        let format = args.format.as_deref().or_else(|| args.out.as_deref().and_then(format_of));
         let sheet = || {
             serde_json::from_str::<Sheet>(answer.get()).map_err(|error| {
                 Failure::new(Exit::Failure, format!("the gateway's answer could not be read: {error}"))
@@ -83,8 +87,8 @@ impl Operator<'_> {
         let text = match format {
             Some("csv") => sheet()?.csv(),
             Some("html") => sheet()?.html(),
-            None if args.out.is_none() => return self.output.answer::<Statement>(&answer),
-            _ => format!("{answer}\n"),
+            None => return self.output.answer::<Statement>(&answer),
+            Some(_) => format!("{answer}\n"),
         };
         let Some(file) = &args.out else { return self.output.data(text.strip_suffix('\n').unwrap_or(&text)) };
         write_new(file, &text)?;
@@ -93,8 +97,12 @@ impl Operator<'_> {
 }
 
 /// The format that a file's name asks for.
-fn format_of(file: &Path) -> Option<&str> {
-    file.extension().and_then(|end| end.to_str()).filter(|end| ["csv", "html", "json"].contains(end))
+fn format_of(file: &Path) -> Result<&'static str, Failure> {
+    let end = file.extension().and_then(|end| end.to_str()).unwrap_or_default();
+    ["csv", "html", "json"].into_iter().find(|known| end.eq_ignore_ascii_case(known)).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("{} does not say in its name what it is to be", file.display()))
+            .next("end --out in .html, .csv or .json, or give --format")
+    })
 }
 
 fn write_new(file: &Path, text: &str) -> Result<(), Failure> {

@@ -99,7 +99,11 @@ pub(crate) fn strange_answer() -> Problem {
 
 /// A JSON body.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem::body(&error))
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| Problem::body(&error.path().to_string(), error.inner()))?;
+    json.end().map_err(|error| Problem::body(".", &error))?;
+    Ok(value)
 }
 
 /// A field's text as what it stands for.
@@ -204,6 +208,28 @@ mod tests {
         for key in ["", " ", &"a".repeat(256)] {
             assert!(order("/x", key, b"").is_err(), "{key:?}");
         }
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_meant_names_its_field() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "only read")]
+        struct Body {
+            amount: String,
+            caps: Option<Vec<u64>>,
+        }
+        for (body, param) in [
+            (r#"{"amount": 5}"#, "`amount`"),
+            (r#"{"amount": "5", "caps": [1, "2"]}"#, "`caps[1]`"),
+            (r#"{"caps": null}"#, "`amount`"),
+            (r#"{"amount": "5", "amout": "5"}"#, "`amout`"),
+        ] {
+            let problem = format!("{:?}", parse::<Body>(body.as_bytes()).unwrap_err());
+            assert!(problem.contains(&format!("param: Some({:?})", param.trim_matches('`'))), "{problem}");
+            assert!(problem.contains(param), "{problem}");
+        }
+        assert!(parse::<Body>(br#"{"amount": "5"} x"#).is_err());
     }
 
     #[test]

@@ -30,10 +30,19 @@ impl Problem {
         Self::field(param, format!("`{param}` is missing."))
     }
 
-    /// The body is no JSON, or not the fields that this call takes.
-    pub(crate) fn body(error: &serde_json::Error) -> Self {
+    /// The body is no JSON, or not the fields that this call takes. `path` leads to what is wrong, `.` is the whole.
+    pub(crate) fn body(path: &str, error: &serde_json::Error) -> Self {
+        if path != "." {
+            let message = format!("`{path}` is not what this call takes: {error}.");
+            return Self {
+                status: StatusCode::BAD_REQUEST,
+                message,
+                param: Some(path.to_owned()),
+                code: "invalid_body",
+            };
+        }
         let message = format!("The body is not what this call takes: {error}.");
-        // serde names the field between backquotes.
+        // Of a field that is missing or unknown, serde gives the name between backquotes.
         let param = message.split('`').nth(1).map(str::to_owned);
         Self { status: StatusCode::BAD_REQUEST, message, param, code: "invalid_body" }
     }
@@ -63,10 +72,13 @@ impl Problem {
         Self { status: StatusCode::BAD_GATEWAY, message, param: None, code: "payment_provider" }
     }
 
-    /// A failure of ours: the log has the reason, the caller only the fact.
+    /// A failure of ours: the log has the reason, the caller only the fact. Nobody knows what happened before it.
     pub(crate) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "an operator's call failed");
-        let message = "The gateway could not do this; its log says why. Nothing was changed.".to_owned();
+        let message =
+            "The gateway could not do this; its log says why. If it was to change something, whether it did \
+                       is unknown: look, or repeat it with the same Idempotency-Key, which counts once."
+                .to_owned();
         Self { status: StatusCode::SERVICE_UNAVAILABLE, message, param: None, code: "store_unavailable" }
     }
 
@@ -146,7 +158,8 @@ fn denied(denial: &Denial) -> Problem {
             coded(StatusCode::NOT_FOUND, Some("organization"), "not_found", message)
         }
         Denial::IdempotencyConflict => {
-            let message = "This Idempotency-Key came with another body or to another path before; use a fresh key for another call.";
+            let message = "This organization's Idempotency-Key came with another body or to another path before; use a \
+                           fresh key for another call.";
             let param = Some("Idempotency-Key");
             coded(StatusCode::CONFLICT, param, "idempotency_conflict", message.to_owned())
         }
@@ -170,8 +183,8 @@ fn denied(denial: &Denial) -> Problem {
         }
         Denial::Overflow => Problem::field("amount", "`amount` is more than the books can hold."),
         Denial::Frozen => Problem::conflict(
-            "The books are frozen because they do not add up; run `tollkeeper verify` and restore a backup that \
-             verifies.",
+            "The books are frozen because a rule of the ledger was about to be broken, or was. `tollkeeper verify` says \
+             which; if it finds nothing else, `tollkeeper unfreeze` lets them go on, otherwise restore a backup.",
         ),
         Denial::BudgetExceeded(_) | Denial::InDebt { .. } | Denial::Duplicate | Denial::HoldGone => {
             Problem::internal(denial)
