@@ -33,7 +33,8 @@ pub enum Invariant {
     WaterfallOrder,
     /// I8: free credit never stands beside debt.
     NoDebtBesideCredit,
-    /// I8: free credit never stands beside what has expired.
+    /// I8: free credit never stands beside what has expired. Looked at after a command: books that were just loaded have
+    /// seen no time.
     NoGraceBesideCredit,
     /// I10: numbers have no gap, times only rise, and each hash continues the one before.
     ChainIntact,
@@ -122,7 +123,7 @@ impl Books {
     /// What is held is what the holds say, in every wallet and every budget.
     fn check_holds(&self) -> Result<(), Breach> {
         let mut held: HashMap<WalletId, Money> = HashMap::new();
-        let mut reserved: HashMap<&UseKey, Money> = HashMap::new();
+        let mut reserved: HashMap<&UseKey, (Money, u64)> = HashMap::new();
         let sum = |total: Money, part: Money| total.checked_add(part).unwrap_or(Money::MAX);
         for hold in self.holds.values() {
             if Money::sum(hold.shares.iter().map(|share| share.amount)) != Some(hold.amount) {
@@ -135,8 +136,8 @@ impl Books {
                 *total = sum(*total, share.amount);
             }
             for key in &hold.uses {
-                let total = reserved.entry(key).or_default();
-                *total = sum(*total, hold.amount);
+                let (total, tokens) = reserved.entry(key).or_default();
+                (*total, *tokens) = (sum(*total, hold.amount), tokens.saturating_add(hold.tokens));
             }
         }
         for wallet in &self.wallets {
@@ -150,16 +151,21 @@ impl Books {
             return Err(self.breach(Invariant::HeldIsHolds, format!("{wallet} is no wallet here")));
         }
         for (key, used) in &self.uses {
-            let expected = reserved.get(key).copied().unwrap_or_default();
-            if expected != used.held {
-                let detail = format!("{key:?}: holds {expected}, reserved {}", used.held);
+            let expected = reserved.remove(key).unwrap_or_default();
+            if expected != (used.held, used.tokens_held) {
+                let (held, tokens) = (used.held, used.tokens_held);
+                let detail = format!("{key:?}: holds {expected:?}, reserved {held} and {tokens} tokens");
                 return Err(self.breach(Invariant::ReservedIsHolds, detail));
             }
+        }
+        if let Some((key, lost)) = reserved.iter().find(|(_, taken)| **taken != Default::default()) {
+            let detail = format!("{key:?}: holds {lost:?}, nothing reserved");
+            return Err(self.breach(Invariant::ReservedIsHolds, detail));
         }
         Ok(())
     }
 
-    fn check_net(&self) -> Result<(), Breach> {
+    pub(crate) fn check_net(&self) -> Result<(), Breach> {
         // In wider numbers: a part of the sum may be larger than any amount, though the whole is not.
         let nano = |amount: Money| i128::from(amount.nano());
         let has = |wallet: &Wallet| nano(wallet.balance).saturating_sub(nano(wallet.debt));

@@ -123,7 +123,8 @@ impl Books {
     /// # Errors
     /// The breach.
     pub fn check_or_freeze(&mut self, touched: &[WalletId], whole: bool) -> Result<(), Breach> {
-        let checked = if whole { self.check() } else { self.check_wallets(touched) };
+        let checked =
+            if whole { self.check() } else { self.check_wallets(touched).and_then(|()| self.check_net()) };
         self.frozen |= checked.is_err();
         checked
     }
@@ -397,6 +398,7 @@ impl Clerk<'_> {
     /// Expires what is due and free. What live holds need of a due lot stays as grace until they end.
     fn expire_due(&mut self) -> Result<(), Denial> {
         while let Some((wallet, lot, part)) = self.next_expiry() {
+            subtract(self.books.net, part)?;
             let draws = self.draw(wallet, part, |other| other.id == lot, Withdrawal::Expired)?;
             let mut legs = legs_of(&draws);
             legs.push(Leg { account: Account::Breakage, amount: negate(part)? });

@@ -46,7 +46,7 @@ type Tampered = (fn(&mut Books), bool, Invariant);
 
 #[test]
 fn books_that_break_a_promise_are_found_out_and_frozen() {
-    let tampered: [Tampered; 27] = [
+    let tampered: [Tampered; 29] = [
         (|books| books.wallets[0].lots[0].used = nano(7), false, Invariant::LotArithmetic),
         (|books| books.wallets[1].lots[0].withdrawn = nano(1), false, Invariant::LotArithmetic),
         (
@@ -119,6 +119,8 @@ fn books_that_break_a_promise_are_found_out_and_frozen() {
             true,
             Invariant::ReservedIsHolds,
         ),
+        (|books| books.uses.clear(), true, Invariant::ReservedIsHolds),
+        (|books| hold(books).tokens = 1, true, Invariant::ReservedIsHolds),
         (|books| books.net = nano(99), true, Invariant::NetIsWallets),
     ];
     for (number, (tamper, whole, expected)) in tampered.into_iter().enumerate() {
@@ -136,9 +138,46 @@ fn books_that_break_a_promise_are_found_out_and_frozen() {
         let hold = payer().hold(9, 0).into();
         let answer = apply(&mut bench.books, hold, Past::default(), NOW, &mut Changes::default());
         assert_eq!(answer, Err(Denial::Frozen));
-        // Once frozen, frozen, though nothing touched is amiss.
-        assert_eq!(bench.books.check_or_freeze(&[], false), Ok(()));
+        // Once frozen, frozen, whatever is found now.
+        let _ = bench.books.check_or_freeze(&[], false);
         assert!(bench.books.frozen);
+    }
+}
+
+/// The sum over all wallets is looked at after every command.
+#[test]
+fn a_sum_that_is_not_the_journals_is_found_at_once() {
+    let mut books = busy().books;
+    books.net = nano(99);
+    assert_eq!(named(books.check_or_freeze(&[], false)), Some(Invariant::NetIsWallets));
+    assert!(books.frozen);
+}
+
+#[test]
+fn what_was_lost_of_a_budget_is_never_below_nothing() {
+    let mut books = busy().books;
+    books.uses.clear();
+    let settle = payer().settle_for(3, 7);
+    assert!(apply(&mut books, settle, Past::default(), NOW, &mut Changes::default()).is_ok());
+    let used: Vec<_> = books.uses.values().map(|used| (used.held, used.spent)).collect();
+    assert_eq!(used, [(Money::ZERO, nano(7))]);
+}
+
+/// A journal's sum that cannot be said is refused before anything changes.
+#[test]
+fn a_sum_that_does_not_fit_is_refused() {
+    for (now, command) in [(NOW, payer().adjust(1, -10, 9)), (DUE, payer().adjust(1, 1, 9))] {
+        let mut books = busy().books;
+        books.net = Money::from_nano(i64::MIN + 9);
+        let before = books.clone();
+        let mut changes = Changes::default();
+        let answer = apply(&mut books, command.into(), Past::default(), now, &mut changes);
+        assert_eq!(answer, Err(Denial::Overflow), "{now}");
+        assert_eq!(
+            (&books.wallets, books.net, books.sequence),
+            (&before.wallets, before.net, before.sequence)
+        );
+        assert!(changes.entries.is_empty());
     }
 }
 

@@ -6,7 +6,7 @@ use domain::{BudgetId, Clock, LotId, Money, OrganizationId, ProjectId, RequestId
 use ledger::{
     Books, Budget, Changes, Command, CostRow, Hold, Lot, Past, Purpose, Use, UseKey, Wallet, apply,
 };
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::columns::{from_json, kind_from_text, tokens};
 use crate::statements::Statements;
@@ -79,12 +79,12 @@ pub(crate) fn load_end(connection: &Connection, organization: OrganizationId) ->
     Ok(end.optional()?.unwrap_or_default())
 }
 
-/// The stamp of the last event: a command may tell something and book nothing.
+/// The latest stamp of an event: a command may tell something and book nothing.
 fn load_last_event(connection: &Connection, organization: OrganizationId) -> Result<Timestamp, StoreError> {
     let mut statement =
-        connection.prepare_cached("SELECT at FROM event WHERE organization = ?1 ORDER BY id DESC LIMIT 1")?;
-    let at = statement.query_row([organization.as_bytes()], |row| row.get(0)).optional()?;
-    Ok(at.map(Timestamp::from_micros).unwrap_or_default())
+        connection.prepare_cached("SELECT coalesce(max(at), 0) FROM event WHERE organization = ?1")?;
+    let at = statement.query_row([organization.as_bytes()], |row| row.get(0))?;
+    Ok(Timestamp::from_micros(at))
 }
 
 fn load_wallets(connection: &Connection, organization: OrganizationId) -> Result<Vec<Wallet>, StoreError> {
@@ -247,11 +247,7 @@ pub(crate) fn recover(connection: &Connection, clock: &dyn Clock) -> Result<usiz
                 recovered += settled;
             }
             // A disk that fails is no fault of the books: the next start tries again.
-            Err(StoreError::Sqlite(error))
-                if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) =>
-            {
-                return Err(error.into());
-            }
+            Err(error) if !error.is_of_the_data() => return Err(error),
             Err(error) => {
                 tracing::error!(%organization, %error, "what a dead gateway held cannot be settled; the books are frozen");
                 statements.rollback()?;

@@ -108,6 +108,32 @@ pub enum StoreError {
     Thread(std::io::Error),
 }
 
+impl StoreError {
+    /// Whether what is stored is at fault, and not the disk or the machine: doing the same again cannot help.
+    pub(crate) fn is_of_the_data(&self) -> bool {
+        match self {
+            Self::Unreadable(_) | Self::Recovery(_) => true,
+            Self::Sqlite(
+                rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::Utf8Error(..),
+            ) => true,
+            Self::Sqlite(error) => {
+                error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+            }
+            Self::Folder { .. }
+            | Self::InUse(_)
+            | Self::NoDatabase(_)
+            | Self::TooNew { .. }
+            | Self::TooOld { .. }
+            | Self::NoLog(_)
+            | Self::Checkpoint
+            | Self::Thread(_) => false,
+        }
+    }
+}
+
 /// The store of one gateway: a folder with `tollkeeper.db` in it, locked while open.
 pub struct Store {
     writer: Arc<Writer>,

@@ -17,6 +17,18 @@ pub(crate) struct Unsaved {
     lots: BTreeMap<(OrganizationId, LotId), Lot>,
 }
 
+/// A sum that could not be written, and whose it is.
+pub(crate) struct Unwritten {
+    pub(crate) owner: OrganizationId,
+    pub(crate) error: StoreError,
+}
+
+impl From<Unwritten> for StoreError {
+    fn from(unwritten: Unwritten) -> Self {
+        unwritten.error
+    }
+}
+
 impl Unsaved {
     /// Writes what a command changed, but for the sums, which wait. Leaves `changes` empty.
     pub(crate) fn take(
@@ -64,26 +76,30 @@ impl Unsaved {
         &mut self,
         statements: &mut Statements<'_>,
         all: &HashMap<OrganizationId, Books>,
-    ) -> Result<(), StoreError> {
-        let books_of = |id: &OrganizationId| all.get(id).ok_or(StoreError::Unreadable("changed books"));
-        for (owner, id) in &self.wallets {
-            let books = books_of(owner)?;
-            let wallet = books.wallet(*id).ok_or(StoreError::Unreadable("changed wallet"))?;
-            statements.save_wallet(books, wallet)?;
+    ) -> Result<(), Unwritten> {
+        self.flush_made(statements, all)?;
+        for (owner, key) in std::mem::take(&mut self.uses) {
+            let used = all.get(&owner).and_then(|books| books.uses.get(&key)).copied().unwrap_or_default();
+            statements.save_use(owner, &key, &used).map_err(|error| Unwritten { owner, error })?;
         }
-        self.flush_lots(statements)?;
-        for (owner, key) in &self.uses {
-            let used = books_of(owner)?.uses.get(key).copied().unwrap_or_default();
-            statements.save_use(*owner, key, &used)?;
-        }
-        self.clear();
         Ok(())
     }
 
-    /// Writes the lots alone, so that what was made can be found.
-    pub(crate) fn flush_lots(&mut self, statements: &mut Statements<'_>) -> Result<(), StoreError> {
+    /// Writes wallets and lots alone, so that what was made can be found.
+    pub(crate) fn flush_made(
+        &mut self,
+        statements: &mut Statements<'_>,
+        all: &HashMap<OrganizationId, Books>,
+    ) -> Result<(), Unwritten> {
+        for (owner, id) in std::mem::take(&mut self.wallets) {
+            let found = all.get(&owner).and_then(|books| Some((books, books.wallet(id)?)));
+            found
+                .ok_or(StoreError::Unreadable("changed wallet"))
+                .and_then(|(books, wallet)| statements.save_wallet(books, wallet))
+                .map_err(|error| Unwritten { owner, error })?;
+        }
         for ((owner, _), lot) in std::mem::take(&mut self.lots) {
-            statements.save_lot(owner, &lot)?;
+            statements.save_lot(owner, &lot).map_err(|error| Unwritten { owner, error })?;
         }
         Ok(())
     }

@@ -59,8 +59,8 @@ pub(crate) fn verify_file(path: &Path) -> Result<Report, StoreError> {
         }
         match check_books(&transaction, id, &mut report) {
             // What cannot be read is broken, and the others are looked at all the same.
-            Err(StoreError::Unreadable(what)) => {
-                report.breaches.push(format!("the books of {id} cannot be read: {what}"));
+            Err(error) if error.is_of_the_data() => {
+                report.breaches.push(format!("the books of {id} cannot be read: {error}"));
             }
             checked => checked?,
         }
@@ -234,6 +234,12 @@ fn check_strays(connection: &Connection, report: &mut Report) -> Result<(), Stor
     let unbooked: i64 = connection.query_row(sql, [EntryKind::TopUp.code()], |row| row.get(0))?;
     if unbooked > 0 {
         report.breaches.push(format!("{unbooked} payments have no entry"));
+    }
+    let sql = "SELECT (SELECT count(*) FROM journal WHERE kind > 3 AND kind = ?1)
+                 - (SELECT count(*) FROM (SELECT DISTINCT organization, entry FROM payment))";
+    let unpaid: i64 = connection.query_row(sql, [EntryKind::TopUp.code()], |row| row.get(0))?;
+    if unpaid != 0 {
+        report.breaches.push(format!("{unpaid} more top-ups are booked than there are payments"));
     }
     let sql = "SELECT count(*) FROM organization WHERE wallet NOT IN (SELECT id FROM wallet)
                OR id NOT IN (SELECT organization FROM books)";

@@ -27,7 +27,7 @@ use crate::inbox::{Inbox, Refused};
 use crate::past::{self, Ended};
 use crate::payment_store::{self, PaymentWrite, PaymentWritten};
 use crate::statements::Statements;
-use crate::unsaved::Unsaved;
+use crate::unsaved::{Unsaved, Unwritten};
 
 /// Commands that may wait. Beyond it the gateway says so, before any money has moved.
 const QUEUE: usize = 8_192;
@@ -101,11 +101,10 @@ impl Writer {
         let inbox = Arc::new(Inbox::new());
         let counters = Arc::new(Counters::default());
         let theirs = Arc::clone(&counters);
-        let jobs = Jobs { inbox: Arc::clone(&inbox), taken: VecDeque::new() };
+        let jobs =
+            Jobs { inbox: Arc::clone(&inbox), counters: Arc::clone(&counters), taken: VecDeque::new() };
         let body = move || {
-            let ended = run(&connection, checkpointer, jobs, clock.as_ref(), &theirs);
-            theirs.stopped.store(1, Ordering::Release);
-            if let Err(error) = ended {
+            if let Err(error) = run(&connection, checkpointer, jobs, clock.as_ref(), &theirs) {
                 tracing::error!(%error, "the writer has stopped; restart to recover");
             }
         };
@@ -223,6 +222,7 @@ fn run(
 /// What the writer has to do, as it finds it. Whoever waits when it ends learns that it did.
 struct Jobs {
     inbox: Arc<Inbox<Job>>,
+    counters: Arc<Counters>,
     taken: VecDeque<Job>,
 }
 
@@ -246,7 +246,9 @@ impl Iterator for Jobs {
 }
 
 impl Drop for Jobs {
+    /// Also when the writer ends in a panic.
     fn drop(&mut self) {
+        self.counters.stopped.store(1, Ordering::Release);
         self.inbox.close();
     }
 }
@@ -266,6 +268,8 @@ struct Batch<'c> {
     books: HashMap<OrganizationId, Books>,
     ended: Ended,
     unsaved: Unsaved,
+    /// Organizations whose stored books are at fault for what failed in this batch.
+    broken: Vec<OrganizationId>,
     answers: Vec<Answer>,
     outbox: Outbox,
     changes: Changes,
@@ -287,6 +291,7 @@ impl<'c> Batch<'c> {
             books: HashMap::new(),
             ended: Ended::default(),
             unsaved: Unsaved::default(),
+            broken: Vec::new(),
             answers: Vec::new(),
             outbox: Outbox::default(),
             changes: Changes::default(),
@@ -321,7 +326,8 @@ impl Batch<'_> {
             }
         }
         if failure.is_none() {
-            failure = self.unsaved.flush(&mut self.statements, &self.books).err();
+            let flushed = self.unsaved.flush(&mut self.statements, &self.books);
+            failure = flushed.map_err(|unwritten| self.blame(unwritten)).err();
         }
         match failure {
             None => self.commit()?,
@@ -396,8 +402,29 @@ impl Batch<'_> {
         payment_store::credited(self.connection, &due, receipt, booked)
     }
 
-    /// Applies one command in memory and writes what it changed. The outer error fails the batch.
+    /// Applies one command in memory and writes what it changed. The outer error fails the batch; when the books are at
+    /// fault for it, they are frozen, so that it happens once.
     fn apply(&mut self, command: Command) -> Result<Result<Reply, Denial>, StoreError> {
+        let organization = command.organization();
+        let applied = self.try_apply(command);
+        if let (Err(error), Some(owner)) = (&applied, organization)
+            && error.is_of_the_data()
+            && self.broken.is_empty()
+        {
+            self.broken.push(owner);
+        }
+        applied
+    }
+
+    /// Remembers whose sums could not be written, if they are at fault.
+    fn blame(&mut self, Unwritten { owner, error }: Unwritten) -> StoreError {
+        if error.is_of_the_data() {
+            self.broken.push(owner);
+        }
+        error
+    }
+
+    fn try_apply(&mut self, command: Command) -> Result<Result<Reply, Denial>, StoreError> {
         let Some(organization) = command.organization() else { return self.issue(command) };
         if !self.books.contains_key(&organization) {
             if books::are_frozen(self.connection, organization)? {
@@ -432,16 +459,18 @@ impl Batch<'_> {
                 && (named.is_some() || payment.is_some())
             {
                 // At once: the same again may be in this very batch, and must find all of it.
-                self.unsaved.flush_lots(&mut self.statements)?;
+                let made = self.unsaved.flush_made(&mut self.statements, &self.books);
+                made.map_err(|unwritten| self.blame(unwritten))?;
                 if let Some((payment, entry)) = payment {
                     self.statements.save_payment(organization, &payment, entry, reply)?;
                 }
-                if let Some(named) = named.flatten() {
+                if let (Some(named), Some(books)) = (named.flatten(), self.books.get(&organization)) {
                     self.statements.save_answer(books, &named, reply)?;
                 }
             }
-            if books.uses.len() > USES_MAX {
-                self.unsaved.flush(&mut self.statements, &self.books)?;
+            if self.books.get(&organization).is_some_and(|books| books.uses.len() > USES_MAX) {
+                let flushed = self.unsaved.flush(&mut self.statements, &self.books);
+                flushed.map_err(|unwritten| self.blame(unwritten))?;
                 self.books.get_mut(&organization).map(Books::forget_idle_uses);
             }
         }
@@ -490,15 +519,14 @@ impl Batch<'_> {
     fn abandon(&mut self, error: &StoreError) -> Result<(), StoreError> {
         tracing::error!(%error, "a batch was abandoned");
         self.counters.failures.fetch_add(1, Ordering::Relaxed);
-        let frozen: Vec<OrganizationId> =
-            self.books.drain().filter(|(_, books)| books.frozen).map(|(id, _)| id).collect();
+        self.books.clear();
         self.ended.clear();
         self.unsaved.clear();
         self.changes = Changes::default();
         if !self.connection.is_autocommit() {
             self.statements.rollback()?;
         }
-        for broken in frozen {
+        for broken in std::mem::take(&mut self.broken) {
             self.counters.breaches.fetch_add(1, Ordering::Relaxed);
             books::set_frozen(self.connection, broken, true)?;
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use directory::{DirectoryStore, InFlight, Organization};
 use domain::{Clock, Money, Timestamp, Zone};
-use ledger::conformance::{ManualClock, Payer, START, promo, request_id};
-use ledger::{Command, LedgerStore, LotKind, Reply, Ticket};
+use ledger::conformance::{ManualClock, Payer, START, budget, cost_cap, promo, request_id};
+use ledger::{Command, LedgerStore, LotKind, Period, Reply, Subject, Ticket};
 use tempfile::TempDir;
 use tollkeeper_store::{self as store, Durability, Store, verify};
 
@@ -160,6 +160,44 @@ fn books_whose_holds_cannot_be_settled_are_frozen_and_the_others_go_on() {
     }
 }
 
+/// Books that are at fault disturb others once, and then no more.
+#[test]
+fn books_that_are_found_broken_later_are_frozen_then() {
+    for change in [
+        "UPDATE lot SET kind = 'gold' WHERE remaining > 0 AND organization = ?1",
+        "UPDATE wallet SET models = 'none' WHERE organization = ?1",
+        "UPDATE wallet SET balance = balance + 1 WHERE organization = ?1",
+        "UPDATE wallet SET project = x'00' WHERE organization = ?1",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, payer) = busy(folder.path());
+        let other = Payer::number(8);
+        let ask = |store: &Store, command| store.ledger().submit(command).wait();
+        ask(&store, other.open()).unwrap();
+        ask(&store, other.grant(9, LotKind::Promo, 50, Timestamp::MAX).into()).unwrap();
+        ask(&store, payer.settle_for(4, 1)).unwrap();
+        drop(store);
+        let connection = rusqlite::Connection::open(folder.path().join("tollkeeper.db")).unwrap();
+        assert!(connection.execute(change, [payer.organization.as_bytes()]).unwrap() > 0);
+        drop(connection);
+        let store = open(folder.path(), clock());
+        let first = ask(&store, Command::Hold(payer.hold(10, 1)));
+        assert!(matches!(first, Err(ledger::LedgerError::Store(_))), "{change}: {first:?}");
+        assert_eq!(
+            ask(&store, Command::Hold(payer.hold(11, 1))),
+            Err(ledger::Denial::Frozen.into()),
+            "{change}"
+        );
+        assert_eq!(
+            ask(&store, Command::Hold(other.hold(5, 1))),
+            Ok(Reply::Held(Money::from_nano(1))),
+            "{change}"
+        );
+        assert_eq!((store.figures().failures, store.figures().breaches), (1, 1), "{change}");
+        assert_eq!(verify(folder.path()).unwrap().frozen, [payer.organization], "{change}");
+    }
+}
+
 #[test]
 fn frozen_books_go_on_when_nothing_is_broken_and_no_gateway_runs() {
     let folder = tempfile::tempdir().unwrap();
@@ -201,6 +239,7 @@ fn verification_finds_every_kind_of_tampering() {
     ask(payer.top_up(90, 5, "paid").into());
     ask(Command::Issue(promo("CODE", 70, 3)));
     ask(payer.redeem("CODE", 91, 9).into());
+    ask(payer.set_budget(budget(1, Subject::Organization, Period::Total, cost_cap(900))).into());
     drop(store);
     assert_eq!(verify(folder.path()).unwrap().breaches, Vec::<String>::new());
     for (change, expected) in [
@@ -229,6 +268,9 @@ fn verification_finds_every_kind_of_tampering() {
         ("UPDATE hold SET draft = x'00'", "cannot be read"),
         ("UPDATE promo_code SET uses = uses + 1", "promo codes count other uses"),
         ("UPDATE payment SET entry = 1", "payments have no entry"),
+        ("DELETE FROM payment", "1 more top-ups are booked"),
+        ("DELETE FROM budget_use", "ReservedIsHolds"),
+        ("UPDATE hold SET tokens = tokens + 1", "ReservedIsHolds"),
     ] {
         let copy = tempfile::tempdir().unwrap();
         std::fs::copy(folder.path().join("tollkeeper.db"), copy.path().join("tollkeeper.db")).unwrap();

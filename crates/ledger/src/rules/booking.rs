@@ -288,9 +288,11 @@ impl Clerk<'_> {
         if taken {
             return Err(Denial::Duplicate);
         }
+        subtract(self.books.net, amount)?;
+        let counter = Leg { account: counterpart, amount: negate(amount)? };
         let draws = self.draw(wallet, amount, from, Withdrawal::Withdrawn)?;
         let mut legs = legs_of(&draws);
-        legs.push(Leg { account: counterpart, amount: negate(amount)? });
+        legs.push(counter);
         self.book(kind, wallet, *reference.as_bytes(), legs);
         Ok(Reply::Withdrawn(draws))
     }

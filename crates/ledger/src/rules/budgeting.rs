@@ -82,7 +82,8 @@ impl Clerk<'_> {
     pub(super) fn spend(&mut self, hold: &Hold, consumed: Consumption) {
         for key in &hold.uses {
             self.change_use(key, |used| {
-                used.held = used.held.checked_sub(hold.amount).unwrap_or(Money::ZERO);
+                // Never less than nothing, whatever was lost.
+                used.held = used.held.checked_sub(hold.amount).unwrap_or_default().max(Money::ZERO);
                 used.tokens_held = used.tokens_held.saturating_sub(hold.tokens);
                 // A settlement is never refused, so what was consumed stops at the largest number there is. A figure of a whole period, on which no wallet rests: one that does not fit is at its cap anyway.
                 used.spent = used.spent.checked_add(consumed.cost).unwrap_or(Money::MAX);
