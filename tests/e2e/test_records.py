@@ -129,6 +129,8 @@ def test_statements_in_every_form(gateway: Gateway, tmp_path: Path) -> None:
     assert written.code == 0 and page.read_text().startswith("<!doctype html>"), written
     again = gateway.cli(*args, "--out", str(page))
     assert again.code == 1 and "exists already" in again.stderr
+    unknown = gateway.cli(*args, "--out", str(tmp_path / "page.pdf"))
+    assert unknown.code == 2 and ".html, .csv or .json" in unknown.stderr and not (tmp_path / "page.pdf").exists()
     served = gateway.api("GET", f"/admin/v1/organizations/{tenant.org}/statement?month={this_month()}&format=html")
     assert served.headers["content-security-policy"].startswith("default-src 'none'")
     served = gateway.api("GET", f"/admin/v1/organizations/{tenant.org}/statement?month={this_month()}&format=csv")
