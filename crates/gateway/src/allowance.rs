@@ -17,6 +17,8 @@
 //!   goes upstream with a cap lowered to what is held, streamed or not.
 //! - What a provider counts beyond that all the same (tokens of thought that no stream shows, a cap it does not obey)
 //!   is charged if it can still be held at the end; if not, the charge ends where the hold ends.
+//!
+//! By either, a stream that asks for more when its hold has timed out ends there: nothing of it could be charged.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;

@@ -41,6 +41,8 @@ pub(crate) struct Checkpoint {
     again: u64,
     /// No more is to be had.
     exhausted: bool,
+    /// The ledger has ended the hold: what comes from now on can be charged to nobody.
+    hold_gone: bool,
     asked: Option<Asked>,
     count: Count,
 }
@@ -62,6 +64,8 @@ pub(crate) enum Room {
     Undecided,
     /// The stream ends here.
     None,
+    /// The hold has ended before the stream, which ends here whatever its policy is.
+    HoldGone,
 }
 
 /// Output tokens so far: exactly up to some point, roughly since then.
@@ -106,6 +110,7 @@ impl Checkpoint {
             most: allowance.most(open.held.upstream_cap()),
             again: 0,
             exhausted: false,
+            hold_gone: false,
             asked: None,
             count: Count::default(),
         }
@@ -135,6 +140,10 @@ impl Checkpoint {
 
     /// How much may pass now.
     pub(crate) fn room(&mut self, open: &Open, meter: &StreamMeter) -> Room {
+        // Nothing would ever be asked for the rest: a client that reads slowly would have it for nothing.
+        if self.hold_gone {
+            return Room::HoldGone;
+        }
         // A single choice that has told why it ended has nothing more to say that costs.
         if !self.stops || (meter.finish_seen() && open.plan.call.choices() == 1) {
             return Room::Some(usize::MAX);
@@ -164,6 +173,9 @@ impl Checkpoint {
 
     /// Whether to ask now. A stream that would be cut off asks ahead, so that it need not wait for the answer.
     fn is_due(&mut self, open: &Open, meter: &StreamMeter) -> bool {
+        if self.hold_gone {
+            return false;
+        }
         let due = |checkpoint: &Self| {
             let seen = checkpoint.count.seen(meter);
             seen >= checkpoint.next || checkpoint.is_short(seen)
@@ -216,8 +228,10 @@ impl Checkpoint {
             ..Usage::default()
         };
         let tokens = target.saturating_sub(self.covered);
-        let cost = priced(&open.plan, &usage);
-        let ticket = cost.and_then(|cost| open.held.extend(amount, tokens, usage, cost));
+        let ticket = priced(&open.plan, &usage).and_then(|cost| {
+            open.held.note(usage, cost);
+            open.held.extend(amount, tokens, usage, cost.0)
+        });
         self.exhausted |= self.stops && ticket.is_none();
         self.asked = ticket.map(|ticket| Asked { ticket, amount, target });
     }
@@ -232,6 +246,7 @@ impl Checkpoint {
             Err(LedgerError::Denied(
                 Denial::InsufficientCredit { .. } | Denial::InDebt { .. } | Denial::BudgetExceeded(_),
             )) if target > self.covered => self.denied(target, open, meter),
+            Err(LedgerError::Denied(Denial::HoldGone)) => self.hold_gone = true,
             // The ledger is busy or broken: asked again when half of what is left has passed, as long as anything is.
             Err(_) => {
                 let seen = self.count.seen(meter);

@@ -6,6 +6,7 @@ use dialect::openai::{BadRequest, ErrorBody, UpstreamError};
 use domain::{Owner, Refusal, RequestId};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use ledger::{Denial, LedgerError};
 use providers::TransportFailure;
 
 use crate::answer::Answer;
@@ -307,9 +308,17 @@ pub(crate) fn broken_stream(failure: TransportFailure, request_id: &str) -> Erro
     }
 }
 
-/// The last event of a stream whose settlement failed.
-pub(crate) fn unsettled(request_id: &str) -> ErrorBody {
-    ErrorBody { request_id: Some(request_id.to_owned()), ..unsettled_body() }
+/// The last event of a stream whose settlement failed, for this reason.
+pub(crate) fn unbooked_stream(error: &LedgerError, request_id: &str) -> ErrorBody {
+    let timed_out = matches!(error, LedgerError::Denied(Denial::HoldGone));
+    let body = if timed_out { timed_out_body() } else { unsettled_body() };
+    ErrorBody { request_id: Some(request_id.to_owned()), ..body }
+}
+
+fn timed_out_body() -> ErrorBody {
+    let message = "The call lasted longer than this gateway holds money for one (ledger.hold_timeout_minutes). \
+                   It was charged up to its last checkpoint, and ends here.";
+    ErrorBody { should_retry: Some(false), ..ours(504, "hold_timed_out", message) }
 }
 
 fn unsettled_body() -> ErrorBody {

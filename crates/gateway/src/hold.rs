@@ -84,17 +84,23 @@ impl Held {
         self.amount = self.amount.checked_add(more).unwrap_or(self.amount);
     }
 
-    /// Asks to hold more, and records how far the call has come, in the ledger and for our own drop.
+    /// Records how far the call has come, for our own drop.
+    pub(crate) fn note(&mut self, usage: Usage, (cost_pico, cost): (i64, Money)) {
+        if let Some(draft) = &mut self.draft {
+            (draft.usage, draft.cost_pico, draft.cost) = (usage, cost_pico, cost);
+        }
+    }
+
+    /// Asks to hold more, and tells the ledger how far the call has come. Our own drop goes by [`Held::note`]: until
+    /// the answer nobody knows whether what is asked for is there.
     pub(crate) fn extend(
-        &mut self,
+        &self,
         amount: Money,
         tokens: u64,
         usage: Usage,
-        (cost_pico, cost): (i64, Money),
+        cost_pico: i64,
     ) -> Option<ledger::Ticket> {
-        let draft = self.draft.as_mut()?;
-        (draft.usage, draft.cost_pico, draft.cost) = (usage, cost_pico, cost);
-        let CostRow { organization, request, .. } = **draft;
+        let CostRow { organization, request, .. } = *self.draft()?;
         let extension = Extension { organization, request, amount, tokens, usage, cost_pico };
         Some(self.ledger.submit(Command::Extend(extension)))
     }

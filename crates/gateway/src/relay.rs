@@ -78,6 +78,8 @@ enum End {
     Broken(TransportFailure),
     /// What was held is used up, and there is no more to be had.
     Cut,
+    /// The ledger has ended the hold. It denies the settlement too, and that is what the client is told.
+    HoldGone,
 }
 
 impl Relay {
@@ -136,7 +138,10 @@ impl Relay {
                             self.ready.extend(self.tail.drain(..));
                             self.ready.extend(self.cut.iter().flat_map(|cut| cut.events(&receipt.usage)));
                         }
-                        Err(_) => self.ready.push_back(failure::unsettled(&self.request_id).stream_event()),
+                        Err(error) => {
+                            let told = failure::unbooked_stream(&error, &self.request_id);
+                            self.ready.push_back(told.stream_event());
+                        }
                     }
                     self.phase = Phase::Ended;
                 }
@@ -170,6 +175,7 @@ impl Relay {
             // Bare ends look like success to every SDK, so a break is spelled out.
             End::Broken(broken) => vec![failure::broken_stream(*broken, &self.request_id).stream_event()],
             End::Complete | End::UpstreamError => meter.tail(),
+            End::HoldGone => Vec::new(),
             End::Cut => {
                 let call = CutCall {
                     request_id: &self.request_id,
@@ -186,6 +192,7 @@ impl Relay {
             End::UpstreamError => (AttemptStatus::Failed, "upstream_error"),
             End::Broken(broken) => (AttemptStatus::Failed, broken.reason()),
             End::Cut => (AttemptStatus::Cancelled, "hold_exhausted"),
+            End::HoldGone => (AttemptStatus::Cancelled, "hold_timed_out"),
         };
         let ending = ending(meter, status, reason);
         self.phase = Phase::Settling(Box::pin(async move {
@@ -248,6 +255,7 @@ impl Flow {
             // The ledger's answer wakes this task.
             Room::Undecided => return Poll::Pending,
             Room::None => return Poll::Ready(Some(End::Cut)),
+            Room::HoldGone => return Poll::Ready(Some(End::HoldGone)),
         };
         if self.waiting.is_empty()
             && let Some(end) = ready!(self.receive(context, passed))

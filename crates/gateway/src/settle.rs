@@ -169,7 +169,12 @@ impl Open {
             return (usage, estimated);
         };
         let Some(more) = excess(&self.held, cost.1) else { return (usage, estimated) };
-        let asked = self.held.extend(more, 0, usage, cost);
+        // What is charged if the ledger says no, and also if the gateway ends before it has answered.
+        let fitted = self.plan.allowance.fit(usage, self.held.amount());
+        if let Some(cost) = priced(&self.plan, &fitted) {
+            self.held.note(fitted, cost);
+        }
+        let asked = self.held.extend(more, 0, usage, cost.0);
         if let Some(ticket) = asked
             && ticket.await.is_ok()
         {
@@ -183,7 +188,7 @@ impl Open {
             held = %self.held.amount(),
             "a call consumed more than its organization could pay for; it is charged what was held"
         );
-        (self.plan.allowance.fit(usage, self.held.amount()), true)
+        (fitted, true)
     }
 
     /// Whether a provider's count can be charged: not beyond what such a call can consume, not nothing for something.
@@ -267,7 +272,8 @@ impl Settlement {
                 Err(error) => error,
             };
             tracing::error!(request = %self.request, %error, tried = self.tried, "a call could not be settled");
-            // Denied, it stays for an operator; stopped, for the next start.
+            // Denied, it stays for an operator, or its hold has timed out and is booked; stopped, it is for the next
+            // start.
             if matches!(error, LedgerError::Denied(_) | LedgerError::Stopped) {
                 return self.end(Err(error));
             }

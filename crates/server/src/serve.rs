@@ -91,6 +91,8 @@ pub struct Running {
     drain: Duration,
     shutdown: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
+    /// Ends after all others, so that it tells of what their last calls left.
+    sweeper: (watch::Sender<bool>, JoinHandle<()>),
 }
 
 /// Starts a gateway and returns when it takes calls.
@@ -161,11 +163,11 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         threads.push(spawn(&format!("worker-{number}"), body)?);
         workers.push(sender);
     }
-    threads.push(sweep(&lobby, &clock, config.sweep, ending.clone())?);
+    let sweeper = sweep(&lobby, &clock, config.sweep)?;
     threads.push(recharge(&lobby, ending.clone())?);
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
-    Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads })
+    Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, sweeper })
 }
 
 impl Running {
@@ -193,13 +195,9 @@ impl Running {
             std::thread::sleep(LOOK_EVERY);
         }
         let ended = self.lobby.in_flight.count() == 0;
-        // The threads may be gone already, which is as good.
-        let _ = self.shutdown.send(true);
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread ended in a panic");
-            }
-        }
+        end(&self.shutdown, self.threads.drain(..));
+        let (last, sweeper) = self.sweeper;
+        end(&last, [sweeper]);
         ended
     }
 
@@ -225,21 +223,34 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(StartError::Thread)
 }
 
-/// The thread that does what time alone makes due, until the end.
+/// Tells threads to end, and waits until they have.
+fn end(shutdown: &watch::Sender<bool>, threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    // The threads may be gone already, which is as good.
+    let _ = shutdown.send(true);
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a thread ended in a panic");
+        }
+    }
+}
+
+/// The thread that does what time alone makes due, and what ends it.
 fn sweep(
     lobby: &Lobby,
     clock: &Arc<dyn Clock>,
     settings: SweepSettings,
-    ending: watch::Receiver<bool>,
-) -> Result<JoinHandle<()>, StartError> {
+) -> Result<(watch::Sender<bool>, JoinHandle<()>), StartError> {
     let metrics = Arc::clone(&lobby.metrics);
     let tell = move |event: &ledger::Event| {
         crate::log::event(event);
         metrics.told(event);
     };
     let store = &lobby.store;
-    let sweeper = Sweeper::new(store.reader(), store.ledger(), Arc::clone(clock), settings, Box::new(tell))?;
-    spawn("sweeper", move || run_on_this_thread(sweeper.run(ending)))
+    let (reader, ledger) = (store.reader(), store.ledger());
+    let told = store.events_before();
+    let sweeper = Sweeper::new(reader, ledger, Arc::clone(clock), settings, told, Box::new(tell));
+    let (last, ending) = watch::channel(false);
+    Ok((last, spawn("sweeper", move || run_on_this_thread(sweeper.run(ending)))?))
 }
 
 /// The thread that recharges wallets, until the end.

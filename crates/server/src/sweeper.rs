@@ -34,28 +34,29 @@ pub(crate) struct Sweeper {
     ledger: Arc<dyn LedgerStore>,
     clock: Arc<dyn Clock>,
     settings: SweepSettings,
+    /// The least by which the wall clock was seen ahead of the one that never steps, in microseconds.
+    lead: i64,
     /// The number of the last event that was told of.
     told: i64,
     tell: Told,
 }
 
 impl Sweeper {
-    /// A sweeper that tells of the events after the newest there is.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
+    /// A sweeper that tells of the events after number `told`. No hold may be older than it.
     pub(crate) fn new(
         reader: Arc<Reader>,
         ledger: Arc<dyn LedgerStore>,
         clock: Arc<dyn Clock>,
         settings: SweepSettings,
+        told: i64,
         tell: Told,
-    ) -> Result<Self, StoreError> {
-        let told = reader.last_event()?;
-        Ok(Self { reader, ledger, clock, settings, told, tell })
+    ) -> Self {
+        let lead = lead_of(clock.now(), clock.monotonic_micros());
+        Self { reader, ledger, clock, settings, lead, told, tell }
     }
 
     /// Sweeps at once, since much may have fallen due while nothing ran, and then at every interval until the end.
+    /// Whoever leaves events should have ended before: what is on the books then is told of still.
     pub(crate) async fn run(mut self, mut ending: watch::Receiver<bool>) {
         loop {
             if let Err(error) = self.round().await {
@@ -64,8 +65,11 @@ impl Sweeper {
             }
             tokio::select! {
                 () = tokio::time::sleep(self.settings.every) => {}
-                _ = ending.changed() => return,
+                _ = ending.changed() => break,
             }
+        }
+        if let Err(error) = self.tell_events() {
+            tracing::warn!(%error, "the last events could not be looked up");
         }
     }
 
@@ -74,11 +78,24 @@ impl Sweeper {
     async fn round(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now();
         let warn_until = now.plus_seconds(self.settings.warn_seconds);
-        let stale_before = now.plus_seconds(self.settings.hold_seconds.saturating_neg());
+        let stale_before = self.stale_before(now);
         for organization in self.reader.due(now, warn_until, stale_before)? {
             self.sweep(organization, stale_before).await;
         }
         self.tell_events()
+    }
+
+    /// The moment before which a hold was admitted that is too old now.
+    ///
+    /// Holds carry the time that the wall clock showed, which may have jumped ahead since: by it, all of them would be
+    /// old at once. By the clock that never steps and the least lead that the wall clock had since the start, and so
+    /// since any of them was admitted, none is older than it is. The price: where the wall clock stays ahead, a hold
+    /// that nobody ends waits for longer, by as much, until the next start settles it.
+    fn stale_before(&mut self, now: Timestamp) -> Timestamp {
+        let micros = self.clock.monotonic_micros();
+        self.lead = self.lead.min(lead_of(now, micros));
+        let steady = Timestamp::from_micros(self.lead).plus_micros(signed(micros));
+        steady.plus_seconds(self.settings.hold_seconds.saturating_neg())
     }
 
     async fn sweep(&self, organization: OrganizationId, stale_before: Timestamp) {
@@ -105,6 +122,15 @@ impl Sweeper {
     }
 }
 
+/// How far the wall clock is ahead of the one that never steps, in microseconds.
+fn lead_of(now: Timestamp, micros: u64) -> i64 {
+    now.micros().saturating_sub(signed(micros))
+}
+
+fn signed(micros: u64) -> i64 {
+    i64::try_from(micros).unwrap_or(i64::MAX)
+}
+
 /// The word for an event, which is also the one in its JSON.
 pub(crate) const fn name_of(kind: &EventKind) -> &'static str {
     match kind {
@@ -119,7 +145,7 @@ pub(crate) const fn name_of(kind: &EventKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
     use domain::{Ids, KeyId, LotId, Money, ProjectId, RequestId, Usage, WalletId};
     use ledger::{Act, AttemptStatus, Attribution, Booking, CostRow, Grant, HoldRequest, LotKind, Note};
@@ -133,15 +159,31 @@ mod tests {
         SweepSettings { every: Duration::from_secs(1), warn_seconds: 2 * DAY, hold_seconds: 60 };
 
     /// A clock that shows what it is told to.
-    struct SetClock(AtomicI64);
+    struct SetClock {
+        wall: AtomicI64,
+        monotonic: AtomicU64,
+    }
+
+    impl SetClock {
+        /// Lets so many days pass.
+        fn pass(&self, days: u64) {
+            self.jump(i64::try_from(days).unwrap());
+            self.monotonic.fetch_add(days * DAY.unsigned_abs() * 1_000_000, Ordering::Relaxed);
+        }
+
+        /// Sets the wall clock ahead or back by so many days.
+        fn jump(&self, days: i64) {
+            self.wall.fetch_add(days * DAY * 1_000_000, Ordering::Relaxed);
+        }
+    }
 
     impl Clock for SetClock {
         fn now(&self) -> Timestamp {
-            Timestamp::from_micros(self.0.load(Ordering::Relaxed))
+            Timestamp::from_micros(self.wall.load(Ordering::Relaxed))
         }
 
         fn monotonic_micros(&self) -> u64 {
-            1
+            self.monotonic.load(Ordering::Relaxed)
         }
     }
 
@@ -167,23 +209,35 @@ mod tests {
 
     async fn house() -> House {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(SetClock(AtomicI64::new(DAY * 1_000_000)));
+        let clock =
+            Arc::new(SetClock { wall: AtomicI64::new(DAY * 1_000_000), monotonic: AtomicU64::new(1) });
         let store =
             Store::open(folder.path(), Durability::Process, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));
-        let heard = Arc::clone(&told);
-        let tell: Told = Box::new(move |event| heard.lock().unwrap().push(name_of(&event.kind)));
+        let tell = hearing(&told);
         let shown = Arc::clone(&clock) as Arc<dyn Clock>;
         let asked = Arc::new(Counted(store.ledger(), AtomicI64::new(0)));
         let ledger = Arc::clone(&asked) as Arc<dyn LedgerStore>;
-        let sweeper = Sweeper::new(store.reader(), ledger, shown, SETTINGS, tell).unwrap();
+        let sweeper = Sweeper::new(store.reader(), ledger, shown, SETTINGS, 0, tell);
         let organization = OrganizationId::fresh(&SystemIds);
         let wallet = WalletId::fresh(&SystemIds);
         store.ledger().submit(Command::Open { organization, wallet }).await.unwrap();
         House { store, clock, asked, sweeper, told, organization, _folder: folder }
     }
 
+    fn hearing(told: &Arc<Mutex<Vec<&'static str>>>) -> Told {
+        let told = Arc::clone(told);
+        Box::new(move |event| told.lock().unwrap().push(name_of(&event.kind)))
+    }
+
     impl House {
+        /// The sweeper after a start, when the events up to this number have been told.
+        fn started_anew(&self, told: i64) -> Sweeper {
+            let (reader, ledger) = (self.store.reader(), self.store.ledger());
+            let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+            Sweeper::new(reader, ledger, clock, SETTINGS, told, hearing(&self.told))
+        }
+
         /// Gives credit that lasts so many days.
         async fn grant(&self, days: i64) {
             let grant = Grant {
@@ -241,11 +295,16 @@ mod tests {
         }
 
         /// One round so many days later: how many commands it took, and what was told.
-        async fn round_after(&mut self, days: i64) -> (i64, Vec<&'static str>) {
-            self.clock.0.fetch_add(days * DAY * 1_000_000, Ordering::Relaxed);
+        async fn round_after(&mut self, days: u64) -> (i64, Vec<&'static str>) {
+            self.clock.pass(days);
             self.asked.1.store(0, Ordering::Relaxed);
             self.sweeper.round().await.unwrap();
-            (self.asked.1.load(Ordering::Relaxed), std::mem::take(&mut *self.told.lock().unwrap()))
+            (self.asked.1.load(Ordering::Relaxed), self.heard())
+        }
+
+        /// What was told since the last time.
+        fn heard(&self) -> Vec<&'static str> {
+            std::mem::take(&mut *self.told.lock().unwrap())
         }
 
         fn balance(&self) -> i64 {
@@ -272,11 +331,8 @@ mod tests {
         let mut house = house().await;
         house.grant(1).await;
         assert_eq!(house.round_after(0).await.1, ["credit_expiring"]);
-        let (reader, ledger) = (house.store.reader(), house.store.ledger());
-        let heard = Arc::clone(&house.told);
-        let tell: Told = Box::new(move |event| heard.lock().unwrap().push(name_of(&event.kind)));
-        let clock = Arc::clone(&house.clock) as Arc<dyn Clock>;
-        house.sweeper = Sweeper::new(reader, ledger, clock, SETTINGS, tell).unwrap();
+        let (told, _) = house.store.reader().events_after(0, 10).unwrap().pop().unwrap();
+        house.sweeper = house.started_anew(told);
         assert_eq!(house.round_after(0).await.1, Vec::<&str>::new());
     }
 
@@ -289,5 +345,39 @@ mod tests {
         assert_eq!(house.round_after(1).await, (1, vec!["hold_timed_out"]));
         assert_eq!(house.balance(), 3);
         assert_eq!(house.round_after(0).await, (0, vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_jumps_ends_no_hold() {
+        // By how many days the clock is off while the call begins, and by how many afterwards.
+        for (before, after) in [(0, 1), (-1, 0), (1, 2)] {
+            let mut house = house().await;
+            house.grant(100).await;
+            house.clock.jump(before);
+            assert_eq!(house.round_after(0).await, (0, vec![]), "{before} {after}: there is nothing");
+            house.hold().await;
+            house.clock.jump(after - before);
+            assert_eq!(house.round_after(0).await, (0, vec![]), "{before} {after}: it is young");
+            assert_eq!(
+                house.round_after(3).await,
+                (1, vec!["hold_timed_out"]),
+                "{before} {after}: it is old"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_the_last_round_is_told_at_the_end() {
+        let house = house().await;
+        let (end, ending) = watch::channel(false);
+        let after_the_first_round = async {
+            house.grant(1).await;
+            let (organization, warn_seconds) = (house.organization, SETTINGS.warn_seconds);
+            let sweep = Command::Sweep { organization, warn_seconds, stale_before: Timestamp::default() };
+            house.store.ledger().submit(sweep).await.unwrap();
+            end.send(true).unwrap();
+        };
+        tokio::join!(house.started_anew(0).run(ending), after_the_first_round);
+        assert_eq!(house.heard(), ["credit_expiring"]);
     }
 }

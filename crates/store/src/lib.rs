@@ -139,6 +139,7 @@ pub struct Store {
     writer: Arc<Writer>,
     reader: Arc<Reader>,
     recovered: usize,
+    events_before: i64,
     // Held for its lock, which the system drops with the process however that ends.
     _lock: File,
 }
@@ -155,11 +156,13 @@ impl Store {
         folder::private_file(folder, DATABASE)?;
         folder::renew_log(folder)?;
         let connection = schema::open_for_writing(&path, durability)?;
+        let events_before =
+            connection.query_row("SELECT coalesce(max(id), 0) FROM event", [], |row| row.get(0))?;
         let recovered = books::recover(&connection, clock.as_ref())?;
         let checkpointer = Checkpointer::start(&path)?;
         let writer = Arc::new(Writer::start(connection, checkpointer, clock)?);
         let reader = Arc::new(Reader::new(path));
-        Ok(Self { writer, reader, recovered, _lock: lock })
+        Ok(Self { writer, reader, recovered, events_before, _lock: lock })
     }
 
     /// The ledger's port.
@@ -190,6 +193,11 @@ impl Store {
     /// What the writer has done so far.
     pub fn figures(&self) -> WriterFigures {
         self.writer.figures()
+    }
+
+    /// The number of the newest event before this start: what came of settling a dead gateway's holds is after it.
+    pub const fn events_before(&self) -> i64 {
+        self.events_before
     }
 
     /// How many holds of a dead gateway were settled when the store was opened.

@@ -264,16 +264,6 @@ impl Reader {
         })
     }
 
-    /// The number of the newest event, 0 before the first.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn last_event(&self) -> Result<i64, StoreError> {
-        self.read(|connection| {
-            Ok(connection.query_row("SELECT coalesce(max(id), 0) FROM event", [], |row| row.get(0))?)
-        })
-    }
-
     /// An organization's lots with these ids, the closed ones too.
     ///
     /// # Errors

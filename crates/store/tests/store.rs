@@ -7,7 +7,7 @@ use std::sync::Arc;
 use directory::{DirectoryStore, InFlight, Organization};
 use domain::{Clock, Money, Timestamp, Zone};
 use ledger::conformance::{ManualClock, Payer, START, budget, cost_cap, promo, request_id};
-use ledger::{Command, LedgerStore, LotKind, Period, Reply, Subject, Ticket};
+use ledger::{Command, EventKind, LedgerStore, LotKind, Period, Reply, Subject, Ticket};
 use tempfile::TempDir;
 use tollkeeper_store::{self as store, Durability, Store, verify};
 
@@ -219,6 +219,26 @@ fn frozen_books_go_on_when_nothing_is_broken_and_no_gateway_runs() {
     assert_eq!(thaw(), Ok(true));
     let ledger = open(folder.path(), clock());
     assert_eq!(ledger.ledger().submit(payer.hold(50, 1).into()).wait(), Ok(Reply::Held(Money::from_nano(1))));
+}
+
+#[test]
+fn what_came_of_a_dead_gateways_holds_is_after_what_was_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, payer) = busy(folder.path());
+    let ask = |command| store.ledger().submit(command).wait().unwrap();
+    // A call that cost more than there is, before and after the death.
+    for request in [5, 6] {
+        let mut dear = payer.hold(request, 10);
+        (dear.draft.cost, dear.draft.cost_pico) = (Money::from_nano(2_000), 2_000_000);
+        ask(Command::Hold(dear));
+    }
+    ask(payer.settle_for(5, 2_000));
+    let told = store.reader().events_after(0, 10).unwrap();
+    drop(store);
+    let store = open(folder.path(), clock());
+    assert_eq!((told.len(), told[0].0), (1, store.events_before()));
+    let since = store.reader().events_after(store.events_before(), 10).unwrap();
+    assert!(since.iter().any(|(_, event)| matches!(event.kind, EventKind::WentIntoDebt { .. })), "{since:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use ledger::{
     Act, Booking, Books, Command, CostRow, Extension, Grant, LedgerError, LedgerStore, LotKind, MemoryLedger,
-    Note, ReplySender, Ticket,
+    Note, Reply, ReplySender, Ticket,
 };
 use pricing::{ModelKind, PriceVersion, RoutePrice, Schedule};
 use providers::{Client, Provider, Timeouts};
@@ -255,6 +255,13 @@ impl House {
         let note = Note { actor: "test".into(), reason: None };
         let booking = Booking { organization: self.organization, idempotency: None, note, act };
         self.gate.submit(Command::Book(Box::new(booking))).await.unwrap();
+    }
+
+    /// Ends every hold there is, as the sweeper does with old ones.
+    pub(super) async fn time_out(&self) {
+        let (organization, stale_before) = (self.organization, Timestamp::MAX);
+        let sweep = Command::Sweep { organization, warn_seconds: 0, stale_before };
+        assert_eq!(self.gate.submit(sweep).await.unwrap(), Reply::Swept(1));
     }
 
     /// Makes a call and takes its whole answer.

@@ -184,6 +184,61 @@ async fn a_stream_that_stops_outlives_a_busy_ledger_as_long_as_its_hold() {
 }
 
 #[tokio::test]
+async fn a_stream_whose_hold_has_timed_out_ends_within_a_step() {
+    // Endless ones end at their next step; one that ends before it is told the same.
+    let (endless, short) = (Script::Endless, Script::Stream { tokens: 900, counts: 900 });
+    for (policy, script) in [
+        (InFlight::Completes, endless.clone()),
+        (InFlight::Stops, endless),
+        (InFlight::Completes, short.clone()),
+        (InFlight::Stops, short),
+    ] {
+        let house = House::new(policy, credit_for(STREAM, 100_000), script.clone()).await;
+        let (mut body, mut stream) = (house.begin(1, STREAM).await.into_body(), String::new());
+        while words(&stream) < SLICE + SLICE / 4 {
+            read(&mut body, &mut stream).await.expect("what is held passes");
+        }
+        house.time_out().await;
+        let rest = async { while read(&mut body, &mut stream).await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(20), rest).await.expect("the stream ends");
+
+        let what = format!("{policy} {script:?}");
+        let [row] = &house.rows()[..] else { panic!("{what}: {:?}", house.rows()) };
+        assert_eq!((&*row.reason, row.estimated, house.debt()), ("hold_timed_out", true, 0), "{what}");
+        // The provider sends fifty tokens at once; a checkpoint counts roughly, and rather too many.
+        let unpaid = words(&stream).saturating_sub(row.usage.output);
+        assert!(unpaid < SLICE + 50, "{what}: {unpaid} tokens for nothing");
+        let events: Vec<_> = stream.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).collect();
+        let error: Value = serde_json::from_str(events.last().unwrap()).unwrap();
+        assert_eq!(error["error"]["code"], "hold_timed_out", "{what}");
+    }
+}
+
+#[test]
+fn a_gateway_that_ends_while_it_asks_for_more_makes_no_debt() {
+    // The provider thought for 5,000 tokens and said 100, and there is no credit for that. The ledger's answer to that
+    // never comes: everything that runs is dropped, as at the end of a shutdown.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let house = runtime.block_on(async {
+        let script = Script::Stream { tokens: 100, counts: 5_100 };
+        let house = House::new(InFlight::Stops, credit_for(STREAM, 600), script).await;
+        house.gate.closed.store(true, Ordering::Relaxed);
+        let (mut body, mut stream) = (house.begin(1, STREAM).await.into_body(), String::new());
+        while house.gate.asked_at() != [5_100] {
+            let more = tokio::time::timeout(Duration::from_millis(50), read(&mut body, &mut stream)).await;
+            assert_ne!(more, Ok(None), "the end waits for the settlement");
+        }
+        house
+    });
+    drop(runtime);
+    let row = house.rows().pop().unwrap();
+    assert_eq!((&*row.reason, row.estimated, house.debt()), ("gateway_error", true, 0));
+    // It is charged what was held, less what is below the price of a token.
+    let short = row.held.nano() - row.cost.nano();
+    assert!((0..OUTPUT_NANO).contains(&short), "{} charged, {} held", row.cost, row.held);
+}
+
+#[tokio::test]
 async fn what_no_stream_shows_is_charged_as_far_as_there_is_money() {
     // The provider thought for 5,000 tokens and said 100. All of that is charged if it is there, and else what is held.
     for (policy, credit, expected, debt, estimated) in [

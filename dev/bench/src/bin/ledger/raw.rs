@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, PrepFlags, Statement, params};
 use store::Durability;
 use tokio::sync::oneshot;
 
@@ -92,8 +92,8 @@ fn write(
     jobs: &Receiver<Job>,
     step: &mut dyn FnMut(Step) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
-    let mut begin = connection.prepare("BEGIN IMMEDIATE")?;
-    let mut commit = connection.prepare("COMMIT")?;
+    let mut begin = prepare(connection, "BEGIN IMMEDIATE")?;
+    let mut commit = prepare(connection, "COMMIT")?;
     let mut answers = Vec::new();
     while let Ok(first) = jobs.recv() {
         begin.execute([])?;
@@ -115,12 +115,17 @@ fn write(
     Ok(())
 }
 
+/// As the ledger's writer prepares what it keeps.
+fn prepare<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<Statement<'c>> {
+    connection.prepare_with_flags(sql, PrepFlags::SQLITE_PREPARE_PERSISTENT)
+}
+
 fn one_row(connection: &Connection) -> rusqlite::Result<impl FnMut(Step) -> rusqlite::Result<()>> {
     connection.execute_batch(
         "CREATE TABLE row (owner BLOB NOT NULL, number INTEGER NOT NULL, data BLOB NOT NULL,
            PRIMARY KEY (owner, number)) STRICT, WITHOUT ROWID",
     )?;
-    let mut insert = connection.prepare("INSERT INTO row (owner, number, data) VALUES (?1, ?2, ?3)")?;
+    let mut insert = prepare(connection, "INSERT INTO row (owner, number, data) VALUES (?1, ?2, ?3)")?;
     let mut number = 0_i64;
     Ok(move |step| {
         if !matches!(step, Step::End) {
@@ -132,6 +137,49 @@ fn one_row(connection: &Connection) -> rusqlite::Result<impl FnMut(Step) -> rusq
 }
 
 fn ledger_rows(connection: &Connection) -> rusqlite::Result<impl FnMut(Step) -> rusqlite::Result<()>> {
+    open_books(connection)?;
+    let mut hold = prepare(connection, "INSERT INTO hold VALUES (?1, ?2, 5000000, ?3, 20, 1, ?4)")?;
+    let mut ended = prepare(connection, "DELETE FROM hold WHERE organization = ?1 AND request = ?2")?;
+    let mut entry = prepare(
+        connection,
+        "INSERT INTO journal VALUES (?1, ?2, ?3, 1, ?1, ?4, ?5, ?6, NULL, NULL, zeroblob(32))",
+    )?;
+    let mut row = prepare(connection,
+        "INSERT INTO cost_row VALUES (?1, ?2, ?3, ?4, ?1, ?1, ?5, ?6, ?7, ?8, NULL, ?9, ?10, ?11, ?12, ?13, ?14,
+           ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)",
+    )?;
+    let mut wallet = prepare(
+        connection,
+        "UPDATE wallet SET balance = ?3, held = 0, debt = 0 WHERE organization = ?1 AND id = ?2",
+    )?;
+    let mut lot = prepare(
+        connection,
+        "UPDATE lot SET remaining = ?3, used = 1000000000 - ?3 WHERE organization = ?1 AND id = ?2",
+    )?;
+    let (shares, draft, legs) = ([1_u8; 24], [2_u8; 211], [3_u8; 34]);
+    let mut left = 1_000_000_000_i64;
+    Ok(move |step| {
+        match step {
+            Step::First(pair) => {
+                hold.execute(params![OWNER, request_id(pair), shares, draft])?;
+            }
+            Step::Second(pair) => {
+                left -= 1;
+                ended.execute(params![OWNER, request_id(pair)])?;
+                entry.execute(params![OWNER, pair, pair, request_id(pair), legs, left])?;
+                insert_cost_row(&mut row, pair)?;
+            }
+            Step::End => {
+                wallet.execute(params![OWNER, OWNER, left])?;
+                lot.execute(params![OWNER, OWNER, left])?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// One organization with credit.
+fn open_books(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(SCHEMA)?;
     connection.execute("INSERT INTO books VALUES (?1, 0)", [OWNER])?;
     connection.execute(
@@ -142,68 +190,44 @@ fn ledger_rows(connection: &Connection) -> rusqlite::Result<impl FnMut(Step) -> 
         "INSERT INTO lot VALUES (?1, ?1, ?1, 'prepaid', 1000000000, 1000000000, 0, 0, 0, 1, ?2, 0)",
         params![OWNER, i64::MAX],
     )?;
-    let mut hold = connection.prepare("INSERT INTO hold VALUES (?1, ?2, 5000000, ?3, 20, 1, ?4)")?;
-    let mut ended = connection.prepare("DELETE FROM hold WHERE organization = ?1 AND request = ?2")?;
-    let mut entry = connection
-        .prepare("INSERT INTO journal VALUES (?1, ?2, ?3, 1, ?1, ?4, ?5, ?6, NULL, NULL, zeroblob(32))")?;
-    let mut row = connection.prepare(
-        "INSERT INTO cost_row VALUES (?1, ?2, ?3, ?4, ?1, ?1, ?5, ?6, ?7, ?8, NULL, ?9, ?10, ?11, ?12, ?13, ?14,
-           ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)",
-    )?;
-    let mut wallet = connection
-        .prepare("UPDATE wallet SET balance = ?3, held = 0, debt = 0 WHERE organization = ?1 AND id = ?2")?;
-    let mut lot = connection.prepare(
-        "UPDATE lot SET remaining = ?3, used = 1000000000 - ?3 WHERE organization = ?1 AND id = ?2",
-    )?;
-    let (shares, draft, legs) = ([1_u8; 24], [2_u8; 211], [3_u8; 34]);
-    let mut left = 1_000_000_000_i64;
-    Ok(move |step| {
-        let id = |pair: i64| u128::try_from(pair).unwrap_or(0).to_be_bytes();
-        match step {
-            Step::First(pair) => {
-                hold.execute(params![OWNER, id(pair), shares, draft])?;
-            }
-            Step::Second(pair) => {
-                left -= 1;
-                ended.execute(params![OWNER, id(pair)])?;
-                entry.execute(params![OWNER, pair, pair, id(pair), legs, left])?;
-                row.execute(params![
-                    OWNER,
-                    id(pair),
-                    1,
-                    pair,
-                    "prod",
-                    "small",
-                    "simulated/sim-small",
-                    "simulated",
-                    "2026-09-01",
-                    1_200,
-                    300,
-                    0,
-                    0,
-                    250,
-                    0,
-                    40,
-                    1_234_567_000,
-                    1_234_567,
-                    "succeeded",
-                    "stop",
-                    false,
-                    200,
-                    false,
-                    1_500,
-                    5_000_000,
-                    None::<&str>,
-                    None::<&str>,
-                    None::<&str>,
-                    pair
-                ])?;
-            }
-            Step::End => {
-                wallet.execute(params![OWNER, OWNER, left])?;
-                lot.execute(params![OWNER, OWNER, left])?;
-            }
-        }
-        Ok(())
-    })
+    Ok(())
+}
+
+fn insert_cost_row(row: &mut Statement<'_>, pair: i64) -> rusqlite::Result<()> {
+    row.execute(params![
+        OWNER,
+        request_id(pair),
+        1,
+        pair,
+        "prod",
+        "small",
+        "simulated/sim-small",
+        "simulated",
+        "2026-09-01",
+        1_200,
+        300,
+        0,
+        0,
+        250,
+        0,
+        40,
+        1_234_567_000,
+        1_234_567,
+        "succeeded",
+        "stop",
+        false,
+        200,
+        false,
+        1_500,
+        5_000_000,
+        None::<&str>,
+        None::<&str>,
+        None::<&str>,
+        pair
+    ])?;
+    Ok(())
+}
+
+fn request_id(pair: i64) -> [u8; 16] {
+    u128::try_from(pair).unwrap_or(0).to_be_bytes()
 }
