@@ -23,6 +23,10 @@ pub enum PaymentError {
         /// Whether the same request can be answered differently later.
         retry: bool,
     },
+    /// The provider does not know the customer or the payment method it was asked for: deleted there, or of another
+    /// account or mode. It will not know them tomorrow.
+    #[error("the payment provider does not know whom to charge: {0}")]
+    UnknownPayer(String),
     /// The provider's answer cannot be read.
     #[error("the payment provider's answer cannot be read: {0}")]
     Garbage(&'static str),
@@ -37,7 +41,7 @@ impl PaymentError {
         match self {
             Self::Unreachable { .. } | Self::Garbage(_) => true,
             Self::Rejected { retry, .. } => *retry,
-            Self::Impossible(_) => false,
+            Self::UnknownPayer(_) | Self::Impossible(_) => false,
         }
     }
 
@@ -49,7 +53,7 @@ impl PaymentError {
             Self::Garbage(_) => true,
             // 409: a request with the same key is at work right now. 5xx: Stripe calls the outcome indeterminate.
             Self::Rejected { status, .. } => *status == 409 || *status >= 500,
-            Self::Impossible(_) => false,
+            Self::UnknownPayer(_) | Self::Impossible(_) => false,
         }
     }
 }

@@ -28,7 +28,7 @@ pub use failure::PaymentError;
 pub use manual::Manual;
 pub use payment_store::{
     Alert, Begun, CallName, Credited, Ending, EventName, Kept, Limits, Notice, PaymentStore,
-    PaymentStoreError, Receipt, Recharge, Started, TopUp,
+    PaymentStoreError, Receipt, Recharge, ReturnKind, Returned, Started, TopUp,
 };
 pub use port::{Answer, Charge, ChargeRequest, CheckoutRequest, CheckoutStarted, PaymentProvider};
 pub use topup::{Purpose, TopUpStatus};

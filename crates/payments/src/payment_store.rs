@@ -7,7 +7,7 @@
 //! | we die after | what is stored | who repeats what |
 //! |---|---|---|
 //! | nothing yet | nothing | nobody: no provider has heard of it |
-//! | [`PaymentStore::begin`] | pending | a person's call comes again with its idempotency key and finds this top-up; a recharge is found by [`PaymentStore::pending_recharges`]. Both ask the provider again, with the top-up's id as *its* idempotency key and the very same request, since all of it is kept in the [`TopUp`]: it answers as the first time |
+//! | [`PaymentStore::begin`], [`PaymentStore::begin_recharge`] | pending | a person's call comes again with its idempotency key and finds this top-up; a recharge is found by [`PaymentStore::pending_recharges`]. Both ask the provider again, with the top-up's id as *its* idempotency key and the very same request, since all of it is kept in the [`TopUp`]: it answers as the first time |
 //! | the provider was called | pending | the same; money that was taken is told by the webhook, whether or not we heard the answer |
 //! | [`PaymentStore::started`] | pending, with the provider's reference | a webhook tells the end |
 //! | a webhook came | as before | the provider, which sends it again until it is answered with 2xx |
@@ -87,7 +87,8 @@ pub enum Begun {
     New,
     /// The same call came before: this is its top-up.
     Known(Box<TopUp>),
-    /// A recharge of this organization is pending, or its auto-recharge is off: nothing is stored.
+    /// A recharge of this organization is pending, or its auto-recharge is off or no longer what called for this one:
+    /// nothing is stored.
     NotNow,
 }
 
@@ -218,7 +219,7 @@ pub enum Alert {
 pub struct Notice {
     /// Whose.
     pub organization: OrganizationId,
-    /// What, as a word: `payment_mismatch`, `payment_refunded`, `payment_disputed`, `webhook_missing`.
+    /// What, as a word: `payment_mismatch`, `recharge_refused`, `webhook_missing`.
     pub what: &'static str,
     /// The top-up, if it is known.
     pub topup: Option<TopUpId>,
@@ -230,7 +231,47 @@ pub struct Notice {
     pub at: Timestamp,
 }
 
-/// Why a store did not do as told. Whatever the reason, it holds what it held before.
+/// How money went back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReturnKind {
+    /// The operator gave it back, at the provider.
+    Refunded,
+    /// The customer's bank took it back.
+    Disputed,
+}
+
+impl ReturnKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Refunded, Self::Disputed];
+
+    /// The word in events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refunded => "payment_refunded",
+            Self::Disputed => "payment_disputed",
+        }
+    }
+}
+
+/// Money that went back, verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Returned {
+    /// The provider's id of the payment.
+    pub payment: String,
+    /// The top-up that the provider says it paid, if it says so.
+    pub topup: Option<TopUpId>,
+    /// How.
+    pub kind: ReturnKind,
+    /// What about it, as a sentence without a full stop.
+    pub detail: String,
+    /// The event that told of it. Its provider is the payment's.
+    pub event: EventName,
+    /// When, by our clock.
+    pub at: Timestamp,
+}
+
+/// Why a store did not do as told. Whatever the reason, it holds what it held before, but for
+/// [`PaymentStoreError::Failed`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PaymentStoreError {
     /// There is no such top-up.
@@ -242,7 +283,8 @@ pub enum PaymentStoreError {
     /// The ledger did not book the credit; the text says why.
     #[error("the ledger refused the credit: {0}")]
     Refused(String),
-    /// The storage itself failed; the text is for the operator's log, not for a caller.
+    /// The storage itself failed; the text is for the operator's log, not for a caller. A change was not made, unless
+    /// the storage died while it was making it: to repeat it is safe.
     #[error("the storage of payments failed: {0}")]
     Failed(String),
 }
@@ -253,8 +295,14 @@ pub type Kept<T> = Result<T, PaymentStoreError>;
 /// Keeps top-ups and auto-recharge. Calls block, so the server makes them off the data path; each change is durable
 /// before it returns.
 pub trait PaymentStore: Send + Sync {
-    /// Stores a pending top-up, before the provider hears of it. Of one organization's recharges one is pending at most.
+    /// Stores a person's pending top-up, before the provider hears of it. A recharge is [`Begun::NotNow`]: it begins with
+    /// [`PaymentStore::begin_recharge`].
     fn begin(&self, topup: &TopUp, name: Option<&CallName>) -> Kept<Begun>;
+
+    /// Stores a pending recharge, before the provider hears of it, if no other of this organization is pending and its
+    /// auto-recharge is still on with these limits and the top-up's payment method, and the month that began at `month`
+    /// still has room for it: whoever lowered a limit is never charged by the old one.
+    fn begin_recharge(&self, topup: &TopUp, limits: &Limits, month: Timestamp) -> Kept<Begun>;
 
     /// Keeps what the provider said when it was asked. The first word stays.
     fn started(&self, topup: TopUpId, started: &Started, at: Timestamp) -> Kept<()>;
@@ -266,7 +314,8 @@ pub trait PaymentStore: Send + Sync {
     /// declined counts as one decline.
     fn end(&self, ending: &Ending) -> Kept<bool>;
 
-    /// Switches auto-recharge on with these settings, or off. Either way declines are forgotten.
+    /// Switches auto-recharge on with these settings, or off. Declines are forgotten where that changes anything: the same
+    /// settings again are no reason to try again sooner.
     fn set_recharge(&self, organization: OrganizationId, settings: Option<&Settings>) -> Kept<()>;
 
     /// Tells of something once; answers whether it was told just now.
@@ -274,6 +323,20 @@ pub trait PaymentStore: Send + Sync {
 
     /// Tells of something; answers whether it was told just now, and not when the same event came before.
     fn notice(&self, notice: &Notice) -> Kept<bool>;
+
+    /// Tells of money that went back, and answers whether it was told just now. Events come in any order: where neither the
+    /// payment nor its top-up is known, it is told when the payment is credited.
+    fn returned(&self, returned: &Returned) -> Kept<bool>;
+
+    /// Forgets a customer whom the provider does not know, or whose payment method it does not know, with that method,
+    /// and tells of it; answers whether they were kept until now. With a method, only if it is still the one that is kept.
+    fn forget_customer(
+        &self,
+        organization: OrganizationId,
+        customer: &str,
+        payment_method: Option<&str>,
+        at: Timestamp,
+    ) -> Kept<bool>;
 
     /// A top-up.
     fn topup(&self, id: TopUpId) -> Kept<Option<TopUp>>;
@@ -291,7 +354,7 @@ pub trait PaymentStore: Send + Sync {
     fn recharge_state(&self, organization: OrganizationId, month: Timestamp) -> Kept<State>;
 
     /// Organizations whose auto-recharge is on and whose own wallet is booked below the threshold: who may need a
-    /// recharge. Cheap when there are none.
+    /// recharge. Frozen books do not: nothing could be credited to them. Cheap when there are none.
     fn recharge_candidates(&self) -> Kept<Vec<OrganizationId>>;
 
     /// All recharges under way.

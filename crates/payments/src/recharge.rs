@@ -148,7 +148,8 @@ pub struct State {
     /// What recharges brought since the month began, pending ones included, in the organization's time zone.
     pub charged_this_month: Money,
     /// Declines since the last recharge that worked, or since the customer changed the payment method or the settings.
-    /// One for each top-up that became declined: the answer to a charge and a webhook both tell of it.
+    /// One for each top-up that became declined: the answer to a charge and a webhook both tell of it. A provider that
+    /// does not carry out the request, such as one that refuses our key, declines nothing.
     pub declines: u32,
     /// When the last of them was; without meaning when there was none.
     pub last_decline_at: Timestamp,
@@ -225,6 +226,12 @@ pub enum Next {
     Await,
     /// Stay pending, and send the same request again soon.
     Repeat,
+    /// The same, and tell a person: this try was not carried out, as with a wrong key. An earlier one may have been, if
+    /// its answer was lost, so that this says nothing about the money.
+    Refused,
+    /// The provider does not know whom to charge: forget them, so that no other recharge begins, and end this one. What
+    /// an earlier try may have taken is not taken again.
+    PayerGone,
     /// No money comes. The top-up is declined and counts as a decline, once: a webhook tells of it as well.
     Declined {
         /// The reason as a word.
@@ -234,8 +241,8 @@ pub enum Next {
     },
 }
 
-/// What to do after a charge was answered. What no retry can mend counts as a decline, even if it is no bank's: a
-/// payment method that is gone, or a key that is wrong. Otherwise every look at the wallet would begin another charge.
+/// What to do after a charge was answered. Only the provider's own word makes a decline: an error says nothing of what
+/// an earlier try came to, and a wrong key is not the customer's. While it is pending, no other is begun in its place.
 pub fn next(answer: &Result<Charge, PaymentError>) -> Next {
     match answer {
         Ok(Charge::Succeeded { .. } | Charge::Pending { .. }) => Next::Await,
@@ -244,15 +251,8 @@ pub fn next(answer: &Result<Charge, PaymentError>) -> Next {
         }
         Err(error) if error.retryable() => Next::Repeat,
         Err(error) if error.may_have_charged() => Next::Await,
-        Err(error) => {
-            let code = match error {
-                PaymentError::Rejected { code, .. } => code.clone(),
-                PaymentError::Unreachable { .. } | PaymentError::Garbage(_) | PaymentError::Impossible(_) => {
-                    "impossible".to_owned()
-                }
-            };
-            Next::Declined { code, message: error.to_string() }
-        }
+        Err(PaymentError::UnknownPayer(_)) => Next::PayerGone,
+        Err(_) => Next::Refused,
     }
 }
 
@@ -371,8 +371,13 @@ mod tests {
             (rejected(503, true), Next::Repeat),
             (rejected(500, false), Next::Await),
             (rejected(409, false), Next::Await),
-            (rejected(404, false), declined("word", "the payment provider answered 404 (word): text")),
-            (Err(PaymentError::Impossible("never")), declined("impossible", "never")),
+            // No answer of these says what became of an earlier try.
+            (rejected(400, false), Next::Refused),
+            (rejected(401, false), Next::Refused),
+            (rejected(403, false), Next::Refused),
+            (rejected(404, false), Next::Refused),
+            (Err(PaymentError::Impossible("never")), Next::Refused),
+            (Err(PaymentError::UnknownPayer("cus_1".to_owned())), Next::PayerGone),
         ] {
             assert_eq!(next(&answer), expected, "{answer:?}");
         }

@@ -6,18 +6,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dialect::openai::{Call, Endpoint, UpstreamError};
-use domain::Clock;
+use domain::{Clock, OrganizationId};
 use gateway::{Route, Target};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use ledger::Wallet;
+use payments::recharge::{Bounds, DECLINES_MAX, Settings};
+use payments::{Limits, Recharge};
 use providers::{Client, PartsBody, Provider};
 use serde::Serialize;
 use store::{Reader, StoreError};
 
 use crate::clock::SystemClock;
 use crate::config::{Config, Environment};
+use crate::payments::PaymentSettings;
 
 /// What to look at.
 #[derive(Debug)]
@@ -75,7 +78,8 @@ pub fn doctor(options: &DoctorOptions) -> Vec<Finding> {
         }
     };
     check_store(&options.data, &mut findings);
-    check_balances(&options.data, &mut findings);
+    let payments = config.as_ref().map(|config| &config.payments);
+    check_balances(&options.data, payments, &mut findings);
     if let Some(config) = config {
         check_routes(&config, &mut findings);
         check_providers(&config, options.live, &mut findings);
@@ -103,7 +107,7 @@ fn check_store(data: &Path, findings: &mut Vec<Finding>) {
     }
 }
 
-fn check_balances(data: &Path, findings: &mut Vec<Finding>) {
+fn check_balances(data: &Path, payments: Option<&PaymentSettings>, findings: &mut Vec<Finding>) {
     let balances = || -> Result<Vec<Finding>, StoreError> {
         let reader = Reader::of_folder(data)?;
         let mut found = Vec::new();
@@ -124,7 +128,7 @@ fn check_balances(data: &Path, findings: &mut Vec<Finding>) {
             } else {
                 Finding::ok(check, format!("{available} available, {held} held"))
             });
-            found.extend(recharge_off(&reader, id, &name)?);
+            found.extend(recharge_off(id, &name, reader.recharge(id)?.as_ref(), payments));
         }
         if found.is_empty() {
             found.push(Finding::found(
@@ -139,21 +143,66 @@ fn check_balances(data: &Path, findings: &mut Vec<Finding>) {
     findings.extend(balances().unwrap_or_default());
 }
 
-/// Says that nobody refills an organization's wallet (3.3). That is a choice and no fault.
+/// Says that nobody refills an organization's wallet (3.3): it was never switched on, which is a choice and no fault, or
+/// it was and does not work. `payments` are as configured, if the configuration can be read.
 fn recharge_off(
-    reader: &Reader,
-    id: domain::OrganizationId,
+    id: OrganizationId,
     name: &str,
-) -> Result<Option<Finding>, StoreError> {
-    if reader.recharge(id)?.is_some_and(|recharge| recharge.enabled) {
-        return Ok(None);
-    }
-    let next_step = format!(
-        "tollkeeper credits recharge set --org {id} switches it on, with a payment method left by a top-up"
-    );
+    recharge: Option<&Recharge>,
+    payments: Option<&PaymentSettings>,
+) -> Option<Finding> {
     let check = format!("auto-recharge of {name}");
-    let message = "off: calls are refused when the credit is used up";
-    Ok(Some(Finding { next_step: Some(next_step), ..Finding::ok(check, message) }))
+    let Some((recharge, limits)) =
+        recharge.filter(|set| set.enabled).and_then(|set| Some((set, set.limits?)))
+    else {
+        let next_step = format!(
+            "tollkeeper credits recharge set --org {id} switches it on, with a payment method left by a top-up"
+        );
+        let message = "off: calls are refused when the credit is used up";
+        return Some(Finding { next_step: Some(next_step), ..Finding::ok(check, message) });
+    };
+    let off = format!("tollkeeper credits recharge off --org {id}");
+    let (why, next_step) = if let Some(provider) = unable(payments) {
+        let next = format!("set payments.provider = \"stripe\" in the configuration, or run `{off}`");
+        (format!("the payment provider `{provider}` cannot charge by itself"), next)
+    } else if recharge.payment_method.is_none() {
+        let next = format!("let the customer pay one: tollkeeper credits topup --org {id} --amount AMOUNT");
+        ("there is no payment method to charge; a top-up leaves one".to_owned(), next)
+    } else if let Some(mistakes) = payments.and_then(|payments| out_of_bounds(&limits, &payments.bounds)) {
+        let set = format!("tollkeeper credits recharge set --org {id}");
+        (
+            mistakes,
+            format!("{set} with what is allowed, or change payments.amount_min and payments.amount_max"),
+        )
+    } else if recharge.declines >= DECLINES_MAX {
+        let why =
+            format!("the payment method was declined {} times in a row, so it gave up", recharge.declines);
+        (
+            why,
+            format!(
+                "let the customer leave another one with a top-up; or run `{off}`, then switch it on again"
+            ),
+        )
+    } else {
+        return None;
+    };
+    Some(Finding::found(check, format!("switched on, but it charges nothing: {why}"), next_step))
+}
+
+/// The payment provider's name, if it cannot charge by itself.
+fn unable(payments: Option<&PaymentSettings>) -> Option<&'static str> {
+    payments
+        .map(|payments| &payments.provider)
+        .filter(|provider| !provider.can_recharge())
+        .map(|it| it.name())
+}
+
+/// What the configuration no longer allows of the limits, as one text.
+fn out_of_bounds(limits: &Limits, bounds: &Bounds) -> Option<String> {
+    let Limits { threshold, amount, monthly_max } = *limits;
+    let mistakes = Settings::new(threshold, amount, monthly_max, bounds).err()?;
+    let texts: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    Some(texts.join("; "))
 }
 
 fn check_routes(config: &Config, findings: &mut Vec<Finding>) {
@@ -280,6 +329,64 @@ async fn call(client: &Client, target: &Target) -> Finding {
         Ok(status) => Finding::ok(check, format!("answered with status {status}")),
         Err(message) => {
             Finding::found(check, message, "check the model's name and the account at the provider")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use payments::stripe::{SecretKey, Stripe, StripeOptions};
+    use payments::{Manual, PaymentProvider};
+    use secrecy::SecretString;
+
+    use super::*;
+
+    fn settings(provider: Arc<dyn PaymentProvider>) -> PaymentSettings {
+        let (bounds, look_every) = (Bounds::default(), std::time::Duration::from_secs(1));
+        PaymentSettings { provider, webhook: None, bounds, look_every }
+    }
+
+    #[test]
+    fn auto_recharge_that_charges_nothing_is_said_to() {
+        let money = |text: &str| text.parse().unwrap();
+        let limits =
+            |amount| Limits { threshold: money("5"), amount: money(amount), monthly_max: money("5000") };
+        let id = OrganizationId::from_bytes([1; 16]);
+        let works = Recharge {
+            organization: id,
+            enabled: true,
+            limits: Some(limits("25")),
+            customer: Some("cus_1".to_owned()),
+            payment_method: Some("pm_1".to_owned()),
+            declines: DECLINES_MAX - 1,
+            last_decline_at: domain::Timestamp::from_micros(0),
+        };
+        let key = SecretKey::new(SecretString::from("sk_test_abcdefgh12345678")).unwrap();
+        let page = || "https://console.example/".to_owned();
+        let stripe = settings(Arc::new(Stripe::new(StripeOptions::new(key, page(), page())).unwrap()));
+        let manual = settings(Arc::new(Manual::default()));
+        let off = Recharge { enabled: false, ..works.clone() };
+        let bare = Recharge { payment_method: None, ..works.clone() };
+        let large = Recharge { limits: Some(limits("1000.01")), ..works.clone() };
+        let given_up = Recharge { declines: DECLINES_MAX, ..works.clone() };
+        // What is kept, what is configured, whether that is well, the words of the message, and of the next step.
+        for (recharge, payments, ok, message, next) in [
+            (None, Some(&stripe), true, "off: calls are refused", "credits recharge set --org org_"),
+            (Some(&off), Some(&stripe), true, "off: calls are refused", "credits recharge set --org org_"),
+            (Some(&works), Some(&manual), false, "`manual` cannot charge", "payments.provider = \"stripe\""),
+            (Some(&bare), Some(&stripe), false, "no payment method", "credits topup --org org_"),
+            (Some(&large), Some(&stripe), false, "from 5.00 to 1000.00", "payments.amount_max"),
+            (Some(&given_up), Some(&stripe), false, "declined 4 times in a row", "leave another one"),
+            // What does not depend on the configuration is said without it, too.
+            (Some(&given_up), None, false, "declined 4 times in a row", "recharge off --org org_"),
+        ] {
+            let finding = recharge_off(id, "Tests", recharge, payments).unwrap();
+            assert_eq!((finding.check.as_str(), finding.ok), ("auto-recharge of Tests", ok), "{finding:?}");
+            assert!(finding.message.contains(message), "{finding:?}");
+            assert!(finding.next_step.as_ref().unwrap().contains(next), "{finding:?}");
+        }
+        for (recharge, payments) in [(&works, Some(&stripe)), (&works, None), (&large, None)] {
+            assert_eq!(recharge_off(id, "Tests", Some(recharge), payments), None, "{recharge:?}");
         }
     }
 }

@@ -141,6 +141,10 @@ impl Payments {
                 Ok(TopUp { started: Some(started), updated_at: at, ..topup })
             }
             Err(error) => {
+                if let (PaymentError::UnknownPayer(_), Some(customer)) = (&error, &topup.customer) {
+                    // Otherwise no top-up would ever come through again. The next one makes a new customer.
+                    self.forget_customer(topup.organization, customer, None).await?;
+                }
                 if !error.retryable() && !error.may_have_charged() {
                     // Nothing will ever come of it.
                     let (status, detail) = (TopUpStatus::Declined, error.to_string());
@@ -150,6 +154,23 @@ impl Payments {
                 Err(error.into())
             }
         }
+    }
+
+    /// Forgets a customer whom the provider does not know, or whose payment method it does not know, with that method.
+    async fn forget_customer(
+        &self,
+        organization: OrganizationId,
+        customer: &str,
+        payment_method: Option<String>,
+    ) -> Result<(), PaymentStoreError> {
+        let (name, at) = (customer.to_owned(), self.clock.now());
+        let forget = move |store: &dyn PaymentStore| {
+            store.forget_customer(organization, &name, payment_method.as_deref(), at)
+        };
+        if self.keep(forget).await? {
+            tracing::warn!(%organization, customer, "the payment provider does not know the payer; forgotten");
+        }
+        Ok(())
     }
 
     /// Grants the credit of a manual top-up, on the operator's word that it was paid. However often this is said, it is

@@ -1,6 +1,8 @@
 //! The port to payments: top-ups, auto-recharge, and the events that were acted on. Writes go through the writer, where
 //! a payment's credit is booked by the ledger's rules in the transaction that marks its top-up as paid.
 
+mod returned;
+
 use std::sync::Arc;
 
 use domain::{Money, OrganizationId, Timestamp, TopUpId};
@@ -8,7 +10,7 @@ use ledger::{Act, Booking, Command, Denial, EventKind, Grant, Idempotency, LotKi
 use payments::recharge::{Settings, State};
 use payments::{
     Alert, Begun, CallName, Cents, Credited, Ending, EventName, Kept, Limits, Notice, PaymentStore,
-    PaymentStoreError, Purpose, Receipt, Recharge, Started, TopUp, TopUpStatus,
+    PaymentStoreError, Purpose, Receipt, Recharge, Returned, Started, TopUp, TopUpStatus,
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
@@ -24,12 +26,15 @@ const TOP_UP: &str = "id, organization, amount, purpose, provider, status, save_
 /// One change of what payments keep.
 pub(crate) enum PaymentWrite {
     Begin(Box<TopUp>, Option<CallName>),
+    BeginRecharge(Box<TopUp>, Limits, Timestamp),
     Started(TopUpId, Started, Timestamp),
     Credit(Box<Receipt>),
     End(Ending),
     SetRecharge(OrganizationId, Option<Limits>),
     Alert(OrganizationId, Alert, Timestamp),
     Notice(Notice),
+    Returned(Returned),
+    ForgetCustomer(OrganizationId, String, Option<String>, Timestamp),
 }
 
 /// What a change did.
@@ -54,6 +59,13 @@ impl Till {
         Self { writer, reader }
     }
 
+    fn begun(&self, write: PaymentWrite) -> Kept<Begun> {
+        match self.writer.write_payment(write)? {
+            PaymentDone::Begun(begun) => Ok(begun),
+            PaymentDone::Credited(_) | PaymentDone::Changed(_) => Err(strange_answer()),
+        }
+    }
+
     fn changed(&self, write: PaymentWrite) -> Kept<bool> {
         match self.writer.write_payment(write)? {
             PaymentDone::Changed(changed) => Ok(changed),
@@ -72,10 +84,11 @@ fn strange_answer() -> PaymentStoreError {
 
 impl PaymentStore for Till {
     fn begin(&self, topup: &TopUp, name: Option<&CallName>) -> Kept<Begun> {
-        match self.writer.write_payment(PaymentWrite::Begin(Box::new(topup.clone()), name.cloned()))? {
-            PaymentDone::Begun(begun) => Ok(begun),
-            PaymentDone::Credited(_) | PaymentDone::Changed(_) => Err(strange_answer()),
-        }
+        self.begun(PaymentWrite::Begin(Box::new(topup.clone()), name.cloned()))
+    }
+
+    fn begin_recharge(&self, topup: &TopUp, limits: &Limits, month: Timestamp) -> Kept<Begun> {
+        self.begun(PaymentWrite::BeginRecharge(Box::new(topup.clone()), *limits, month))
     }
 
     fn started(&self, topup: TopUpId, started: &Started, at: Timestamp) -> Kept<()> {
@@ -103,6 +116,21 @@ impl PaymentStore for Till {
 
     fn notice(&self, notice: &Notice) -> Kept<bool> {
         self.changed(PaymentWrite::Notice(notice.clone()))
+    }
+
+    fn returned(&self, returned: &Returned) -> Kept<bool> {
+        self.changed(PaymentWrite::Returned(returned.clone()))
+    }
+
+    fn forget_customer(
+        &self,
+        organization: OrganizationId,
+        customer: &str,
+        payment_method: Option<&str>,
+        at: Timestamp,
+    ) -> Kept<bool> {
+        let (customer, method) = (customer.to_owned(), payment_method.map(str::to_owned));
+        self.changed(PaymentWrite::ForgetCustomer(organization, customer, method, at))
     }
 
     fn topup(&self, id: TopUpId) -> Kept<Option<TopUp>> {
@@ -137,6 +165,7 @@ impl PaymentStore for Till {
             let mut statement = connection.prepare_cached(
                 "SELECT recharge.organization FROM recharge
                  JOIN wallet ON wallet.organization = recharge.organization AND wallet.place = 0
+                 JOIN books ON books.organization = recharge.organization AND books.frozen = 0
                  WHERE recharge.enabled = 1 AND wallet.balance - wallet.held - wallet.debt < recharge.threshold",
             )?;
             let found = statement.query_map([], |row| Ok(OrganizationId::from_bytes(row.get(0)?)))?;
@@ -171,6 +200,10 @@ pub(crate) fn write(connection: &Connection, write: &PaymentWrite) -> Result<Pay
             let begun = or_refused(begin(connection, topup, name.as_ref()))?;
             return Ok(begun.map(PaymentDone::Begun));
         }
+        PaymentWrite::BeginRecharge(topup, limits, month) => {
+            let begun = or_refused(begin_recharge(connection, topup, limits, *month).map(Ok))?;
+            return Ok(begun.map(PaymentDone::Begun));
+        }
         PaymentWrite::Started(id, started, at) => started_at(connection, *id, started, *at)?,
         PaymentWrite::End(ending) => match load_topup(connection, ending.topup)? {
             Some(topup) => end(connection, &topup, ending)?,
@@ -182,6 +215,10 @@ pub(crate) fn write(connection: &Connection, write: &PaymentWrite) -> Result<Pay
         }
         PaymentWrite::Alert(organization, alert, at) => tell_once(connection, *organization, alert, *at)?,
         PaymentWrite::Notice(notice) => tell(connection, notice)?,
+        PaymentWrite::Returned(returned) => returned::tell(connection, returned)?,
+        PaymentWrite::ForgetCustomer(organization, customer, method, at) => {
+            forget_customer(connection, *organization, customer, method.as_deref(), *at)?
+        }
         PaymentWrite::Credit(receipt) => return Ok(Err(PaymentStoreError::Unknown(receipt.topup))),
     };
     Ok(Ok(PaymentDone::Changed(changed)))
@@ -198,16 +235,46 @@ fn begin(connection: &Connection, topup: &TopUp, name: Option<&CallName>) -> Res
         return Ok(Ok(Begun::Known(Box::new(known))));
     }
     if topup.purpose == Purpose::Recharge {
-        let may = exists(
-            connection,
-            "SELECT 1 FROM recharge WHERE organization = ?1 AND enabled = 1 AND NOT EXISTS
-               (SELECT 1 FROM top_up WHERE organization = ?1 AND purpose = 'recharge' AND status = 'pending')",
-            [topup.organization.as_bytes()],
-        )?;
-        if !may {
-            return Ok(Ok(Begun::NotNow));
-        }
+        return Ok(Ok(Begun::NotNow));
     }
+    insert_topup(connection, topup, name)?;
+    Ok(Ok(Begun::New))
+}
+
+fn begin_recharge(
+    connection: &Connection,
+    topup: &TopUp,
+    limits: &Limits,
+    month: Timestamp,
+) -> Result<Begun, StoreError> {
+    let Some(sum) = charged_since(connection, topup.organization, month)?.checked_add(topup.amount.money())
+    else {
+        return Ok(Begun::NotNow);
+    };
+    // What was decided a moment ago was decided from what stood there then.
+    let may = exists(
+        connection,
+        "SELECT 1 FROM recharge WHERE organization = ?1 AND enabled = 1 AND threshold = ?2 AND amount = ?3
+           AND monthly_max = ?4 AND monthly_max >= ?5 AND customer IS ?6 AND payment_method IS ?7 AND NOT EXISTS
+           (SELECT 1 FROM top_up WHERE organization = ?1 AND purpose = 'recharge' AND status = 'pending')",
+        params![
+            topup.organization.as_bytes(),
+            limits.threshold.nano(),
+            topup.amount.money().nano(),
+            limits.monthly_max.nano(),
+            sum.nano(),
+            topup.customer,
+            topup.payment_method,
+        ],
+    )?;
+    if !may || topup.purpose != Purpose::Recharge {
+        return Ok(Begun::NotNow);
+    }
+    insert_topup(connection, topup, None)?;
+    Ok(Begun::New)
+}
+
+fn insert_topup(connection: &Connection, topup: &TopUp, name: Option<&CallName>) -> Result<(), StoreError> {
     let started = topup.started.as_ref();
     execute(
         connection,
@@ -236,7 +303,7 @@ fn begin(connection: &Connection, topup: &TopUp, name: Option<&CallName>) -> Res
             topup.updated_at.micros(),
         ],
     )?;
-    Ok(Ok(Begun::New))
+    Ok(())
 }
 
 fn named(
@@ -358,6 +425,9 @@ pub(crate) fn credited(
         );
         append_event(connection, topup.organization, "paid_twice", Some(topup.id), &detail, receipt.at)?;
     }
+    if is_new {
+        returned::tell_of_earlier(connection, topup, receipt)?;
+    }
     let credited = match (is_new, twice) {
         (true, true) => Credited::Twice,
         (true, false) => Credited::Booked,
@@ -398,6 +468,30 @@ fn keep_method(
     Ok(())
 }
 
+fn forget_customer(
+    connection: &Connection,
+    organization: OrganizationId,
+    customer: &str,
+    payment_method: Option<&str>,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    // When the method was left is kept: older news must not bring it back.
+    let changed = execute(
+        connection,
+        "UPDATE recharge SET customer = NULL, payment_method = NULL
+         WHERE organization = ?1 AND customer = ?2 AND payment_method IS coalesce(?3, payment_method)",
+        params![organization.as_bytes(), customer, payment_method],
+    )?;
+    if changed > 0 {
+        let detail = format!(
+            "the payment provider does not know {customer} or their payment method, so both are forgotten here; the next \
+             top-up makes a new customer, who can leave a method for auto-recharge"
+        );
+        append_event(connection, organization, "customer_forgotten", None, &detail, at)?;
+    }
+    Ok(changed > 0)
+}
+
 fn end(connection: &Connection, topup: &TopUp, ending: &Ending) -> Result<bool, StoreError> {
     if is_known(connection, ending.event.as_ref())? {
         return Ok(false);
@@ -435,13 +529,15 @@ fn set_recharge(
                last_decline_at, told_off)
              VALUES (?1, 1, ?2, ?3, ?4, 0, 0, 0, 0)
              ON CONFLICT DO UPDATE SET enabled = 1, threshold = excluded.threshold, amount = excluded.amount,
-               monthly_max = excluded.monthly_max, declines = 0, last_decline_at = 0, told_off = 0, told_month = NULL",
+               monthly_max = excluded.monthly_max, declines = 0, last_decline_at = 0, told_off = 0, told_month = NULL
+             WHERE enabled = 0 OR threshold IS NOT excluded.threshold OR amount IS NOT excluded.amount
+               OR monthly_max IS NOT excluded.monthly_max",
             params![organization.as_bytes(), threshold.nano(), amount.nano(), monthly_max.nano()],
         )?,
         None => execute(
             connection,
             "UPDATE recharge SET enabled = 0, declines = 0, last_decline_at = 0, told_off = 0, told_month = NULL
-             WHERE organization = ?1",
+             WHERE organization = ?1 AND enabled = 1",
             [organization.as_bytes()],
         )?,
     };
@@ -465,7 +561,7 @@ fn tell_once(
             "recharge_switched_off",
             format!(
                 "the payment method was declined {declines} times in a row, so auto-recharge has given up; leave \
-                 another one with a top-up, or set auto-recharge again"
+                 another one with a top-up, or switch auto-recharge off and on again"
             ),
         ),
         Alert::MonthlyMaximumReached { month, monthly_max } => (
@@ -554,21 +650,26 @@ fn state(
         )?
         .query_row([id], |row| row.get(0))
         .optional()?;
-    let charged: i64 = connection
+    let charged_this_month = charged_since(connection, organization, month)?;
+    let recharge = load_recharge(connection, organization)?;
+    let (declines, last_decline_at) =
+        recharge.map_or_else(Default::default, |recharge| (recharge.declines, recharge.last_decline_at));
+    Ok(State { pending: pending.map(TopUpId::from_bytes), charged_this_month, declines, last_decline_at })
+}
+
+/// What recharges that began at `month` or after brought, or may still bring.
+fn charged_since(
+    connection: &Connection,
+    organization: OrganizationId,
+    month: Timestamp,
+) -> Result<Money, StoreError> {
+    let charged = connection
         .prepare_cached(
             "SELECT coalesce(sum(amount), 0) FROM top_up WHERE organization = ?1 AND purpose = 'recharge'
                AND status IN ('pending', 'paid') AND created_at >= ?2",
         )?
-        .query_row(params![id, month.micros()], |row| row.get(0))?;
-    let recharge = load_recharge(connection, organization)?;
-    let (declines, last_decline_at) =
-        recharge.map_or_else(Default::default, |recharge| (recharge.declines, recharge.last_decline_at));
-    Ok(State {
-        pending: pending.map(TopUpId::from_bytes),
-        charged_this_month: Money::from_nano(charged),
-        declines,
-        last_decline_at,
-    })
+        .query_row(params![organization.as_bytes(), month.micros()], |row| row.get(0))?;
+    Ok(Money::from_nano(charged))
 }
 
 fn load_recharge(

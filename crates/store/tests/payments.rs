@@ -9,8 +9,8 @@ use ledger::EventKind;
 use ledger::conformance::{ManualClock, START};
 use payments::recharge::{Bounds, Settings};
 use payments::{
-    Alert, Begun, CallName, Cents, Credited, Ending, EventName, Notice, PaymentStore, PaymentStoreError,
-    Purpose, Receipt, Started, TopUp, TopUpStatus,
+    Alert, Begun, CallName, Cents, Credited, Ending, EventName, Limits, Notice, PaymentStore,
+    PaymentStoreError, Purpose, Receipt, ReturnKind, Returned, Started, TopUp, TopUpStatus,
 };
 use tempfile::TempDir;
 use tollkeeper_store::{Durability, Store, verify};
@@ -73,6 +73,17 @@ impl Fixture {
 
     fn recharges(&self) {
         self.till.set_recharge(ORGANIZATION, Some(&settings("10", "25", "100"))).unwrap();
+    }
+
+    /// Begins a recharge by the settings of [`Fixture::recharges`].
+    fn begin_recharge(&self, topup: &TopUp) -> Begun {
+        self.till.begin_recharge(topup, &Limits::from(&settings("10", "25", "100")), START).unwrap()
+    }
+
+    /// Changes the database behind everybody's back.
+    fn tamper(&self, sql: &str) {
+        let connection = rusqlite::Connection::open(self.folder.path().join("tollkeeper.db")).unwrap();
+        connection.execute(sql, []).unwrap();
     }
 
     /// The books still add up, and nothing was forgotten, after a restart.
@@ -260,10 +271,11 @@ fn a_confirmation_is_named_like_every_booking() {
 #[test]
 fn one_recharge_is_pending_at_most_and_only_while_it_is_on() {
     let fixture = Fixture::new();
-    let begin = |n| fixture.till.begin(&topup(n, Purpose::Recharge), None).unwrap();
+    let begin = |n| fixture.begin_recharge(&topup(n, Purpose::Recharge));
     assert_eq!(begin(1), Begun::NotNow, "nothing was ever set");
     fixture.recharges();
     assert_eq!((begin(1), begin(2)), (Begun::New, Begun::NotNow));
+    assert_eq!(fixture.till.begin(&topup(3, Purpose::Recharge), None), Ok(Begun::NotNow), "no person's");
     let pending: Vec<_> = fixture.till.pending_recharges().unwrap().iter().map(|topup| topup.id).collect();
     assert_eq!(pending, [TopUpId::from_bytes([1; 16])]);
     let state = |month| fixture.till.recharge_state(ORGANIZATION, month).unwrap();
@@ -302,6 +314,9 @@ fn candidates_are_those_below_their_threshold() {
     assert_eq!(candidates(), [], "the threshold itself is enough");
     fixture.till.set_recharge(ORGANIZATION, Some(&settings("25.01", "25", "100"))).unwrap();
     assert_eq!(candidates(), [ORGANIZATION]);
+    fixture.tamper("UPDATE books SET frozen = 1");
+    assert_eq!(candidates(), [], "nothing could be credited to frozen books");
+    fixture.tamper("UPDATE books SET frozen = 0");
     fixture.till.set_recharge(ORGANIZATION, None).unwrap();
     assert_eq!(candidates(), []);
     fixture.end();
@@ -341,13 +356,30 @@ fn the_newest_payment_method_is_kept() {
 
     // Declines are of a method: another one begins anew.
     fixture.recharges();
-    fixture.begun(&topup(2, Purpose::Recharge));
+    let method = || (Some("cus_2".to_owned()), Some("pm_2".to_owned()));
+    let (customer, payment_method) = method();
+    let recharge = TopUp { customer, payment_method, ..topup(2, Purpose::Recharge) };
+    let older = TopUp { payment_method: Some("pm_1".to_owned()), ..recharge.clone() };
+    assert_eq!(fixture.begin_recharge(&older), Begun::NotNow, "another one was left meanwhile");
+    assert_eq!(fixture.begin_recharge(&recharge), Begun::New);
     fixture.till.end(&ending(2, TopUpStatus::Declined, None)).unwrap();
     let declines = || fixture.till.recharge(ORGANIZATION).unwrap().unwrap().declines;
     tell("evt_6", 50, Some("cus_2"), Some("pm_2"));
     assert_eq!(declines(), 1);
     tell("evt_7", 60, Some("cus_2"), Some("pm_3"));
     assert_eq!(declines(), 0);
+
+    // A customer whom the provider does not know goes, and takes the method along; nobody else does.
+    let forget =
+        |customer, method| fixture.till.forget_customer(ORGANIZATION, customer, method, START).unwrap();
+    assert!(!forget("cus_9", None), "another one");
+    assert!(!forget("cus_2", Some("pm_2")), "a newer method was left");
+    assert_eq!((forget("cus_2", Some("pm_3")), forget("cus_2", None)), (true, false));
+    assert_eq!(fixture.told(), ["recharge_declined", "customer_forgotten"]);
+    assert_eq!(tell("evt_8", 55, Some("cus_2"), Some("pm_2")), kept("", ""), "late news of the old one");
+    assert_eq!(tell("evt_10", 65, Some("cus_2"), None), kept("cus_2", ""), "as a checkout tells it");
+    assert!(forget("cus_2", None), "one without a method");
+    assert_eq!(tell("evt_9", 70, Some("cus_4"), Some("pm_4")), kept("cus_4", "pm_4"));
     fixture.end();
 }
 
@@ -364,6 +396,8 @@ fn alerts_are_told_once() {
     let next = START.plus_seconds(31 * 86_400);
     assert_eq!((alert(&month(next)), alert(&month(next))), (true, false));
     fixture.recharges();
+    assert_eq!((alert(&off), alert(&month(next))), (false, false), "the same settings again");
+    fixture.till.set_recharge(ORGANIZATION, Some(&settings("11", "25", "100"))).unwrap();
     assert_eq!((alert(&off), alert(&month(next))), (true, true), "the owner has changed something");
     let notice = |event| Notice {
         organization: ORGANIZATION,
@@ -390,9 +424,7 @@ fn a_stranger_disturbs_nobody_and_a_lie_is_found() {
     let same = topup(1, Purpose::Manual);
     fixture.begun(&same);
     assert!(matches!(fixture.till.begin(&same, None), Err(PaymentStoreError::Failed(_))));
-    let path = fixture.folder.path().join("tollkeeper.db");
-    let connection = rusqlite::Connection::open(path).unwrap();
-    connection.execute("UPDATE top_up SET status = 'paid', payment = 'pi_1'", []).unwrap();
+    fixture.tamper("UPDATE top_up SET status = 'paid', payment = 'pi_1'");
     let breaches = verify(fixture.folder.path()).unwrap().breaches;
     assert_eq!(breaches, [format!("{} is paid, but its payment is not booked", same.id)]);
 }
@@ -408,4 +440,111 @@ fn what_the_ledger_refuses_changes_nothing_and_can_be_told_again() {
     assert_eq!((fixture.status(&manual), fixture.balance()), (TopUpStatus::Pending, "0.00".to_owned()));
     assert_eq!(fixture.till.credit(&receipt(1, "pi_1", "evt_1")), Ok(Credited::Booked));
     fixture.end();
+}
+
+#[test]
+fn a_recharge_keeps_to_the_limits_of_this_moment() {
+    let limits = |threshold: &str, amount: &str, monthly_max: &str| {
+        let money = |text: &str| text.parse::<Money>().unwrap();
+        Limits { threshold: money(threshold), amount: money(amount), monthly_max: money(monthly_max) }
+    };
+    // What is set when it is stored, what it was decided by, the month that it counts in, and whether it may.
+    for (set, decided, month, may) in [
+        (("10", "25", "50"), ("10", "25", "50"), START, true),
+        // 25 of this month are charged already.
+        (("10", "25", "49"), ("10", "25", "49"), START, false),
+        (("10", "25", "49"), ("10", "25", "49"), START.plus_seconds(1), true),
+        // Lowered, or changed at all, since the decision.
+        (("10", "25", "49"), ("10", "25", "100"), START.plus_seconds(1), false),
+        (("10", "25", "49"), ("10", "25", "100"), START, false),
+        (("10", "20", "100"), ("10", "25", "100"), START, false),
+        (("5", "25", "100"), ("10", "25", "100"), START, false),
+    ] {
+        let fixture = Fixture::new();
+        fixture.recharges();
+        assert_eq!(fixture.begin_recharge(&topup(1, Purpose::Recharge)), Begun::New);
+        fixture.till.credit(&receipt(1, "pi_1", "evt_1")).unwrap();
+        fixture.till.set_recharge(ORGANIZATION, Some(&settings(set.0, set.1, set.2))).unwrap();
+        let decided = limits(decided.0, decided.1, decided.2);
+        let begun = fixture.till.begin_recharge(&topup(2, Purpose::Recharge), &decided, month).unwrap();
+        assert_eq!(begun, if may { Begun::New } else { Begun::NotNow }, "{set:?} {decided:?}");
+        fixture.end();
+    }
+}
+
+#[test]
+fn the_same_settings_again_forget_no_decline() {
+    let fixture = Fixture::new();
+    let declines = || fixture.till.recharge(ORGANIZATION).unwrap().unwrap().declines;
+    let set = |limits: Option<(&str, &str, &str)>| {
+        let settings =
+            limits.map(|(threshold, amount, monthly_max)| settings(threshold, amount, monthly_max));
+        fixture.till.set_recharge(ORGANIZATION, settings.as_ref()).unwrap();
+    };
+    fixture.recharges();
+    for (n, limits, kept) in [
+        (1, &[Some(("10", "25", "100"))][..], 1),
+        (2, &[Some(("10", "25", "101"))], 0),
+        (3, &[Some(("10", "26", "100"))], 0),
+        (4, &[Some(("11", "25", "100"))], 0),
+        (5, &[None, Some(("10", "25", "100"))], 0),
+    ] {
+        set(Some(("10", "25", "100")));
+        assert_eq!(fixture.begin_recharge(&topup(n, Purpose::Recharge)), Begun::New);
+        fixture.till.end(&ending(n, TopUpStatus::Declined, None)).unwrap();
+        assert_eq!(declines(), 1, "{limits:?}");
+        limits.iter().for_each(|limits| set(*limits));
+        assert_eq!(declines(), kept, "{limits:?}");
+        // To begin the next row anew.
+        set(None);
+        set(Some(("10", "25", "100")));
+    }
+    fixture.end();
+}
+
+/// The payments credited before, what comes back of which payment, with the top-up that the provider names, whether it is
+/// told at once, the payments credited afterwards, and the words of all events.
+type GoesBack<'a> = (&'a [&'a str], &'a str, Option<TopUpId>, ReturnKind, bool, &'a [&'a str], &'a [&'a str]);
+
+#[test]
+fn money_that_goes_back_is_told_once_in_any_order() {
+    use ReturnKind::{Disputed, Refunded};
+    let (mine, other) = (Some(TopUpId::from_bytes([1; 16])), Some(TopUpId::from_bytes([9; 16])));
+    let cases: [GoesBack<'_>; 8] = [
+        (&["pi_1"], "pi_1", None, Refunded, true, &[], &["payment_refunded"]),
+        (&["pi_1"], "pi_1", mine, Disputed, true, &[], &["payment_disputed"]),
+        // The second payment of a top-up, which a refund names and a dispute does not.
+        (&["pi_1", "pi_2"], "pi_2", mine, Refunded, true, &[], &["paid_twice", "payment_refunded"]),
+        (&["pi_1", "pi_2"], "pi_2", None, Disputed, true, &[], &["paid_twice", "payment_disputed"]),
+        // Before its payment.
+        (&[], "pi_1", mine, Refunded, true, &["pi_1"], &["payment_refunded"]),
+        (&[], "pi_1", None, Disputed, false, &["pi_1"], &["payment_disputed"]),
+        (&["pi_1"], "pi_2", None, Disputed, false, &["pi_2"], &["paid_twice", "payment_disputed"]),
+        // Of another gateway on the same account.
+        (&["pi_1"], "pi_8", other, Refunded, false, &[], &[]),
+    ];
+    for (before, payment, topup_id, kind, at_once, after, words) in cases {
+        let fixture = Fixture::new();
+        fixture.begun(&topup(1, Purpose::Manual));
+        let credit = |payments: &[&str], round: &str| {
+            for payment in payments {
+                fixture.till.credit(&receipt(1, payment, &format!("evt_{round}_{payment}"))).unwrap();
+            }
+        };
+        credit(before, "a");
+        let returned = |id: &str| Returned {
+            payment: payment.to_owned(),
+            topup: topup_id,
+            kind,
+            detail: "it went back".to_owned(),
+            event: event(id).unwrap(),
+            at: START,
+        };
+        assert_eq!(fixture.till.returned(&returned("evt_r")), Ok(at_once), "{words:?}");
+        assert_eq!(fixture.till.returned(&returned("evt_r")), Ok(false), "the same event, {words:?}");
+        credit(after, "b");
+        credit(after, "c");
+        assert_eq!(fixture.told(), words);
+        fixture.end();
+    }
 }

@@ -19,7 +19,7 @@ pub(crate) enum RechargeCommand {
     /// Switch it on, or change it: below THRESHOLD, charge AMOUNT, at most MAX a month
     ///
     /// The payment method is the one that the customer left with a top-up. After four declines in a row it gives up
-    /// until it is set again or another payment method is left.
+    /// until another payment method is left, or it is changed, or switched off and on again.
     Set(RechargeSetArgs),
     /// Show its settings, and how it is doing
     Show(RechargeArgs),

@@ -57,9 +57,20 @@ pub(super) struct Refusal {
     code: Option<String>,
     decline_code: Option<String>,
     message: Option<String>,
+    param: Option<String>,
 }
 
 impl Refusal {
+    /// Whether Stripe does not know what this parameter names. It says so by the parameter or by the noun, not always
+    /// by both.
+    fn is_missing(&self, parameter: &str, noun: &str) -> bool {
+        let named = self.param.as_deref() == Some(parameter);
+        let told =
+            self.message.as_deref().and_then(|message| message.strip_prefix("No such ")?.strip_prefix(noun));
+        self.code.as_deref() == Some("resource_missing")
+            && (named || told.is_some_and(|rest| rest.starts_with(':')))
+    }
+
     /// The most telling word: the bank's reason, or else Stripe's.
     pub(super) fn word(&self, otherwise: &str) -> String {
         let word = self.decline_code.as_deref().or(self.code.as_deref()).filter(|word| !word.is_empty());
@@ -162,6 +173,12 @@ fn rejection(reply: &Reply) -> PaymentError {
         401 => "the secret key is refused; check the stripe secret_key".to_owned(),
         _ => refusal.message.as_deref().map_or_else(|| "no reason given".to_owned(), clean),
     };
+    // A key of another account, or of the other mode, is told by either: it depends on what Stripe looks at first.
+    let is_unknown =
+        refusal.is_missing("customer", "customer") || refusal.is_missing("payment_method", "PaymentMethod");
+    if is_unknown && matches!(status, 400 | 404) {
+        return PaymentError::UnknownPayer(message);
+    }
     PaymentError::Rejected { status, code, message, retry }
 }
 

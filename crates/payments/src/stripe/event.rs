@@ -93,8 +93,8 @@ pub struct Payment {
     pub amount: Money,
     /// Stripe's id of the customer.
     pub customer: Option<String>,
-    /// Stripe's id of the payment method, when the customer left it for auto-recharge. Only some events tell it:
-    /// remember it also from one that comes after the credit was granted.
+    /// Stripe's id of the payment method, when the customer left it for auto-recharge with this payment. Only some events
+    /// tell it: remember it also from one that comes after the credit was granted.
     pub payment_method: Option<String>,
 }
 
@@ -316,9 +316,10 @@ impl Reader<'_> {
         let Some(ours) = self.ours(intent.metadata.as_ref())? else { return Ok(None) };
         let amount = self.paid(intent.amount_received, &intent.currency, "amount_received")?;
         let Ours { topup, organization, purpose } = ours;
-        // Only what the customer agreed to leave is reported, so that nothing else can be charged later.
+        // Only what the customer agreed to leave is reported, so that nothing else can be charged later. A recharge
+        // leaves nothing: it was paid by what had been left before, perhaps before something newer.
         let is_left =
-            purpose == Purpose::Recharge || intent.setup_future_usage.as_deref() == Some("off_session");
+            purpose == Purpose::Manual && intent.setup_future_usage.as_deref() == Some("off_session");
         let payment_method = intent.payment_method.filter(|_| is_left).map(Reference::into_id);
         let customer = intent.customer.map(Reference::into_id);
         Ok(Some(EventKind::PaymentSucceeded(Payment {

@@ -237,7 +237,9 @@ fn events() {
         ("checkout.session.async_payment_succeeded", session(&[]), paid(manual, None)),
         ("payment_intent.succeeded", intent("manual", &[]), paid(manual, None)),
         ("payment_intent.succeeded", intent("manual", &[left]), paid(manual, Some("pm_1"))),
-        ("payment_intent.succeeded", intent("recharge", &[]), paid(recharge, Some("pm_1"))),
+        // A recharge leaves no method, whatever it was paid with.
+        ("payment_intent.succeeded", intent("recharge", &[]), paid(recharge, None)),
+        ("payment_intent.succeeded", intent("recharge", &[left]), paid(recharge, None)),
         // Complete is not paid.
         (completed, session(&[unpaid]), ignored(completed)),
         (completed, session(&[(r#""paid""#, r#""no_payment_required""#)]), ignored(completed)),

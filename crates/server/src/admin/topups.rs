@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use domain::{OrganizationId, TopUpId};
 use ledger::Period;
 use payments::recharge::State as RechargeState;
-use payments::{CallName, Cents, Limits, PaymentStoreError, Recharge, TopUp};
+use payments::{CallName, Cents, Limits, PaymentError, PaymentStoreError, Recharge, TopUp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -153,10 +153,31 @@ fn name_of(order: &Order) -> Option<CallName> {
 fn problem(problem: PaymentProblem) -> Problem {
     match problem {
         PaymentProblem::Store(error) => kept(error),
-        PaymentProblem::Provider(error) => Problem::payment(format!("The top-up was not begun: {error}.")),
+        PaymentProblem::Provider(error) => Problem::payment(not_begun(&error)),
         error @ (PaymentProblem::TooOld(_) | PaymentProblem::NotManual { .. }) => {
             Problem::conflict(format!("{error}."))
         }
+    }
+}
+
+/// What is known of a top-up that the provider did not begin as it should, and what to do.
+fn not_begun(error: &PaymentError) -> String {
+    if error.may_have_charged() {
+        format!(
+            "Whether the payment provider began the top-up is unknown: {error}. Repeat the call with the same \
+             Idempotency-Key, which begins it once."
+        )
+    } else if error.retryable() {
+        format!("The top-up was not begun yet: {error}. Repeat the call with the same Idempotency-Key.")
+    } else if matches!(error, PaymentError::UnknownPayer(_)) {
+        format!(
+            "The top-up was not begun: {error}. The customer is forgotten here; repeat the call with a fresh \
+             Idempotency-Key, which makes a new one."
+        )
+    } else {
+        format!(
+            "The top-up was not begun: {error}. Mend that, and begin another one with a fresh Idempotency-Key."
+        )
     }
 }
 
@@ -206,4 +227,45 @@ fn shown_recharge(organization: OrganizationId, recharge: Option<&Recharge>, sta
         "declines": state.declines,
         "last_decline_at": (state.declines > 0).then_some(state.last_decline_at),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_problem_says_what_is_known_and_never_more() {
+        let same = "the same Idempotency-Key";
+        let fresh = "a fresh Idempotency-Key";
+        let rejected = |status| {
+            let (code, message) = ("word".to_owned(), "text".to_owned());
+            PaymentError::Rejected { status, code, message, retry: status >= 429 }
+        };
+        let unreachable = |sent| PaymentError::Unreachable { reason: "gone", sent };
+        let failed = || PaymentStoreError::Failed("disk".to_owned());
+        let unknown = "Whether the payment provider began the top-up is unknown";
+        // What happened, the status, what is said of the outcome, and what to do.
+        for (found, status, outcome, step) in [
+            (problem(unreachable(true).into()), 502, unknown, same),
+            (problem(PaymentError::Garbage("html").into()), 502, unknown, same),
+            (problem(rejected(500).into()), 502, unknown, same),
+            (problem(rejected(429).into()), 502, "was not begun yet", same),
+            (problem(unreachable(false).into()), 502, "was not begun yet", same),
+            (problem(rejected(401).into()), 502, "was not begun:", fresh),
+            (problem(PaymentError::UnknownPayer("cus_1".to_owned()).into()), 502, "forgotten here", fresh),
+            // A session may have been made by then.
+            (problem(failed().into()), 503, "whether it did is unknown", same),
+        ] {
+            let response = found.into_response();
+            assert_eq!(response.status().as_u16(), status, "{outcome}");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let text = String::from_utf8_lossy(&body);
+            assert!(text.contains(outcome) && text.contains(step), "{text}");
+            assert!(!text.contains("disk"), "the log's: {text}");
+            assert!(!text.contains("Nothing was changed"), "{text}");
+        }
+    }
 }

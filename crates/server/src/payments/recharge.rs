@@ -14,8 +14,8 @@ use ledger::Period;
 use payments::recharge::{Decision, Next, decide, next};
 use payments::stripe::RETRY_WINDOW_SECONDS;
 use payments::{
-    Alert, Begun, Charge, ChargeRequest, Ending, EventName, Limits, Notice, PaymentStoreError, Purpose,
-    Recharge, Started, TopUp, TopUpStatus,
+    Alert, Begun, Charge, ChargeRequest, Ending, EventName, Limits, Notice, PaymentError, PaymentStoreError,
+    Purpose, Recharge, Started, TopUp, TopUpStatus,
 };
 use store::Reader;
 use tokio::sync::watch;
@@ -104,10 +104,10 @@ impl Recharger {
         }
     }
 
-    /// What is left of it after a death.
+    /// What is left of it after a death, begun again with these payments.
     #[cfg(test)]
-    pub(super) fn reborn(&self) -> Self {
-        Self::new(Arc::clone(&self.payments), Arc::clone(&self.reader), Arc::clone(&self.directory))
+    pub(super) fn reborn(&self, payments: &Arc<Payments>) -> Self {
+        Self::new(Arc::clone(payments), Arc::clone(&self.reader), Arc::clone(&self.directory))
     }
 
     /// One look: what is pending first, so that nothing is begun beside it.
@@ -123,8 +123,13 @@ impl Recharger {
             self.go_on(topup);
         }
         for organization in self.payments.keep(|store| store.recharge_candidates()).await? {
-            if let Some(topup) = self.begin(organization).await? {
-                self.go_on(topup);
+            match self.begin(organization).await {
+                Ok(Some(topup)) => self.go_on(topup),
+                Ok(None) => {}
+                // One that cannot be looked at is no reason to leave the others without credit.
+                Err(error) => {
+                    tracing::error!(%organization, %error, "a wallet could not be looked at for auto-recharge");
+                }
             }
         }
         Ok(())
@@ -172,6 +177,10 @@ impl Recharger {
         let month = Period::Monthly.around(now, &zone.unwrap_or_default()).start;
         let (reader, payments) = (Arc::clone(&self.reader), Arc::clone(&self.payments));
         let looked = payments.keep(move |store| {
+            // The balance last: where nothing is pending, what the last recharge brought is in the balance read after it.
+            // The other way round, one that was paid in between would be neither pending nor in the balance.
+            let state = store.recharge_state(organization, month)?;
+            let recharge = store.recharge(organization)?;
             let balance = reader.balance(organization, now);
             let balance = balance.map_err(|error| PaymentStoreError::Failed(error.to_string()))?;
             // Top-ups come into the organization's own wallet, so this is the one that needs them.
@@ -179,7 +188,7 @@ impl Recharger {
                 .filter(|balance| !balance.frozen)
                 .and_then(|balance| balance.wallets.into_iter().next());
             let available = own.and_then(|own| own.balance.checked_sub(own.held)?.checked_sub(own.debt));
-            Ok((store.recharge(organization)?, store.recharge_state(organization, month)?, available))
+            Ok((recharge, state, available))
         });
         let (Some(recharge), state, Some(available)) = looked.await? else { return Ok(None) };
         let Recharge { enabled: true, limits: Some(limits), .. } = recharge else { return Ok(None) };
@@ -192,7 +201,7 @@ impl Recharger {
         };
         match decide(&settings, &state, available, now) {
             Decision::Nothing | Decision::Wait { .. } => Ok(None),
-            Decision::Charge { amount } => self.store_pending(organization, amount, recharge).await,
+            Decision::Charge { amount } => self.store_pending(amount, recharge, limits, month).await,
             Decision::SwitchedOff { declines } => {
                 self.alert(organization, Alert::SwitchedOff { declines }).await.map(|()| None)
             }
@@ -207,11 +216,13 @@ impl Recharger {
 
     async fn store_pending(
         &self,
-        organization: OrganizationId,
         amount: payments::Cents,
         recharge: Recharge,
+        limits: Limits,
+        month: Timestamp,
     ) -> Result<Option<TopUp>, PaymentStoreError> {
-        let Recharge { customer: Some(customer), payment_method: Some(method), .. } = recharge else {
+        let Recharge { organization, customer: Some(customer), payment_method: Some(method), .. } = recharge
+        else {
             return Ok(None);
         };
         let topup = TopUp {
@@ -221,7 +232,7 @@ impl Recharger {
             ..self.payments.pending(organization, amount, Purpose::Recharge)
         };
         let stored = topup.clone();
-        let begun = self.payments.keep(move |store| store.begin(&stored, None)).await?;
+        let begun = self.payments.keep(move |store| store.begin_recharge(&stored, &limits, month)).await?;
         if begun != Begun::New {
             return Ok(None);
         }
@@ -299,6 +310,13 @@ impl Payments {
                 }
                 Ok(Outcome::Await)
             }
+            Next::Refused => {
+                if let Err(error) = &answer {
+                    self.tell_refusal(&topup, error).await?;
+                }
+                Ok(Outcome::Repeat)
+            }
+            Next::PayerGone => self.lose_payer(&topup, &request.customer).await,
         }
     }
 
@@ -311,6 +329,7 @@ impl Payments {
         match self.settings.provider.find_charge(request, topup.created_at).await {
             Ok(Some(Charge::Succeeded { payment })) => self.miss_webhook(topup, &payment).await,
             Ok(Some(Charge::Pending { .. })) => Ok(Outcome::Await),
+            Err(PaymentError::UnknownPayer(_)) => self.lose_payer(topup, &request.customer).await,
             Ok(Some(Charge::Declined { code, message })) => {
                 self.give_up(topup, TopUpStatus::Declined, format!("{message} ({code})")).await
             }
@@ -337,6 +356,25 @@ impl Payments {
         self.keep(move |store| store.end(&ending)).await.map(|_| Outcome::Ended)
     }
 
+    /// The provider does not know whom to charge. That is no decline; but without a payment method no other recharge
+    /// begins, so that what an earlier try may have taken, as with another account's key, is not taken again.
+    async fn lose_payer(&self, topup: &TopUp, customer: &str) -> Result<Outcome, PaymentStoreError> {
+        let method = topup.payment_method.clone();
+        self.forget_customer(topup.organization, customer, method).await?;
+        let detail = "the payment provider does not know the customer or their payment method".to_owned();
+        self.give_up(topup, TopUpStatus::Expired, detail).await
+    }
+
+    /// The provider does not take the request, as with a wrong key. The owner hears of it once, and the top-up stays
+    /// pending: once that is mended, the same request asks for the money once.
+    async fn tell_refusal(&self, topup: &TopUp, error: &PaymentError) -> Result<(), PaymentStoreError> {
+        let detail = format!(
+            "{error}; that is no decline, so the recharge stays pending and is asked for again: mend what the provider \
+             names, and restart the gateway if it is in its configuration"
+        );
+        self.tell_once(topup, "recharge_refused", detail).await
+    }
+
     /// The money was taken, and nothing told us. Credit waits for the webhook all the same: the answer to a question is
     /// no proof. The owner hears of it once.
     async fn miss_webhook(&self, topup: &TopUp, payment: &str) -> Result<Outcome, PaymentStoreError> {
@@ -344,15 +382,20 @@ impl Payments {
             "Stripe says that {payment} was paid, but its webhook has not come; check the endpoint at Stripe and \
              payments.webhook_secrets, then send the event again from there"
         );
-        let id = format!("webhook_missing {}", topup.id);
-        let notice = Notice {
-            organization: topup.organization,
-            what: "webhook_missing",
-            topup: Some(topup.id),
-            detail,
-            event: Some(EventName { provider: "tollkeeper".to_owned(), id, created: self.now() }),
-            at: self.now(),
-        };
-        self.keep(move |store| store.notice(&notice)).await.map(|_| Outcome::Await)
+        self.tell_once(topup, "webhook_missing", detail).await.map(|()| Outcome::Await)
+    }
+
+    /// Tells of this once for each top-up.
+    async fn tell_once(
+        &self,
+        topup: &TopUp,
+        what: &'static str,
+        detail: String,
+    ) -> Result<(), PaymentStoreError> {
+        let (id, at) = (format!("{what} {}", topup.id), self.now());
+        let event = Some(EventName { provider: "tollkeeper".to_owned(), id, created: at });
+        let (organization, topup) = (topup.organization, Some(topup.id));
+        let notice = Notice { organization, what, topup, detail, event, at };
+        self.keep(move |store| store.notice(&notice)).await.map(|_| ())
     }
 }

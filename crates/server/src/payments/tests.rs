@@ -1,5 +1,7 @@
 //! Payments against a stand-in for Stripe, on a real store and with a clock that moves when told to.
 
+mod meddling;
+
 use std::sync::Mutex;
 
 use directory::{Directory, DirectoryService, KeyHasher, NewOrganization};
@@ -12,6 +14,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use store::{Durability, Store};
 
+use self::meddling::{Meddling, Read};
 use super::*;
 use crate::clock::{SystemClock, SystemIds};
 
@@ -48,18 +51,20 @@ impl Fixture {
         let service = DirectoryService::open(store.directory(), KeyHasher::new([7; 32])).unwrap();
         let new = NewOrganization { name: "Tests".to_owned(), ..new_organization() };
         let organization = service.create_organization(new, &SystemIds, clock.now()).unwrap().id;
-        let settings = PaymentSettings {
-            provider: Arc::new(Stripe::new(options(&stripe)).unwrap()),
-            webhook: Some(webhook()),
-            bounds: Bounds::default(),
-            look_every: std::time::Duration::from_secs(1),
-        };
+        let settings = settings(options(&stripe));
         let held = Arc::clone(&clock) as Arc<dyn Clock>;
         let payments = Arc::new(Payments::new(settings, store.payments(), held, Arc::new(SystemIds)));
         let directory: Arc<Directory> = Arc::clone(service.directory());
         let recharger = Recharger::new(Arc::clone(&payments), store.reader(), directory);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { payments, recharger, stripe, store, clock, organization, runtime, _folder: folder }
+    }
+
+    /// The gateway starts again, with these options and this store.
+    fn restart(&mut self, options: StripeOptions, store: Arc<dyn PaymentStore>) {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        self.payments = Arc::new(Payments::new(settings(options), store, clock, Arc::new(SystemIds)));
+        self.recharger = self.recharger.reborn(&self.payments);
     }
 
     fn end_of<T>(&self, work: impl Future<Output = T>) -> T {
@@ -160,8 +165,21 @@ fn money(text: &str) -> Money {
     text.parse().unwrap()
 }
 
+fn settings(options: StripeOptions) -> PaymentSettings {
+    PaymentSettings {
+        provider: Arc::new(Stripe::new(options).unwrap()),
+        webhook: Some(webhook()),
+        bounds: Bounds::default(),
+        look_every: std::time::Duration::from_secs(1),
+    }
+}
+
 fn options(stripe: &FakeStripe) -> StripeOptions {
-    let key = SecretKey::new(SecretString::from(Options::default().secret_key)).unwrap();
+    options_with(stripe, &Options::default().secret_key)
+}
+
+fn options_with(stripe: &FakeStripe, key: &str) -> StripeOptions {
+    let key = SecretKey::new(SecretString::from(key)).unwrap();
     let page = || "https://console.example/".to_owned();
     StripeOptions { base_url: stripe.base_url(), ..StripeOptions::new(key, page(), page()) }
 }
@@ -298,7 +316,7 @@ fn a_recharge_is_charged_once_whatever_becomes_of_the_answer() {
         }
         assert_eq!(fixture.moved(), 2, "{fault:?}: one by the customer, one by us");
         // Whoever dies now knows nothing but what is stored, and asks again all the same.
-        fixture.recharger = fixture.recharger.reborn();
+        fixture.recharger = fixture.recharger.reborn(&fixture.payments);
         fixture.look();
         assert_eq!((fixture.moved(), fixture.balance().as_str()), (2, "25.00"), "{fault:?}");
         fixture.deliver_all();
@@ -411,4 +429,201 @@ fn a_transfer_is_credited_once_on_the_operators_word() {
     let entry = fixture.store.reader().journal(fixture.organization, u64::MAX, 1).unwrap().pop().unwrap();
     let note = entry.note.unwrap();
     assert_eq!((&*note.actor, note.reason.as_deref()), ("operator", Some("seen on the account")));
+}
+
+#[test]
+fn a_payment_in_the_middle_of_a_look_is_seen() {
+    for moment in [Read::State, Read::Settings] {
+        let mut fixture = Fixture::recharging("pm_card_visa", "30", "100");
+        fixture.look();
+        let pending = fixture.store.payments().pending_recharges().unwrap().pop().unwrap();
+        let (till, receipt) =
+            (fixture.store.payments(), fixture.payments.receipt(pending.id, "pi_1".to_owned()));
+        let mut due = Some(Receipt { actor: "stripe".to_owned(), ..receipt });
+        let store = Meddling::between(fixture.store.payments(), move |read, _| {
+            if let Some(receipt) = due.take_if(|_| read == moment) {
+                till.credit(&receipt)?;
+            }
+            Ok(())
+        });
+        fixture.restart(options(&fixture.stripe), store);
+        fixture.look();
+        assert_eq!((fixture.balance().as_str(), fixture.moved()), ("50.00", 2), "{moment:?}");
+        assert_eq!(fixture.recharges(), [TopUpStatus::Paid], "{moment:?}: one need, one charge");
+    }
+}
+
+#[test]
+fn one_organization_that_cannot_be_looked_at_holds_nobody_up() {
+    let mut fixture = Fixture::recharging("pm_card_visa", "30", "100");
+    let second = OrganizationId::from_bytes([0xee; 16]);
+    let organization = directory::Organization {
+        id: second,
+        name: "Others".to_owned(),
+        wallet: domain::WalletId::from_bytes([0xee; 16]),
+        time_zone: domain::Zone::default(),
+        in_flight: directory::InFlight::default(),
+        created_at: fixture.clock.now(),
+    };
+    fixture.store.directory().insert_organization(&organization).unwrap();
+    let first = std::mem::replace(&mut fixture.organization, second);
+    fixture.pay("pm_card_visa");
+    fixture.deliver_all();
+    fixture.set("30", "100");
+    for (broken, charged) in [(first, second), (second, first)] {
+        let store = Meddling::between(fixture.store.payments(), move |_, organization| {
+            let failed = || PaymentStoreError::Failed("its books cannot be read".to_owned());
+            if organization == broken { Err(failed()) } else { Ok(()) }
+        });
+        fixture.restart(options(&fixture.stripe), store);
+        fixture.look();
+        fixture.organization = charged;
+        assert_eq!(fixture.recharges().len(), 1, "{charged}, while {broken} cannot be read");
+    }
+}
+
+#[test]
+fn money_that_goes_back_before_its_payment_is_told() {
+    let fixture = Fixture::new();
+    let topup = fixture.pay("pm_card_visa");
+    let payment = fixture.stripe.truth()[0].payment_intent.clone();
+    let metadata = serde_json::json!({
+        "topup": topup.id.to_string(), "organization": fixture.organization.to_string(), "purpose": "manual",
+    });
+    let event = |id: &str, kind: &str, object: Value| {
+        serde_json::json!({
+            "id": id, "object": "event", "created": 1, "livemode": false, "type": kind, "data": { "object": object },
+        })
+    };
+    let refund = serde_json::json!({
+        "payment_intent": payment, "amount_refunded": 500, "currency": "usd", "metadata": metadata,
+    });
+    // A dispute does not say which top-up it is about.
+    let dispute = serde_json::json!({
+        "payment_intent": payment, "amount": 2500, "currency": "usd", "reason": "fraudulent", "metadata": {},
+    });
+    let (refund, dispute) =
+        (event("evt_r", "charge.refunded", refund), event("evt_d", "charge.dispute.created", dispute));
+    for early in [&refund, &dispute, &refund] {
+        assert_eq!(fixture.deliver(early, Signing::Good, 0), Delivered::Done);
+        assert_eq!(fixture.told(), ["payment_refunded"]);
+    }
+    fixture.deliver_all();
+    assert_eq!(fixture.balance(), "25.00");
+    for late in [&dispute, &refund] {
+        assert_eq!(fixture.deliver(late, Signing::Good, 0), Delivered::Done);
+        assert_eq!(fixture.told(), ["payment_refunded", "payment_disputed"]);
+    }
+    let events = fixture.store.reader().events(fixture.organization, i64::MAX, 100).unwrap();
+    for (_, event) in events {
+        assert!(matches!(event.kind, Told::Payment { topup: Some(id), .. } if id == topup.id), "{event:?}");
+    }
+}
+
+#[test]
+fn a_refused_key_says_nothing_of_an_earlier_try() {
+    // Whether the first try was carried out before its answer was lost, or the key was wrong from the beginning.
+    for lost in [true, false] {
+        let mut fixture = Fixture::recharging("pm_card_visa", "30", "100");
+        let right = || (options(&fixture.stripe), fixture.store.payments());
+        let (options, till) = right();
+        let wrong = options_with(&fixture.stripe, "sk_test_of_another_account");
+        if lost {
+            fixture.stripe.fail(Fault::Lost, 1);
+            fixture.look();
+        }
+        let moved = fixture.moved();
+        fixture.restart(wrong, fixture.store.payments());
+        for wait in [0, 1, 300, 3_600, 12 * 3_600] {
+            fixture.wait(wait);
+            fixture.look();
+            assert_eq!(fixture.recharges(), [TopUpStatus::Pending], "{lost} {wait}");
+            assert_eq!((fixture.told(), fixture.moved()), (vec!["recharge_refused".to_owned()], moved));
+        }
+        let recharge = till.recharge(fixture.organization).unwrap().unwrap();
+        assert_eq!(recharge.declines, 0, "nobody declined");
+        fixture.restart(options, till);
+        fixture.look();
+        fixture.deliver_all();
+        fixture.look();
+        assert_eq!((fixture.moved(), fixture.balance().as_str()), (2, "50.00"), "{lost}: charged once");
+        assert_eq!(fixture.recharges(), [TopUpStatus::Paid], "{lost}");
+    }
+    // As long as nobody can look it up, it stays pending, however long that is.
+    let mut fixture = Fixture::recharging("pm_card_visa", "30", "100");
+    fixture.stripe.fail(Fault::Lost, 1);
+    fixture.look();
+    let wrong = options_with(&fixture.stripe, "sk_test_of_another_account");
+    fixture.restart(wrong, fixture.store.payments());
+    for _ in 0..3 {
+        fixture.wait(RETRY_WINDOW_SECONDS + 1);
+        fixture.look();
+        assert_eq!((fixture.recharges(), fixture.moved()), (vec![TopUpStatus::Pending], 2));
+    }
+}
+
+#[test]
+fn a_late_recharge_brings_no_old_payment_method_back() {
+    let mut fixture = Fixture::recharging("pm_card_visa", "30", "100");
+    let before = fixture.stripe.events().len();
+    fixture.look();
+    let mut late = fixture.stripe.events().split_off(before);
+    // A newer method is left, and only then the recharge by the older one is told, with a later time.
+    let topup = fixture.begin();
+    fixture.stripe.pay(&topup.started.unwrap().provider_ref, "pm_card_chargeCustomerFail").unwrap();
+    for event in &fixture.stripe.events()[before + late.len()..] {
+        assert_eq!(fixture.deliver(event, Signing::Good, 0), Delivered::Done);
+    }
+    for event in &mut late {
+        event["created"] = (fixture.clock.now().seconds() + 60).into();
+        assert_eq!(fixture.deliver(event, Signing::Good, 0), Delivered::Done);
+    }
+    assert_eq!((fixture.recharges(), fixture.balance().as_str()), (vec![TopUpStatus::Paid], "75.00"));
+    let kept = fixture.store.payments().recharge(fixture.organization).unwrap().unwrap();
+    assert_eq!(kept.payment_method.as_deref(), Some("pm_card_chargeCustomerFail"));
+}
+
+#[test]
+fn a_customer_whom_the_provider_does_not_know_is_forgotten() {
+    // A person's top-up.
+    let mut fixture = Fixture::recharging("pm_card_visa", "10", "100");
+    let other = Fixture::new();
+    // Two that were started in the same second count alike: the other one is ahead, so that no id is in both.
+    (0..10).for_each(|_| drop(other.begin()));
+    let other = other.stripe;
+    fixture.restart(options(&other), fixture.store.payments());
+    let amount = Cents::try_from(money("25")).unwrap();
+    let begin = |key: &str| {
+        let name = Some(CallName { key: key.to_owned(), digest: [1; 32] });
+        fixture.end_of(fixture.payments.begin(fixture.organization, amount, true, name))
+    };
+    let refused = begin("a");
+    assert!(matches!(refused, Err(PaymentProblem::Provider(PaymentError::UnknownPayer(_)))), "{refused:?}");
+    assert_eq!(begin("a").unwrap().status, TopUpStatus::Declined, "the same call is the same top-up");
+    let kept = || fixture.store.payments().recharge(fixture.organization).unwrap().unwrap();
+    assert_eq!((kept().customer, kept().payment_method), (None, None));
+    let again = begin("b").unwrap();
+    other.pay(&again.started.unwrap().provider_ref, "pm_card_visa").unwrap();
+    for event in other.events() {
+        assert_eq!(fixture.deliver(&event, Signing::Good, 0), Delivered::Done);
+    }
+    assert!(kept().customer.is_some() && kept().payment_method.is_some());
+    assert_eq!(
+        (fixture.balance().as_str(), fixture.told()),
+        ("50.00", vec!["customer_forgotten".to_owned()])
+    );
+
+    // A recharge: it ends, is no decline, and no other begins.
+    let mut fixture = Fixture::recharging("pm_card_visa", "30", "100");
+    fixture.restart(options(&other), fixture.store.payments());
+    for _ in 0..3 {
+        fixture.look();
+        fixture.wait(3_600);
+    }
+    assert_eq!(
+        (fixture.recharges(), fixture.told()),
+        (vec![TopUpStatus::Expired], vec!["customer_forgotten".to_owned()])
+    );
+    let kept = fixture.store.payments().recharge(fixture.organization).unwrap().unwrap();
+    assert_eq!((kept.customer, kept.payment_method, kept.declines), (None, None, 0));
 }

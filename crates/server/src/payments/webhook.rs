@@ -3,8 +3,11 @@
 //! The answer decides whether Stripe sends the event again: any 2xx ends it, anything else repeats it for days. So what
 //! was done, what is not ours, and what no repetition can mend is answered 200; what failed here is answered 503.
 
+use domain::TopUpId;
 use payments::stripe::{Event, EventKind, Payment, WebhookError};
-use payments::{Credited, Ending, EventName, Notice, PaymentStoreError, Receipt, TopUp, TopUpStatus};
+use payments::{
+    Credited, Ending, EventName, Notice, PaymentStoreError, Receipt, ReturnKind, Returned, TopUp, TopUpStatus,
+};
 
 use super::Payments;
 
@@ -47,17 +50,17 @@ impl Payments {
             EventKind::CheckoutExpired { topup, .. } => {
                 self.ended(topup, TopUpStatus::Expired, "nobody paid in time".to_owned(), name).await
             }
-            EventKind::Refunded { payment, amount, .. } => {
+            EventKind::Refunded { payment, topup, amount } => {
                 let detail = format!(
                     "{amount} of {payment} was given back at Stripe; book it with `tollkeeper credits payout`"
                 );
-                self.returned(&payment, "payment_refunded", detail, name).await
+                self.returned(ReturnKind::Refunded, payment, topup, detail, name).await
             }
             EventKind::Disputed { payment, amount, reason } => {
                 let detail = format!(
                     "the customer's bank takes back {amount} of {payment} ({reason}); answer it at Stripe"
                 );
-                self.returned(&payment, "payment_disputed", detail, name).await
+                self.returned(ReturnKind::Disputed, payment, None, detail, name).await
             }
             EventKind::Ignored(what) => {
                 tracing::debug!(event = %id, what, "an event of no meaning here");
@@ -106,7 +109,7 @@ impl Payments {
     /// No money comes.
     async fn ended(
         &self,
-        topup: domain::TopUpId,
+        topup: TopUpId,
         status: TopUpStatus,
         detail: String,
         name: EventName,
@@ -125,19 +128,18 @@ impl Payments {
     /// Money went back. What of it is to be booked, the operator decides.
     async fn returned(
         &self,
-        payment: &str,
-        what: &'static str,
+        kind: ReturnKind,
+        payment: String,
+        topup: Option<TopUpId>,
         detail: String,
-        name: EventName,
+        event: EventName,
     ) -> Result<(), PaymentStoreError> {
-        let id = payment.to_owned();
-        match self.keep(move |store| store.topup_of_payment(STRIPE, &id)).await? {
-            Some(topup) => self.notice(&topup, what, detail, name).await,
-            None => {
-                tracing::info!(event = %name.id, payment, what, "of a payment that is not ours");
-                Ok(())
-            }
+        let (id, at) = (event.id.clone(), self.now());
+        let returned = Returned { payment, topup, kind, detail, event, at };
+        if !self.keep(move |store| store.returned(&returned)).await? {
+            tracing::info!(event = %id, what = kind.as_str(), "known already, or of no payment that is known");
         }
+        Ok(())
     }
 
     async fn notice(
