@@ -40,8 +40,6 @@ pub fn unfreeze(data: &Path, organization: OrganizationId) -> Result<bool, Unfre
         return Err(UnfreezeError::Broken(broken.len(), (*first).clone()));
     }
     let connection = schema::open_for_writing(&path, Durability::Power)?;
-    match books::set_frozen(&connection, organization, false)? {
-        true => Ok(frozen),
-        false => Err(UnfreezeError::Unknown(organization)),
-    }
+    let known = books::set_frozen(&connection, organization, false)?;
+    if known { Ok(frozen) } else { Err(UnfreezeError::Unknown(organization)) }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Unsaved {
     lots: BTreeMap<(OrganizationId, LotId), Lot>,
 }
 
-/// A sum that could not be written, and whose it is.
+/// What could not be written, and whose it is.
 pub(crate) struct Unwritten {
     pub(crate) owner: OrganizationId,
     pub(crate) error: StoreError,

@@ -89,8 +89,7 @@ fn check_books(
     report: &mut Report,
 ) -> Result<(), StoreError> {
     report.organizations += 1;
-    let books = books::load(connection, organization)?.ok_or(StoreError::Unreadable("books row"))?;
-    let books = &books;
+    let books = &books::load(connection, organization)?.ok_or(StoreError::Unreadable("books row"))?;
     report.wallets += u64::try_from(books.wallets.len()).unwrap_or(u64::MAX);
     report.holds += u64::try_from(books.holds.len()).unwrap_or(u64::MAX);
     if let Err(breach) = books.check() {

@@ -268,8 +268,8 @@ struct Batch<'c> {
     books: HashMap<OrganizationId, Books>,
     ended: Ended,
     unsaved: Unsaved,
-    /// Organizations whose stored books are at fault for what failed in this batch.
-    broken: Vec<OrganizationId>,
+    /// The organization whose stored books are at fault for what failed in this batch.
+    broken: Option<OrganizationId>,
     answers: Vec<Answer>,
     outbox: Outbox,
     changes: Changes,
@@ -291,7 +291,7 @@ impl<'c> Batch<'c> {
             books: HashMap::new(),
             ended: Ended::default(),
             unsaved: Unsaved::default(),
-            broken: Vec::new(),
+            broken: None,
             answers: Vec::new(),
             outbox: Outbox::default(),
             changes: Changes::default(),
@@ -326,8 +326,7 @@ impl Batch<'_> {
             }
         }
         if failure.is_none() {
-            let flushed = self.unsaved.flush(&mut self.statements, &self.books);
-            failure = flushed.map_err(|unwritten| self.blame(unwritten)).err();
+            failure = self.flush().err();
         }
         match failure {
             None => self.commit()?,
@@ -405,21 +404,23 @@ impl Batch<'_> {
     /// Applies one command in memory and writes what it changed. The outer error fails the batch; when the books are at
     /// fault for it, they are frozen, so that it happens once.
     fn apply(&mut self, command: Command) -> Result<Result<Reply, Denial>, StoreError> {
-        let organization = command.organization();
-        let applied = self.try_apply(command);
-        if let (Err(error), Some(owner)) = (&applied, organization)
-            && error.is_of_the_data()
-            && self.broken.is_empty()
-        {
-            self.broken.push(owner);
+        let owner = command.organization();
+        match (self.try_apply(command), owner) {
+            (Err(error), Some(owner)) => Err(self.blame(Unwritten { owner, error })),
+            (applied, _) => applied,
         }
-        applied
     }
 
-    /// Remembers whose sums could not be written, if they are at fault.
+    /// Writes what waits for the end of the transaction.
+    fn flush(&mut self) -> Result<(), StoreError> {
+        let flushed = self.unsaved.flush(&mut self.statements, &self.books);
+        flushed.map_err(|unwritten| self.blame(unwritten))
+    }
+
+    /// Remembers whose books are at fault for an error, if any are. The first word stays: it knows best.
     fn blame(&mut self, Unwritten { owner, error }: Unwritten) -> StoreError {
         if error.is_of_the_data() {
-            self.broken.push(owner);
+            self.broken.get_or_insert(owner);
         }
         error
     }
@@ -469,8 +470,7 @@ impl Batch<'_> {
                 }
             }
             if self.books.get(&organization).is_some_and(|books| books.uses.len() > USES_MAX) {
-                let flushed = self.unsaved.flush(&mut self.statements, &self.books);
-                flushed.map_err(|unwritten| self.blame(unwritten))?;
+                self.flush()?;
                 self.books.get_mut(&organization).map(Books::forget_idle_uses);
             }
         }
@@ -526,7 +526,7 @@ impl Batch<'_> {
         if !self.connection.is_autocommit() {
             self.statements.rollback()?;
         }
-        for broken in std::mem::take(&mut self.broken) {
+        if let Some(broken) = self.broken.take() {
             self.counters.breaches.fetch_add(1, Ordering::Relaxed);
             books::set_frozen(self.connection, broken, true)?;
         }

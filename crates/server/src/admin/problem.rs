@@ -32,17 +32,9 @@ impl Problem {
 
     /// The body is no JSON, or not the fields that this call takes. `path` leads to what is wrong, `.` is the whole.
     pub(crate) fn body(path: &str, error: &serde_json::Error) -> Self {
-        if path != "." {
-            let message = format!("`{path}` is not what this call takes: {error}.");
-            return Self {
-                status: StatusCode::BAD_REQUEST,
-                message,
-                param: Some(path.to_owned()),
-                code: "invalid_body",
-            };
-        }
-        let message = format!("The body is not what this call takes: {error}.");
-        // Of a field that is missing or unknown, serde gives the name between backquotes.
+        let subject = if path == "." { "The body".to_owned() } else { format!("`{path}`") };
+        let message = format!("{subject} is not what this call takes: {error}.");
+        // The first name between backquotes is the field's: ours, or serde's of one that is missing or unknown.
         let param = message.split('`').nth(1).map(str::to_owned);
         Self { status: StatusCode::BAD_REQUEST, message, param, code: "invalid_body" }
     }
