@@ -54,6 +54,11 @@ def environment(**extra: str) -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | extra
 
 
+def unlike(text: str) -> str:
+    """Another text of the same form: the last character is a different digit."""
+    return text[:-1] + ("0" if text[-1] != "0" else "1")
+
+
 @dataclass(frozen=True)
 class Price:
     """Dollars per million tokens, as a route's target states them."""

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from harness import HTTP, PATIENCE, Gateway, Json, Tenant
+from harness import HTTP, PATIENCE, Gateway, Json, Tenant, unlike
 from sdk import Sdk
 
 ASK: Json = {"model": "sim", "messages": [{"role": "user", "content": "hi"}]}
@@ -116,7 +116,7 @@ def test_sdks_raise_their_own_class(
 
 
 def test_a_wrong_key_raises_an_authentication_error(sdk: Sdk, tenant: Tenant) -> None:
-    stranger = Tenant(tenant.gateway, tenant.org, tenant.project, tenant.key_id, tenant.secret[:-1] + "0")
+    stranger = Tenant(tenant.gateway, tenant.org, tenant.project, tenant.key_id, unlike(tenant.secret))
     error = sdk.call(stranger, "chat", params=ASK).error
     assert error and (error.name, error.code) == ("AuthenticationError", "invalid_api_key")
     assert error.request_id and stranger.secret not in error.message

@@ -12,7 +12,7 @@ import httpx2 as httpx
 import pytest
 
 from conftest import MakeGateway
-from harness import PRICE, SETTINGS, Gateway, Json, Mock, Provider, Route, Tenant, config, eventually
+from harness import PRICE, SETTINGS, Gateway, Json, Mock, Provider, Route, Tenant, config, eventually, unlike
 
 ASK: Json = {"model": "sim?out=5", "max_tokens": 5, "messages": [{"role": "user", "content": "."}]}
 
@@ -113,7 +113,7 @@ def test_a_transfer_moves_paid_credit_and_leaves_promotional(gateway: Gateway, t
     book(gateway, "credits/transfers", **move | {"from": wallet["id"], "to": "own", "amount": "0.5"})
     assert posted(tenant) == {"own": Decimal("4.5"), "chat": Decimal("1.5")}
     error(order(gateway, "credits/transfers", **move | {"to": "own"}), 400, param="to")
-    error(order(gateway, "credits/transfers", **move | {"to": wallet["id"][:-1] + "0"}), 404, param="to")
+    error(order(gateway, "credits/transfers", **move | {"to": unlike(wallet["id"])}), 404, param="to")
     error(order(gateway, "credits/transfers", **move | {"from": "mine"}), 400, param="from")
     error(order(gateway, "credits/transfers", **move | {"amount": "-1"}), 400, param="amount")
     again = order(gateway, "wallets", organization=tenant.org, name="twice", project=tenant.project)
