@@ -103,6 +103,18 @@ typed_ids! {
     BudgetId = "bud_";
     /// A request as the gateway took it; also the id of its hold.
     RequestId = "req_";
+    /// A person, as one organization knows them.
+    UserId = "user_";
+    /// A service account: what calls for a project when no person does.
+    ServiceAccountId = "svc_acct_";
+    /// An invitation of a person into an organization.
+    InviteId = "invite_";
+    /// An administrator's key: it changes the directory and cannot call models.
+    AdminKeyId = "admin_key_";
+    /// A rate limit.
+    LimitId = "rl_";
+    /// A line of the audit log.
+    AuditId = "audit_log_";
     /// A top-up: one try to bring money in from outside, by a person or by auto-recharge.
     TopUpId = "top_";
 }

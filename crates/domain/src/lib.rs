@@ -4,17 +4,22 @@
 //! through the two ports declared here, [`Clock`] and [`Ids`].
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects, clippy::float_arithmetic)]
 
+mod country;
 mod ids;
 mod money;
+mod pattern;
 mod refusal;
 mod time;
 mod usage;
 mod zone;
 
+pub use country::{Country, UnknownCountry};
 pub use ids::{
-    BudgetId, IdError, Ids, KeyId, LotId, OrganizationId, ProjectId, RequestId, TopUpId, WalletId,
+    AdminKeyId, AuditId, BudgetId, IdError, Ids, InviteId, KeyId, LimitId, LotId, OrganizationId, ProjectId,
+    RequestId, ServiceAccountId, TopUpId, UserId, WalletId,
 };
 pub use money::{Money, MoneyError, Pico, Price};
+pub use pattern::name_fits;
 pub use refusal::{Owner, Refusal, RefusalCode};
 pub use time::{Clock, TimeError, Timestamp};
 pub use usage::Usage;

@@ -29,7 +29,7 @@ pub enum Owner {
     Provider,
 }
 
-/// What exactly was refused. Each code belongs to one [`Owner`].
+/// What exactly was refused. Each code belongs to one [`Owner`], and of several that apply the first is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
@@ -41,12 +41,32 @@ pub enum RefusalCode {
     ExpiredKey,
     /// The key was disabled or revoked.
     DisabledKey,
+    /// The key may not be used from this address.
+    AddressNotAllowed,
+    /// The key may not call this endpoint.
+    EndpointNotAllowed,
+    /// The member or service account that the key belongs to has no part in the project any more.
+    PrincipalRemoved,
     /// The project is archived.
     ProjectArchived,
     /// No route has this model's name.
     ModelNotFound,
+    /// The project or the key may not use the model.
+    ModelNotAllowed,
+    /// The organization's usage tier does not have the model.
+    ModelNotInTier,
+    /// The model is for verified organizations.
+    VerificationRequired,
     /// The model has a route but no price, and nothing is free by accident.
     ModelUnpriced,
+    /// The route does not serve the organization's country.
+    CountryNotSupported,
+    /// The route's contract does not cover the project's data or environment.
+    ContractUnfit,
+    /// The route's contract was not verified for too long.
+    ContractStale,
+    /// The monthly ceiling of the organization's usage tier is reached.
+    OrganizationUsageLimitExceeded,
     /// A budget of the organization has no room.
     OrganizationBudgetExceeded,
     /// A budget of the project has no room.
@@ -59,6 +79,22 @@ pub enum RefusalCode {
     TagBudgetExceeded,
     /// A budget of the run has no room.
     RunBudgetExceeded,
+    /// Too many requests in a minute.
+    RequestsPerMinuteExceeded,
+    /// Too many tokens in a minute.
+    TokensPerMinuteExceeded,
+    /// Too many input tokens in a minute.
+    InputTokensPerMinuteExceeded,
+    /// Too many output tokens in a minute.
+    OutputTokensPerMinuteExceeded,
+    /// Too many images in a minute.
+    ImagesPerMinuteExceeded,
+    /// Too many requests in a day.
+    RequestsPerDayExceeded,
+    /// Too many tokens in a day.
+    TokensPerDayExceeded,
+    /// Too many requests at once.
+    ConcurrentRequestsExceeded,
     /// The wallet cannot cover the hold.
     CreditExhausted,
     /// The wallet owes; new holds wait for a top-up.
@@ -68,19 +104,117 @@ pub enum RefusalCode {
 }
 
 impl RefusalCode {
+    /// Every code, in the order of precedence.
+    pub const ALL: &'static [Self] = &[
+        Self::MissingKey,
+        Self::InvalidKey,
+        Self::ExpiredKey,
+        Self::DisabledKey,
+        Self::AddressNotAllowed,
+        Self::EndpointNotAllowed,
+        Self::PrincipalRemoved,
+        Self::ProjectArchived,
+        Self::ModelNotFound,
+        Self::ModelNotAllowed,
+        Self::ModelNotInTier,
+        Self::VerificationRequired,
+        Self::ModelUnpriced,
+        Self::CountryNotSupported,
+        Self::ContractUnfit,
+        Self::ContractStale,
+        Self::OrganizationUsageLimitExceeded,
+        Self::OrganizationBudgetExceeded,
+        Self::ProjectBudgetExceeded,
+        Self::KeyBudgetExceeded,
+        Self::UserBudgetExceeded,
+        Self::TagBudgetExceeded,
+        Self::RunBudgetExceeded,
+        Self::RequestsPerMinuteExceeded,
+        Self::TokensPerMinuteExceeded,
+        Self::InputTokensPerMinuteExceeded,
+        Self::OutputTokensPerMinuteExceeded,
+        Self::ImagesPerMinuteExceeded,
+        Self::RequestsPerDayExceeded,
+        Self::TokensPerDayExceeded,
+        Self::ConcurrentRequestsExceeded,
+        Self::CreditExhausted,
+        Self::WalletInDebt,
+        Self::WalletFrozen,
+    ];
+
     /// The layer that owns this code.
     pub const fn owner(self) -> Owner {
         match self {
-            Self::MissingKey | Self::InvalidKey | Self::ExpiredKey | Self::DisabledKey => Owner::Key,
-            Self::ProjectArchived => Owner::Project,
-            Self::ModelNotFound | Self::ModelUnpriced => Owner::ModelAccess,
-            Self::OrganizationBudgetExceeded
+            Self::MissingKey
+            | Self::InvalidKey
+            | Self::ExpiredKey
+            | Self::DisabledKey
+            | Self::AddressNotAllowed
+            | Self::EndpointNotAllowed => Owner::Key,
+            Self::PrincipalRemoved | Self::ProjectArchived => Owner::Project,
+            Self::ModelNotFound
+            | Self::ModelNotAllowed
+            | Self::ModelNotInTier
+            | Self::VerificationRequired
+            | Self::ModelUnpriced => Owner::ModelAccess,
+            Self::CountryNotSupported => Owner::Region,
+            Self::ContractUnfit | Self::ContractStale => Owner::Route,
+            Self::OrganizationUsageLimitExceeded
+            | Self::OrganizationBudgetExceeded
             | Self::ProjectBudgetExceeded
             | Self::KeyBudgetExceeded
             | Self::UserBudgetExceeded
             | Self::TagBudgetExceeded
             | Self::RunBudgetExceeded => Owner::UsageLimit,
+            Self::RequestsPerMinuteExceeded
+            | Self::TokensPerMinuteExceeded
+            | Self::InputTokensPerMinuteExceeded
+            | Self::OutputTokensPerMinuteExceeded
+            | Self::ImagesPerMinuteExceeded
+            | Self::RequestsPerDayExceeded
+            | Self::TokensPerDayExceeded
+            | Self::ConcurrentRequestsExceeded => Owner::RateLimit,
             Self::CreditExhausted | Self::WalletInDebt | Self::WalletFrozen => Owner::Billing,
+        }
+    }
+
+    /// The word for it in JSON and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingKey => "missing_key",
+            Self::InvalidKey => "invalid_key",
+            Self::ExpiredKey => "expired_key",
+            Self::DisabledKey => "disabled_key",
+            Self::AddressNotAllowed => "address_not_allowed",
+            Self::EndpointNotAllowed => "endpoint_not_allowed",
+            Self::PrincipalRemoved => "principal_removed",
+            Self::ProjectArchived => "project_archived",
+            Self::ModelNotFound => "model_not_found",
+            Self::ModelNotAllowed => "model_not_allowed",
+            Self::ModelNotInTier => "model_not_in_tier",
+            Self::VerificationRequired => "verification_required",
+            Self::ModelUnpriced => "model_unpriced",
+            Self::CountryNotSupported => "country_not_supported",
+            Self::ContractUnfit => "contract_unfit",
+            Self::ContractStale => "contract_stale",
+            Self::OrganizationUsageLimitExceeded => "organization_usage_limit_exceeded",
+            Self::OrganizationBudgetExceeded => "organization_budget_exceeded",
+            Self::ProjectBudgetExceeded => "project_budget_exceeded",
+            Self::KeyBudgetExceeded => "key_budget_exceeded",
+            Self::UserBudgetExceeded => "user_budget_exceeded",
+            Self::TagBudgetExceeded => "tag_budget_exceeded",
+            Self::RunBudgetExceeded => "run_budget_exceeded",
+            Self::RequestsPerMinuteExceeded => "requests_per_minute_exceeded",
+            Self::TokensPerMinuteExceeded => "tokens_per_minute_exceeded",
+            Self::InputTokensPerMinuteExceeded => "input_tokens_per_minute_exceeded",
+            Self::OutputTokensPerMinuteExceeded => "output_tokens_per_minute_exceeded",
+            Self::ImagesPerMinuteExceeded => "images_per_minute_exceeded",
+            Self::RequestsPerDayExceeded => "requests_per_day_exceeded",
+            Self::TokensPerDayExceeded => "tokens_per_day_exceeded",
+            Self::ConcurrentRequestsExceeded => "concurrent_requests_exceeded",
+            Self::CreditExhausted => "credit_exhausted",
+            Self::WalletInDebt => "wallet_in_debt",
+            Self::WalletFrozen => "wallet_frozen",
         }
     }
 }
@@ -98,8 +232,27 @@ pub struct Refusal {
     pub used: Option<String>,
     /// When the limit starts anew; `None` if it never does by itself.
     pub resets_at: Option<Timestamp>,
+    /// In how many milliseconds the same request can succeed; `None` when waiting is no cure, or one of days.
+    pub retry_after_ms: Option<u64>,
     /// The one step that helps. Never "make another key".
     pub next_step: String,
+}
+
+impl Owner {
+    /// The word for it in JSON and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Project => "project",
+            Self::ModelAccess => "model_access",
+            Self::Region => "region",
+            Self::Route => "route",
+            Self::UsageLimit => "usage_limit",
+            Self::RateLimit => "rate_limit",
+            Self::Billing => "billing",
+            Self::Provider => "provider",
+        }
+    }
 }
 
 impl Refusal {
@@ -111,6 +264,7 @@ impl Refusal {
             limit: None,
             used: None,
             resets_at: None,
+            retry_after_ms: None,
             next_step: next_step.into(),
         }
     }
@@ -122,25 +276,14 @@ mod tests {
 
     #[test]
     fn codes_stand_in_the_order_of_their_owners() {
-        let codes = [
-            RefusalCode::MissingKey,
-            RefusalCode::InvalidKey,
-            RefusalCode::ExpiredKey,
-            RefusalCode::DisabledKey,
-            RefusalCode::ProjectArchived,
-            RefusalCode::ModelNotFound,
-            RefusalCode::ModelUnpriced,
-            RefusalCode::OrganizationBudgetExceeded,
-            RefusalCode::ProjectBudgetExceeded,
-            RefusalCode::KeyBudgetExceeded,
-            RefusalCode::UserBudgetExceeded,
-            RefusalCode::TagBudgetExceeded,
-            RefusalCode::RunBudgetExceeded,
-            RefusalCode::CreditExhausted,
-            RefusalCode::WalletInDebt,
-            RefusalCode::WalletFrozen,
-        ];
-        assert!(codes.is_sorted());
-        assert!(codes.map(RefusalCode::owner).is_sorted());
+        assert!(RefusalCode::ALL.is_sorted());
+        assert!(RefusalCode::ALL.iter().map(|code| code.owner()).is_sorted());
+    }
+
+    #[test]
+    fn a_code_has_one_word_everywhere() {
+        for code in RefusalCode::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
     }
 }

@@ -16,6 +16,8 @@ use crate::attempt::is_about_the_request;
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Obeyed by the SDKs before any rule of their own.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// The same wait, finer; SDKs read it first.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// SDKs obey a longer wait for days, or give up at once.
 const RETRY_AFTER_SECONDS_MAX: u64 = 60;
 
@@ -96,17 +98,7 @@ impl Failure {
     /// The outcome as metrics name it.
     pub(crate) fn outcome(&self) -> &'static str {
         match self {
-            Self::Refused(refusal) => match refusal.code.owner() {
-                Owner::Key => "key",
-                Owner::Project => "project",
-                Owner::ModelAccess => "model_access",
-                Owner::Region => "region",
-                Owner::Route => "route",
-                Owner::UsageLimit => "usage_limit",
-                Owner::RateLimit => "rate_limit",
-                Owner::Billing => "billing",
-                Owner::Provider => "provider",
-            },
+            Self::Refused(refusal) => refusal.code.owner().as_str(),
             Self::BadRequest(_) | Self::Body(_) => "bad_request",
             Self::Busy => "ledger_busy",
             Self::Unavailable => "ledger_unavailable",
@@ -134,17 +126,21 @@ impl Failure {
             headers
                 .insert(SHOULD_RETRY, HeaderValue::from_static(if should_retry { "true" } else { "false" }));
         }
+        if let Some(wait) = body.retry_after_ms.filter(|wait| *wait <= RETRY_AFTER_SECONDS_MAX * 1_000) {
+            headers.insert(RETRY_AFTER_MS, HeaderValue::from(wait));
+        }
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.min(RETRY_AFTER_SECONDS_MAX)));
         }
         response
     }
 
-    const fn retry_after(&self) -> Option<u64> {
+    fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Upstream(failure) => failure.retry_after,
             Self::Busy | Self::Unavailable | Self::Draining => Some(1),
-            Self::Refused(_) | Self::BadRequest(_) | Self::Body(_) | Self::Unsettled => None,
+            Self::Refused(refusal) => refusal.retry_after_ms.map(|wait| wait.div_ceil(1_000)),
+            Self::BadRequest(_) | Self::Body(_) | Self::Unsettled => None,
         }
     }
 

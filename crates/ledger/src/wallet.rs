@@ -1,6 +1,6 @@
 //! A wallet: money for one purpose, and the lots it is made of.
 
-use domain::{Money, ProjectId, WalletId};
+use domain::{Money, ProjectId, WalletId, name_fits};
 use serde::{Deserialize, Serialize};
 
 use crate::Lot;
@@ -38,10 +38,7 @@ impl Purpose {
 
     /// Whether a call of this project for one of these names of its model may be paid from the wallet.
     pub fn covers(&self, project: ProjectId, model: [&str; 2]) -> bool {
-        let fits = |pattern: &str| match pattern.strip_suffix('*') {
-            Some(start) => model.iter().any(|name| name.starts_with(start)),
-            None => model.contains(&pattern),
-        };
+        let fits = |pattern: &str| model.iter().any(|name| name_fits(pattern, name));
         self.project.is_none_or(|owner| owner == project)
             && (self.models.is_empty() || self.models.iter().any(|pattern| fits(pattern)))
     }

@@ -39,6 +39,12 @@ pub struct ErrorBody {
     /// Whose limit it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// Whether the same request can succeed later without anybody doing anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retryable: Option<bool>,
+    /// In how many milliseconds. Becomes a header.
+    #[serde(skip)]
+    pub retry_after_ms: Option<u64>,
     /// The one step that helps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_step: Option<Cow<'static, str>>,
@@ -69,6 +75,8 @@ impl ErrorBody {
             used: None,
             resets_at: None,
             owner: None,
+            retryable: None,
+            retry_after_ms: None,
             next_step: None,
             request_id: None,
             should_retry: None,
@@ -116,21 +124,43 @@ impl From<BadRequest> for ErrorBody {
     }
 }
 
-/// The statuses, types and codes of OpenAI. None of these refusals can be cured by the same request again, and SDKs
-/// would try every 429 and 5xx twice more, so all of them say not to.
+/// The longest wait that a client is told to sit out: SDKs obey a longer one for days, or give up at once.
+const WAIT_MS_MAX: u64 = 60_000;
+
+/// The statuses, types and codes of OpenAI. SDKs try every 429 and 5xx twice more, so what the same request cannot cure
+/// within a minute says not to.
 impl From<&Refusal> for ErrorBody {
     fn from(refusal: &Refusal) -> Self {
         const INVALID: &str = "invalid_request_error";
         const QUOTA: &str = "insufficient_quota";
+        const RATE: &str = "rate_limit_exceeded";
         let (status, kind, code, param, reason) = match refusal.code {
             RefusalCode::MissingKey | RefusalCode::InvalidKey => {
                 (401, INVALID, Some("invalid_api_key"), None, None)
             }
             RefusalCode::ExpiredKey => (403, INVALID, Some("key_expired"), None, None),
             RefusalCode::DisabledKey => (403, INVALID, Some("key_disabled"), None, None),
+            RefusalCode::AddressNotAllowed => (403, INVALID, Some("ip_not_authorized"), None, None),
+            RefusalCode::EndpointNotAllowed => (403, INVALID, Some("insufficient_permissions"), None, None),
+            RefusalCode::PrincipalRemoved => (403, INVALID, Some("project_access_denied"), None, None),
             RefusalCode::ProjectArchived => (403, INVALID, Some("project_archived"), None, None),
             RefusalCode::ModelNotFound => (404, INVALID, Some("model_not_found"), None, None),
+            // 403 with the code of a missing model is what OpenAI says of a model that a project may not use.
+            RefusalCode::ModelNotAllowed | RefusalCode::ModelNotInTier => {
+                (403, INVALID, Some("model_not_found"), Some("model"), Some(refusal.code.as_str()))
+            }
+            RefusalCode::VerificationRequired => {
+                (403, INVALID, Some("organization_not_verified"), Some("model"), None)
+            }
             RefusalCode::ModelUnpriced => (403, INVALID, Some("model_not_priced"), Some("model"), None),
+            RefusalCode::CountryNotSupported => {
+                (403, "request_forbidden", Some("unsupported_country_region_territory"), None, None)
+            }
+            RefusalCode::ContractUnfit => (403, INVALID, Some("route_contract_unfit"), None, None),
+            RefusalCode::ContractStale => (403, INVALID, Some("route_contract_stale"), None, None),
+            RefusalCode::OrganizationUsageLimitExceeded => {
+                (429, QUOTA, Some("organization_usage_limit_exceeded"), None, None)
+            }
             RefusalCode::OrganizationBudgetExceeded => {
                 (429, QUOTA, Some("organization_spend_limit_exceeded"), None, None)
             }
@@ -142,6 +172,19 @@ impl From<&Refusal> for ErrorBody {
             RefusalCode::UserBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("user_budget_exceeded")),
             RefusalCode::TagBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("tag_budget_exceeded")),
             RefusalCode::RunBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("run_budget_exceeded")),
+            // The type names the counter, as OpenAI's does.
+            RefusalCode::RequestsPerMinuteExceeded
+            | RefusalCode::ImagesPerMinuteExceeded
+            | RefusalCode::RequestsPerDayExceeded
+            | RefusalCode::ConcurrentRequestsExceeded => {
+                (429, "requests", Some(RATE), None, Some(refusal.code.as_str()))
+            }
+            RefusalCode::TokensPerMinuteExceeded
+            | RefusalCode::InputTokensPerMinuteExceeded
+            | RefusalCode::OutputTokensPerMinuteExceeded
+            | RefusalCode::TokensPerDayExceeded => {
+                (429, "tokens", Some(RATE), None, Some(refusal.code.as_str()))
+            }
             RefusalCode::CreditExhausted => (429, QUOTA, Some(QUOTA), None, Some("credit_balance_exhausted")),
             RefusalCode::WalletInDebt => (429, QUOTA, Some(QUOTA), None, Some("wallet_in_debt")),
             // Our own fault, and none that the caller could cure by paying: a 429 would send it to top up in vain. As a
@@ -157,7 +200,9 @@ impl From<&Refusal> for ErrorBody {
             resets_at: refusal.resets_at,
             owner: Some(refusal.code.owner()),
             next_step: Some(Cow::Owned(refusal.next_step.clone())),
-            should_retry: Some(false),
+            retryable: Some(refusal.retry_after_ms.is_some()),
+            retry_after_ms: refusal.retry_after_ms,
+            should_retry: Some(refusal.retry_after_ms.is_some_and(|wait| wait <= WAIT_MS_MAX)),
             ..Self::new(status, kind, refusal.message.clone())
         }
     }

@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 
-use domain::{Refusal, RefusalCode, Timestamp};
-use serde_json::json;
+use domain::Timestamp;
 
-use super::json;
 use crate::openai::{BadRequest, ErrorBody, ModelCard, UpstreamError, model_json, models_json};
 
 #[test]
@@ -27,69 +25,6 @@ fn an_error_always_has_the_four_members() {
     let expected = r#"{"error":{"message":"Invalid URL (GET /v1/\"x\")","type":"invalid_request_error","param":"p","code":"c","reason":"r","limit":"5.00","used":"4.99","resets_at":"1970-01-01T00:00:00.000000Z","owner":"usage_limit","next_step":"wait","request_id":"req_1"}}"#;
     assert_eq!(body.to_json(), expected);
     assert_eq!(body.stream_event(), format!("data: {expected}\n\n"));
-}
-
-#[test]
-fn refusals_have_openais_status_type_and_code() {
-    type Row = (RefusalCode, u16, &'static str, Option<&'static str>, Option<&'static str>, &'static str);
-    const INVALID: &str = "invalid_request_error";
-    const QUOTA: &str = "insufficient_quota";
-    let rows: [Row; 16] = [
-        (RefusalCode::MissingKey, 401, INVALID, Some("invalid_api_key"), None, "key"),
-        (RefusalCode::InvalidKey, 401, INVALID, Some("invalid_api_key"), None, "key"),
-        (RefusalCode::ExpiredKey, 403, INVALID, Some("key_expired"), None, "key"),
-        (RefusalCode::DisabledKey, 403, INVALID, Some("key_disabled"), None, "key"),
-        (RefusalCode::ProjectArchived, 403, INVALID, Some("project_archived"), None, "project"),
-        (RefusalCode::ModelNotFound, 404, INVALID, Some("model_not_found"), None, "model_access"),
-        (RefusalCode::ModelUnpriced, 403, INVALID, Some("model_not_priced"), None, "model_access"),
-        (
-            RefusalCode::OrganizationBudgetExceeded,
-            429,
-            QUOTA,
-            Some("organization_spend_limit_exceeded"),
-            None,
-            "usage_limit",
-        ),
-        (
-            RefusalCode::ProjectBudgetExceeded,
-            429,
-            QUOTA,
-            Some("project_spend_limit_exceeded"),
-            None,
-            "usage_limit",
-        ),
-        (RefusalCode::KeyBudgetExceeded, 429, QUOTA, Some(QUOTA), Some("key_budget_exceeded"), "usage_limit"),
-        (
-            RefusalCode::UserBudgetExceeded,
-            429,
-            QUOTA,
-            Some(QUOTA),
-            Some("user_budget_exceeded"),
-            "usage_limit",
-        ),
-        (RefusalCode::TagBudgetExceeded, 429, QUOTA, Some(QUOTA), Some("tag_budget_exceeded"), "usage_limit"),
-        (RefusalCode::RunBudgetExceeded, 429, QUOTA, Some(QUOTA), Some("run_budget_exceeded"), "usage_limit"),
-        (RefusalCode::CreditExhausted, 429, QUOTA, Some(QUOTA), Some("credit_balance_exhausted"), "billing"),
-        (RefusalCode::WalletInDebt, 429, QUOTA, Some(QUOTA), Some("wallet_in_debt"), "billing"),
-        (RefusalCode::WalletFrozen, 503, "server_error", Some("wallet_frozen"), None, "billing"),
-    ];
-    for (code, status, kind, wire_code, reason, owner) in rows {
-        let mut refusal = Refusal::new(code, "No.", "ask");
-        refusal.limit = Some("1".to_owned());
-        refusal.resets_at = Some(Timestamp::from_micros(0));
-        let body = ErrorBody::from(&refusal);
-        assert_eq!((body.status, body.should_retry), (status, Some(false)), "{code:?}");
-        let mut expected = json!({
-            "message": "No.", "type": kind, "code": wire_code, "limit": "1", "owner": owner, "next_step": "ask",
-            "resets_at": "1970-01-01T00:00:00.000000Z",
-            "param": (code == RefusalCode::ModelUnpriced).then_some("model"),
-        });
-        if let Some(reason) = reason {
-            expected["reason"] = json!(reason);
-        }
-        let text = String::from_utf8(body.to_json().to_vec()).unwrap();
-        assert_eq!(json(&text), json!({ "error": expected }), "{code:?}");
-    }
 }
 
 #[test]

@@ -138,7 +138,7 @@ async fn budgets_say_whose_they_are_what_is_left_and_when_they_start_anew() {
             "limit": cap,
             "used": used,
             "owner": "usage_limit",
-            "next_step": next_step,
+            "next_step": next_step, "retryable": false,
             "request_id": RequestId::from_bytes([9; 16]).to_string(),
         });
         if let Some(reason) = reason {

@@ -4,3 +4,4 @@ mod allowance;
 mod denial;
 mod house;
 mod in_flight;
+mod refusals;

@@ -15,14 +15,27 @@ const EDGES: &[(&str, &[&str])] = &[
     ("pricing", &["domain"]),
     ("directory", &["domain"]),
     ("ledger", &["domain"]),
+    // Counts and moments: it does not even know who is limited.
+    ("limits", &[]),
     ("providers", &["domain", "dialect"]),
     // It says that money came in; the store books it with the ledger's rules, the server calls and is called.
     ("payments", &["domain"]),
-    ("gateway", &["domain", "dialect", "pricing", "directory", "ledger", "providers"]),
+    ("gateway", &["domain", "dialect", "pricing", "directory", "ledger", "limits", "providers"]),
     ("store", &["domain", "directory", "ledger", "payments"]),
     (
         "server",
-        &["domain", "dialect", "pricing", "directory", "ledger", "providers", "payments", "gateway", "store"],
+        &[
+            "domain",
+            "dialect",
+            "pricing",
+            "directory",
+            "ledger",
+            "limits",
+            "providers",
+            "payments",
+            "gateway",
+            "store",
+        ],
     ),
     // It stands for a provider, so it may know nothing that spends.
     ("mock", &["domain", "dialect"]),
