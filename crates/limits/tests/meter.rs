@@ -1,5 +1,5 @@
 //! Meters against a model that keeps every use, and against what they promise.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
+#![expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "tests")]
 
 use proptest::prelude::*;
 use tollkeeper_limits::{Limit, Meter, Taken};

@@ -127,70 +127,73 @@ impl From<BadRequest> for ErrorBody {
 /// The longest wait that a client is told to sit out: SDKs obey a longer one for days, or give up at once.
 const WAIT_MS_MAX: u64 = 60_000;
 
-/// The statuses, types and codes of OpenAI. SDKs try every 429 and 5xx twice more, so what the same request cannot cure
-/// within a minute says not to.
+/// Status, `type`, `code`, `param` and `reason`.
+type Words = (u16, &'static str, Option<&'static str>, Option<&'static str>, Option<&'static str>);
+
+/// The statuses, types and codes of OpenAI.
+const fn words(refused: RefusalCode) -> Words {
+    const INVALID: &str = "invalid_request_error";
+    const QUOTA: &str = "insufficient_quota";
+    const RATE: &str = "rate_limit_exceeded";
+    match refused {
+        RefusalCode::MissingKey | RefusalCode::InvalidKey => {
+            (401, INVALID, Some("invalid_api_key"), None, None)
+        }
+        RefusalCode::ExpiredKey => (403, INVALID, Some("key_expired"), None, None),
+        RefusalCode::DisabledKey => (403, INVALID, Some("key_disabled"), None, None),
+        RefusalCode::AddressNotAllowed => (403, INVALID, Some("ip_not_authorized"), None, None),
+        RefusalCode::EndpointNotAllowed => (403, INVALID, Some("insufficient_permissions"), None, None),
+        RefusalCode::PrincipalRemoved => (403, INVALID, Some("project_access_denied"), None, None),
+        RefusalCode::ProjectArchived => (403, INVALID, Some("project_archived"), None, None),
+        RefusalCode::ModelNotFound => (404, INVALID, Some("model_not_found"), None, None),
+        // 403 with the code of a missing model is what OpenAI says of a model that a project may not use.
+        RefusalCode::ModelNotAllowed | RefusalCode::ModelNotInTier => {
+            (403, INVALID, Some("model_not_found"), Some("model"), Some(refused.as_str()))
+        }
+        RefusalCode::VerificationRequired => {
+            (403, INVALID, Some("organization_not_verified"), Some("model"), None)
+        }
+        RefusalCode::ModelUnpriced => (403, INVALID, Some("model_not_priced"), Some("model"), None),
+        RefusalCode::CountryNotSupported => {
+            (403, "request_forbidden", Some("unsupported_country_region_territory"), None, None)
+        }
+        RefusalCode::ContractUnfit => (403, INVALID, Some("route_contract_unfit"), None, None),
+        RefusalCode::ContractStale => (403, INVALID, Some("route_contract_stale"), None, None),
+        RefusalCode::OrganizationUsageLimitExceeded => {
+            (429, QUOTA, Some("organization_usage_limit_exceeded"), None, None)
+        }
+        RefusalCode::OrganizationBudgetExceeded => {
+            (429, QUOTA, Some("organization_spend_limit_exceeded"), None, None)
+        }
+        RefusalCode::ProjectBudgetExceeded => (429, QUOTA, Some("project_spend_limit_exceeded"), None, None),
+        // OpenAI has no such budgets and no codes for them: the coarse one is known to clients.
+        RefusalCode::KeyBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("key_budget_exceeded")),
+        RefusalCode::UserBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("user_budget_exceeded")),
+        RefusalCode::TagBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("tag_budget_exceeded")),
+        RefusalCode::RunBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("run_budget_exceeded")),
+        // The type names the counter, as OpenAI's does.
+        RefusalCode::RequestsPerMinuteExceeded
+        | RefusalCode::ImagesPerMinuteExceeded
+        | RefusalCode::RequestsPerDayExceeded
+        | RefusalCode::ConcurrentRequestsExceeded => {
+            (429, "requests", Some(RATE), None, Some(refused.as_str()))
+        }
+        RefusalCode::TokensPerMinuteExceeded
+        | RefusalCode::InputTokensPerMinuteExceeded
+        | RefusalCode::OutputTokensPerMinuteExceeded
+        | RefusalCode::TokensPerDayExceeded => (429, "tokens", Some(RATE), None, Some(refused.as_str())),
+        RefusalCode::CreditExhausted => (429, QUOTA, Some(QUOTA), None, Some("credit_balance_exhausted")),
+        RefusalCode::WalletInDebt => (429, QUOTA, Some(QUOTA), None, Some("wallet_in_debt")),
+        // Our own fault, and none that the caller could cure by paying: a 429 would send it to top up in vain. As a
+        // 5xx it shows where operators look for failures of the service.
+        RefusalCode::WalletFrozen => (503, "server_error", Some("wallet_frozen"), None, None),
+    }
+}
+
+/// SDKs try every 429 and 5xx twice more, so what the same request cannot cure within a minute says not to.
 impl From<&Refusal> for ErrorBody {
     fn from(refusal: &Refusal) -> Self {
-        const INVALID: &str = "invalid_request_error";
-        const QUOTA: &str = "insufficient_quota";
-        const RATE: &str = "rate_limit_exceeded";
-        let (status, kind, code, param, reason) = match refusal.code {
-            RefusalCode::MissingKey | RefusalCode::InvalidKey => {
-                (401, INVALID, Some("invalid_api_key"), None, None)
-            }
-            RefusalCode::ExpiredKey => (403, INVALID, Some("key_expired"), None, None),
-            RefusalCode::DisabledKey => (403, INVALID, Some("key_disabled"), None, None),
-            RefusalCode::AddressNotAllowed => (403, INVALID, Some("ip_not_authorized"), None, None),
-            RefusalCode::EndpointNotAllowed => (403, INVALID, Some("insufficient_permissions"), None, None),
-            RefusalCode::PrincipalRemoved => (403, INVALID, Some("project_access_denied"), None, None),
-            RefusalCode::ProjectArchived => (403, INVALID, Some("project_archived"), None, None),
-            RefusalCode::ModelNotFound => (404, INVALID, Some("model_not_found"), None, None),
-            // 403 with the code of a missing model is what OpenAI says of a model that a project may not use.
-            RefusalCode::ModelNotAllowed | RefusalCode::ModelNotInTier => {
-                (403, INVALID, Some("model_not_found"), Some("model"), Some(refusal.code.as_str()))
-            }
-            RefusalCode::VerificationRequired => {
-                (403, INVALID, Some("organization_not_verified"), Some("model"), None)
-            }
-            RefusalCode::ModelUnpriced => (403, INVALID, Some("model_not_priced"), Some("model"), None),
-            RefusalCode::CountryNotSupported => {
-                (403, "request_forbidden", Some("unsupported_country_region_territory"), None, None)
-            }
-            RefusalCode::ContractUnfit => (403, INVALID, Some("route_contract_unfit"), None, None),
-            RefusalCode::ContractStale => (403, INVALID, Some("route_contract_stale"), None, None),
-            RefusalCode::OrganizationUsageLimitExceeded => {
-                (429, QUOTA, Some("organization_usage_limit_exceeded"), None, None)
-            }
-            RefusalCode::OrganizationBudgetExceeded => {
-                (429, QUOTA, Some("organization_spend_limit_exceeded"), None, None)
-            }
-            RefusalCode::ProjectBudgetExceeded => {
-                (429, QUOTA, Some("project_spend_limit_exceeded"), None, None)
-            }
-            // OpenAI has no such budgets and no codes for them: the coarse one is known to clients.
-            RefusalCode::KeyBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("key_budget_exceeded")),
-            RefusalCode::UserBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("user_budget_exceeded")),
-            RefusalCode::TagBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("tag_budget_exceeded")),
-            RefusalCode::RunBudgetExceeded => (429, QUOTA, Some(QUOTA), None, Some("run_budget_exceeded")),
-            // The type names the counter, as OpenAI's does.
-            RefusalCode::RequestsPerMinuteExceeded
-            | RefusalCode::ImagesPerMinuteExceeded
-            | RefusalCode::RequestsPerDayExceeded
-            | RefusalCode::ConcurrentRequestsExceeded => {
-                (429, "requests", Some(RATE), None, Some(refusal.code.as_str()))
-            }
-            RefusalCode::TokensPerMinuteExceeded
-            | RefusalCode::InputTokensPerMinuteExceeded
-            | RefusalCode::OutputTokensPerMinuteExceeded
-            | RefusalCode::TokensPerDayExceeded => {
-                (429, "tokens", Some(RATE), None, Some(refusal.code.as_str()))
-            }
-            RefusalCode::CreditExhausted => (429, QUOTA, Some(QUOTA), None, Some("credit_balance_exhausted")),
-            RefusalCode::WalletInDebt => (429, QUOTA, Some(QUOTA), None, Some("wallet_in_debt")),
-            // Our own fault, and none that the caller could cure by paying: a 429 would send it to top up in vain. As a
-            // 5xx it shows where operators look for failures of the service.
-            RefusalCode::WalletFrozen => (503, "server_error", Some("wallet_frozen"), None, None),
-        };
+        let (status, kind, code, param, reason) = words(refusal.code);
         Self {
             code: code.map(Cow::Borrowed),
             param: param.map(Cow::Borrowed),
