@@ -2,19 +2,29 @@
 
 use std::sync::Arc;
 
-use domain::{KeyId, OrganizationId, ProjectId, Timestamp, WalletId, Zone};
+use domain::{
+    AdminKeyId, AuditId, InviteId, KeyId, LimitId, OrganizationId, ProjectId, ServiceAccountId, Timestamp,
+    UserId, WalletId, Zone,
+};
 
-use crate::port::{Contents, DirectoryStore, RecordKind, StoreError};
-use crate::record::{DataClass, Environment, InFlight, Key, KeyHash, Organization, Project};
+use crate::port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
+use crate::record::{
+    AccessMode, Actor, ActorKind, AdminKey, AuditEntry, Bounds, Caps, DataClass, Environment, InFlight,
+    Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitSubject, Member, ModelAccess, Organization,
+    OrganizationRole, Previous, Project, ProjectRole, RateLimit, Scope, ServiceAccount, User,
+};
 
 /// Runs the whole suite; `make_store` must give a fresh, empty store each time. Panics on the first difference.
 pub fn check(make_store: impl Fn() -> Arc<dyn DirectoryStore>) {
     keeps_every_field(&*make_store());
     keeps_every_word(&*make_store());
-    changes_organizations(&*make_store());
-    refuses_duplicates(&*make_store());
+    changes_what_may_change(&*make_store());
+    removes(&*make_store());
+    refuses_what_is_taken(&*make_store());
     refuses_orphans(&*make_store());
-    takes_insertions_from_many_threads(&*make_store());
+    is_whole_or_nothing(&*make_store());
+    remembers_uses(&*make_store());
+    takes_commits_from_many_threads(&*make_store());
 }
 
 /// The organization number `n` of the suite.
@@ -25,6 +35,9 @@ fn organization(n: u8) -> Organization {
         wallet: WalletId::from_bytes([n; 16]),
         time_zone: zone("America/New_York"),
         in_flight: InFlight::Stops,
+        country: "DE".parse().ok(),
+        verified_at: Some(Timestamp::from_micros(3)),
+        tier: Some("tier 2".to_owned()),
         created_at: Timestamp::from_micros(1_790_000_000_123_456 + i64::from(n)),
     }
 }
@@ -35,6 +48,10 @@ fn zone(name: &str) -> Zone {
     zone
 }
 
+fn access() -> ModelAccess {
+    ModelAccess { mode: AccessMode::Deny, models: vec!["gpt-5*".to_owned(), "a\"b".to_owned()] }
+}
+
 /// The project number `n` of the suite, of the organization with the same number.
 fn project(n: u8) -> Project {
     Project {
@@ -43,8 +60,42 @@ fn project(n: u8) -> Project {
         name: format!("project {n}"),
         environment: Environment::Staging,
         data_class: DataClass::Sensitive,
+        models: Some(access()),
         created_at: Timestamp::from_micros(-1),
-        archived_at: None,
+        archived_at: Some(Timestamp::MAX),
+    }
+}
+
+fn user(n: u8) -> User {
+    User {
+        id: UserId::from_bytes([n; 16]),
+        organization: organization(n).id,
+        email: "Ada@example.com".to_owned(),
+        name: "Ada".to_owned(),
+        role: OrganizationRole::Owner,
+        added_at: Timestamp::from_micros(9),
+        removed_at: None,
+    }
+}
+
+fn member(n: u8) -> Member {
+    Member {
+        organization: organization(n).id,
+        project: project(n).id,
+        user: user(n).id,
+        role: ProjectRole::Owner,
+        added_at: Timestamp::from_micros(8),
+    }
+}
+
+fn service_account(n: u8) -> ServiceAccount {
+    ServiceAccount {
+        id: ServiceAccountId::from_bytes([n; 16]),
+        organization: organization(n).id,
+        project: project(n).id,
+        name: "robot".to_owned(),
+        created_at: Timestamp::from_micros(7),
+        removed_at: Some(Timestamp::from_micros(70)),
     }
 }
 
@@ -54,13 +105,111 @@ fn key(n: u8) -> Key {
         id: KeyId::from_bytes([n; 16]),
         organization: organization(n).id,
         project: project(n).id,
+        owner: KeyOwner::User(user(n).id),
         name: "x".repeat(100),
         hash: KeyHash::from_bytes([n; 32]),
         redacted: "tk-a1b…xyz9".to_owned(),
+        previous: Some(Previous {
+            hash: KeyHash::from_bytes([0x80 | n; 32]),
+            redacted: "tk-c3d…abc1".to_owned(),
+            until: Timestamp::from_micros(5),
+        }),
+        bounds: Bounds {
+            endpoints: Some(vec![Scope::Embeddings, Scope::Models]),
+            models: Some(access()),
+            networks: ["10.0.0.0/8", "2001:db8::/32"].iter().filter_map(|net| net.parse().ok()).collect(),
+        },
         created_at: Timestamp::from_micros(0),
-        expires_at: None,
-        disabled_at: None,
+        expires_at: Some(Timestamp::MAX),
+        disabled_at: Some(Timestamp::from_micros(7)),
+        revoked_at: Some(Timestamp::from_micros(8)),
     }
+}
+
+fn admin_key(n: u8) -> AdminKey {
+    AdminKey {
+        id: AdminKeyId::from_bytes([n; 16]),
+        organization: organization(n).id,
+        user: user(n).id,
+        name: "terraform".to_owned(),
+        hash: KeyHash::from_bytes([0x40 | n; 32]),
+        redacted: "tk-admin-a1b…xyz9".to_owned(),
+        created_at: Timestamp::from_micros(1),
+        expires_at: Some(Timestamp::from_micros(2)),
+        revoked_at: Some(Timestamp::from_micros(3)),
+    }
+}
+
+fn invite(n: u8) -> Invite {
+    Invite {
+        id: InviteId::from_bytes([n; 16]),
+        organization: organization(n).id,
+        email: "bob@example.com".to_owned(),
+        role: OrganizationRole::Reader,
+        projects: vec![InvitedTo { id: project(n).id, role: ProjectRole::Member }],
+        token: KeyHash::from_bytes([0x20 | n; 32]),
+        created_at: Timestamp::from_micros(1),
+        expires_at: Timestamp::from_micros(2),
+        accepted_at: Some(Timestamp::from_micros(3)),
+        withdrawn_at: Some(Timestamp::from_micros(4)),
+    }
+}
+
+fn limit(n: u8) -> RateLimit {
+    RateLimit {
+        id: LimitId::from_bytes([n; 16]),
+        organization: organization(n).id,
+        subject: LimitSubject::User(Some("ü \"user\"".to_owned())),
+        model: "gpt-5*".to_owned(),
+        caps: Caps {
+            requests_per_minute: Some(0),
+            tokens_per_minute: Some(1 << 53),
+            input_tokens_per_minute: None,
+            output_tokens_per_minute: Some(4),
+            images_per_minute: Some(5),
+            requests_per_day: Some(6),
+            tokens_per_day: Some(7),
+            concurrent_requests: Some(8),
+        },
+    }
+}
+
+/// The records of the family number `n`, parents first.
+fn family(n: u8) -> Vec<Record> {
+    vec![
+        organization(n).into(),
+        project(n).into(),
+        user(n).into(),
+        member(n).into(),
+        service_account(n).into(),
+        key(n).into(),
+        admin_key(n).into(),
+        invite(n).into(),
+        limit(n).into(),
+    ]
+}
+
+fn families(numbers: std::ops::RangeInclusive<u8>) -> Contents {
+    Contents {
+        organizations: numbers.clone().map(organization).collect(),
+        projects: numbers.clone().map(project).collect(),
+        users: numbers.clone().map(user).collect(),
+        members: numbers.clone().map(member).collect(),
+        service_accounts: numbers.clone().map(service_account).collect(),
+        keys: numbers.clone().map(key).collect(),
+        admin_keys: numbers.clone().map(admin_key).collect(),
+        invites: numbers.clone().map(invite).collect(),
+        limits: numbers.map(limit).collect(),
+        uses: Vec::new(),
+    }
+}
+
+fn put_all(store: &dyn DirectoryStore, records: Vec<Record>) -> Result<(), StoreError> {
+    store.commit(Commit::of(records))
+}
+
+fn put(store: &dyn DirectoryStore, record: impl Into<Record>) -> Result<(), StoreError> {
+    put_all(store, vec![record.into()])
 }
 
 /// Asserts what the store holds, in whatever order it gives it.
@@ -68,7 +217,14 @@ fn assert_holds(store: &dyn DirectoryStore, mut expected: Contents) {
     let sorted = |contents: &mut Contents| {
         contents.organizations.sort_by_key(|organization| organization.id);
         contents.projects.sort_by_key(|project| project.id);
+        contents.users.sort_by_key(|user| user.id);
+        contents.members.sort_by_key(|member| (member.project, member.user));
+        contents.service_accounts.sort_by_key(|account| account.id);
         contents.keys.sort_by_key(|key| key.id);
+        contents.admin_keys.sort_by_key(|key| key.id);
+        contents.invites.sort_by_key(|invite| invite.id);
+        contents.limits.sort_by_key(|limit| limit.id);
+        contents.uses.sort();
     };
     sorted(&mut expected);
     let loaded = store.load().map(|mut contents| {
@@ -78,45 +234,38 @@ fn assert_holds(store: &dyn DirectoryStore, mut expected: Contents) {
     assert_eq!(loaded, Ok(expected));
 }
 
-/// Stores organization, project and key number `n`.
-fn insert_family(store: &dyn DirectoryStore, n: u8) {
-    assert_eq!(store.insert_organization(&organization(n)), Ok(()));
-    assert_eq!(store.insert_project(&project(n)), Ok(()));
-    assert_eq!(store.insert_key(&key(n)), Ok(()));
-}
-
 fn keeps_every_field(store: &dyn DirectoryStore) {
     assert_holds(store, Contents::default());
-    insert_family(store, 1);
-    let mut contents =
-        Contents { organizations: vec![organization(1)], projects: vec![project(1)], keys: vec![key(1)] };
-    assert_holds(store, contents.clone());
-
-    let latest = Some(Timestamp::MAX);
-    let archived = Project { id: ProjectId::from_bytes([0; 16]), archived_at: latest, ..project(1) };
-    let expiring = Key {
-        id: KeyId::from_bytes([0xff; 16]),
-        hash: KeyHash::from_bytes([0xff; 32]),
-        name: "–".to_owned(),
-        expires_at: latest,
+    for record in family(1) {
+        assert_eq!(put_all(store, vec![record]), Ok(()));
+    }
+    assert_holds(store, families(1..=1));
+    // All of another in one commit; what may be absent is absent.
+    assert_eq!(put_all(store, family(2)), Ok(()));
+    assert_holds(store, families(1..=2));
+    let bare_key = Key {
+        id: KeyId::from_bytes([9; 16]),
+        hash: KeyHash::from_bytes([9; 32]),
+        owner: KeyOwner::ServiceAccount(service_account(1).id),
+        previous: None,
+        bounds: Bounds::default(),
+        expires_at: None,
+        disabled_at: None,
+        revoked_at: None,
         ..key(1)
     };
-    let disabled = Key {
-        id: KeyId::from_bytes([0; 16]),
-        hash: KeyHash::from_bytes([0; 32]),
-        disabled_at: Some(Timestamp::from_micros(7)),
-        ..key(1)
-    };
-    assert_eq!(store.insert_project(&archived), Ok(()));
-    assert_eq!(store.insert_key(&expiring), Ok(()));
-    assert_eq!(store.insert_key(&disabled), Ok(()));
-    contents.projects.push(archived);
-    contents.keys.extend([expiring, disabled]);
-    assert_holds(store, contents);
+    let bare_project =
+        Project { id: ProjectId::from_bytes([9; 16]), models: None, archived_at: None, ..project(1) };
+    assert_eq!(put(store, bare_project.clone()), Ok(()));
+    assert_eq!(put(store, bare_key.clone()), Ok(()));
+    let mut expected = families(1..=2);
+    expected.projects.push(bare_project);
+    expected.keys.push(bare_key);
+    assert_holds(store, expected);
 }
 
 fn keeps_every_word(store: &dyn DirectoryStore) {
-    assert_eq!(store.insert_organization(&organization(1)), Ok(()));
+    assert_eq!(put(store, organization(1)), Ok(()));
     let words = Environment::ALL.iter().flat_map(|e| DataClass::ALL.iter().map(move |d| (*e, *d)));
     let projects: Vec<Project> = (1_u8..)
         .zip(words)
@@ -127,74 +276,133 @@ fn keeps_every_word(store: &dyn DirectoryStore) {
             ..project(1)
         })
         .collect();
-    for project in &projects {
-        assert_eq!(store.insert_project(project), Ok(()));
-    }
-    assert_holds(store, Contents { organizations: vec![organization(1)], projects, keys: vec![] });
+    let users: Vec<User> = (1_u8..)
+        .zip(OrganizationRole::ALL)
+        .map(|(n, role)| User {
+            id: UserId::from_bytes([n; 16]),
+            email: format!("{role}@example.com"),
+            role: *role,
+            ..user(1)
+        })
+        .collect();
+    let subjects = [
+        LimitSubject::Organization,
+        LimitSubject::Project(None),
+        LimitSubject::Project(Some(project(1).id)),
+        LimitSubject::Key(None),
+        LimitSubject::Key(Some(key(1).id)),
+        LimitSubject::User(None),
+    ];
+    let limits: Vec<RateLimit> = (1_u8..)
+        .zip(subjects)
+        .map(|(n, subject)| RateLimit { id: LimitId::from_bytes([n; 16]), subject, ..limit(1) })
+        .collect();
+    let records = projects.iter().cloned().map(Record::from);
+    let records = records.chain(users.iter().cloned().map(Record::from));
+    let records = records.chain(limits.iter().cloned().map(Record::from));
+    assert_eq!(put_all(store, records.collect()), Ok(()));
+    let organizations = vec![organization(1)];
+    assert_holds(store, Contents { organizations, projects, users, limits, ..Contents::default() });
 }
 
-fn changes_organizations(store: &dyn DirectoryStore) {
-    let missing = Err(StoreError::Missing(RecordKind::Organization));
-    assert_eq!(store.update_organization(&organization(1)), missing);
-    insert_family(store, 1);
-    insert_family(store, 2);
+fn changes_what_may_change(store: &dyn DirectoryStore) {
+    assert_eq!(put_all(store, family(1)), Ok(()));
+    assert_eq!(put_all(store, family(2)), Ok(()));
     let mut expected = families(1..=2);
-    for (name, time_zone, in_flight) in [
-        ("renamed", zone("Asia/Tokyo"), InFlight::Completes),
-        ("organization 1", Zone::default(), InFlight::Stops),
-        // The same once more changes nothing, and is no error.
-        ("organization 1", Zone::default(), InFlight::Stops),
-    ] {
-        let changed = Organization { name: name.to_owned(), time_zone, in_flight, ..organization(1) };
-        // What never changes is not read: neither another's wallet nor another time gets in this way.
-        let written = Organization {
-            wallet: organization(2).wallet,
-            created_at: Timestamp::from_micros(3),
-            ..changed.clone()
-        };
-        assert_eq!(store.update_organization(&written), Ok(()));
-        expected.organizations[0] = changed;
-        assert_holds(store, expected.clone());
-    }
-    assert_eq!(store.update_organization(&organization(3)), missing);
+    let changed = Organization {
+        name: "renamed".to_owned(),
+        time_zone: Zone::default(),
+        in_flight: InFlight::Completes,
+        country: None,
+        verified_at: None,
+        tier: None,
+        ..organization(1)
+    };
+    // What never changes is not read: neither another's wallet nor another time gets in this way.
+    let written = Organization {
+        wallet: WalletId::from_bytes([7; 16]),
+        created_at: Timestamp::from_micros(3),
+        ..changed.clone()
+    };
+    assert_eq!(put(store, written), Ok(()));
+    expected.organizations[0] = changed;
+    let changed = Key {
+        name: "renamed".to_owned(),
+        hash: KeyHash::from_bytes([0x77; 32]),
+        previous: None,
+        bounds: Bounds::default(),
+        expires_at: None,
+        disabled_at: None,
+        revoked_at: None,
+        ..key(1)
+    };
+    let written = Key {
+        owner: KeyOwner::ServiceAccount(service_account(1).id),
+        created_at: Timestamp::from_micros(99),
+        ..changed.clone()
+    };
+    assert_eq!(put(store, written), Ok(()));
+    expected.keys[0] = changed;
+    let changed = Project { name: "p".to_owned(), archived_at: None, models: None, ..project(1) };
+    assert_eq!(put(store, changed.clone()), Ok(()));
+    expected.projects[0] = changed;
+    let changed = Member { role: ProjectRole::Member, ..member(1) };
+    assert_eq!(put(store, changed.clone()), Ok(()));
+    expected.members[0] = changed;
+    let changed = RateLimit { caps: Caps { requests_per_day: Some(3), ..Caps::default() }, ..limit(1) };
+    assert_eq!(put(store, changed.clone()), Ok(()));
+    expected.limits[0] = changed;
     assert_holds(store, expected);
 }
 
-fn refuses_duplicates(store: &dyn DirectoryStore) {
-    insert_family(store, 1);
-    insert_family(store, 2);
+fn removes(store: &dyn DirectoryStore) {
+    assert_eq!(put_all(store, family(1)), Ok(()));
+    assert_eq!(put_all(store, family(2)), Ok(()));
+    let (organization, project, user) = (organization(1).id, project(1).id, user(1).id);
+    let changes = vec![
+        Change::RemoveMember(organization, project, user),
+        Change::RemoveLimit(organization, limit(1).id),
+        // What is not there is gone already.
+        Change::RemoveLimit(organization, LimitId::from_bytes([9; 16])),
+    ];
+    assert_eq!(store.commit(Commit { changes, audit: Vec::new() }), Ok(()));
+    let mut expected = families(1..=2);
+    expected.members.remove(0);
+    expected.limits.remove(0);
+    assert_holds(store, expected);
+}
+
+fn refuses_what_is_taken(store: &dyn DirectoryStore) {
+    assert_eq!(put_all(store, family(1)), Ok(()));
+    assert_eq!(put_all(store, family(2)), Ok(()));
     let duplicate = |kind| Err(StoreError::Duplicate(kind));
-
-    // The same id with other fields: the first record stays as it is.
-    let renamed =
-        Organization { name: "other".to_owned(), wallet: WalletId::from_bytes([9; 16]), ..organization(1) };
-    assert_eq!(store.insert_organization(&renamed), duplicate(RecordKind::Organization));
-    let renamed = Project { name: "other".to_owned(), ..project(1) };
-    assert_eq!(store.insert_project(&renamed), duplicate(RecordKind::Project));
-    let renamed = Key { name: "other".to_owned(), hash: KeyHash::from_bytes([9; 32]), ..key(1) };
-    assert_eq!(store.insert_key(&renamed), duplicate(RecordKind::Key));
-
-    // An id alone names a key, whatever its project.
-    let moved = Key { id: key(1).id, hash: KeyHash::from_bytes([9; 32]), ..key(2) };
-    assert_eq!(store.insert_key(&moved), duplicate(RecordKind::Key));
-
     // Two organizations never share a wallet, two keys never share a secret.
     let same_wallet = Organization { id: OrganizationId::from_bytes([9; 16]), ..organization(1) };
-    assert_eq!(store.insert_organization(&same_wallet), duplicate(RecordKind::Organization));
+    assert_eq!(put(store, same_wallet), duplicate(RecordKind::Organization));
     let same_secret = Key { id: KeyId::from_bytes([9; 16]), ..key(1) };
-    assert_eq!(store.insert_key(&same_secret), duplicate(RecordKind::Key));
-
+    assert_eq!(put(store, same_secret), duplicate(RecordKind::Key));
+    let same_secret = AdminKey { id: AdminKeyId::from_bytes([9; 16]), ..admin_key(1) };
+    assert_eq!(put(store, same_secret), duplicate(RecordKind::AdminKey));
+    // An id alone names a key, whatever its project.
+    let moved = Key { id: key(1).id, hash: KeyHash::from_bytes([9; 32]), ..key(2) };
+    assert_eq!(put(store, moved), duplicate(RecordKind::Key));
+    // One address for mail, one member, however it is spelled; but a removed one has left it.
+    let same_mail = User { id: UserId::from_bytes([9; 16]), email: "ADA@EXAMPLE.COM".to_owned(), ..user(1) };
+    assert_eq!(put(store, same_mail.clone()), duplicate(RecordKind::User));
     assert_holds(store, families(1..=2));
+    let removed = User { removed_at: Some(Timestamp::from_micros(10)), ..user(1) };
+    assert_eq!(put_all(store, vec![removed.into(), same_mail.into()]), Ok(()));
 }
 
 fn refuses_orphans(store: &dyn DirectoryStore) {
     let orphan = |kind| Err(StoreError::Orphan(kind));
-    assert_eq!(store.insert_project(&project(1)), orphan(RecordKind::Project));
-    assert_eq!(store.insert_key(&key(1)), orphan(RecordKind::Key));
+    for record in family(1).into_iter().skip(1) {
+        let kind = record.kind();
+        assert_eq!(put_all(store, vec![record]), orphan(kind));
+    }
     assert_holds(store, Contents::default());
-
-    insert_family(store, 1);
-    insert_family(store, 2);
+    assert_eq!(put_all(store, family(1)), Ok(()));
+    assert_eq!(put_all(store, family(2)), Ok(()));
     // A key of one organization in the project of another would spend the other's money.
     let crossed = Key {
         id: KeyId::from_bytes([9; 16]),
@@ -202,23 +410,57 @@ fn refuses_orphans(store: &dyn DirectoryStore) {
         project: project(2).id,
         ..key(1)
     };
-    assert_eq!(store.insert_key(&crossed), orphan(RecordKind::Key));
+    assert_eq!(put(store, crossed), orphan(RecordKind::Key));
+    let crossed = Member { user: user(2).id, ..member(1) };
+    assert_eq!(put(store, crossed), orphan(RecordKind::Member));
+    let crossed = AdminKey {
+        id: AdminKeyId::from_bytes([9; 16]),
+        hash: KeyHash::from_bytes([9; 32]),
+        user: user(2).id,
+        ..admin_key(1)
+    };
+    assert_eq!(put(store, crossed), orphan(RecordKind::AdminKey));
     assert_holds(store, families(1..=2));
 }
 
-fn takes_insertions_from_many_threads(store: &dyn DirectoryStore) {
+fn is_whole_or_nothing(store: &dyn DirectoryStore) {
+    assert_eq!(put_all(store, family(1)), Ok(()));
+    let renamed = Project { name: "renamed".to_owned(), ..project(1) };
+    let taken = Organization { id: OrganizationId::from_bytes([9; 16]), ..organization(1) };
+    let refused = put_all(store, vec![renamed.into(), organization(3).into(), taken.into()]);
+    assert_eq!(refused, Err(StoreError::Duplicate(RecordKind::Organization)));
+    // A line of the log cannot be written twice, and takes its change with it.
+    let entry = AuditEntry {
+        id: AuditId::from_bytes([1; 16]),
+        organization: organization(1).id,
+        project: None,
+        at: Timestamp::from_micros(1),
+        actor: Actor { by: ActorKind::Operator, address: None },
+        action: "project.updated",
+        subject: project(1).id.to_string(),
+        before: None,
+        after: Some("{}".to_owned()),
+    };
+    let changes = Commit::of([Project { name: "again".to_owned(), ..project(1) }.into()]).changes;
+    let twice = Commit { changes, audit: vec![entry.clone(), entry] };
+    assert_eq!(store.commit(twice), Err(StoreError::Duplicate(RecordKind::Audit)));
+    assert_holds(store, families(1..=1));
+}
+
+fn remembers_uses(store: &dyn DirectoryStore) {
+    let uses = vec![([1; 16], Timestamp::from_micros(1)), ([2; 16], Timestamp::from_micros(2))];
+    assert_eq!(store.save_uses(uses.clone()), Ok(()));
+    assert_eq!(store.save_uses(vec![([1; 16], Timestamp::from_micros(3))]), Ok(()));
+    assert_eq!(store.save_uses(Vec::new()), Ok(()));
+    let uses = vec![([1; 16], Timestamp::from_micros(3)), ([2; 16], Timestamp::from_micros(2))];
+    assert_holds(store, Contents { uses, ..Contents::default() });
+}
+
+fn takes_commits_from_many_threads(store: &dyn DirectoryStore) {
     std::thread::scope(|scope| {
         for n in 1..=8 {
-            scope.spawn(move || insert_family(store, n));
+            scope.spawn(move || assert_eq!(put_all(store, family(n)), Ok(())));
         }
     });
     assert_holds(store, families(1..=8));
-}
-
-fn families(numbers: std::ops::RangeInclusive<u8>) -> Contents {
-    Contents {
-        organizations: numbers.clone().map(organization).collect(),
-        projects: numbers.clone().map(project).collect(),
-        keys: numbers.map(key).collect(),
-    }
 }

@@ -4,9 +4,11 @@
 //! Pure: no file, no socket, no SQL, no clock. Records are kept by a [`DirectoryStore`]; every change is durable
 //! there before [`DirectoryService`] publishes it into the [`Directory`] that requests read.
 
+mod authority;
 mod checksum;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod directory;
 mod mask;
 #[cfg(any(test, feature = "testing"))]
 mod memory;
@@ -16,18 +18,23 @@ mod refusal;
 mod secret;
 mod service;
 mod snapshot;
+mod tenant;
 #[cfg(test)]
 mod tests;
 
+pub use authority::{Administrator, Permission};
+pub use directory::{Directory, Principal, Visit};
 pub use mask::mask;
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryDirectory;
-pub use port::{Contents, DirectoryStore, RecordKind, StoreError};
-pub use record::{DataClass, Environment, InFlight, Key, KeyHash, Organization, Project, UnknownWord};
+pub use port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
+pub use record::{
+    AccessMode, Actor, ActorKind, AdminKey, AuditEntry, Bounds, Caps, DataClass, Environment, InFlight,
+    Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitSubject, Member, ModelAccess, Organization,
+    OrganizationRole, Previous, Project, ProjectRole, RateLimit, Scope, ServiceAccount, UnknownWord, User,
+};
 pub use refusal::missing_key;
 pub use secret::{Found, KeyHasher, KeyKind, Malformed, Secret, scan};
-pub use service::{
-    CreateError, CreatedKey, DEFAULT_KEY_NAME, DirectoryService, NewKey, NewOrganization, NewProject,
-    OpenError, OrganizationChanges,
-};
-pub use snapshot::{Directory, Inconsistent, Principal};
+pub use service::*;
+pub use snapshot::Inconsistent;
+pub use tenant::Tenant;

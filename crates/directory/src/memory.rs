@@ -1,78 +1,180 @@
 //! The directory's store in memory: the oracle of the conformance suite, and a store for tests of other crates.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::port::{Contents, DirectoryStore, RecordKind, StoreError};
-use crate::record::{Key, Organization, Project};
+use domain::Timestamp;
+
+use crate::port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
+use crate::record::{AuditEntry, User};
 
 /// Keeps a directory as long as it lives.
 #[derive(Debug, Default)]
-pub struct MemoryDirectory(Mutex<Contents>);
+pub struct MemoryDirectory(Mutex<Kept>);
+
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    contents: Contents,
+    audit: Vec<AuditEntry>,
+}
 
 impl MemoryDirectory {
     /// A store that holds these contents from the start, consistent or not.
     pub fn with(contents: Contents) -> Self {
-        Self(Mutex::new(contents))
+        Self(Mutex::new(Kept { contents, audit: Vec::new() }))
     }
 
-    fn change(&self, change: impl FnOnce(&mut Contents) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The audit log, oldest line first.
+    pub fn audit(&self) -> Vec<AuditEntry> {
+        self.kept().audit.clone()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl DirectoryStore for MemoryDirectory {
     fn load(&self) -> Result<Contents, StoreError> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        Ok(self.kept().contents.clone())
     }
 
-    fn insert_organization(&self, organization: &Organization) -> Result<(), StoreError> {
-        self.change(|contents| {
-            let same =
-                |other: &Organization| other.id == organization.id || other.wallet == organization.wallet;
-            if contents.organizations.iter().any(same) {
-                return Err(StoreError::Duplicate(RecordKind::Organization));
+    fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        let Kept { contents: mut next, mut audit } = kept.clone();
+        for change in commit.changes {
+            apply(&mut next, change)?;
+        }
+        for entry in commit.audit {
+            if audit.iter().any(|other: &AuditEntry| other.id == entry.id) {
+                return Err(StoreError::Duplicate(RecordKind::Audit));
             }
-            contents.organizations.push(organization.clone());
-            Ok(())
-        })
+            audit.push(entry);
+        }
+        *kept = Kept { contents: next, audit };
+        Ok(())
     }
 
-    fn update_organization(&self, organization: &Organization) -> Result<(), StoreError> {
-        self.change(|contents| {
-            let stored = contents.organizations.iter_mut().find(|stored| stored.id == organization.id);
-            let stored = stored.ok_or(StoreError::Missing(RecordKind::Organization))?;
-            stored.name.clone_from(&organization.name);
-            stored.time_zone = organization.time_zone.clone();
-            stored.in_flight = organization.in_flight;
-            Ok(())
-        })
+    fn save_uses(&self, uses: Vec<([u8; 16], Timestamp)>) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        for (id, at) in uses {
+            kept.contents.uses.retain(|(other, _)| *other != id);
+            kept.contents.uses.push((id, at));
+        }
+        Ok(())
     }
+}
 
-    fn insert_project(&self, project: &Project) -> Result<(), StoreError> {
-        self.change(|contents| {
-            if contents.projects.iter().any(|other| other.id == project.id) {
-                return Err(StoreError::Duplicate(RecordKind::Project));
-            }
-            if !contents.organizations.iter().any(|organization| organization.id == project.organization) {
-                return Err(StoreError::Orphan(RecordKind::Project));
-            }
-            contents.projects.push(project.clone());
+fn apply(contents: &mut Contents, change: Change) -> Result<(), StoreError> {
+    match change {
+        Change::Put(record) => put(contents, *record),
+        Change::RemoveMember(_, project, user) => {
+            contents.members.retain(|member| (member.project, member.user) != (project, user));
             Ok(())
-        })
+        }
+        Change::RemoveLimit(_, limit) => {
+            contents.limits.retain(|other| other.id != limit);
+            Ok(())
+        }
     }
+}
 
-    fn insert_key(&self, key: &Key) -> Result<(), StoreError> {
-        self.change(|contents| {
-            if contents.keys.iter().any(|other| other.id == key.id || other.hash == key.hash) {
-                return Err(StoreError::Duplicate(RecordKind::Key));
-            }
-            let parent =
-                |project: &Project| project.id == key.project && project.organization == key.organization;
-            if !contents.projects.iter().any(parent) {
-                return Err(StoreError::Orphan(RecordKind::Key));
-            }
-            contents.keys.push(key.clone());
-            Ok(())
-        })
+/// Whether what a record belongs to is there.
+fn has_parent(contents: &Contents, record: &Record) -> bool {
+    let organization = |id| contents.organizations.iter().any(|organization| organization.id == id);
+    let project =
+        |id, of| contents.projects.iter().any(|project| (project.id, project.organization) == (id, of));
+    let user = |id, of| contents.users.iter().any(|user| (user.id, user.organization) == (id, of));
+    match record {
+        Record::Organization(_) => true,
+        Record::Project(project) => organization(project.organization),
+        Record::User(user) => organization(user.organization),
+        Record::Member(member) => {
+            project(member.project, member.organization) && user(member.user, member.organization)
+        }
+        Record::ServiceAccount(account) => project(account.project, account.organization),
+        Record::Key(key) => project(key.project, key.organization),
+        Record::AdminKey(key) => user(key.user, key.organization),
+        Record::Invite(invite) => organization(invite.organization),
+        Record::Limit(limit) => organization(limit.organization),
+    }
+}
+
+/// Whether something that only one record may have is another's.
+fn is_taken(contents: &Contents, record: &Record) -> bool {
+    match record {
+        Record::Organization(new) => {
+            contents.organizations.iter().any(|other| other.id != new.id && other.wallet == new.wallet)
+        }
+        Record::Project(new) => {
+            contents.projects.iter().any(|other| other.id == new.id && other.organization != new.organization)
+        }
+        Record::User(new) => {
+            let same_mail = |other: &User| {
+                let here = other.organization == new.organization && other.id != new.id;
+                here && other.removed_at.is_none() && other.email.eq_ignore_ascii_case(&new.email)
+            };
+            new.removed_at.is_none() && contents.users.iter().any(same_mail)
+        }
+        Record::Key(new) => contents.keys.iter().any(|other| {
+            let moved = (other.project, other.organization) != (new.project, new.organization);
+            if other.id == new.id { moved } else { other.hash == new.hash }
+        }),
+        Record::AdminKey(new) => {
+            contents.admin_keys.iter().any(|other| other.id != new.id && other.hash == new.hash)
+        }
+        Record::Member(_) | Record::ServiceAccount(_) | Record::Invite(_) | Record::Limit(_) => false,
+    }
+}
+
+fn put(contents: &mut Contents, record: Record) -> Result<(), StoreError> {
+    if !has_parent(contents, &record) {
+        return Err(StoreError::Orphan(record.kind()));
+    }
+    if is_taken(contents, &record) {
+        return Err(StoreError::Duplicate(record.kind()));
+    }
+    match record {
+        Record::Organization(new) => set(
+            &mut contents.organizations,
+            new,
+            |o| o.id,
+            |new, old| {
+                (new.wallet, new.created_at) = (old.wallet, old.created_at);
+            },
+        ),
+        Record::Project(new) => {
+            set(&mut contents.projects, new, |p| p.id, |new, old| new.created_at = old.created_at);
+        }
+        Record::User(new) => set(&mut contents.users, new, |u| u.id, |_, _| {}),
+        Record::Member(new) => set(&mut contents.members, new, |m| (m.project, m.user), |_, _| {}),
+        Record::ServiceAccount(new) => set(&mut contents.service_accounts, new, |a| a.id, |_, _| {}),
+        Record::Key(new) => set(
+            &mut contents.keys,
+            new,
+            |k| k.id,
+            |new, old| {
+                (new.owner, new.created_at) = (old.owner, old.created_at);
+            },
+        ),
+        Record::AdminKey(new) => set(&mut contents.admin_keys, new, |k| k.id, |_, _| {}),
+        Record::Invite(new) => set(&mut contents.invites, new, |i| i.id, |_, _| {}),
+        Record::Limit(new) => set(&mut contents.limits, new, |l| l.id, |_, _| {}),
+    }
+    Ok(())
+}
+
+/// Puts a record in the place of the one with its id, which keeps what never changes.
+fn set<T, K: PartialEq>(
+    records: &mut Vec<T>,
+    mut new: T,
+    id: impl Fn(&T) -> K,
+    keep: impl FnOnce(&mut T, &T),
+) {
+    match records.iter_mut().find(|old| id(old) == id(&new)) {
+        Some(old) => {
+            keep(&mut new, old);
+            *old = new;
+        }
+        None => records.push(new),
     }
 }

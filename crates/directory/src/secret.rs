@@ -1,6 +1,7 @@
 //! The text form of a key, and how it becomes a hash.
 //!
-//! `tk-` (or `tk-op-` for the operator's key), 40 random base62 characters, 6 characters of checksum. The prefix and
+//! `tk-` (`tk-op-` for the operator's key, `tk-admin-` for an administrator's, `tk-invite-` for the token of an
+//! invitation), 40 random base62 characters, 6 characters of checksum. The prefix and
 //! the checksum let a typing error be named without a look-up and a scan find our keys in a repository or a paste.
 
 use std::fmt;
@@ -14,7 +15,6 @@ use crate::mask;
 use crate::record::KeyHash;
 
 const RANDOM_CHARS: usize = 40;
-const OPERATOR_MARK: &str = "op-";
 
 /// What a key opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +23,10 @@ pub enum KeyKind {
     Project,
     /// Administration of the gateway; never calls to models.
     Operator,
+    /// Administration of one organization; never calls to models.
+    Admin,
+    /// An invitation into one organization, once.
+    Invite,
 }
 
 /// Why a text is not a key of ours. Says nothing of the text itself, so it may be shown.
@@ -53,6 +57,8 @@ impl KeyKind {
         match self {
             Self::Project => "tk-",
             Self::Operator => "tk-op-",
+            Self::Admin => "tk-admin-",
+            Self::Invite => "tk-invite-",
         }
     }
 
@@ -63,9 +69,12 @@ impl KeyKind {
     /// Checks prefix, length, alphabet and checksum, in this order, without allocating: about the work of one short
     /// hash, so that nonsense never reaches the look-up.
     pub fn of(text: &str) -> Result<Self, Malformed> {
-        let project = Self::Project;
-        let rest = text.strip_prefix(project.prefix()).ok_or(Malformed::Prefix)?;
-        let kind = if rest.starts_with(OPERATOR_MARK) { Self::Operator } else { project };
+        // What is random has no dash, so the longer prefixes cannot be the beginning of a project's key.
+        let special = [Self::Operator, Self::Admin, Self::Invite];
+        let kind = special.into_iter().find(|kind| text.starts_with(kind.prefix())).unwrap_or(Self::Project);
+        if !text.starts_with(kind.prefix()) {
+            return Err(Malformed::Prefix);
+        }
         if text.len() != kind.whole_len() {
             return Err(Malformed::Length { found: text.len(), whole: kind.whole_len() });
         }
@@ -180,7 +189,7 @@ pub struct Found {
 /// the right form.
 pub fn scan(text: &str) -> impl Iterator<Item = Found> + '_ {
     text.match_indices(KeyKind::Project.prefix()).filter_map(|(start, _)| {
-        [KeyKind::Operator, KeyKind::Project].into_iter().find_map(|kind| {
+        [KeyKind::Operator, KeyKind::Admin, KeyKind::Invite, KeyKind::Project].into_iter().find_map(|kind| {
             let range = start..start + kind.whole_len();
             let candidate = text.get(range.clone())?;
             let redacted = mask::own(candidate, kind, "…");

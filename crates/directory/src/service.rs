@@ -1,79 +1,56 @@
-//! How the directory changes: validate, store durably, then publish to requests, in this order.
+//! How the directory changes: validate, store durably with its line of the audit log, then publish to requests, in this
+//! order.
+//!
+//! Whether somebody *may* make a change is not asked here (see [`Permission`](crate::Permission)); whether it can be
+//! made is.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod invites;
+mod keys;
+mod limits;
+mod organizations;
+mod people;
 
-use domain::{Ids, KeyId, OrganizationId, ProjectId, Timestamp, WalletId, Zone};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::port::{DirectoryStore, StoreError};
-use crate::record::{DataClass, Environment, InFlight, Key, Organization, Project};
-use crate::secret::{KeyHasher, KeyKind, Secret};
-use crate::snapshot::{Directory, Inconsistent};
+use domain::{AuditId, Ids, OrganizationId, ProjectId, Timestamp};
+use serde::Serialize;
 
-/// The longest name of an organization, project or key, in characters.
+use crate::directory::Directory;
+use crate::port::{Change, Commit, DirectoryStore, Record, StoreError};
+use crate::record::{Actor, ActorKind, AuditEntry, Project};
+use crate::secret::KeyHasher;
+use crate::snapshot::Inconsistent;
+use crate::tenant::Tenant;
+
+pub use invites::{Accepted, NewInvite, SentInvite};
+pub use keys::{CreatedAdminKey, CreatedKey, DEFAULT_KEY_NAME, KeyChanges, NewAdminKey, NewKey};
+pub use limits::NewLimit;
+pub use organizations::{NewOrganization, NewProject, OrganizationChanges, ProjectChanges};
+pub use people::{NewUser, UserChanges};
+
+/// The longest name of anything, in characters.
 const NAME_CHARS_MAX: usize = 100;
 
-/// What a key is called whose maker gave no name.
-pub const DEFAULT_KEY_NAME: &str = "default";
-
-/// An organization to be made.
-#[derive(Clone, Debug, Default)]
-pub struct NewOrganization {
-    /// Its name, 1 to 100 characters.
-    pub name: String,
-    /// Where its days begin.
-    pub time_zone: Zone,
-    /// What becomes of its running calls when its credit runs out.
-    pub in_flight: InFlight,
+/// In whose name, with which ids and when a change is made.
+pub struct Mandate<'a> {
+    /// Who, and from where.
+    pub actor: Actor,
+    /// Fresh ids and secrets.
+    pub ids: &'a dyn Ids,
+    /// When.
+    pub now: Timestamp,
 }
 
-/// What is to change of an organization; `None` stays as it is.
-#[derive(Clone, Debug, Default)]
-pub struct OrganizationChanges {
-    /// Its name, 1 to 100 characters.
-    pub name: Option<String>,
-    /// Where its days begin. Budgets that are made already keep the zone they were made with.
-    pub time_zone: Option<Zone>,
-    /// What becomes of its running calls when its credit runs out. Calls that run already keep the policy they began
-    /// with.
-    pub in_flight: Option<InFlight>,
+impl<'a> Mandate<'a> {
+    /// The operator's, from nowhere in particular.
+    pub const fn operator(ids: &'a dyn Ids, now: Timestamp) -> Self {
+        Self { actor: Actor { by: ActorKind::Operator, address: None }, ids, now }
+    }
 }
 
-/// A project to be made.
-#[derive(Clone, Debug)]
-pub struct NewProject {
-    /// The organization it belongs to.
-    pub organization: OrganizationId,
-    /// Its name, 1 to 100 characters.
-    pub name: String,
-    /// What its traffic is for.
-    pub environment: Environment,
-    /// What its prompts may contain.
-    pub data_class: DataClass,
-}
-
-/// A key to be made.
-#[derive(Clone, Debug)]
-pub struct NewKey {
-    /// The project it will call for.
-    pub project: ProjectId,
-    /// Its name, 1 to 100 characters; [`DEFAULT_KEY_NAME`] without one.
-    pub name: Option<String>,
-    /// From when on it is refused.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// A key just made, with the one copy of its secret there is.
-#[derive(Debug)]
-pub struct CreatedKey {
-    /// The record.
-    pub key: Key,
-    /// Its secret, to be shown once.
-    pub secret: Secret,
-}
-
-/// Why a record was not made or not changed.
+/// Why a change was not made. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CreateError {
+pub enum ChangeError {
     /// A field's value cannot be taken.
     #[error("`{field}` {problem}")]
     Invalid {
@@ -98,12 +75,34 @@ pub enum CreateError {
         /// The id it held.
         id: String,
     },
-    /// The record could not be stored, or not be changed.
+    /// The change does not go with how things are.
+    #[error("{problem}")]
+    Conflict {
+        /// The field that asks for it.
+        field: &'static str,
+        /// What stands against it and how to mend it.
+        problem: String,
+    },
+    /// It could not be stored.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The record was stored but its parent has gone from the directory.
+    /// It was stored but its parent has gone from the directory.
     #[error(transparent)]
     Inconsistent(#[from] Inconsistent),
+}
+
+impl ChangeError {
+    fn not_found(field: &'static str, id: impl ToString) -> Self {
+        Self::NotFound { field, id: id.to_string() }
+    }
+
+    fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+        Self::Invalid { field, problem: problem.into() }
+    }
+
+    fn conflict(field: &'static str, problem: impl Into<String>) -> Self {
+        Self::Conflict { field, problem: problem.into() }
+    }
 }
 
 /// Why the directory could not be opened.
@@ -136,117 +135,129 @@ impl DirectoryService {
         &self.directory
     }
 
-    /// Makes an organization with an empty wallet.
-    pub fn create_organization(
-        &self,
-        new: NewOrganization,
-        ids: &dyn Ids,
-        now: Timestamp,
-    ) -> Result<Organization, CreateError> {
-        let organization = Organization {
-            id: OrganizationId::fresh(ids),
-            name: valid_name(&new.name)?,
-            wallet: WalletId::fresh(ids),
-            time_zone: new.time_zone,
-            in_flight: new.in_flight,
-            created_at: now,
-        };
-        self.store.insert_organization(&organization)?;
-        self.directory.publish_organization(organization.clone())?;
-        Ok(organization)
+    /// Stores when keys were last used after `since`.
+    ///
+    /// # Errors
+    /// When they cannot be stored; they stay to be asked for again.
+    pub fn save_uses(&self, since: Timestamp) -> Result<(), StoreError> {
+        let uses = self.directory.uses_since(since);
+        if uses.is_empty() { Ok(()) } else { self.store.save_uses(uses) }
     }
 
-    /// Changes an organization. Calls that are admitted after this returns go by what it says now.
-    pub fn update_organization(
-        &self,
-        id: OrganizationId,
-        changes: OrganizationChanges,
-    ) -> Result<Organization, CreateError> {
-        let name = changes.name.as_deref().map(valid_name).transpose()?;
-        // From the look to the publication: of two changes at once neither may undo the other's.
-        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = self.directory.organization(id) else {
-            return Err(CreateError::NotFound { field: "organization", id: id.to_string() });
-        };
-        let mut organization = Organization::clone(&known);
-        organization.name = name.unwrap_or(organization.name);
-        organization.time_zone = changes.time_zone.unwrap_or(organization.time_zone);
-        organization.in_flight = changes.in_flight.unwrap_or(organization.in_flight);
-        self.store.update_organization(&organization)?;
-        self.directory.publish_organization(organization.clone())?;
-        Ok(organization)
+    /// From the look to the publication: of two changes at once neither may undo the other's.
+    fn one_at_a_time(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a project of an existing organization.
-    pub fn create_project(
-        &self,
-        new: NewProject,
-        ids: &dyn Ids,
-        now: Timestamp,
-    ) -> Result<Project, CreateError> {
-        let name = valid_name(&new.name)?;
-        if self.directory.organization(new.organization).is_none() {
-            return Err(CreateError::NotFound { field: "organization", id: new.organization.to_string() });
-        }
-        let project = Project {
-            id: ProjectId::fresh(ids),
-            organization: new.organization,
-            name,
-            environment: new.environment,
-            data_class: new.data_class,
-            created_at: now,
-            archived_at: None,
-        };
-        self.store.insert_project(&project)?;
-        self.directory.publish_project(project.clone())?;
-        Ok(project)
+    fn finish(&self, draft: Draft<'_>) -> Result<(), ChangeError> {
+        self.store.commit(draft.commit.clone())?;
+        Ok(self.directory.publish(draft.commit.changes)?)
     }
 
-    /// Makes a key of an existing, open project. The secret in the answer is nowhere else.
-    pub fn create_key(&self, new: NewKey, ids: &dyn Ids, now: Timestamp) -> Result<CreatedKey, CreateError> {
-        let name = valid_name(new.name.as_deref().unwrap_or(DEFAULT_KEY_NAME))?;
-        if new.expires_at.is_some_and(|at| at <= now) {
-            let problem = format!("is not in the future; now is {now}");
-            return Err(CreateError::Invalid { field: "expires_at", problem });
-        }
-        let id = new.project.to_string();
-        let Some(project) = self.directory.project(new.project) else {
-            return Err(CreateError::NotFound { field: "project", id });
-        };
+    fn tenant(&self, field: &'static str, id: OrganizationId) -> Result<Arc<Tenant>, ChangeError> {
+        self.directory.tenant(id).ok_or_else(|| ChangeError::not_found(field, id))
+    }
+
+    /// A project, and the organization it is of.
+    fn project(&self, id: ProjectId) -> Result<(Arc<Tenant>, Arc<Project>), ChangeError> {
+        let found = self.directory.project(id);
+        let project = found.ok_or_else(|| ChangeError::not_found("project", id))?;
+        Ok((self.tenant("organization", project.organization)?, project))
+    }
+
+    /// The same, of one that is open.
+    fn open_project(&self, id: ProjectId) -> Result<(Arc<Tenant>, Arc<Project>), ChangeError> {
+        let (tenant, project) = self.project(id)?;
         if project.archived_at.is_some() {
-            return Err(CreateError::Archived { field: "project", id });
+            return Err(ChangeError::Archived { field: "project", id: id.to_string() });
         }
-        let secret = Secret::generate(KeyKind::Project, ids);
-        let key = Key {
-            id: KeyId::fresh(ids),
-            organization: project.organization,
-            project: project.id,
-            name,
-            hash: self.directory.hash(secret.expose()),
-            redacted: secret.redacted(),
-            created_at: now,
-            expires_at: new.expires_at,
-            disabled_at: None,
-        };
-        self.store.insert_key(&key)?;
-        self.directory.publish_key(key.clone())?;
-        Ok(CreatedKey { key, secret })
+        Ok((tenant, project))
     }
 }
 
+/// A change that is being put together.
+struct Draft<'a> {
+    mandate: &'a Mandate<'a>,
+    organization: OrganizationId,
+    commit: Commit,
+}
+
+impl<'a> Draft<'a> {
+    fn new(mandate: &'a Mandate<'a>, organization: OrganizationId) -> Self {
+        Self { mandate, organization, commit: Commit::default() }
+    }
+
+    /// Stores a record, and tells of it if it is not what it was.
+    fn put<T>(&mut self, told: Told, before: Option<&T>, after: &T)
+    where
+        T: Clone + PartialEq + Serialize + Into<Record>,
+    {
+        if before == Some(after) {
+            return;
+        }
+        self.commit.changes.push(Change::Put(Box::new(after.clone().into())));
+        self.tell(told, before.map(json), Some(json(after)));
+    }
+
+    /// Does something that leaves nothing.
+    fn remove<T: Serialize>(&mut self, told: Told, change: Change, before: &T) {
+        self.commit.changes.push(change);
+        self.tell(told, Some(json(before)), None);
+    }
+
+    fn tell(&mut self, told: Told, before: Option<String>, after: Option<String>) {
+        let Told { action, project, subject } = told;
+        self.commit.audit.push(AuditEntry {
+            id: AuditId::fresh(self.mandate.ids),
+            organization: self.organization,
+            project,
+            at: self.mandate.now,
+            actor: self.mandate.actor.clone(),
+            action,
+            subject,
+            before,
+            after,
+        });
+    }
+}
+
+/// What a line of the audit log is about.
+struct Told {
+    action: &'static str,
+    project: Option<ProjectId>,
+    subject: String,
+}
+
+fn told(action: &'static str, project: Option<ProjectId>, subject: impl ToString) -> Told {
+    Told { action, project, subject: subject.to_string() }
+}
+
+fn json(record: &impl Serialize) -> String {
+    // Strings, numbers and lists into memory: there is nothing that could fail.
+    serde_json::to_string(record).unwrap_or_default()
+}
+
 /// The name without surrounding blanks, if it is one.
-fn valid_name(name: &str) -> Result<String, CreateError> {
-    let invalid = |problem: String| Err(CreateError::Invalid { field: "name", problem });
+fn valid_name(name: &str) -> Result<String, ChangeError> {
     let name = name.trim();
     if name.is_empty() {
-        return invalid("is empty; give a name of 1 to 100 characters".to_owned());
+        return Err(ChangeError::invalid("name", "is empty; give a name of 1 to 100 characters"));
     }
     let chars = name.chars().count();
     if chars > NAME_CHARS_MAX {
-        return invalid(format!("has {chars} characters; at most {NAME_CHARS_MAX} are allowed"));
+        let problem = format!("has {chars} characters; at most {NAME_CHARS_MAX} are allowed");
+        return Err(ChangeError::invalid("name", problem));
     }
-    if name.chars().any(char::is_control) {
-        return invalid("contains a control character, such as a line break; leave it out".to_owned());
+    if name.chars().any(is_invisible) {
+        let problem = "contains a control or invisible character, such as a line break; leave it out";
+        return Err(ChangeError::invalid("name", problem));
     }
     Ok(name.to_owned())
+}
+
+/// Characters that no name needs and that make one look like another: controls, and what turns the direction of text or
+/// takes no room (the Unicode bidirectional controls, zero-width characters and the byte order mark).
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -1,227 +1,207 @@
-//! The directory as requests see it: an immutable snapshot behind one atomic pointer, read without a lock.
+//! All records at one moment, as a value: a change makes the next one, which shares nearly everything with the last.
+//!
+//! Keys are many (a million is a figure to serve), so they stand in maps that share their unchanged parts; whatever
+//! else belongs to an organization stands in its [`Tenant`], and is found from a key at the moment of use. So a change
+//! of a role, a project or a limit is one record's change, however many keys it concerns.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use arc_swap::ArcSwap;
-use domain::{KeyId, OrganizationId, ProjectId, Refusal, Timestamp};
+use domain::{AdminKeyId, KeyId, OrganizationId, ProjectId, Timestamp};
 
-use crate::port::{Contents, RecordKind};
-use crate::record::{DataClass, Environment, InFlight, Key, KeyHash, Organization, Project};
-use crate::refusal;
-use crate::secret::{KeyHasher, KeyKind};
+use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
-/// Who is calling: everything later steps ask about a key, put together when the key was published and not when it is
-/// used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    /// The key.
-    pub key: KeyId,
-    /// Its name.
-    pub key_name: String,
-    /// The project it calls for.
-    pub project: ProjectId,
-    /// Its name.
-    pub project_name: String,
-    /// The organization that pays.
-    pub organization: OrganizationId,
-    /// Its name.
-    pub organization_name: String,
-    /// What becomes of the organization's running calls when its credit runs out.
-    pub in_flight: InFlight,
-    /// What the project's traffic is for.
-    pub environment: Environment,
-    /// What the project's prompts may contain.
-    pub data_class: DataClass,
-}
+use crate::port::{Change, Contents, Record, RecordKind};
+use crate::record::{AdminKey, Key, KeyHash};
+use crate::tenant::Tenant;
 
 /// A record names a parent that is not there, or not the one it should be. The store's foreign keys forbid it, so a
 /// directory that meets it does not start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the {child} {id} names the {parent} {parent_id}, which the store does not hold; restore it from a backup"
-)]
+#[error("the {child} {id} names a parent that the store does not hold; restore it from a backup")]
 pub struct Inconsistent {
     child: RecordKind,
     id: String,
-    parent: RecordKind,
-    parent_id: String,
 }
 
-/// All organizations, projects and keys, with reads that take no lock.
-#[derive(Debug)]
-pub struct Directory {
-    hasher: KeyHasher,
-    snapshot: ArcSwap<Snapshot>,
-    publishing: Mutex<()>,
-}
-
-impl Directory {
-    /// The directory of these contents, whose keys were hashed by `hasher`. Fails when a record's parent is missing.
-    pub fn new(hasher: KeyHasher, contents: Contents) -> Result<Self, Inconsistent> {
-        let mut snapshot = Snapshot::default();
-        for organization in contents.organizations {
-            snapshot.add_organization(Arc::new(organization))?;
-        }
-        for project in contents.projects {
-            snapshot.add_project(Arc::new(project))?;
-        }
-        for key in contents.keys {
-            snapshot.add_key(Arc::new(key))?;
-        }
-        Ok(Self { hasher, snapshot: ArcSwap::from_pointee(snapshot), publishing: Mutex::new(()) })
-    }
-
-    /// Who presents this key at this moment. One checksum, one keyed hash, one look-up, no lock, no allocation unless
-    /// the answer is a refusal. Refusals come in the order of [`domain::RefusalCode`].
-    pub fn authenticate(&self, presented: &str, now: Timestamp) -> Result<Arc<Principal>, Refusal> {
-        match KeyKind::of(presented) {
-            Ok(KeyKind::Project) => {}
-            Ok(KeyKind::Operator) => return Err(refusal::operator_key(presented)),
-            Err(malformed) => return Err(refusal::not_a_key(presented, malformed)),
-        }
-        let snapshot = self.snapshot.load();
-        let entry = snapshot
-            .by_hash
-            .get(&self.hasher.hash(presented))
-            .ok_or_else(|| refusal::unknown_key(presented))?;
-        if let Some(expires_at) = entry.expires_at.filter(|at| *at <= now) {
-            return Err(refusal::expired(presented, &entry.principal, expires_at));
-        }
-        // Whenever it was: a wall clock that steps back must not revive a disabled key or an archived project.
-        if let Some(disabled_at) = entry.disabled_at {
-            return Err(refusal::disabled(presented, &entry.principal, disabled_at));
-        }
-        if let Some(archived_at) = entry.archived_at {
-            return Err(refusal::archived(&entry.principal, archived_at));
-        }
-        Ok(Arc::clone(&entry.principal))
-    }
-
-    /// The organization with this id.
-    pub fn organization(&self, id: OrganizationId) -> Option<Arc<Organization>> {
-        self.snapshot.load().organizations.get(&id).cloned()
-    }
-
-    /// The project with this id.
-    pub fn project(&self, id: ProjectId) -> Option<Arc<Project>> {
-        self.snapshot.load().projects.get(&id).cloned()
-    }
-
-    /// The key with this id, without its secret.
-    pub fn key(&self, id: KeyId) -> Option<Arc<Key>> {
-        self.snapshot.load().keys.get(&id).cloned()
-    }
-
-    /// The hash by which a key with this text is known.
-    pub(crate) fn hash(&self, text: &str) -> KeyHash {
-        self.hasher.hash(text)
-    }
-
-    /// Shows a stored organization to requests, for the first time or changed.
-    pub(crate) fn publish_organization(&self, organization: Organization) -> Result<(), Inconsistent> {
-        self.publish(|next| next.add_organization(Arc::new(organization)))
-    }
-
-    /// Shows a stored project to requests.
-    pub(crate) fn publish_project(&self, project: Project) -> Result<(), Inconsistent> {
-        self.publish(|next| next.add_project(Arc::new(project)))
-    }
-
-    /// Lets a stored key in.
-    pub(crate) fn publish_key(&self, key: Key) -> Result<(), Inconsistent> {
-        self.publish(|next| next.add_key(Arc::new(key)))
-    }
-
-    /// Copies the maps (of pointers), changes the copy and swaps it in. A change costs time in proportion to the number
-    /// of records so that a read costs none: changes are rare.
-    fn publish<R>(&self, change: impl FnOnce(&mut Snapshot) -> R) -> R {
-        // Writers queue here; readers never see this lock.
-        let _one_at_a_time = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = Snapshot::clone(&self.snapshot.load());
-        let outcome = change(&mut next);
-        self.snapshot.store(Arc::new(next));
-        outcome
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-struct Snapshot {
-    organizations: HashMap<OrganizationId, Arc<Organization>>,
-    projects: HashMap<ProjectId, Arc<Project>>,
-    keys: HashMap<KeyId, Arc<Key>>,
-    by_hash: HashMap<KeyHash, Entry>,
-}
-
-/// What authentication needs of a key.
+/// A key, and when it was last used.
 #[derive(Clone, Debug)]
-struct Entry {
-    principal: Arc<Principal>,
-    expires_at: Option<Timestamp>,
-    disabled_at: Option<Timestamp>,
-    archived_at: Option<Timestamp>,
+pub(crate) struct Known<K> {
+    pub(crate) key: Arc<K>,
+    used: Arc<AtomicI64>,
+}
+
+/// Never used.
+const NEVER: i64 = i64::MIN;
+/// A use is noted when the last one noted is this old, so that a busy key's cache line is mostly read.
+const NOTED_MICROS: i64 = 1_000_000;
+
+impl<K> Known<K> {
+    fn new(key: K, before: Option<&Self>) -> Self {
+        let used = before.map_or_else(|| Arc::new(AtomicI64::new(NEVER)), |known| Arc::clone(&known.used));
+        Self { key: Arc::new(key), used }
+    }
+
+    /// Notes that it was used.
+    pub(crate) fn note(&self, now: Timestamp) {
+        if now.micros().saturating_sub(self.used.load(Ordering::Relaxed)) >= NOTED_MICROS {
+            self.used.fetch_max(now.micros(), Ordering::Relaxed);
+        }
+    }
+
+    /// When it was last used, to the second.
+    pub(crate) fn last_used(&self) -> Option<Timestamp> {
+        let micros = self.used.load(Ordering::Relaxed);
+        (micros != NEVER).then(|| Timestamp::from_micros(micros))
+    }
+}
+
+/// All records at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) tenants: HashTrieMapSync<OrganizationId, Arc<Tenant>>,
+    pub(crate) organization_of: HashTrieMapSync<ProjectId, OrganizationId>,
+    pub(crate) keys: HashTrieMapSync<KeyId, Known<Key>>,
+    pub(crate) keys_of: RedBlackTreeSetSync<(ProjectId, KeyId)>,
+    pub(crate) by_hash: HashTrieMapSync<KeyHash, KeyId>,
+    pub(crate) admin_keys: HashTrieMapSync<AdminKeyId, Known<AdminKey>>,
+    pub(crate) admin_keys_of: RedBlackTreeSetSync<(OrganizationId, AdminKeyId)>,
+    pub(crate) admin_by_hash: HashTrieMapSync<KeyHash, AdminKeyId>,
 }
 
 impl Snapshot {
-    fn add_organization(&mut self, organization: Arc<Organization>) -> Result<(), Inconsistent> {
-        let id = organization.id;
-        if self.organizations.insert(id, organization).is_none() {
-            return Ok(());
+    /// The snapshot of what a store holds.
+    pub(crate) fn of(contents: Contents) -> Result<Self, Inconsistent> {
+        let mut snapshot = Self::default();
+        let Contents { organizations, projects, users, members, service_accounts, .. } = contents;
+        // Parents before children.
+        let records = organizations
+            .into_iter()
+            .map(Record::Organization)
+            .chain(projects.into_iter().map(Record::Project))
+            .chain(users.into_iter().map(Record::User))
+            .chain(members.into_iter().map(Record::Member))
+            .chain(service_accounts.into_iter().map(Record::ServiceAccount))
+            .chain(contents.keys.into_iter().map(Record::Key))
+            .chain(contents.admin_keys.into_iter().map(Record::AdminKey))
+            .chain(contents.invites.into_iter().map(Record::Invite))
+            .chain(contents.limits.into_iter().map(Record::Limit));
+        for record in records {
+            snapshot.put(record)?;
         }
-        // It was here before: its keys' principals say what it was then.
-        let keys: Vec<_> = self.keys.values().filter(|key| key.organization == id).cloned().collect();
-        keys.into_iter().try_for_each(|key| self.add_key(key))
+        for (id, at) in contents.uses {
+            let used = snapshot.keys.get(&KeyId::from_bytes(id)).map(|known| &known.used);
+            let admin = snapshot.admin_keys.get(&AdminKeyId::from_bytes(id)).map(|known| &known.used);
+            if let Some(used) = used.or(admin) {
+                used.store(at.micros(), Ordering::Relaxed);
+            }
+        }
+        Ok(snapshot)
     }
 
-    fn add_project(&mut self, project: Arc<Project>) -> Result<(), Inconsistent> {
-        if !self.organizations.contains_key(&project.organization) {
-            return Err(Inconsistent {
-                child: RecordKind::Project,
-                id: project.id.to_string(),
-                parent: RecordKind::Organization,
-                parent_id: project.organization.to_string(),
-            });
+    /// Takes one step of a change.
+    pub(crate) fn apply(&mut self, change: Change) -> Result<(), Inconsistent> {
+        match change {
+            Change::Put(record) => return self.put(*record),
+            Change::RemoveMember(organization, project, user) => {
+                if let Some(tenant) = self.tenant(organization) {
+                    tenant.members.remove(&(project, user));
+                }
+            }
+            Change::RemoveLimit(organization, limit) => {
+                if let Some(tenant) = self.tenant(organization) {
+                    tenant.remove_limit(limit);
+                }
+            }
         }
-        self.projects.insert(project.id, project);
         Ok(())
     }
 
-    fn add_key(&mut self, key: Arc<Key>) -> Result<(), Inconsistent> {
-        let missing = |parent, parent_id: String| Inconsistent {
-            child: RecordKind::Key,
-            id: key.id.to_string(),
-            parent,
-            parent_id,
-        };
-        let project = self
-            .projects
-            .get(&key.project)
-            // A key never reaches another organization's project, even if a row says so.
-            .filter(|project| project.organization == key.organization)
-            .ok_or_else(|| missing(RecordKind::Project, key.project.to_string()))?;
-        let organization = self
-            .organizations
-            .get(&key.organization)
-            .ok_or_else(|| missing(RecordKind::Organization, key.organization.to_string()))?;
-        let principal = Principal {
-            key: key.id,
-            key_name: key.name.clone(),
-            project: project.id,
-            project_name: project.name.clone(),
-            organization: organization.id,
-            organization_name: organization.name.clone(),
-            in_flight: organization.in_flight,
-            environment: project.environment,
-            data_class: project.data_class,
-        };
-        let entry = Entry {
-            principal: Arc::new(principal),
-            expires_at: key.expires_at,
-            disabled_at: key.disabled_at,
-            archived_at: project.archived_at,
-        };
-        self.by_hash.insert(key.hash, entry);
-        self.keys.insert(key.id, key);
-        Ok(())
+    /// The organization's own copy of its tables, to be changed.
+    fn tenant(&mut self, organization: OrganizationId) -> Option<&mut Tenant> {
+        self.tenants.get_mut(&organization).map(Arc::make_mut)
+    }
+
+    fn put(&mut self, record: Record) -> Result<(), Inconsistent> {
+        let (child, id) = (record.kind(), id_of(&record));
+        self.try_put(record).ok_or(Inconsistent { child, id })
+    }
+
+    /// `None` when the parent is not there.
+    fn try_put(&mut self, record: Record) -> Option<()> {
+        match record {
+            Record::Organization(organization) => match self.tenant(organization.id) {
+                Some(tenant) => tenant.organization = Arc::new(organization),
+                None => {
+                    self.tenants.insert_mut(organization.id, Arc::new(Tenant::new(organization)));
+                }
+            },
+            Record::Project(project) => {
+                let (id, organization) = (project.id, project.organization);
+                self.tenant(organization)?.projects.insert(id, Arc::new(project));
+                self.organization_of.insert_mut(id, organization);
+            }
+            Record::User(user) => {
+                self.tenant(user.organization)?.users.insert(user.id, Arc::new(user));
+            }
+            Record::Member(member) => {
+                let tenant = self.tenant(member.organization)?;
+                tenant.projects.get(&member.project)?;
+                tenant.users.get(&member.user)?;
+                tenant.members.insert((member.project, member.user), Arc::new(member));
+            }
+            Record::ServiceAccount(account) => {
+                let tenant = self.tenant(account.organization)?;
+                tenant.projects.get(&account.project)?;
+                tenant.service_accounts.insert(account.id, Arc::new(account));
+            }
+            Record::Key(key) => return self.put_key(key),
+            Record::AdminKey(key) => return self.put_admin_key(key),
+            Record::Invite(invite) => {
+                self.tenant(invite.organization)?.invites.insert(invite.id, Arc::new(invite));
+            }
+            Record::Limit(limit) => self.tenant(limit.organization)?.put_limit(limit),
+        }
+        Some(())
+    }
+
+    fn put_key(&mut self, key: Key) -> Option<()> {
+        // A key never reaches another organization's project, even if a row says so.
+        self.tenants.get(&key.organization)?.projects.get(&key.project)?;
+        let before = self.keys.get(&key.id).cloned();
+        if let Some(before) = &before {
+            self.by_hash.remove_mut(&before.key.hash);
+            before.key.previous.as_ref().map(|previous| self.by_hash.remove_mut(&previous.hash));
+        }
+        self.by_hash.insert_mut(key.hash, key.id);
+        if let Some(previous) = &key.previous {
+            self.by_hash.insert_mut(previous.hash, key.id);
+        }
+        self.keys_of.insert_mut((key.project, key.id));
+        self.keys.insert_mut(key.id, Known::new(key, before.as_ref()));
+        Some(())
+    }
+
+    fn put_admin_key(&mut self, key: AdminKey) -> Option<()> {
+        self.tenants.get(&key.organization)?.users.get(&key.user)?;
+        let before = self.admin_keys.get(&key.id).cloned();
+        self.admin_by_hash.insert_mut(key.hash, key.id);
+        self.admin_keys_of.insert_mut((key.organization, key.id));
+        self.admin_keys.insert_mut(key.id, Known::new(key, before.as_ref()));
+        Some(())
+    }
+}
+
+fn id_of(record: &Record) -> String {
+    match record {
+        Record::Organization(organization) => organization.id.to_string(),
+        Record::Project(project) => project.id.to_string(),
+        Record::User(user) => user.id.to_string(),
+        Record::Member(member) => format!("{} of {}", member.user, member.project),
+        Record::ServiceAccount(account) => account.id.to_string(),
+        Record::Key(key) => key.id.to_string(),
+        Record::AdminKey(key) => key.id.to_string(),
+        Record::Invite(invite) => invite.id.to_string(),
+        Record::Limit(limit) => limit.id.to_string(),
     }
 }

@@ -38,7 +38,7 @@ fn exhausted(available: Money, needed: Money, principal: &Principal, ask: &Ask) 
     let may = if shrunk { "needs at least" } else { "may cost up to" };
     let message = format!(
         "You exceeded your current quota: this call {may} {needed} and organization {} has {available} available.",
-        principal.organization_name
+        principal.organization().name
     );
     let top_up = top_up(principal, None);
     let next_step = match (available.is_zero(), shrunk) {
@@ -56,7 +56,7 @@ fn in_debt(wallet: WalletId, debt: Money, principal: &Principal) -> Refusal {
     let message = format!(
         "You exceeded your current quota: the wallet {wallet} of organization {} owes {debt}, and calls that it would \
          pay for wait until that is paid.",
-        principal.organization_name
+        principal.organization().name
     );
     let mut refusal = Refusal::new(RefusalCode::WalletInDebt, message, top_up(principal, Some(wallet)));
     refusal.used = Some(debt.to_string());
@@ -64,7 +64,7 @@ fn in_debt(wallet: WalletId, debt: Money, principal: &Principal) -> Refusal {
 }
 
 fn top_up(principal: &Principal, wallet: Option<WalletId>) -> String {
-    let organization = principal.organization;
+    let organization = principal.organization().id;
     let wallet = wallet.map(|wallet| format!(" --wallet {wallet}")).unwrap_or_default();
     format!(
         "Top up: the operator runs `tollkeeper credits grant --org {organization}{wallet} --amount 10.00 --kind prepaid`."
@@ -86,7 +86,7 @@ fn over_budget(bound: &BudgetBound, principal: &Principal) -> Refusal {
     );
     let raise = format!(
         "he organization's owner raises it: `tollkeeper budgets set --org {} --id {budget} {}`.",
-        principal.organization,
+        principal.organization().id,
         enough(*measure, cap, used, needed)
     );
     let next_step = match resets_at {
@@ -108,12 +108,12 @@ fn owner<'a>(subject: &Subject, value: &'a str, principal: &'a Principal) -> (Re
     match subject {
         Subject::Organization => (
             RefusalCode::OrganizationBudgetExceeded,
-            Cow::Owned(format!("organization {}", principal.organization_name)),
+            Cow::Owned(format!("organization {}", principal.organization().name)),
         ),
         Subject::Project(_) => {
-            (RefusalCode::ProjectBudgetExceeded, named("project", &principal.project_name))
+            (RefusalCode::ProjectBudgetExceeded, named("project", &principal.project.name))
         }
-        Subject::Key(_) => (RefusalCode::KeyBudgetExceeded, named("key", &principal.key_name)),
+        Subject::Key(_) => (RefusalCode::KeyBudgetExceeded, named("key", &principal.key.name)),
         Subject::User(_) => (RefusalCode::UserBudgetExceeded, named("user", value)),
         Subject::Tag(Tag::Feature, _) => (RefusalCode::TagBudgetExceeded, named("feature", value)),
         Subject::Tag(Tag::Environment, _) => (RefusalCode::TagBudgetExceeded, named("environment", value)),

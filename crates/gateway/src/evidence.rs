@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use dialect::openai::{BadRequest, Call, Endpoint};
-use directory::{Directory, Principal};
+use directory::{Directory, Principal, Scope, Visit};
 use domain::{Refusal, RefusalCode, RequestId, Timestamp};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -25,11 +25,11 @@ pub(crate) struct Began {
 
 /// Who calls (layers 1.1 and 1.2).
 #[derive(Debug)]
-pub struct Caller(Arc<Principal>);
+pub struct Caller(Principal);
 
 /// What may be done: this caller, this call, this model's route (1.3 to 1.5).
 pub(crate) struct Permit {
-    pub(crate) principal: Arc<Principal>,
+    pub(crate) principal: Principal,
     pub(crate) call: Call,
     pub(crate) attribution: Attribution,
     route: Arc<Route>,
@@ -37,7 +37,7 @@ pub(crate) struct Permit {
 
 /// Where the call goes and at which price. The price stays the same until the receipt.
 pub(crate) struct Plan {
-    pub(crate) principal: Arc<Principal>,
+    pub(crate) principal: Principal,
     pub(crate) call: Call,
     pub(crate) attribution: Attribution,
     pub(crate) model: Arc<str>,
@@ -49,12 +49,16 @@ pub(crate) struct Plan {
     pub(crate) input_guess: u64,
 }
 
+/// What a key must be allowed to call an endpoint.
+pub(crate) const fn scope(endpoint: Endpoint) -> Scope {
+    match endpoint {
+        Endpoint::Chat => Scope::ChatCompletions,
+        Endpoint::Embeddings => Scope::Embeddings,
+    }
+}
+
 /// Proves who calls, from the head alone: an unknown caller may not make us read a body.
-pub(crate) fn identify(
-    directory: &Directory,
-    headers: &HeaderMap,
-    now: Timestamp,
-) -> Result<Caller, Refusal> {
+pub(crate) fn identify(directory: &Directory, headers: &HeaderMap, visit: &Visit) -> Result<Caller, Refusal> {
     let presented = headers.get(AUTHORIZATION).ok_or_else(directory::missing_key)?;
     // A header that is no text holds no key of ours; an empty one is told so like any other wrong key.
     let text = presented.to_str().unwrap_or_default().trim();
@@ -65,7 +69,7 @@ pub(crate) fn identify(
         }
         Some(_) | None => return Err(directory::missing_key()),
     };
-    directory.authenticate(bearer, now).map(Caller)
+    directory.authenticate(bearer, visit).map(Caller)
 }
 
 /// Service tiers that cost more than the catalogue's price, which is the standard one.
@@ -112,7 +116,7 @@ pub(crate) fn plan(permit: Permit, now: Timestamp, output_slice: u64) -> Result<
             "Call POST /v1/embeddings with it, or name a chat model.",
         ));
     }
-    let allowance = Allowance::new(&call, price, principal.in_flight, output_slice);
+    let allowance = Allowance::new(&call, price, principal.organization().in_flight, output_slice);
     let input_guess = call.input_tokens_bound() / BYTES_PER_TOKEN;
     // Boxed, because it travels through every step from here on.
     Ok(Box::new(Plan {

@@ -29,7 +29,7 @@ pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Pl
     let draft = Box::new(draft_row(began, plan));
     let ask = plan.allowance.ask();
     let request = HoldRequest {
-        organization: plan.principal.organization,
+        organization: plan.principal.organization().id,
         request: began.id,
         amount: ask.amount,
         least: ask.least,
@@ -148,13 +148,13 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
     let usage = Usage { input: plan.input_guess, ..Usage::default() };
     let (cost_pico, cost) = priced(plan, &usage).unwrap_or((0, Money::ZERO));
     CostRow {
-        organization: plan.principal.organization,
+        organization: plan.principal.organization().id,
         request: began.id,
         attempt: 1,
         at: began.at,
-        project: plan.principal.project,
-        key: plan.principal.key,
-        environment: Arc::from(plan.principal.environment.as_str()),
+        project: plan.principal.project.id,
+        key: plan.principal.key.id,
+        environment: Arc::from(plan.principal.project.environment.as_str()),
         model: Arc::clone(&plan.model),
         target: Arc::clone(&plan.target.label),
         provider: Arc::clone(&plan.target.provider.name),

@@ -1,13 +1,14 @@
 //! The life of a request. Read from top to bottom: this is the order, and why.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dialect::openai::Endpoint;
-use directory::Directory;
-use domain::{Clock, Ids, Money, Refusal, RequestId, Timestamp, Usage};
+use directory::{Directory, Visit};
+use domain::{Clock, Ids, Money, Refusal, RequestId, Usage};
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
@@ -17,7 +18,7 @@ use providers::Client;
 use crate::answer::Answer;
 use crate::attempt::attempt;
 use crate::decode::{decode, discard};
-use crate::evidence::{Began, Caller, Plan, authorize, identify, plan};
+use crate::evidence::{Began, Caller, Plan, authorize, identify, plan, scope};
 use crate::failure::Failure;
 use crate::hold::hold;
 use crate::observer::{Finished, Observer};
@@ -89,19 +90,25 @@ impl Gateway {
     ///
     /// # Errors
     /// The refusal of layer 1.1 or 1.2.
-    pub fn identify(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, Refusal> {
-        identify(&self.shared.directory, headers, now)
+    pub fn identify(&self, headers: &HeaderMap, visit: &Visit) -> Result<Caller, Refusal> {
+        identify(&self.shared.directory, headers, visit)
     }
 
-    /// Serves one call, whatever becomes of it.
-    pub async fn serve<B>(&self, endpoint: Endpoint, id: RequestId, request: Request<B>) -> Response<Answer>
+    /// Serves one call from this address, whatever becomes of it.
+    pub async fn serve<B>(
+        &self,
+        endpoint: Endpoint,
+        id: RequestId,
+        address: Option<IpAddr>,
+        request: Request<B>,
+    ) -> Response<Answer>
     where
         B: Body<Data = Bytes>,
     {
         let began = Began { id, at: self.shared.clock.now(), micros: self.shared.clock.monotonic_micros() };
         let (head, body) = request.into_parts();
         let mut body = std::pin::pin!(body);
-        match self.admit(endpoint, &began, &head.headers, body.as_mut()).await {
+        match self.admit(endpoint, &began, address, &head.headers, body.as_mut()).await {
             Ok(plan) => self.carry(endpoint, began, plan).await,
             Err(failure) => {
                 // A client that is still sending would be cut off before it reads why, and the next call on its
@@ -122,6 +129,7 @@ impl Gateway {
         &self,
         endpoint: Endpoint,
         began: &Began,
+        address: Option<IpAddr>,
         headers: &HeaderMap,
         body: Pin<&mut B>,
     ) -> Result<Box<Plan>, Failure>
@@ -130,7 +138,8 @@ impl Gateway {
     {
         let Shared { directory, routes, settings, .. } = &*self.shared;
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
-        let caller = identify(directory, headers, began.at)?;
+        let visit = Visit { address, endpoint: scope(endpoint), now: began.at };
+        let caller = identify(directory, headers, &visit)?;
         // What: one parse that keeps the body's bytes; nothing is consumed by a request that cannot be read.
         let limits = (settings.request_bytes_max, settings.client_idle);
         let (call, attribution) = decode(endpoint, headers, body, limits.0, limits.1).await?;

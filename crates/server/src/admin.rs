@@ -14,6 +14,7 @@ mod topups;
 mod view;
 mod wallets;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -22,7 +23,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::{get, patch, post};
-use directory::{DirectoryService, KeyHash, KeyHasher};
+use directory::{Administrator, DirectoryService, KeyHash, KeyHasher, Mandate};
 use domain::{Clock, Ids};
 use ledger::LedgerStore;
 use serde_json::Value;
@@ -85,6 +86,11 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
 }
 
 impl Admin {
+    /// What a change is made with.
+    pub(crate) fn mandate(&self, hand: &Hand) -> Mandate<'_> {
+        Mandate { actor: hand.by.actor(hand.address), ids: self.ids.as_ref(), now: self.clock.now() }
+    }
+
     /// Whether the operator's key came with these headers.
     pub(crate) fn is_operator(&self, headers: &HeaderMap) -> bool {
         // Two hashes are compared, not two keys: how long that takes tells nothing about the key.
@@ -98,8 +104,21 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("Bearer").then_some(key.trim())
 }
 
-async fn operator_only(State(admin): Shared, request: Request, next: Next) -> Response {
+/// Who asks for a change, and from where.
+#[derive(Clone, Debug)]
+pub(crate) struct Hand {
+    by: Administrator,
+    address: Option<IpAddr>,
+}
+
+/// The client's address, as the front door found it out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);
+
+async fn operator_only(State(admin): Shared, mut request: Request, next: Next) -> Response {
     if admin.is_operator(request.headers()) {
+        let address = request.extensions().get().and_then(|ClientAddress(address)| *address);
+        request.extensions_mut().insert(Hand { by: Administrator::Operator, address });
         return next.run(request).await;
     }
     let message = if bearer(request.headers()).is_some() {

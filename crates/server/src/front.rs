@@ -1,6 +1,7 @@
 //! The front door: which path goes where, and the few things every answer has.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use bytes::Bytes;
 use dialect::openai::{Endpoint, ErrorBody, ModelCard, model_json, models_json};
+use directory::{Scope, Visit};
 use domain::RequestId;
 use gateway::{Answer, Failure, Gateway, discard};
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName};
@@ -16,10 +18,12 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use ipnet::IpNet;
 use store::Store;
 use tower::ServiceExt;
 
-use crate::admin::Admin;
+use crate::address;
+use crate::admin::{Admin, ClientAddress};
 use crate::metrics::Metrics;
 use crate::payments::{Delivered, WEBHOOK_BYTES_MAX};
 use crate::tasks::{InFlight, InFlightGuard};
@@ -35,6 +39,8 @@ pub(crate) struct Lobby {
     pub(crate) draining: AtomicBool,
     /// When the gateway started, in seconds since 1970; the models' `created`.
     pub(crate) started_at: i64,
+    /// The proxies whose word on a client's address is taken.
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
 /// One serving thread's front door.
@@ -59,7 +65,13 @@ const WITHOUT_V1: [&str; 3] = ["/chat/completions", "/embeddings", "/models"];
 
 impl Front {
     /// Answers one request. Never fails: what goes wrong has an answer too.
-    pub(crate) async fn serve(&self, request: Request<Incoming>) -> Result<Response<FrontBody>, Infallible> {
+    pub(crate) async fn serve(
+        &self,
+        peer: Option<IpAddr>,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<FrontBody>, Infallible> {
+        let address = address::client(peer, &self.lobby.trusted_proxies, request.headers());
+        request.extensions_mut().insert(ClientAddress(address));
         let id = RequestId::fresh(self.gateway.shared().ids.as_ref());
         let mut response = self.dispatch(id, request).await;
         if !response.headers().contains_key(REQUEST_ID)
@@ -128,7 +140,7 @@ impl Front {
             return refusal;
         }
         let guard = self.lobby.in_flight.enter();
-        let response = self.gateway.serve(endpoint, id, request).await;
+        let response = self.gateway.serve(endpoint, id, client_address(&request), request).await;
         response.map(|answer| FrontBody::Answer { answer, _guard: guard })
     }
 
@@ -199,7 +211,8 @@ impl Front {
         id: RequestId,
     ) -> Response<FrontBody> {
         let now = self.gateway.shared().clock.now();
-        if let Err(refusal) = self.gateway.identify(request.headers(), now) {
+        let visit = Visit { address: client_address(request), endpoint: Scope::Models, now };
+        if let Err(refusal) = self.gateway.identify(request.headers(), &visit) {
             return failed(refusal.into(), id);
         }
         let created = self.lobby.started_at;
@@ -243,6 +256,10 @@ impl Front {
     fn is_draining(&self) -> bool {
         self.lobby.draining.load(Ordering::Acquire)
     }
+}
+
+fn client_address(request: &Request<Incoming>) -> Option<IpAddr> {
+    request.extensions().get().and_then(|ClientAddress(address)| *address)
 }
 
 fn text(status: StatusCode, body: impl Into<Bytes>, content_type: HeaderValue) -> Response<FrontBody> {

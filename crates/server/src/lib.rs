@@ -3,6 +3,7 @@
 //! `serve.rs` wires everything and owns start and stop; `front.rs` says which path goes where; `admin.rs` is the
 //! operator's API; `sweeper.rs` does what time alone makes due; `config` is what can be configured.
 
+mod address;
 mod admin;
 mod clock;
 pub mod config;

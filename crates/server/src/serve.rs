@@ -146,6 +146,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         in_flight,
         draining: AtomicBool::new(false),
         started_at: clock.now().seconds(),
+        trusted_proxies: config.trusted_proxies,
     });
     let tls = Client::tls().map_err(|error| StartError::Tls(error.to_string()))?;
     let (shutdown, ending) = watch::channel(false);
@@ -347,11 +348,12 @@ fn serve_connection(
     graceful: &GracefulShutdown,
     connections: &mut JoinSet<()>,
 ) {
+    let peer = stream.peer_addr().ok().map(|address| address.ip());
     let stream = Patient::new(stream, front.gateway.shared().settings.client_idle);
     let front = front.clone();
     let service = service_fn(move |request| {
         let front = front.clone();
-        async move { front.serve(request).await }
+        async move { front.serve(peer, request).await }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

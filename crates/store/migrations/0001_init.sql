@@ -2,12 +2,15 @@
 -- Every key begins with the organization, so that all of one organization's rows lie together.
 
 CREATE TABLE organization (
-  id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
-  name       TEXT    NOT NULL,
-  wallet     BLOB    NOT NULL UNIQUE,       -- its own
-  time_zone  TEXT    NOT NULL,              -- an IANA name
-  in_flight  TEXT    NOT NULL,
-  created_at INTEGER NOT NULL
+  id          BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+  name        TEXT    NOT NULL,
+  wallet      BLOB    NOT NULL UNIQUE,      -- its own
+  time_zone   TEXT    NOT NULL,             -- an IANA name
+  in_flight   TEXT    NOT NULL,
+  country     TEXT,                         -- ISO 3166-1, two letters
+  verified_at INTEGER,
+  tier        TEXT,
+  created_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE project (
@@ -16,23 +19,137 @@ CREATE TABLE project (
   name         TEXT    NOT NULL,
   environment  TEXT    NOT NULL,
   data_class   TEXT    NOT NULL,
+  models       TEXT,                        -- a JSON list with its mode; NULL may call all
   created_at   INTEGER NOT NULL,
   archived_at  INTEGER,
   PRIMARY KEY (organization, id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE key (
+-- A person, as one organization knows them. A removed one stays, for the audit log and for old keys.
+CREATE TABLE user (
+  organization BLOB    NOT NULL REFERENCES organization (id),
+  id           BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+  email        TEXT    NOT NULL COLLATE NOCASE,
+  name         TEXT    NOT NULL,
+  role         TEXT    NOT NULL,
+  added_at     INTEGER NOT NULL,
+  removed_at   INTEGER,
+  PRIMARY KEY (organization, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX user_by_email ON user (organization, email) WHERE removed_at IS NULL;
+
+CREATE TABLE member (
+  organization BLOB    NOT NULL,
+  project      BLOB    NOT NULL,
+  user         BLOB    NOT NULL,
+  role         TEXT    NOT NULL,
+  added_at     INTEGER NOT NULL,
+  PRIMARY KEY (organization, project, user),
+  FOREIGN KEY (organization, project) REFERENCES project (organization, id),
+  FOREIGN KEY (organization, user) REFERENCES user (organization, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE service_account (
   organization BLOB    NOT NULL,
   project      BLOB    NOT NULL,
   id           BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+  name         TEXT    NOT NULL,
+  created_at   INTEGER NOT NULL,
+  removed_at   INTEGER,
+  PRIMARY KEY (organization, project, id),
+  FOREIGN KEY (organization, project) REFERENCES project (organization, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE key (
+  organization      BLOB    NOT NULL,
+  project           BLOB    NOT NULL,
+  id                BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+  user              BLOB,
+  service_account   BLOB,
+  name              TEXT    NOT NULL,
+  hash              BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
+  redacted          TEXT    NOT NULL,
+  previous_hash     BLOB    CHECK (length(previous_hash) = 32),  -- what rotation replaced, while it still works
+  previous_redacted TEXT,
+  previous_until    INTEGER,
+  bounds            TEXT    NOT NULL,       -- endpoints, models and networks, as JSON
+  created_at        INTEGER NOT NULL,
+  expires_at        INTEGER,
+  disabled_at       INTEGER,
+  revoked_at        INTEGER,
+  PRIMARY KEY (organization, project, id),
+  FOREIGN KEY (organization, project) REFERENCES project (organization, id),
+  FOREIGN KEY (organization, user) REFERENCES user (organization, id),
+  FOREIGN KEY (organization, project, service_account) REFERENCES service_account (organization, project, id),
+  CHECK ((user IS NULL) <> (service_account IS NULL)),
+  CHECK ((previous_hash IS NULL) = (previous_redacted IS NULL)),
+  CHECK ((previous_hash IS NULL) = (previous_until IS NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE admin_key (
+  organization BLOB    NOT NULL,
+  id           BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+  user         BLOB    NOT NULL,
   name         TEXT    NOT NULL,
   hash         BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
   redacted     TEXT    NOT NULL,
   created_at   INTEGER NOT NULL,
   expires_at   INTEGER,
-  disabled_at  INTEGER,
-  PRIMARY KEY (organization, project, id),
-  FOREIGN KEY (organization, project) REFERENCES project (organization, id)
+  revoked_at   INTEGER,
+  PRIMARY KEY (organization, id),
+  FOREIGN KEY (organization, user) REFERENCES user (organization, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE invite (
+  organization BLOB    NOT NULL REFERENCES organization (id),
+  id           BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+  email        TEXT    NOT NULL,
+  role         TEXT    NOT NULL,
+  projects     TEXT    NOT NULL,            -- JSON
+  token        BLOB    NOT NULL UNIQUE CHECK (length(token) = 32),
+  created_at   INTEGER NOT NULL,
+  expires_at   INTEGER NOT NULL,
+  accepted_at  INTEGER,
+  withdrawn_at INTEGER,
+  PRIMARY KEY (organization, id)
+) STRICT, WITHOUT ROWID;
+
+-- What is counted stands nowhere here: only the day's counts are kept, and not in this table.
+CREATE TABLE rate_limit (
+  organization             BLOB    NOT NULL REFERENCES organization (id),
+  id                       BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+  subject                  TEXT    NOT NULL,  -- JSON
+  model                    TEXT    NOT NULL,
+  requests_per_minute      INTEGER CHECK (requests_per_minute >= 0),
+  tokens_per_minute        INTEGER CHECK (tokens_per_minute >= 0),
+  input_tokens_per_minute  INTEGER CHECK (input_tokens_per_minute >= 0),
+  output_tokens_per_minute INTEGER CHECK (output_tokens_per_minute >= 0),
+  images_per_minute        INTEGER CHECK (images_per_minute >= 0),
+  requests_per_day         INTEGER CHECK (requests_per_day >= 0),
+  tokens_per_day           INTEGER CHECK (tokens_per_day >= 0),
+  concurrent_requests      INTEGER CHECK (concurrent_requests >= 0),
+  PRIMARY KEY (organization, id),
+  UNIQUE (organization, subject, model)
+) STRICT, WITHOUT ROWID;
+
+-- When keys of either sort were last used.
+CREATE TABLE key_use (
+  id BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+  at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Append only: one line for each change of the directory, written with it.
+CREATE TABLE audit (
+  organization BLOB    NOT NULL,
+  id           BLOB    NOT NULL CHECK (length(id) = 16),
+  project      BLOB,
+  at           INTEGER NOT NULL,
+  actor        TEXT    NOT NULL,            -- JSON
+  action       TEXT    NOT NULL,
+  subject      TEXT    NOT NULL,
+  before       TEXT,                        -- JSON
+  after        TEXT,                        -- JSON
+  PRIMARY KEY (organization, id)
 ) STRICT, WITHOUT ROWID;
 
 -- The books of one organization. How far they are (number, hash, sum, stamp) is what their last journal row says.

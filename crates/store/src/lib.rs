@@ -32,6 +32,7 @@ use std::sync::Arc;
 use domain::Clock;
 
 pub use backup::{Backup, BackupError, Head, Restored, backup, restore};
+pub use directory_store::{AuditFilter, AuditLine};
 pub use reader::{Balance, BookedEntry, BudgetRecord, Reader, RequestRecord};
 pub use statement::{BookingLine, Statement, StatementError, StatementItem, StatementLine, UsageLine};
 pub use unfreeze::{UnfreezeError, unfreeze};

@@ -12,8 +12,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::books::{self, USE, read_use};
 use crate::columns::{COST_ROW, from_json, read_cost_row};
+use crate::directory_store::{AuditFilter, AuditLine};
 use crate::past::{PROMO, charged, read_promo};
-use crate::{StoreError, database_path, schema};
+use crate::{StoreError, database_path, directory_store, schema};
 
 /// Connections kept for the next query.
 const IDLE_MAX: usize = 8;
@@ -108,6 +109,19 @@ impl Reader {
                 statement.query_map([], |row| Ok((OrganizationId::from_bytes(row.get(0)?), row.get(1)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
+    }
+
+    /// An organization's lines of the audit log, newest first, `limit` at most.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn audit(
+        &self,
+        organization: OrganizationId,
+        filter: &AuditFilter,
+        limit: usize,
+    ) -> Result<Vec<AuditLine>, StoreError> {
+        self.read(|connection| directory_store::read_audit(connection, organization, filter, limit))
     }
 
     /// An organization's money at the time `now`; `None` when there is no such organization.

@@ -359,16 +359,22 @@ impl Batch<'_> {
         let mut written = Ok(());
         if failure.is_none() {
             match directory_store::write(self.connection, write) {
-                Ok(answer) => written = answer,
+                Ok(Ok(made)) => *failure = self.open_books(made).err(),
+                Ok(Err(refused)) => written = Err(refused),
                 Err(error) => *failure = Some(error),
             }
         }
-        if let (DirectoryWrite::Organization(organization), Ok(()), None) = (write, &written, &failure) {
-            let books = Books::new(organization.id, organization.wallet);
-            *failure = self.statements.insert_books(&books).err();
-            self.books.insert(organization.id, books);
-        }
         self.answers.push(Answer::Directory(reply, written));
+    }
+
+    /// An organization that was made has books from the same moment on.
+    fn open_books(&mut self, made: directory_store::Made) -> Result<(), StoreError> {
+        for (organization, wallet) in made {
+            let books = Books::new(organization, wallet);
+            self.statements.insert_books(&books)?;
+            self.books.insert(organization, books);
+        }
+        Ok(())
     }
 
     fn run_payment(

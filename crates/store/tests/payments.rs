@@ -35,9 +35,12 @@ impl Fixture {
                 wallet: WalletId::from_bytes([n; 16]),
                 time_zone: Zone::default(),
                 in_flight: InFlight::default(),
+                country: None,
+                verified_at: None,
+                tier: None,
                 created_at: START,
             };
-            store.directory().insert_organization(&organization).unwrap();
+            store.directory().commit(directory::Commit::of([organization.into()])).unwrap();
         }
         Self { till: store.payments(), store: Some(store), folder }
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use directory::{DataClass, Environment, InFlight, Organization, Project};
+use directory::{Commit, DataClass, Environment, InFlight, Organization, Project};
 use domain::{Clock, Money, Timestamp, Zone};
 use ledger::conformance::{ManualClock, Payer, START, project_id, promo, purpose, request_id};
 use ledger::{Booking, Command, CostRow, Entry, EntryKind, LedgerError, LotKind, Period, Reply, Span};
@@ -35,19 +35,23 @@ fn sign_up(store: &Store, payer: Payer) {
         wallet: payer.wallet,
         time_zone: Zone::default(),
         in_flight: InFlight::default(),
+        country: None,
+        verified_at: None,
+        tier: None,
         created_at: START,
     };
-    store.directory().insert_organization(&organization).unwrap();
+    store.directory().commit(Commit::of([organization.into()])).unwrap();
     let project = Project {
         id: project_id(payer.organization.as_bytes()[15].into()),
         organization: payer.organization,
         name: "web".to_owned(),
         environment: Environment::default(),
         data_class: DataClass::default(),
+        models: None,
         created_at: START,
         archived_at: None,
     };
-    store.directory().insert_project(&project).unwrap();
+    store.directory().commit(Commit::of([project.into()])).unwrap();
 }
 
 fn ask(store: &Store, command: impl Into<Command>) -> Result<Reply, LedgerError> {

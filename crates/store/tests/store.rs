@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use directory::{DirectoryStore, InFlight, Organization};
+use directory::{Commit, DirectoryStore, InFlight, Organization};
 use domain::{Clock, Money, Timestamp, Zone};
 use ledger::conformance::{ManualClock, Payer, START, budget, cost_cap, promo, request_id};
 use ledger::{Command, EventKind, LedgerStore, LotKind, Period, Reply, Subject, Ticket};
@@ -34,17 +34,11 @@ impl DirectoryStore for Fresh {
     fn load(&self) -> Result<directory::Contents, directory::StoreError> {
         self.store.directory().load()
     }
-    fn insert_organization(&self, organization: &Organization) -> Result<(), directory::StoreError> {
-        self.store.directory().insert_organization(organization)
+    fn commit(&self, commit: directory::Commit) -> Result<(), directory::StoreError> {
+        self.store.directory().commit(commit)
     }
-    fn update_organization(&self, organization: &Organization) -> Result<(), directory::StoreError> {
-        self.store.directory().update_organization(organization)
-    }
-    fn insert_project(&self, project: &directory::Project) -> Result<(), directory::StoreError> {
-        self.store.directory().insert_project(project)
-    }
-    fn insert_key(&self, key: &directory::Key) -> Result<(), directory::StoreError> {
-        self.store.directory().insert_key(key)
+    fn save_uses(&self, uses: Vec<([u8; 16], Timestamp)>) -> Result<(), directory::StoreError> {
+        self.store.directory().save_uses(uses)
     }
 }
 
@@ -77,9 +71,12 @@ fn busy(folder: &Path) -> (Store, Payer) {
         wallet: payer.wallet,
         time_zone: Zone::default(),
         in_flight: InFlight::default(),
+        country: None,
+        verified_at: None,
+        tier: None,
         created_at: START,
     };
-    store.directory().insert_organization(&organization).unwrap();
+    store.directory().commit(Commit::of([organization.into()])).unwrap();
     let ledger = store.ledger();
     let ask = |command| ledger.submit(command).wait().unwrap();
     ask(payer.grant(1, LotKind::Prepaid, 600, Timestamp::MAX).into());

@@ -1,8 +1,6 @@
 //! Tests of the directory, by subject.
 
 mod keys;
-mod lookup;
-mod service;
 mod store;
 
 use std::sync::atomic::{AtomicU64, Ordering};

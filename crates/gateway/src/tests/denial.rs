@@ -1,26 +1,36 @@
 //! What a caller reads when the books say no.
 
-use directory::{DataClass, Environment, InFlight, Principal};
+use std::sync::Arc;
+
+use directory::{
+    Bounds, DataClass, DirectoryService, Environment, InFlight, KeyHasher, Mandate, MemoryDirectory, NewKey,
+    NewOrganization, NewProject, Principal, Scope, Visit,
+};
 use domain::{BudgetId, KeyId, Money, OrganizationId, ProjectId, RequestId, Timestamp, WalletId};
 use http_body_util::BodyExt;
 use ledger::{BudgetBound, Denial, LedgerError, Measure, Subject, Tag};
 use serde_json::{Value, json};
 
+use super::house::Steady;
 use crate::allowance::Ask;
 use crate::denial::refuse;
 
 fn principal() -> Principal {
-    Principal {
-        key: KeyId::from_bytes([1; 16]),
-        key_name: "laptop".to_owned(),
-        project: ProjectId::from_bytes([2; 16]),
-        project_name: "chat".to_owned(),
-        organization: OrganizationId::from_bytes([3; 16]),
-        organization_name: "Acme".to_owned(),
-        in_flight: InFlight::Stops,
-        environment: Environment::Dev,
-        data_class: DataClass::Internal,
-    }
+    let (ids, now) = (Steady::default(), Timestamp::from_micros(0));
+    let service =
+        DirectoryService::open(Arc::new(MemoryDirectory::default()), KeyHasher::new([7; 32])).unwrap();
+    let mandate = Mandate::operator(&ids, now);
+    let new =
+        NewOrganization { name: "Acme".to_owned(), in_flight: InFlight::Stops, ..NewOrganization::default() };
+    let organization = service.create_organization(new, &mandate).unwrap().id;
+    let (environment, data_class) = (Environment::Dev, DataClass::Internal);
+    let new = NewProject { organization, name: "chat".to_owned(), environment, data_class };
+    let project = service.create_project(new, &mandate).unwrap().id;
+    let name = Some("laptop".to_owned());
+    let new = NewKey { project, owner: None, name, bounds: Bounds::default(), expires_at: None };
+    let created = service.create_key(new, &mandate).unwrap();
+    let visit = Visit { address: None, endpoint: Scope::ChatCompletions, now };
+    service.directory().authenticate(created.secret.expose(), &visit).unwrap()
 }
 
 /// The status, `x-should-retry`, and the error, of a denial.
@@ -122,7 +132,7 @@ async fn budgets_say_whose_they_are_what_is_left_and_when_they_start_anew() {
         };
         let denial = LedgerError::Denied(Denial::BudgetExceeded(Box::new(bound)));
         let (status, error) = wire(denial, 1, 1).await;
-        let organization = principal().organization;
+        let organization = principal().organization().id;
         let raise = format!(
             "he organization's owner raises it: `tollkeeper budgets set --org {organization} --id {budget} {raise}`."
         );

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use dialect::openai::Endpoint;
 use directory::{
-    DirectoryService, InFlight, KeyHasher, MemoryDirectory, NewKey, NewOrganization, NewProject,
+    Bounds, DirectoryService, InFlight, KeyHasher, Mandate, MemoryDirectory, NewKey, NewOrganization,
+    NewProject,
 };
 use domain::{Clock, Ids, LotId, Money, OrganizationId, RequestId, Timestamp};
 use http::request::Builder;
@@ -201,16 +202,22 @@ impl House {
             DirectoryService::open(Arc::new(MemoryDirectory::default()), KeyHasher::new([7; 32])).unwrap();
         let new = NewOrganization { name: "Acme".to_owned(), in_flight, ..NewOrganization::default() };
         let now = ids.now();
-        let organization = service.create_organization(new, &ids, now).unwrap();
+        let organization = service.create_organization(new, &Mandate::operator(&ids, now)).unwrap();
         let project = NewProject {
             organization: organization.id,
             name: "chat".to_owned(),
             environment: directory::Environment::default(),
             data_class: directory::DataClass::default(),
         };
-        let project = service.create_project(project, &ids, now).unwrap();
-        let key = NewKey { project: project.id, name: Some("laptop".to_owned()), expires_at: None };
-        let key = service.create_key(key, &ids, now).unwrap();
+        let project = service.create_project(project, &Mandate::operator(&ids, now)).unwrap();
+        let key = NewKey {
+            project: project.id,
+            owner: None,
+            name: Some("laptop".to_owned()),
+            bounds: Bounds::default(),
+            expires_at: None,
+        };
+        let key = service.create_key(key, &Mandate::operator(&ids, now)).unwrap();
 
         let gate = Arc::new(Gate {
             books: MemoryLedger::new(Steady::default()),
@@ -288,7 +295,7 @@ impl House {
             .header("authorization", format!("Bearer {}", self.key))
             .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
             .unwrap();
-        self.gateway.serve(Endpoint::Chat, RequestId::from_bytes([number; 16]), request).await
+        self.gateway.serve(Endpoint::Chat, RequestId::from_bytes([number; 16]), None, request).await
     }
 
     pub(super) fn books(&self) -> Books {

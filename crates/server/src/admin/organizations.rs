@@ -1,15 +1,18 @@
 //! Organizations, projects and keys.
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use directory::{DataClass, Environment, InFlight, NewKey, NewOrganization, NewProject, OrganizationChanges};
-use domain::{OrganizationId, ProjectId, Timestamp, Zone};
+use directory::{
+    Bounds, DataClass, Environment, InFlight, NewKey, NewOrganization, NewProject, OrganizationChanges,
+};
+use domain::{Country, OrganizationId, ProjectId, Timestamp, Zone};
 use serde::Deserialize;
 
-use super::input::{blocking, field, optional, parse};
+use super::input::{blocking, field, nullable, optional, parse};
 use super::view::{self, json};
-use super::{Answered, Problem, Shared};
+use super::{Answered, Hand, Problem, Shared};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,18 +20,18 @@ struct OrganizationBody {
     name: String,
     time_zone: Option<String>,
     in_flight: Option<String>,
+    country: Option<String>,
 }
 
-pub(super) async fn create(State(admin): Shared, body: Bytes) -> Answered {
+pub(super) async fn create(State(admin): Shared, Extension(hand): Extension<Hand>, body: Bytes) -> Answered {
     let body: OrganizationBody = parse(&body)?;
     let new = NewOrganization {
         name: body.name,
         time_zone: optional::<Zone>("time_zone", body.time_zone.as_deref())?.unwrap_or_default(),
         in_flight: optional::<InFlight>("in_flight", body.in_flight.as_deref())?.unwrap_or_default(),
+        country: optional::<Country>("country", body.country.as_deref())?,
     };
-    let made = blocking(move || {
-        Ok(admin.directory.create_organization(new, admin.ids.as_ref(), admin.clock.now())?)
-    });
+    let made = blocking(move || Ok(admin.directory.create_organization(new, &admin.mandate(&hand))?));
     Ok(json(StatusCode::CREATED, &view::organization(&made.await?)))
 }
 
@@ -38,17 +41,29 @@ struct OrganizationPatch {
     name: Option<String>,
     time_zone: Option<String>,
     in_flight: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    country: Option<Option<String>>,
+    verified: Option<bool>,
 }
 
-pub(super) async fn update(State(admin): Shared, Path(id): Path<String>, body: Bytes) -> Answered {
+pub(super) async fn update(
+    State(admin): Shared,
+    Extension(hand): Extension<Hand>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answered {
     let id: OrganizationId = field("id", &id)?;
     let body: OrganizationPatch = parse(&body)?;
     let changes = OrganizationChanges {
         name: body.name,
         time_zone: optional::<Zone>("time_zone", body.time_zone.as_deref())?,
         in_flight: optional::<InFlight>("in_flight", body.in_flight.as_deref())?,
+        country: body.country.map(|text| optional("country", text.as_deref())).transpose()?,
+        verified: body.verified,
+        tier: None,
     };
-    let changed = blocking(move || Ok(admin.directory.update_organization(id, changes)?));
+    let changed =
+        blocking(move || Ok(admin.directory.update_organization(id, changes, &admin.mandate(&hand))?));
     Ok(json(StatusCode::OK, &view::organization(&changed.await?)))
 }
 
@@ -76,7 +91,11 @@ struct ProjectBody {
     data_class: Option<String>,
 }
 
-pub(super) async fn create_project(State(admin): Shared, body: Bytes) -> Answered {
+pub(super) async fn create_project(
+    State(admin): Shared,
+    Extension(hand): Extension<Hand>,
+    body: Bytes,
+) -> Answered {
     let body: ProjectBody = parse(&body)?;
     let new = NewProject {
         organization: field("organization", &body.organization)?,
@@ -84,8 +103,7 @@ pub(super) async fn create_project(State(admin): Shared, body: Bytes) -> Answere
         environment: optional::<Environment>("environment", body.environment.as_deref())?.unwrap_or_default(),
         data_class: optional::<DataClass>("data_class", body.data_class.as_deref())?.unwrap_or_default(),
     };
-    let made =
-        blocking(move || Ok(admin.directory.create_project(new, admin.ids.as_ref(), admin.clock.now())?));
+    let made = blocking(move || Ok(admin.directory.create_project(new, &admin.mandate(&hand))?));
     Ok(json(StatusCode::CREATED, &view::project(&made.await?)))
 }
 
@@ -97,15 +115,20 @@ struct KeyBody {
     expires_at: Option<String>,
 }
 
-pub(super) async fn create_key(State(admin): Shared, body: Bytes) -> Answered {
+pub(super) async fn create_key(
+    State(admin): Shared,
+    Extension(hand): Extension<Hand>,
+    body: Bytes,
+) -> Answered {
     let body: KeyBody = parse(&body)?;
     let new = NewKey {
         project: field::<ProjectId>("project", &body.project)?,
+        owner: None,
         name: body.name,
+        bounds: Bounds::default(),
         expires_at: optional::<Timestamp>("expires_at", body.expires_at.as_deref())?,
     };
-    let made =
-        blocking(move || Ok(admin.directory.create_key(new, admin.ids.as_ref(), admin.clock.now())?));
+    let made = blocking(move || Ok(admin.directory.create_key(new, &admin.mandate(&hand))?));
     Ok(json(StatusCode::CREATED, &view::created_key(&made.await?)))
 }
 

@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use directory::CreateError;
+use directory::ChangeError;
 use ledger::{Denial, LedgerError};
 use store::StoreError;
 
@@ -114,19 +114,21 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<CreateError> for Problem {
-    fn from(error: CreateError) -> Self {
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
         let message = error.to_string();
         match error {
-            CreateError::Invalid { field, .. } => Self::field(field, message),
-            CreateError::NotFound { field, .. } => Self {
+            ChangeError::Invalid { field, .. } => Self::field(field, message),
+            ChangeError::NotFound { field, .. } => Self {
                 status: StatusCode::NOT_FOUND,
                 message,
                 param: Some(field.to_owned()),
                 code: "not_found",
             },
-            CreateError::Archived { .. } => Self::conflict(message),
-            CreateError::Store(_) | CreateError::Inconsistent(_) => Self::internal(&message),
+            ChangeError::Archived { field, .. } | ChangeError::Conflict { field, .. } => {
+                Self { param: Some(field.to_owned()), ..Self::conflict(message) }
+            }
+            ChangeError::Store(_) | ChangeError::Inconsistent(_) => Self::internal(&message),
         }
     }
 }

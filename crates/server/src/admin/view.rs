@@ -43,6 +43,9 @@ pub(crate) fn organization(organization: &Organization) -> Value {
         "name": organization.name,
         "time_zone": organization.time_zone,
         "in_flight": organization.in_flight,
+        "country": organization.country,
+        "verified_at": organization.verified_at,
+        "tier": organization.tier,
         "created_at": organization.created_at,
     })
 }
@@ -55,6 +58,8 @@ pub(crate) fn project(project: &Project) -> Value {
         "organization": project.organization,
         "environment": project.environment,
         "data_class": project.data_class,
+        "models": project.models,
+        "archived_at": project.archived_at,
         "created_at": project.created_at,
     })
 }

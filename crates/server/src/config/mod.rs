@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::{Route, Settings, Target};
+use ipnet::IpNet;
 use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
 use providers::{Provider, Timeouts};
 use store::Durability;
@@ -39,6 +40,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Threads that serve.
     pub workers: usize,
+    /// The proxies whose word on a client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
     /// Limits of the pipeline.
     pub settings: Settings,
     /// Waits for providers.
@@ -182,6 +185,7 @@ fn read_config(
     let workers = server.number("workers", 0..=1_024, mistakes);
     let request_bytes_max = server.number("request_bytes_max", 1_024..=1 << 32, mistakes);
     let answer_bytes_max = server.number("answer_bytes_max", 1_024..=1 << 32, mistakes);
+    let trusted_proxies = read_networks(&mut server, "trusted_proxies", mistakes);
     let drain = server.number("drain_seconds", 0..=86_400, mistakes);
     let durability = ledger.word(
         "durability",
@@ -207,6 +211,7 @@ fn read_config(
     Some(Config {
         listen: listen?,
         workers: usize::try_from(workers?).ok()?,
+        trusted_proxies: trusted_proxies?,
         settings: Settings {
             request_bytes_max: request_bytes_max?,
             answer_bytes_max: answer_bytes_max?,
@@ -223,6 +228,19 @@ fn read_config(
         providers,
         routes,
     })
+}
+
+/// A list of networks in CIDR notation; a single address is a network of its own.
+fn read_networks(section: &mut Section, name: &'static str, mistakes: &mut Mistakes) -> Option<Vec<IpNet>> {
+    let field = section.field(name);
+    let texts = section.texts(name, mistakes)?;
+    let networks = texts.iter().filter_map(|text| {
+        let network = text.parse().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+        network
+            .map_err(|_| mistakes.add(&field, format_args!("`{text}` is no network such as 10.0.0.0/8")))
+            .ok()
+    });
+    Some(networks.collect())
 }
 
 fn read_sweep(ledger: &mut Section, mistakes: &mut Mistakes) -> Option<SweepSettings> {

@@ -7,7 +7,6 @@ use payments::recharge::Bounds;
 use payments::stripe::{SecretKey, Stripe, StripeOptions, TOLERANCE_SECONDS, Webhook};
 use payments::{Cents, Manual};
 use secrecy::SecretString;
-use toml::Value;
 
 use super::Environment;
 use super::read::{Mistakes, Section};
@@ -75,7 +74,7 @@ impl StripeWritten {
     fn read(section: &mut Section, mistakes: &mut Mistakes) -> Self {
         Self {
             secret_key: section.text("secret_key", mistakes),
-            webhook_secrets: texts(section, "webhook_secrets", mistakes),
+            webhook_secrets: section.texts("webhook_secrets", mistakes),
             base_url: section.text("base_url", mistakes),
             success_url: section.text("success_url", mistakes),
             cancel_url: section.text("cancel_url", mistakes),
@@ -123,23 +122,6 @@ impl StripeWritten {
 }
 
 /// A list of texts.
-fn texts(section: &mut Section, name: &'static str, mistakes: &mut Mistakes) -> Option<Vec<String>> {
-    let text = |value: Value| value.as_str().map(str::to_owned);
-    let found = match section.value(name)? {
-        Value::Array(items) => items.into_iter().map(text).collect(),
-        Value::String(_)
-        | Value::Integer(_)
-        | Value::Float(_)
-        | Value::Boolean(_)
-        | Value::Datetime(_)
-        | Value::Table(_) => None,
-    };
-    if found.is_none() {
-        mistakes
-            .add(&section.field(name), "expected a list of texts, such as [\"env:STRIPE_WEBHOOK_SECRET\"]");
-    }
-    found
-}
 
 #[cfg(test)]
 mod tests {
@@ -183,7 +165,10 @@ mod tests {
             ("amount_max = \"4.99\"", &["payments.amount_max: 4.99 is below amount_min, 5.00"]),
             ("recharge_look_ms = 0", &["payments.recharge_look_ms: must be between"]),
             ("secret_kay = \"x\"", &["payments.secret_kay: unknown name; did you mean `secret_key`?"]),
-            ("webhook_secrets = \"env:X\"", &["payments.webhook_secrets: expected a list of texts"]),
+            (
+                "webhook_secrets = \"env:X\"",
+                &["payments.webhook_secrets: expected a list of texts, found string"],
+            ),
             (
                 "provider = \"stripe\"",
                 &[

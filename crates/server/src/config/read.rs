@@ -92,6 +92,16 @@ impl Section {
         }
     }
 
+    /// A list of texts.
+    pub(super) fn texts(&mut self, name: &'static str, mistakes: &mut Mistakes) -> Option<Vec<String>> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let value = self.take(name)?;
+        match value.as_array().and_then(|items| items.iter().map(text).collect()) {
+            Some(texts) => Some(texts),
+            None => self.wrong_type(name, "a list of texts", &value, mistakes),
+        }
+    }
+
     pub(super) fn required_text(&mut self, name: &'static str, mistakes: &mut Mistakes) -> Option<String> {
         if !self.table.contains_key(name) {
             self.known.push(name);

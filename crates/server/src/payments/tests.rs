@@ -4,7 +4,7 @@ mod meddling;
 
 use std::sync::Mutex;
 
-use directory::{Directory, DirectoryService, KeyHasher, NewOrganization};
+use directory::{Directory, DirectoryService, KeyHasher, Mandate, NewOrganization};
 use domain::Money;
 use fake_stripe::{FakeStripe, Fault, Options, Signing};
 use ledger::{EventKind as Told, Period};
@@ -49,8 +49,9 @@ impl Fixture {
         let store =
             Store::open(folder.path(), Durability::Process, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
         let service = DirectoryService::open(store.directory(), KeyHasher::new([7; 32])).unwrap();
-        let new = NewOrganization { name: "Tests".to_owned(), ..new_organization() };
-        let organization = service.create_organization(new, &SystemIds, clock.now()).unwrap().id;
+        let new = NewOrganization { name: "Tests".to_owned(), ..NewOrganization::default() };
+        let organization =
+            service.create_organization(new, &Mandate::operator(&SystemIds, clock.now())).unwrap().id;
         let settings = settings(options(&stripe));
         let held = Arc::clone(&clock) as Arc<dyn Clock>;
         let payments = Arc::new(Payments::new(settings, store.payments(), held, Arc::new(SystemIds)));
@@ -150,14 +151,6 @@ impl Fixture {
             Limits { threshold: money(threshold), amount: money("25"), monthly_max: money(monthly_max) };
         let settings = self.payments.settings_of(&limits).unwrap();
         self.store.payments().set_recharge(self.organization, Some(&settings)).unwrap();
-    }
-}
-
-fn new_organization() -> NewOrganization {
-    NewOrganization {
-        name: String::new(),
-        time_zone: domain::Zone::default(),
-        in_flight: directory::InFlight::default(),
     }
 }
 
@@ -463,9 +456,12 @@ fn one_organization_that_cannot_be_looked_at_holds_nobody_up() {
         wallet: domain::WalletId::from_bytes([0xee; 16]),
         time_zone: domain::Zone::default(),
         in_flight: directory::InFlight::default(),
+        country: None,
+        verified_at: None,
+        tier: None,
         created_at: fixture.clock.now(),
     };
-    fixture.store.directory().insert_organization(&organization).unwrap();
+    fixture.store.directory().commit(directory::Commit::of([organization.into()])).unwrap();
     let first = std::mem::replace(&mut fixture.organization, second);
     fixture.pay("pm_card_visa");
     fixture.deliver_all();

@@ -1,0 +1,133 @@
+//! Fields that take one of a few words.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A text is none of the words that a field takes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {what}; write {words}")]
+pub struct UnknownWord {
+    text: String,
+    what: &'static str,
+    words: &'static str,
+}
+
+macro_rules! word_enums {
+    ($($(#[$doc:meta])* $name:ident, $what:literal, $words:literal {
+        $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)*
+    })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)*
+        }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The word for it in texts, JSON and tables.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(text: &str) -> Result<Self, UnknownWord> {
+                match text {
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err(UnknownWord {
+                        text: text.chars().filter(|c| !c.is_control()).take(32).collect(),
+                        what: $what,
+                        words: $words,
+                    }),
+                }
+            }
+        }
+    )*};
+}
+
+word_enums! {
+    /// What a project's traffic is for.
+    Environment, "an environment", "dev, staging or prod" {
+        /// Development, where a new project starts.
+        #[default]
+        Dev = "dev",
+        /// Rehearsal.
+        Staging = "staging",
+        /// Real traffic.
+        Prod = "prod",
+    }
+
+    /// What a project's prompts may contain.
+    DataClass, "a data class", "public, internal or sensitive" {
+        /// Nothing that is not published anyway.
+        Public = "public",
+        /// What stays in the house, where a new project starts.
+        #[default]
+        Internal = "internal",
+        /// Personal, legal or otherwise guarded data.
+        Sensitive = "sensitive",
+    }
+
+    /// What becomes of an organization's running calls when its credit or a budget runs out (3.1).
+    InFlight, "a policy for running calls", "completes or stops" {
+        /// They end as they would have, and what they cost beyond their holds is booked, if need be as debt.
+        #[default]
+        Completes = "completes",
+        /// They end where the money ends: streams are cut, other answers are capped before they start.
+        Stops = "stops",
+    }
+
+    /// What a person may do in an organization.
+    OrganizationRole, "a role in an organization", "owner, admin or reader" {
+        /// Everything, and who else may.
+        Owner = "owner",
+        /// Projects, keys, limits and readers; neither owners nor administrators' keys.
+        Admin = "admin",
+        /// Sees everything, changes nothing but what a project's role allows. Where an invited person starts.
+        #[default]
+        Reader = "reader",
+    }
+
+    /// What a person may do in a project.
+    ProjectRole, "a role in a project", "owner or member" {
+        /// Its members, service accounts, keys and limits.
+        Owner = "owner",
+        /// Calls models with keys of their own.
+        #[default]
+        Member = "member",
+    }
+
+    /// Where a project's or a key's calls may go.
+    AccessMode, "a mode of a model list", "allow_list or deny_list" {
+        /// To the listed models only.
+        #[default]
+        Allow = "allow_list",
+        /// To every model but the listed ones.
+        Deny = "deny_list",
+    }
+
+    /// An endpoint that a key may be limited to.
+    Scope, "an endpoint", "chat_completions, embeddings or models" {
+        /// `POST /v1/chat/completions`.
+        #[default]
+        ChatCompletions = "chat_completions",
+        /// `POST /v1/embeddings`.
+        Embeddings = "embeddings",
+        /// `GET /v1/models`.
+        Models = "models",
+    }
+}

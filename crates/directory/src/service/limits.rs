@@ -1,0 +1,115 @@
+//! Rate limits.
+
+use domain::{LimitId, OrganizationId};
+
+use super::organizations::check_models;
+use super::{ChangeError, DirectoryService, Draft, Mandate, told};
+use crate::port::Change;
+use crate::record::{AccessMode, Caps, LimitSubject, ModelAccess, RateLimit};
+use crate::tenant::Tenant;
+
+/// The largest cap: what a counter of limits can hold (2^53).
+const CAP_MAX: u64 = 1 << 53;
+/// The longest name of an end user, in bytes, as calls are attributed.
+const USER_BYTES_MAX: usize = 128;
+
+/// A rate limit to be set.
+#[derive(Clone, Debug)]
+pub struct NewLimit {
+    /// The organization.
+    pub organization: OrganizationId,
+    /// Whose calls are counted.
+    pub subject: LimitSubject,
+    /// For which models: a name, or `prefix*`; `*` is all.
+    pub model: String,
+    /// How much.
+    pub caps: Caps,
+}
+
+impl DirectoryService {
+    /// Sets a rate limit: of the same subject and model there is one, which gets these caps.
+    pub fn set_limit(&self, new: NewLimit, mandate: &Mandate<'_>) -> Result<RateLimit, ChangeError> {
+        check_models("model", &ModelAccess { mode: AccessMode::Allow, models: vec![new.model.clone()] })?;
+        check_caps(&new.caps)?;
+        let _guard = self.one_at_a_time();
+        let tenant = self.tenant("organization", new.organization)?;
+        self.check_subject(&tenant, &new.subject)?;
+        let limits = tenant.limits();
+        let before = limits.iter().find(|limit| limit.subject == new.subject && limit.model == new.model);
+        let limit = RateLimit {
+            id: before.map_or_else(|| LimitId::fresh(mandate.ids), |limit| limit.id),
+            organization: new.organization,
+            subject: new.subject,
+            model: new.model,
+            caps: new.caps,
+        };
+        let project = match limit.subject {
+            LimitSubject::Project(project) => project,
+            LimitSubject::Organization | LimitSubject::Key(_) | LimitSubject::User(_) => None,
+        };
+        let mut draft = Draft::new(mandate, limit.organization);
+        draft.put(told("rate_limit.updated", project, limit.id), before.map(|limit| &**limit), &limit);
+        self.finish(draft)?;
+        Ok(limit)
+    }
+
+    /// Ends a rate limit.
+    pub fn remove_limit(
+        &self,
+        organization: OrganizationId,
+        id: LimitId,
+        mandate: &Mandate<'_>,
+    ) -> Result<(), ChangeError> {
+        let _guard = self.one_at_a_time();
+        let tenant = self.tenant("organization", organization)?;
+        let limit = tenant.limit(id).ok_or_else(|| ChangeError::not_found("id", id))?;
+        let mut draft = Draft::new(mandate, organization);
+        draft.remove(told("rate_limit.deleted", None, id), Change::RemoveLimit(organization, id), &**limit);
+        self.finish(draft)
+    }
+
+    fn check_subject(&self, tenant: &Tenant, subject: &LimitSubject) -> Result<(), ChangeError> {
+        match subject {
+            LimitSubject::Project(Some(project)) if tenant.project(*project).is_none() => {
+                Err(ChangeError::not_found("project", project))
+            }
+            LimitSubject::Key(Some(key)) => {
+                let known = self.directory.key(*key);
+                let here = known.is_some_and(|known| known.organization == tenant.organization.id);
+                here.then_some(()).ok_or_else(|| ChangeError::not_found("key", key))
+            }
+            LimitSubject::User(Some(user)) if user.is_empty() || user.len() > USER_BYTES_MAX => {
+                Err(ChangeError::invalid("user", format!("must have 1 to {USER_BYTES_MAX} bytes")))
+            }
+            LimitSubject::Organization
+            | LimitSubject::Project(_)
+            | LimitSubject::Key(None)
+            | LimitSubject::User(_) => Ok(()),
+        }
+    }
+}
+
+fn check_caps(caps: &Caps) -> Result<(), ChangeError> {
+    let all = [
+        ("requests_per_minute", caps.requests_per_minute),
+        ("tokens_per_minute", caps.tokens_per_minute),
+        ("input_tokens_per_minute", caps.input_tokens_per_minute),
+        ("output_tokens_per_minute", caps.output_tokens_per_minute),
+        ("images_per_minute", caps.images_per_minute),
+        ("requests_per_day", caps.requests_per_day),
+        ("tokens_per_day", caps.tokens_per_day),
+        ("concurrent_requests", caps.concurrent_requests),
+    ];
+    if all.iter().all(|(_, cap)| cap.is_none()) {
+        return Err(ChangeError::invalid("caps", "are none; set one at least, such as requests_per_minute"));
+    }
+    for (field, cap) in all {
+        if cap.is_some_and(|cap| cap > CAP_MAX) {
+            return Err(ChangeError::invalid(
+                field,
+                format!("is too large; at most {CAP_MAX} can be counted"),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! One organization as requests see it: its record and what belongs to it, but for its keys.
+//!
+//! A change copies the organization's tables of pointers, and no other's; what a request reads is never changed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::{InviteId, LimitId, ProjectId, ServiceAccountId, UserId, name_fits};
+
+use crate::record::{
+    Invite, KeyOwner, LimitSubject, Member, Organization, OrganizationRole, Project, RateLimit,
+    ServiceAccount, User,
+};
+
+/// An organization and what belongs to it.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// The organization.
+    pub organization: Arc<Organization>,
+    pub(crate) projects: HashMap<ProjectId, Arc<Project>>,
+    pub(crate) users: HashMap<UserId, Arc<User>>,
+    pub(crate) members: HashMap<(ProjectId, UserId), Arc<Member>>,
+    pub(crate) service_accounts: HashMap<ServiceAccountId, Arc<ServiceAccount>>,
+    pub(crate) invites: HashMap<InviteId, Arc<Invite>>,
+    limits: HashMap<LimitId, Arc<RateLimit>>,
+    /// The same limits by whose calls they count, so that a call looks at its own.
+    limits_of: HashMap<LimitSubject, Vec<Arc<RateLimit>>>,
+}
+
+impl Tenant {
+    pub(crate) fn new(organization: Organization) -> Self {
+        Self {
+            organization: Arc::new(organization),
+            projects: HashMap::new(),
+            users: HashMap::new(),
+            members: HashMap::new(),
+            service_accounts: HashMap::new(),
+            invites: HashMap::new(),
+            limits: HashMap::new(),
+            limits_of: HashMap::new(),
+        }
+    }
+
+    /// A project of the organization.
+    pub fn project(&self, id: ProjectId) -> Option<&Arc<Project>> {
+        self.projects.get(&id)
+    }
+
+    /// All projects, the archived ones too, in the order in which they were made.
+    pub fn projects(&self) -> Vec<Arc<Project>> {
+        sorted(self.projects.values(), |project| project.id)
+    }
+
+    /// A person who has a part in the organization.
+    pub fn user(&self, id: UserId) -> Option<&Arc<User>> {
+        self.users.get(&id).filter(|user| user.removed_at.is_none())
+    }
+
+    /// All people who have a part, in the order in which they came.
+    pub fn users(&self) -> Vec<Arc<User>> {
+        sorted(self.users.values().filter(|user| user.removed_at.is_none()), |user| user.id)
+    }
+
+    /// The person with this address for mail.
+    pub fn user_by_email(&self, email: &str) -> Option<&Arc<User>> {
+        let same = |user: &&Arc<User>| user.removed_at.is_none() && user.email.eq_ignore_ascii_case(email);
+        self.users.values().find(same)
+    }
+
+    /// A person's part in a project.
+    pub fn member(&self, project: ProjectId, user: UserId) -> Option<&Arc<Member>> {
+        self.user(user)?;
+        self.members.get(&(project, user))
+    }
+
+    /// All parts in a project, in the order in which the people came.
+    pub fn members(&self, project: ProjectId) -> Vec<Arc<Member>> {
+        let here = |member: &&Arc<Member>| member.project == project && self.user(member.user).is_some();
+        sorted(self.members.values().filter(here), |member| member.user)
+    }
+
+    /// A service account that is there.
+    pub fn service_account(&self, id: ServiceAccountId) -> Option<&Arc<ServiceAccount>> {
+        self.service_accounts.get(&id).filter(|account| account.removed_at.is_none())
+    }
+
+    /// All service accounts of a project that are there, in the order in which they were made.
+    pub fn service_accounts(&self, project: ProjectId) -> Vec<Arc<ServiceAccount>> {
+        let here =
+            |account: &&Arc<ServiceAccount>| account.project == project && account.removed_at.is_none();
+        sorted(self.service_accounts.values().filter(here), |account| account.id)
+    }
+
+    /// An invitation, whatever became of it.
+    pub fn invite(&self, id: InviteId) -> Option<&Arc<Invite>> {
+        self.invites.get(&id)
+    }
+
+    /// All invitations that were not withdrawn, in the order in which they were sent.
+    pub fn invites(&self) -> Vec<Arc<Invite>> {
+        sorted(self.invites.values().filter(|invite| invite.withdrawn_at.is_none()), |invite| invite.id)
+    }
+
+    /// A rate limit.
+    pub fn limit(&self, id: LimitId) -> Option<&Arc<RateLimit>> {
+        self.limits.get(&id)
+    }
+
+    /// All rate limits, in the order in which they were made.
+    pub fn limits(&self) -> Vec<Arc<RateLimit>> {
+        sorted(self.limits.values(), |limit| limit.id)
+    }
+
+    /// Whether there is any rate limit at all.
+    pub fn has_limits(&self) -> bool {
+        !self.limits.is_empty()
+    }
+
+    /// The rate limits that count the calls of a subject to a model.
+    pub fn limits_of(&self, subject: &LimitSubject, model: &str) -> impl Iterator<Item = &Arc<RateLimit>> {
+        let limits = self.limits_of.get(subject).map(Vec::as_slice).unwrap_or_default();
+        limits.iter().filter(move |limit| name_fits(&limit.model, model))
+    }
+
+    /// Whether the owner of a key still has a part in the project.
+    pub fn has_part(&self, owner: KeyOwner, project: ProjectId) -> bool {
+        match owner {
+            KeyOwner::User(user) => self.user(user).is_some_and(|known| {
+                known.role == OrganizationRole::Owner || self.members.contains_key(&(project, user))
+            }),
+            KeyOwner::ServiceAccount(id) => {
+                self.service_account(id).is_some_and(|account| account.project == project)
+            }
+        }
+    }
+
+    pub(crate) fn put_limit(&mut self, limit: RateLimit) {
+        self.remove_limit(limit.id);
+        let limit = Arc::new(limit);
+        self.limits_of.entry(limit.subject.clone()).or_default().push(Arc::clone(&limit));
+        self.limits.insert(limit.id, limit);
+    }
+
+    pub(crate) fn remove_limit(&mut self, id: LimitId) {
+        if let Some(limit) = self.limits.remove(&id)
+            && let Some(others) = self.limits_of.get_mut(&limit.subject)
+        {
+            others.retain(|other| other.id != id);
+        }
+    }
+}
+
+/// Ids rise with time, so their order is that of making.
+fn sorted<'a, T: 'a, K: Ord>(records: impl Iterator<Item = &'a Arc<T>>, id: impl Fn(&T) -> K) -> Vec<Arc<T>> {
+    let mut sorted: Vec<Arc<T>> = records.cloned().collect();
+    sorted.sort_by_key(|record| id(record));
+    sorted
+}
