@@ -6,6 +6,7 @@
 mod admin;
 mod clock;
 pub mod config;
+mod contracts;
 mod doctor;
 mod front;
 mod log;

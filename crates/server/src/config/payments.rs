@@ -7,7 +7,6 @@ use payments::recharge::Bounds;
 use payments::stripe::{SecretKey, Stripe, StripeOptions, TOLERANCE_SECONDS, Webhook};
 use payments::{Cents, Manual};
 use secrecy::SecretString;
-use toml::Value;
 
 use super::Environment;
 use super::read::{Mistakes, Section};
@@ -75,7 +74,7 @@ impl StripeWritten {
     fn read(section: &mut Section, mistakes: &mut Mistakes) -> Self {
         Self {
             secret_key: section.text("secret_key", mistakes),
-            webhook_secrets: texts(section, "webhook_secrets", mistakes),
+            webhook_secrets: section.texts("webhook_secrets", mistakes),
             base_url: section.text("base_url", mistakes),
             success_url: section.text("success_url", mistakes),
             cancel_url: section.text("cancel_url", mistakes),
@@ -122,27 +121,10 @@ impl StripeWritten {
     }
 }
 
-/// A list of texts.
-fn texts(section: &mut Section, name: &'static str, mistakes: &mut Mistakes) -> Option<Vec<String>> {
-    let text = |value: Value| value.as_str().map(str::to_owned);
-    let found = match section.value(name)? {
-        Value::Array(items) => items.into_iter().map(text).collect(),
-        Value::String(_)
-        | Value::Integer(_)
-        | Value::Float(_)
-        | Value::Boolean(_)
-        | Value::Datetime(_)
-        | Value::Table(_) => None,
-    };
-    if found.is_none() {
-        mistakes
-            .add(&section.field(name), "expected a list of texts, such as [\"env:STRIPE_WEBHOOK_SECRET\"]");
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
+    use domain::Timestamp;
+
     use super::super::{Config, DEFAULT, Environment};
 
     fn environment() -> Environment {
@@ -168,7 +150,8 @@ mod tests {
         let shown = section.lines().take_while(|line| !line.starts_with("# [") && !line.starts_with('['));
         let shown = shown.filter_map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")));
         let text = format!("[payments]\nprovider = \"stripe\"\n{}\n", shown.collect::<Vec<_>>().join("\n"));
-        let config = Config::parse(&text, &environment()).unwrap_or_else(|errors| panic!("{text}\n{errors}"));
+        let config = Config::parse(&text, &environment(), Timestamp::from_micros(0))
+            .unwrap_or_else(|errors| panic!("{text}\n{errors}"));
         assert_eq!(config.payments.provider.name(), "stripe");
         assert!(config.payments.webhook.is_some());
         assert!(!format!("{config:?}").contains("abcdefgh"), "secrets are never shown");
@@ -213,7 +196,10 @@ mod tests {
                 &["payments: stripe success_url `here` must be a whole address"],
             ),
         ] {
-            let errors = Config::parse(&format!("[payments]\n{text}"), &environment()).unwrap_err().0;
+            let errors =
+                Config::parse(&format!("[payments]\n{text}"), &environment(), Timestamp::from_micros(0))
+                    .unwrap_err()
+                    .0;
             assert_eq!(errors.len(), expected.len(), "{text}: {errors:#?}");
             for (error, expected) in errors.iter().zip(expected) {
                 assert!(error.starts_with(expected), "{error:?} does not begin with {expected:?}");
