@@ -46,7 +46,7 @@ def test_every_mistake_in_a_contract_is_told_at_once(tmp_path: Path) -> None:
         "[providers.contract]",
         'class = "shared"',
         'owner = ""',
-        'terms = { training = true, retention_days = 30 }',
+        "terms = { training = true, retention_days = 30 }",
         f'verified_on = "{days_ago(-3)}"',
         'countries = ["XX"]',
         'data = "sensitive"',
@@ -150,6 +150,7 @@ def test_the_operator_sees_what_is_stale(contracts: Gateway, text: str, tmp_path
 
 def test_another_maximum_is_kept_to(make_gateway: MakeGateway, mock: Mock) -> None:
     provider = Provider("mock", mock.base_url, contract=Contract(verified_days_ago=8))
-    gateway = make_gateway(text=config([provider], [Route("sim", "mock", "sim-small")], "[contracts]\nstale_after_days = 7"))
+    settings = "[contracts]\nstale_after_days = 7"
+    gateway = make_gateway(text=config([provider], [Route("sim", "mock", "sim-small")], settings))
     answer = gateway.tenant().post("/chat/completions", {"model": "sim", "messages": MESSAGES})
     assert answer.json()["error"]["code"] == "route_contract_stale", answer.text

@@ -210,8 +210,7 @@ impl Contract {
              {limit}. Organization `{}` is in {country}.",
             traffic.organization_name
         );
-        let next =
-            format!("Call a model whose route serves {country}; `countries` in its contract says which.");
+        let next = format!("Call a model whose route serves {country}; the operator knows which do.");
         Err(refusal(RefusalCode::CountryNotSupported, message, next, limit, country))
     }
 

@@ -71,8 +71,8 @@ pub(super) const GROQ: Vendor = Vendor {
     support: "https://community.groq.com",
 };
 
-/// <https://help.mistral.ai/en/articles/323757>: the pay-per-use plan is not trained on, the free plan is, and a key can
-/// be of either. Kept for 30 days against abuse.
+/// <https://help.mistral.ai/en/articles/323757>: the pay-per-use plan is not trained on, the free plan is, and a key
+/// can be of either. Kept for 30 days against abuse, by Mistral's privacy policy.
 pub(super) const MISTRAL: Vendor = Vendor {
     class: AccessClass::Direct,
     training: true,

@@ -29,6 +29,12 @@ const NOBODYS: [&str; 11] = [
     "cracked",
     "unknown",
 ];
+/// What people write of an owner or payer whom they do not know, which is class 2.10 too.
+const UNKNOWN: [&str; 5] = ["unknown", "?", "-", "n/a", "someone else"];
+/// Why class 2.10 is refused, and what to do instead.
+const INSTEAD: &str = "access class 2.10, which cannot be configured: nobody can say who owns such a key, who pays for \
+                       it, or when it ends, and using it may be theft. Use a key of your own account, or one that its \
+                       owner has given you in writing (\"reseller\"), or a free or self-hosted model";
 /// Words for subscriptions to an app, which many take for API credit.
 const SUBSCRIPTIONS: [&str; 8] =
     ["subscription", "app", "plus", "pro", "chatgpt", "chatgpt_plus", "chatgpt_pro", "claude_pro"];
@@ -77,7 +83,8 @@ pub(super) fn required(
     found.flatten()
 }
 
-/// The contract of a section that may have one: `None` when none is written, `Some(None)` when there are mistakes in it.
+/// The contract of a section that may have one: `None` when none is written, `Some(None)` when there are mistakes in
+/// it.
 pub(super) fn written(
     section: &mut Section,
     verification: Verification,
@@ -93,8 +100,8 @@ pub(super) fn written(
 }
 
 fn read(section: &mut Section, verification: Verification, mistakes: &mut Mistakes) -> Option<Contract> {
-    let owner = stated(section, "owner", "name who owns the account whose key is used", mistakes);
-    let payer = stated(section, "payer", "name who pays the provider", mistakes);
+    let owner = party(section, "owner", "name who owns the account whose key is used", mistakes);
+    let payer = party(section, "payer", "name who pays the provider", mistakes);
     let limits = stated(section, "limits", "say which limits apply there, such as \"tier 4\"", mistakes);
     let support = stated(section, "support", "say who helps when it fails: an address or a page", mistakes);
     let terms = read_terms(section, mistakes);
@@ -136,6 +143,21 @@ fn stated(
         return None;
     }
     Some(text.trim().to_owned())
+}
+
+/// Somebody who is known.
+fn party(
+    section: &mut Section,
+    name: &'static str,
+    purpose: &'static str,
+    mistakes: &mut Mistakes,
+) -> Option<String> {
+    let text = stated(section, name, purpose, mistakes)?;
+    if UNKNOWN.contains(&&*text.to_lowercase()) {
+        mistakes.add(&section.field(name), format_args!("\"{text}\" is {INSTEAD}"));
+        return None;
+    }
+    Some(text)
 }
 
 fn read_terms(section: &mut Section, mistakes: &mut Mistakes) -> Option<Terms> {
@@ -181,14 +203,7 @@ fn read_class(section: &mut Section, mistakes: &mut Mistakes) -> Option<AccessCl
     let field = section.field("class");
     let found = AccessClass::ALL.iter().find(|class| class.as_str() == text);
     if found.is_none() && NOBODYS.contains(&&*text) {
-        mistakes.add(
-            &field,
-            format_args!(
-                "\"{text}\" is access class 2.10, which cannot be configured: nobody can say who owns such a key, who \
-                 pays for it, or when it ends, and using it may be theft. Use a key of your own account, or one that \
-                 its owner has given you in writing (\"reseller\"), or a free or self-hosted model"
-            ),
-        );
+        mistakes.add(&field, format_args!("\"{text}\" is {INSTEAD}"));
     } else if found.is_none() && SUBSCRIPTIONS.contains(&&*text) {
         mistakes.add(
             &field,

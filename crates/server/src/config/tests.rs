@@ -200,6 +200,8 @@ fn mistakes_in_a_contract_name_the_field_and_the_fix() {
         ("owner = \"\"", "owner", "is empty; name who owns the account"),
         ("owner = 3", "owner", "expected a text in quotes, found integer"),
         ("payer = \"  \"", "payer", "is empty; name who pays"),
+        ("owner = \"Unknown\"", "owner", "\"Unknown\" is access class 2.10"),
+        ("payer = \"someone else\"", "payer", "nobody can say who owns such a key"),
         ("limits = \"\"", "limits", "is empty; say which limits"),
         ("support = \"\"", "support", "is empty; say who helps"),
         ("terms = \"no training\"", "terms", "expected a table, found string"),
