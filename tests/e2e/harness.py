@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,6 +88,35 @@ EMBEDDING_PRICE = Price(input="0.130003", output="0", cached_input="0.130003")
 FREE = Price(input="0", output="0", cached_input="0")
 
 
+def days_ago(days: int) -> str:
+    """A day of the past, as a contract's `verified_on` states it."""
+    return (datetime.now(UTC).date() - timedelta(days=days)).isoformat()
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Who owns and pays a provider's account, and on which terms; verified today unless said otherwise."""
+
+    training: bool = False
+    verified_days_ago: int = 0
+    #: Further lines of TOML.
+    more: str = ""
+
+    def toml(self) -> str:
+        return "\n".join(
+            [
+                "[providers.contract]",
+                'owner = "the tests"',
+                'payer = "the tests"',
+                'limits = "none"',
+                'support = "the tests"',
+                f"terms = {{ training = {str(self.training).lower()}, retention_days = 0, region = \"here\" }}",
+                f'verified_on = "{days_ago(self.verified_days_ago)}"',
+                self.more,
+            ]
+        )
+
+
 @dataclass(frozen=True)
 class Provider:
     """An upstream of a configuration."""
@@ -94,6 +124,7 @@ class Provider:
     name: str
     base_url: str
     http2: bool = False
+    contract: Contract = Contract()
 
     def toml(self) -> str:
         return "\n".join(
@@ -104,6 +135,7 @@ class Provider:
                 f'base_url = "{self.base_url}"',
                 'api_key = "env:UPSTREAM_KEY"',
                 f"http2 = {str(self.http2).lower()}",
+                self.contract.toml(),
             ]
         )
 
@@ -325,10 +357,11 @@ class Gateway:
         wanted = [f'{label}="{value}"' for label, value in labels.items()]
         return sum((Decimal(value) for key, _, value in samples if all(pair in key for pair in wanted)), Decimal(0))
 
-    def tenant(self, granted: str = "5.00", environment: str = "dev") -> Tenant:
+    def tenant(self, granted: str = "5.00", environment: str = "dev", data_class: str = "internal") -> Tenant:
         """A new organization with a project, a key and this much credit."""
         org = self.make("/admin/v1/organizations", name="Tests")["id"]
-        project = self.make("/admin/v1/projects", name="tests", organization=org, environment=environment)["id"]
+        about = {"environment": environment, "data_class": data_class}
+        project = self.make("/admin/v1/projects", name="tests", organization=org, **about)["id"]
         key = self.make("/admin/v1/keys", name="tests", project=project)
         tenant = Tenant(self, org, project, key["id"], key["secret"])
         if Decimal(granted):

@@ -201,7 +201,7 @@ def test_the_doctor_looks_at_everything(make_gateway: MakeGateway, mock: Mock) -
     before = len(mock.truth())
     done, checks = doctor(gateway)
     assert done.code == 0 and done.json["ok"]
-    assert set(checks) == {"configuration", "store", "balance", "auto-recharge", "routes", "provider"}
+    assert set(checks) == {"configuration", "store", "balance", "auto-recharge", "routes", "contracts", "provider"}
     assert checks["auto-recharge"] == [True], "said, and no failure"
     assert len(mock.truth()) == before, "no paid call"
     done, checks = doctor(gateway, "--live")
@@ -221,6 +221,7 @@ def test_the_doctor_finds_what_is_wrong(make_gateway: MakeGateway) -> None:
         "balance": [False],
         "auto-recharge": [True],
         "routes": [False],
+        "contracts": [True],
         "provider": [False],
     }
     assert all(check["next_step"] for check in done.json["checks"] if not check["ok"])

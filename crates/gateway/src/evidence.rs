@@ -12,6 +12,7 @@ use ledger::Attribution;
 use pricing::{ModelKind, PriceVersion};
 
 use crate::allowance::Allowance;
+use crate::contract::Traffic;
 use crate::failure::Failure;
 use crate::routes::{Route, Routes, Target};
 
@@ -27,15 +28,18 @@ pub(crate) struct Began {
 #[derive(Debug)]
 pub struct Caller(Principal);
 
-/// What may be done: this caller, this call, this model's route (1.3 to 1.5).
+/// What may be done: this caller, this call, at this target of the model's route and its price now (1.3 to 1.5). The
+/// price stays the same until the receipt.
 pub(crate) struct Permit {
-    pub(crate) principal: Principal,
-    pub(crate) call: Call,
-    pub(crate) attribution: Attribution,
-    route: Arc<Route>,
+    principal: Principal,
+    call: Call,
+    attribution: Attribution,
+    model: Arc<str>,
+    target: Target,
+    price: Arc<PriceVersion>,
 }
 
-/// Where the call goes and at which price. The price stays the same until the receipt.
+/// Where the call goes, at which price, and the most that it can cost.
 pub(crate) struct Plan {
     pub(crate) principal: Principal,
     pub(crate) call: Call,
@@ -75,37 +79,92 @@ pub(crate) fn identify(directory: &Directory, headers: &HeaderMap, visit: &Visit
 /// Service tiers that cost more than the catalogue's price, which is the standard one.
 const DEARER_TIERS: [&str; 4] = ["priority", "fast", "ultrafast", "scale"];
 
-/// Proves that the caller may make this call: the model exists for it, at a price that is known.
+/// Proves that the caller may make this call: the model exists for it (1.3), at a price that is known (1.3), on a route
+/// that serves its country (1.4) by a contract that covers its data and environment (1.5). The first owner in this
+/// order refuses.
 pub(crate) fn authorize(
     caller: Caller,
     call: Call,
     attribution: Attribution,
     routes: &Routes,
+    now: Timestamp,
 ) -> Result<Permit, Failure> {
     let route = routes.find(call.model())?;
+    check_options(&call)?;
+    let (target, price) = choose(&route, &call, &traffic(&caller.0), now)?;
+    Ok(Permit {
+        principal: caller.0,
+        call,
+        attribution,
+        model: Arc::clone(&route.model),
+        target: target.clone(),
+        price: Arc::clone(price),
+    })
+}
+
+/// Refuses what is asked for and has no price.
+fn check_options(call: &Call) -> Result<(), BadRequest> {
     if let Some(tier) = call.service_tier().filter(|tier| DEARER_TIERS.contains(tier)) {
-        return Err(Failure::from(BadRequest {
+        return Err(BadRequest {
             message: format!(
                 "Invalid service_tier argument: this gateway has no price for `{tier}`; leave it out."
             ),
             param: Some("service_tier".to_owned()),
             code: Some("unsupported_value"),
-        }));
+        });
     }
     if call.web_search() {
-        return Err(Failure::from(BadRequest {
+        return Err(BadRequest {
             message: "This gateway has no price for web searches; leave web_search_options out.".to_owned(),
             param: Some("web_search_options".to_owned()),
             code: Some("unsupported_parameter"),
-        }));
+        });
     }
-    Ok(Permit { principal: caller.0, call, attribution, route })
+    Ok(())
 }
 
-/// Chooses the target, pins its price and bounds the cost.
-pub(crate) fn plan(permit: Permit, now: Timestamp, output_slice: u64) -> Result<Box<Plan>, Refusal> {
-    let Permit { principal, call, attribution, route } = permit;
-    let target = route.targets.first().ok_or_else(|| unpriced(&route.model, "", ""))?;
+/// What contracts are checked against.
+fn traffic(principal: &Principal) -> Traffic<'_> {
+    let (organization, project) = (principal.organization(), &principal.project);
+    Traffic {
+        organization: organization.id,
+        organization_name: &organization.name,
+        country: organization.country,
+        project: &project.name,
+        environment: project.environment,
+        data_class: project.data_class,
+    }
+}
+
+/// The first of the route's targets that may have the call, and its price now. A layer is passed when any target passes
+/// it, so when none passes them all, the target that came farthest says what is missing.
+fn choose<'a>(
+    route: &'a Route,
+    call: &Call,
+    traffic: &Traffic<'_>,
+    now: Timestamp,
+) -> Result<(&'a Target, &'a Arc<PriceVersion>), Refusal> {
+    let mut farthest: Option<Refusal> = None;
+    for target in &route.targets {
+        match admit(route, target, call, traffic, now) {
+            Ok(price) => return Ok((target, price)),
+            Err(refusal) if farthest.as_ref().is_none_or(|before| before.code < refusal.code) => {
+                farthest = Some(refusal);
+            }
+            Err(_) => {}
+        }
+    }
+    Err(farthest.unwrap_or_else(|| unpriced(&route.model, "", "")))
+}
+
+/// The price of a target that may have the call.
+fn admit<'a>(
+    route: &Route,
+    target: &'a Target,
+    call: &Call,
+    traffic: &Traffic<'_>,
+    now: Timestamp,
+) -> Result<&'a Arc<PriceVersion>, Refusal> {
     let price = target.prices.as_ref().and_then(|prices| prices.at(now));
     let price = price.ok_or_else(|| unpriced(&route.model, &target.provider.name, &target.model))?;
     if call.endpoint() == Endpoint::Chat && price.kind == ModelKind::Embedding {
@@ -116,19 +175,17 @@ pub(crate) fn plan(permit: Permit, now: Timestamp, output_slice: u64) -> Result<
             "Call POST /v1/embeddings with it, or name a chat model.",
         ));
     }
-    let allowance = Allowance::new(&call, price, principal.organization().in_flight, output_slice);
+    target.contract.check(&target.label, traffic, now)?;
+    Ok(price)
+}
+
+/// Bounds what the call can cost.
+pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
+    let Permit { principal, call, attribution, model, target, price } = permit;
+    let allowance = Allowance::new(&call, &price, principal.organization().in_flight, output_slice);
     let input_guess = call.input_tokens_bound() / BYTES_PER_TOKEN;
     // Boxed, because it travels through every step from here on.
-    Ok(Box::new(Plan {
-        principal,
-        attribution,
-        model: Arc::clone(&route.model),
-        target: target.clone(),
-        price: Arc::clone(price),
-        allowance,
-        input_guess,
-        call,
-    }))
+    Box::new(Plan { principal, attribution, model, target, price, allowance, input_guess, call })
 }
 
 /// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.

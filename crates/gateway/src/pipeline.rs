@@ -143,10 +143,11 @@ impl Gateway {
         // What: one parse that keeps the body's bytes; nothing is consumed by a request that cannot be read.
         let limits = (settings.request_bytes_max, settings.client_idle);
         let (call, attribution) = decode(endpoint, headers, body, limits.0, limits.1).await?;
-        // May it: before anything is counted, so that a forbidden request costs nobody's quota.
-        let permit = authorize(caller, call, attribution, routes)?;
-        // Where, and at which price: pinned here, so that a change of price never touches a call that is under way.
-        Ok(plan(permit, began.at, settings.output_slice)?)
+        // May it, where, and at which price: before anything is counted, so that a forbidden request costs nobody's
+        // quota. The price is pinned here, so that a change of it never touches a call that is under way.
+        let permit = authorize(caller, call, attribution, routes, began.at)?;
+        // How much it can cost at most.
+        Ok(plan(permit, settings.output_slice))
     }
 
     /// From the plan to the answer. The call belongs to the books now: it goes on even if the client hangs up.

@@ -7,6 +7,8 @@ use domain::{Refusal, RefusalCode};
 use pricing::Schedule;
 use providers::Provider;
 
+use crate::contract::Contract;
+
 /// Where a call can go: an upstream model at a provider, and what it costs there.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -16,15 +18,22 @@ pub struct Target {
     pub model: Arc<str>,
     /// `provider/model`, as cost rows say it.
     pub label: Arc<str>,
+    /// Who owns, who pays, and on which terms.
+    pub contract: Arc<Contract>,
     /// The dated prices; `None` when nobody has stated one, which refuses the call.
     pub prices: Option<Arc<Schedule>>,
 }
 
 impl Target {
     /// A target whose label follows from its parts.
-    pub fn new(provider: Arc<Provider>, model: &str, prices: Option<Arc<Schedule>>) -> Self {
+    pub fn new(
+        provider: Arc<Provider>,
+        model: &str,
+        contract: Arc<Contract>,
+        prices: Option<Arc<Schedule>>,
+    ) -> Self {
         let label = Arc::from(format!("{}/{model}", provider.name));
-        Self { provider, model: Arc::from(model), label, prices }
+        Self { provider, model: Arc::from(model), label, contract, prices }
     }
 }
 
@@ -84,10 +93,14 @@ impl Routes {
         self.exact.values()
     }
 
+    /// Every route: by name, then the patterns, the most specific first.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.exact.values().chain(&self.patterns)
+    }
+
     /// The names of the providers that routes lead to, each as often as it is led to.
     pub fn providers(&self) -> impl Iterator<Item = &Arc<str>> {
-        let routes = self.exact.values().chain(&self.patterns);
-        routes.flat_map(|route| &route.targets).map(|target| &target.provider.name)
+        self.all().flat_map(|route| &route.targets).map(|target| &target.provider.name)
     }
 
     /// How many routes there are.
@@ -108,7 +121,8 @@ fn expand(pattern: &Route, model: &str) -> Option<Route> {
         return None;
     }
     let targets = pattern.targets.iter().map(|target| {
-        Target::new(Arc::clone(&target.provider), &target.model.replace('*', rest), target.prices.clone())
+        let model = target.model.replace('*', rest);
+        Target::new(Arc::clone(&target.provider), &model, Arc::clone(&target.contract), target.prices.clone())
     });
     Some(Route { model: Arc::from(model), targets: targets.collect() })
 }
@@ -121,10 +135,11 @@ fn shown(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::contract;
 
     fn route(model: &str, upstream: &str) -> Route {
         let provider = Arc::new(Provider::new("p", "http://127.0.0.1:1/v1", None).unwrap());
-        Route { model: Arc::from(model), targets: vec![Target::new(provider, upstream, None)] }
+        Route { model: Arc::from(model), targets: vec![Target::new(provider, upstream, contract(), None)] }
     }
 
     #[test]

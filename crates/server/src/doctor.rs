@@ -20,6 +20,7 @@ use store::{Reader, StoreError};
 
 use crate::clock::SystemClock;
 use crate::config::{Config, Environment};
+use crate::contracts;
 use crate::payments::PaymentSettings;
 
 /// What to look at.
@@ -82,6 +83,7 @@ pub fn doctor(options: &DoctorOptions) -> Vec<Finding> {
     check_balances(&options.data, payments, &mut findings);
     if let Some(config) = config {
         check_routes(&config, &mut findings);
+        check_contracts(&config, &mut findings);
         check_providers(&config, options.live, &mut findings);
     }
     findings
@@ -228,6 +230,17 @@ fn check_routes(config: &Config, findings: &mut Vec<Finding>) {
             "state price = { … } at its target",
         )
     }));
+}
+
+/// A stale contract is no mistake of the file, but its routes refuse most calls.
+fn check_contracts(config: &Config, findings: &mut Vec<Finding>) {
+    let stale = contracts::stale(config.routes.iter(), SystemClock::start().now());
+    if stale.is_empty() {
+        findings.push(Finding::ok("contracts", "every route's contract is verified"));
+    }
+    findings.extend(
+        stale.into_iter().map(|stale| Finding::found("contracts", stale.message(), stale.next_step())),
+    );
 }
 
 fn check_providers(config: &Config, live: bool, findings: &mut Vec<Finding>) {

@@ -7,6 +7,7 @@ mod address;
 mod admin;
 mod clock;
 pub mod config;
+mod contracts;
 mod doctor;
 mod front;
 mod log;

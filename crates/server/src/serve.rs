@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Admin};
 use crate::clock::{SystemClock, SystemIds};
 use crate::config::{Config, Environment};
+use crate::contracts;
 use crate::front::{Front, Lobby};
 use crate::metrics::Metrics;
 use crate::patience::Patient;
@@ -114,6 +115,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let in_flight = InFlight::default();
     let status = status_of(&config);
     let routes = Routes::new(config.routes.into_iter().chain(extra_routes));
+    contracts::warn(&routes, clock.now());
     let metrics = Arc::new(Metrics::new(routes.providers()));
     let shared = Arc::new(Shared {
         directory: Arc::clone(directory.directory()),
@@ -126,7 +128,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     });
     let payments = Payments::new(config.payments, store.payments(), Arc::clone(&clock), Arc::clone(&ids));
     let payments = Arc::new(payments);
-    let admin = Admin {
+    let admin = Arc::new(Admin {
         operator: secrets.operator,
         hasher: secrets.hasher(),
         directory,
@@ -136,8 +138,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         clock: Arc::clone(&clock),
         ids,
         status: status(Arc::clone(&shared), Arc::clone(&store)),
-    };
-    let admin = Arc::new(admin);
+    });
     let lobby = Arc::new(Lobby {
         router: admin::router(Arc::clone(&admin)),
         admin,
@@ -407,6 +408,7 @@ fn status_of(config: &Config) -> impl FnOnce(Arc<Shared>, Arc<Store>) -> Status 
                 "providers": providers,
                 "routes": shared.routes.len(),
                 "unpriced": unpriced,
+                "contracts": contracts::view(shared.routes.all().map(AsRef::as_ref), shared.clock.now()),
             })
         })
     }

@@ -62,6 +62,18 @@ dialect = \"openai\"
 base_url = \"http://{upstream}/v1\"
 api_key = \"env:MOCK_KEY\"
 
+[providers.contract]
+class = \"self_hosted\"
+owner = \"the benchmark\"
+payer = \"the benchmark\"
+limits = \"none\"
+support = \"the benchmark\"
+terms = {{ training = false, retention_days = 0, region = \"this machine\" }}
+verified_on = \"2026-11-01\"
+
+[contracts]
+stale_after_days = 3650
+
 [[routes]]
 model = \"{MODEL}\"
 targets = [{{ provider = \"mock\", model = \"{model}\", price = {{ input = \"0.50\", output = \"2.00\" }} }}]

@@ -6,7 +6,7 @@ use directory::{
     Bounds, DataClass, DirectoryService, Environment, InFlight, KeyHasher, Mandate, MemoryDirectory, NewKey,
     NewOrganization, NewProject, Principal, Scope, Visit,
 };
-use domain::{BudgetId, KeyId, Money, OrganizationId, ProjectId, RequestId, Timestamp, WalletId};
+use domain::{BudgetId, Money, RequestId, Timestamp, WalletId};
 use http_body_util::BodyExt;
 use ledger::{BudgetBound, Denial, LedgerError, Measure, Subject, Tag};
 use serde_json::{Value, json};

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use dialect::openai::Endpoint;
 use directory::{
-    Bounds, DirectoryService, InFlight, KeyHasher, Mandate, MemoryDirectory, NewKey, NewOrganization,
-    NewProject,
+    Bounds, DataClass, DirectoryService, InFlight, KeyHasher, Mandate, MemoryDirectory, NewKey,
+    NewOrganization, NewProject,
 };
 use domain::{Clock, Ids, LotId, Money, OrganizationId, RequestId, Timestamp};
 use http::request::Builder;
@@ -24,7 +24,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::{Answer, Finished, Gateway, Observer, Route, Routes, Settings, Shared, Target, Task, Tasks};
+use super::contract;
+use crate::{
+    Answer, Contract, Finished, Gateway, Observer, Route, Routes, Settings, Shared, Target, Task, Tasks,
+};
 
 /// Output tokens in a step.
 pub(super) const SLICE: u64 = 512;
@@ -185,17 +188,36 @@ pub(super) fn words(stream: &str) -> u64 {
     u64::try_from(stream.matches("\" word\"").count()).unwrap()
 }
 
+/// The price of the house's model.
+pub(super) fn price() -> Arc<Schedule> {
+    let price = RoutePrice { input: "1".to_owned(), output: Some("10".to_owned()), ..RoutePrice::default() };
+    Arc::new(Schedule::from(PriceVersion::from_route("p", "m", &price, ModelKind::Chat).unwrap()))
+}
+
 impl House {
     /// A house whose organization has this much credit, in nano-units.
     pub(super) async fn new(in_flight: InFlight, credit: i64, script: Script) -> Self {
+        let targets = [(contract(), Some(price()))];
+        Self::with_targets(targets, DataClass::default(), in_flight, credit, script).await
+    }
+
+    /// A house whose model has targets with these contracts and prices, all at one provider, and whose project carries
+    /// such data.
+    pub(super) async fn with_targets(
+        targets: impl IntoIterator<Item = (Arc<Contract>, Option<Arc<Schedule>>)>,
+        data_class: DataClass,
+        in_flight: InFlight,
+        credit: i64,
+        script: Script,
+    ) -> Self {
         let seen = Arc::new(Seen::default());
         let base_url = provide(script, Arc::clone(&seen)).await;
         let provider = Arc::new(Provider::new("p", &base_url, None).unwrap());
-        let price =
-            RoutePrice { input: "1".to_owned(), output: Some("10".to_owned()), ..RoutePrice::default() };
-        let price = PriceVersion::from_route("p", "m", &price, ModelKind::Chat).unwrap();
-        let target = Target::new(provider, "m", Some(Arc::new(Schedule::from(price))));
-        let routes = Routes::new([Route { model: Arc::from("m"), targets: vec![target] }]);
+        let targets = targets
+            .into_iter()
+            .map(|(contract, prices)| Target::new(Arc::clone(&provider), "m", contract, prices))
+            .collect();
+        let routes = Routes::new([Route { model: Arc::from("m"), targets }]);
 
         let ids = Steady::default();
         let service =
@@ -207,7 +229,7 @@ impl House {
             organization: organization.id,
             name: "chat".to_owned(),
             environment: directory::Environment::default(),
-            data_class: directory::DataClass::default(),
+            data_class,
         };
         let project = service.create_project(project, &Mandate::operator(&ids, now)).unwrap();
         let key = NewKey {

@@ -2,6 +2,8 @@
 //!
 //! `config/default.toml` is compiled in: it gives the defaults and is the sample that `tollkeeper init` writes.
 
+mod builtin;
+mod contract;
 mod environment;
 mod offers;
 mod payments;
@@ -13,7 +15,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::{Route, Settings, Target};
+use domain::{Clock, Timestamp};
+use gateway::{Contract, Route, Settings, Target};
 use ipnet::IpNet;
 use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
 use providers::{Provider, Timeouts};
@@ -23,8 +26,10 @@ use toml::{Table, Value};
 pub use environment::Environment;
 pub use offers::simulated_models;
 
+use crate::clock::SystemClock;
 use crate::payments::PaymentSettings;
 use crate::sweeper::SweepSettings;
+use contract::Verification;
 use read::{Mistakes, Section};
 
 /// The commented default configuration.
@@ -58,8 +63,6 @@ pub struct Config {
     pub log: Log,
     /// Which providers are offered unasked.
     pub offers: Offers,
-    /// The written providers.
-    pub providers: Vec<ConfiguredProvider>,
     /// The written routes, and those of the providers that the environment offers.
     pub routes: Vec<Route>,
 }
@@ -82,30 +85,11 @@ pub struct Offers {
     pub simulated: bool,
 }
 
-/// A provider, and its contract as far as it is written.
-#[derive(Clone, Debug)]
-pub struct ConfiguredProvider {
-    /// Where it is and how it is called.
-    pub provider: Arc<Provider>,
-    /// Who owns, who pays, and on which terms.
-    pub contract: Option<Contract>,
-}
-
-/// A route contract: what must be known of a provider before real data goes there (section 2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contract {
-    /// Who owns the account.
-    pub owner: String,
-    /// Who pays the bill.
-    pub payer: String,
-    /// Within which limits.
-    pub limits: String,
-    /// On which terms for prompts and outputs.
-    pub terms: String,
-    /// Who helps when it fails.
-    pub support: String,
-    /// The day on which all this was last checked.
-    pub verified_on: domain::Timestamp,
+/// A written provider.
+struct KnownProvider {
+    provider: Arc<Provider>,
+    /// What its targets go by that have no contract of their own; `None` when there were mistakes in it.
+    contract: Option<Arc<Contract>>,
 }
 
 /// Every mistake of a configuration.
@@ -126,21 +110,22 @@ impl Config {
     /// # Errors
     /// Every mistake in it.
     pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Self, ConfigErrors> {
-        let Some(path) = path else { return Self::parse("", environment) };
+        let now = SystemClock::start().now();
+        let Some(path) = path else { return Self::parse("", environment, now) };
         let text = std::fs::read_to_string(path).map_err(|error| {
             ConfigErrors(vec![format!(
                 "{}: {error}; `tollkeeper init` writes a file to start from",
                 path.display()
             )])
         })?;
-        Self::parse(&text, environment)
+        Self::parse(&text, environment, now)
     }
 
-    /// Checks a configuration given as text. What it leaves out has the default's value.
+    /// Checks a configuration given as text, today. What it leaves out has the default's value.
     ///
     /// # Errors
     /// Every mistake in it.
-    pub fn parse(text: &str, environment: &Environment) -> Result<Self, ConfigErrors> {
+    pub fn parse(text: &str, environment: &Environment, today: Timestamp) -> Result<Self, ConfigErrors> {
         let syntax = |error: toml::de::Error| ConfigErrors(vec![error.to_string().trim_end().to_owned()]);
         let written: Table = text.parse().map_err(syntax)?;
         let mut merged: Table = DEFAULT.parse().map_err(syntax)?;
@@ -148,7 +133,7 @@ impl Config {
         let mut mistakes = Mistakes::default();
         let catalog = Catalog::embedded()
             .map_err(|errors| ConfigErrors(errors.iter().map(ToString::to_string).collect()))?;
-        let config = read_config(merged, environment, &catalog, &mut mistakes);
+        let config = read_config(merged, environment, (&catalog, today), &mut mistakes);
         match config {
             Some(config) if mistakes.0.is_empty() => Ok(config),
             Some(_) | None => Err(ConfigErrors(mistakes.0)),
@@ -171,7 +156,7 @@ fn merge(defaults: &mut Table, written: Table) {
 fn read_config(
     table: Table,
     environment: &Environment,
-    catalog: &Catalog,
+    (catalog, today): (&Catalog, Timestamp),
     mistakes: &mut Mistakes,
 ) -> Option<Config> {
     let mut root = Section::new(String::new(), table);
@@ -201,12 +186,15 @@ fn read_config(
     for section in [server, ledger, waits] {
         section.finish(mistakes);
     }
-    let providers = read_providers(root.sections("providers", mistakes), environment, mistakes);
+    let contracts = root.section("contracts", mistakes);
+    let verification = Verification::read(contracts, today, mistakes);
+    let providers = read_providers(root.sections("providers", mistakes), environment, verification, mistakes);
     let offers = read_offers(offers, providers.is_empty(), mistakes);
-    let mut routes = read_routes(root.sections("routes", mistakes), &providers, catalog, mistakes);
+    let known = Known { providers: &providers, catalog, verification };
+    let mut routes = read_routes(root.sections("routes", mistakes), &known, mistakes);
     root.finish(mistakes);
     if offers.environment {
-        routes.extend(offers::from_environment(environment, catalog, mistakes));
+        routes.extend(offers::from_environment(environment, catalog, verification, mistakes));
     }
     Some(Config {
         listen: listen?,
@@ -225,7 +213,6 @@ fn read_config(
         payments: payments?,
         log: log?,
         offers,
-        providers,
         routes,
     })
 }
@@ -280,9 +267,10 @@ fn read_offers(mut section: Section, unasked: bool, mistakes: &mut Mistakes) -> 
 fn read_providers(
     sections: Vec<Section>,
     environment: &Environment,
+    verification: Verification,
     mistakes: &mut Mistakes,
-) -> Vec<ConfiguredProvider> {
-    let mut providers: Vec<ConfiguredProvider> = Vec::new();
+) -> Vec<KnownProvider> {
+    let mut providers: Vec<KnownProvider> = Vec::new();
     for mut section in sections {
         let name = section.required_text("name", mistakes);
         let dialect = section.word("dialect", &[("openai", ())], mistakes);
@@ -297,7 +285,7 @@ fn read_providers(
             environment.secret(&reference).map_err(|error| mistakes.add(&field, error)).ok()
         });
         let http2 = section.boolean("http2", mistakes).unwrap_or(false);
-        let contract = read_contract(&mut section, mistakes);
+        let contract = contract::required(&mut section, verification, mistakes).map(Arc::new);
         if let (Some(name), Some(base_url)) = (name, base_url) {
             if name.is_empty()
                 || name.contains(|character: char| character == '/' || character.is_whitespace())
@@ -313,7 +301,7 @@ fn read_providers(
             match Provider::new(&name, &base_url, api_key.as_ref()) {
                 Ok(mut provider) => {
                     provider.http2_prior_knowledge = http2;
-                    providers.push(ConfiguredProvider { provider: Arc::new(provider), contract });
+                    providers.push(KnownProvider { provider: Arc::new(provider), contract });
                 }
                 Err(error) => mistakes.add(&section.field(""), error),
             }
@@ -323,33 +311,14 @@ fn read_providers(
     providers
 }
 
-fn read_contract(section: &mut Section, mistakes: &mut Mistakes) -> Option<Contract> {
-    if !section.has("contract") {
-        return None;
-    }
-    let mut inner = section.section("contract", mistakes);
-    let mut text = |name| inner.required_text(name, mistakes);
-    let (owner, payer, limits) = (text("owner"), text("payer"), text("limits"));
-    let (terms, support, verified) = (text("terms"), text("support"), text("verified_on"));
-    let verified_on = verified
-        .and_then(|date| date.parse().map_err(|error| mistakes.add(&inner.field("verified_on"), error)).ok());
-    inner.finish(mistakes);
-    Some(Contract {
-        owner: owner?,
-        payer: payer?,
-        limits: limits?,
-        terms: terms?,
-        support: support?,
-        verified_on: verified_on?,
-    })
+/// What the targets of routes refer to.
+struct Known<'a> {
+    providers: &'a [KnownProvider],
+    catalog: &'a Catalog,
+    verification: Verification,
 }
 
-fn read_routes(
-    sections: Vec<Section>,
-    providers: &[ConfiguredProvider],
-    catalog: &Catalog,
-    mistakes: &mut Mistakes,
-) -> Vec<Route> {
+fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistakes) -> Vec<Route> {
     let mut routes: Vec<Route> = Vec::new();
     for mut section in sections {
         let model = section.required_text("model", mistakes);
@@ -361,10 +330,8 @@ fn read_routes(
         if written.len() > 1 {
             mistakes.add(&field, "one target for now: this version has no fallback to the others");
         }
-        let targets: Vec<Target> = written
-            .into_iter()
-            .filter_map(|target| read_target(target, providers, catalog, mistakes))
-            .collect();
+        let targets: Vec<Target> =
+            written.into_iter().filter_map(|target| read_target(target, known, mistakes)).collect();
         if let Some(model) = model {
             if routes.iter().any(|route| *route.model == *model) {
                 mistakes.add(&section.field("model"), format_args!("`{model}` has another route already"));
@@ -376,31 +343,26 @@ fn read_routes(
     routes
 }
 
-fn read_target(
-    mut section: Section,
-    providers: &[ConfiguredProvider],
-    catalog: &Catalog,
-    mistakes: &mut Mistakes,
-) -> Option<Target> {
+fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes) -> Option<Target> {
     let provider = section.required_text("provider", mistakes);
     let model = section.required_text("model", mistakes);
     let price = section.value("price");
     let field = section.field("price");
     let provider_field = section.field("provider");
+    let own = contract::written(&mut section, known.verification, mistakes);
     section.finish(mistakes);
     let (provider, model) = (provider?, model?);
-    let Some(known) = providers.iter().find(|known| *known.provider.name == *provider) else {
+    let Some(written) = known.providers.iter().find(|known| *known.provider.name == *provider) else {
         mistakes.add(&provider_field, format_args!("there is no [[providers]] named `{provider}`"));
         return None;
     };
-    let catalogued = catalog.schedule(&provider, &model).cloned();
+    let catalogued = known.catalog.schedule(&provider, &model).cloned();
     let prices = match price {
         None => catalogued,
-        Some(written) => {
-            Some(read_price(&field, written, (&provider, &model), catalogued.as_deref(), mistakes)?)
-        }
+        Some(price) => Some(read_price(&field, price, (&provider, &model), catalogued.as_deref(), mistakes)?),
     };
-    Some(Target::new(Arc::clone(&known.provider), &model, prices))
+    let contract = own.map_or_else(|| written.contract.clone(), |own| own.map(Arc::new))?;
+    Some(Target::new(Arc::clone(&written.provider), &model, contract, prices))
 }
 
 /// A price written at a target. Without an output price it is one for embeddings.

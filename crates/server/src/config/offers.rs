@@ -1,12 +1,15 @@
 //! Providers that are offered without being written down: those whose usual variable is set, and the simulated one.
+//! What their contracts say stands in `builtin.rs`.
 
 use std::sync::Arc;
 
 use domain::Timestamp;
-use gateway::{Route, Target};
+use gateway::{Contract, Route, Target};
 use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
 use providers::Provider;
 
+use super::builtin::{self, Vendor};
+use super::contract::Verification;
 use super::read::Mistakes;
 use super::{Environment, SIMULATED};
 
@@ -18,6 +21,8 @@ struct Usual {
     /// Where another address may be, as its own SDK reads it.
     url: &'static str,
     base_url: &'static str,
+    /// What its standard terms say.
+    vendor: &'static Vendor,
 }
 
 /// All of them speak OpenAI's dialect at these addresses, by their own documentation.
@@ -27,24 +32,57 @@ const USUAL: [Usual; 7] = [
         key: "OPENAI_API_KEY",
         url: "OPENAI_BASE_URL",
         base_url: "https://api.openai.com/v1",
+        vendor: &builtin::OPENAI,
     },
-    Usual { name: "anthropic", key: "ANTHROPIC_API_KEY", url: "", base_url: "https://api.anthropic.com/v1" },
+    Usual {
+        name: "anthropic",
+        key: "ANTHROPIC_API_KEY",
+        url: "",
+        base_url: "https://api.anthropic.com/v1",
+        vendor: &builtin::ANTHROPIC,
+    },
     Usual {
         name: "gemini",
         key: "GEMINI_API_KEY",
         url: "",
         base_url: "https://generativelanguage.googleapis.com/v1beta/openai",
+        vendor: &builtin::GEMINI,
     },
-    Usual { name: "groq", key: "GROQ_API_KEY", url: "", base_url: "https://api.groq.com/openai/v1" },
-    Usual { name: "mistral", key: "MISTRAL_API_KEY", url: "", base_url: "https://api.mistral.ai/v1" },
-    Usual { name: "deepseek", key: "DEEPSEEK_API_KEY", url: "", base_url: "https://api.deepseek.com/v1" },
-    Usual { name: "xai", key: "XAI_API_KEY", url: "", base_url: "https://api.x.ai/v1" },
+    Usual {
+        name: "groq",
+        key: "GROQ_API_KEY",
+        url: "",
+        base_url: "https://api.groq.com/openai/v1",
+        vendor: &builtin::GROQ,
+    },
+    Usual {
+        name: "mistral",
+        key: "MISTRAL_API_KEY",
+        url: "",
+        base_url: "https://api.mistral.ai/v1",
+        vendor: &builtin::MISTRAL,
+    },
+    Usual {
+        name: "deepseek",
+        key: "DEEPSEEK_API_KEY",
+        url: "",
+        base_url: "https://api.deepseek.com/v1",
+        vendor: &builtin::DEEPSEEK,
+    },
+    Usual {
+        name: "xai",
+        key: "XAI_API_KEY",
+        url: "",
+        base_url: "https://api.x.ai/v1",
+        vendor: &builtin::XAI,
+    },
 ];
 
 /// The routes to every provider that the environment has a key for.
 pub(super) fn from_environment(
     environment: &Environment,
     catalog: &Catalog,
+    verification: Verification,
     mistakes: &mut Mistakes,
 ) -> Vec<Route> {
     let mut routes = Vec::new();
@@ -53,33 +91,40 @@ pub(super) fn from_environment(
             continue;
         }
         let base_url = environment.get(usual.url).unwrap_or(usual.base_url);
+        // Another address is another party, whose terms nobody has told.
+        let vendor = if base_url == usual.base_url { usual.vendor } else { &builtin::ELSEWHERE };
         if let Some(provider) = provider(environment, (usual.name, base_url), Some(usual.key), mistakes) {
-            routes.extend(catalogued(&provider, catalog));
+            let contract = Arc::new(vendor.contract(usual.key, verification));
+            routes.extend(catalogued(&provider, &contract, catalog));
         }
     }
-    if environment.get("OPENROUTER_API_KEY").is_some()
-        && let Some(provider) = provider(
-            environment,
-            ("openrouter", "https://openrouter.ai/api/v1"),
-            Some("OPENROUTER_API_KEY"),
-            mistakes,
-        )
-    {
-        // Its prices are its own: without one written down its models are refused, and the refusal says how to price.
-        routes.push(pattern("openrouter/*", Target::new(provider, "*", None)));
-    }
-    if let Some(host) = environment.get("OLLAMA_HOST") {
-        let base_url = ollama_url(host);
-        if let Some(provider) = provider(environment, ("ollama", &base_url), None, mistakes) {
-            // Your own hardware: free is what it is, said explicitly.
-            let price =
-                RoutePrice { input: "0".to_owned(), output: Some("0".to_owned()), ..RoutePrice::default() };
-            let free = PriceVersion::from_route("ollama", "*", &price, ModelKind::Chat).ok();
-            let prices = free.map(|version| Arc::new(Schedule::from(version)));
-            routes.push(pattern("ollama/*", Target::new(provider, "*", prices)));
-        }
-    }
+    routes.extend(openrouter(environment, verification, mistakes));
+    routes.extend(ollama(environment, mistakes));
     routes
+}
+
+fn openrouter(
+    environment: &Environment,
+    verification: Verification,
+    mistakes: &mut Mistakes,
+) -> Option<Route> {
+    const KEY: &str = "OPENROUTER_API_KEY";
+    environment.get(KEY)?;
+    let address = ("openrouter", "https://openrouter.ai/api/v1");
+    let provider = provider(environment, address, Some(KEY), mistakes)?;
+    let contract = Arc::new(builtin::OPENROUTER.contract(KEY, verification));
+    // Its prices are its own: without one written down its models are refused, and the refusal says how to price.
+    Some(pattern("openrouter/*", Target::new(provider, "*", contract, None)))
+}
+
+fn ollama(environment: &Environment, mistakes: &mut Mistakes) -> Option<Route> {
+    let base_url = ollama_url(environment.get("OLLAMA_HOST")?);
+    let provider = provider(environment, ("ollama", &base_url), None, mistakes)?;
+    // Your own hardware: free is what it is, said explicitly.
+    let price = RoutePrice { input: "0".to_owned(), output: Some("0".to_owned()), ..RoutePrice::default() };
+    let free = PriceVersion::from_route("ollama", "*", &price, ModelKind::Chat).ok();
+    let prices = free.map(|version| Arc::new(Schedule::from(version)));
+    Some(pattern("ollama/*", Target::new(provider, "*", Arc::new(builtin::ollama()), prices)))
 }
 
 /// The routes to the simulated provider at this address.
@@ -91,13 +136,15 @@ pub fn simulated_models(base_url: &str) -> Result<Vec<Route>, String> {
     let provider =
         Provider::new(SIMULATED, base_url, Some(&"simulated".into())).map_err(|error| error.to_string())?;
     let provider = Arc::new(provider);
-    let mut routes = catalogued(&provider, &catalog);
+    let contract = Arc::new(builtin::simulated());
+    let mut routes = catalogued(&provider, &contract, &catalog);
     // `sim-small?fault=429` asks the simulator for a behaviour: the same price, another mood.
     let moods: Vec<Route> = routes
         .iter()
         .map(|route| {
             let targets = route.targets.iter().map(|target| {
-                Target::new(Arc::clone(&provider), &format!("{}?*", target.model), target.prices.clone())
+                let (model, contract) = (format!("{}?*", target.model), Arc::clone(&contract));
+                Target::new(Arc::clone(&provider), &model, contract, target.prices.clone())
             });
             Route { model: Arc::from(format!("{}?*", route.model)), targets: targets.collect() }
         })
@@ -118,12 +165,12 @@ fn provider(
 }
 
 /// A route for every model of the catalogue's that the provider has or will have.
-fn catalogued(provider: &Arc<Provider>, catalog: &Catalog) -> Vec<Route> {
+fn catalogued(provider: &Arc<Provider>, contract: &Arc<Contract>, catalog: &Catalog) -> Vec<Route> {
     let models = catalog.models(&provider.name, Timestamp::MAX);
     models
         .map(|version| {
             let prices = catalog.schedule(&provider.name, &version.model).cloned();
-            let target = Target::new(Arc::clone(provider), &version.model, prices);
+            let target = Target::new(Arc::clone(provider), &version.model, Arc::clone(contract), prices);
             Route { model: Arc::from(version.model.as_str()), targets: vec![target] }
         })
         .collect()

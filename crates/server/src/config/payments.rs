@@ -121,10 +121,10 @@ impl StripeWritten {
     }
 }
 
-/// A list of texts.
-
 #[cfg(test)]
 mod tests {
+    use domain::Timestamp;
+
     use super::super::{Config, DEFAULT, Environment};
 
     fn environment() -> Environment {
@@ -150,7 +150,8 @@ mod tests {
         let shown = section.lines().take_while(|line| !line.starts_with("# [") && !line.starts_with('['));
         let shown = shown.filter_map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")));
         let text = format!("[payments]\nprovider = \"stripe\"\n{}\n", shown.collect::<Vec<_>>().join("\n"));
-        let config = Config::parse(&text, &environment()).unwrap_or_else(|errors| panic!("{text}\n{errors}"));
+        let config = Config::parse(&text, &environment(), Timestamp::from_micros(0))
+            .unwrap_or_else(|errors| panic!("{text}\n{errors}"));
         assert_eq!(config.payments.provider.name(), "stripe");
         assert!(config.payments.webhook.is_some());
         assert!(!format!("{config:?}").contains("abcdefgh"), "secrets are never shown");
@@ -198,7 +199,10 @@ mod tests {
                 &["payments: stripe success_url `here` must be a whole address"],
             ),
         ] {
-            let errors = Config::parse(&format!("[payments]\n{text}"), &environment()).unwrap_err().0;
+            let errors =
+                Config::parse(&format!("[payments]\n{text}"), &environment(), Timestamp::from_micros(0))
+                    .unwrap_err()
+                    .0;
             assert_eq!(errors.len(), expected.len(), "{text}: {errors:#?}");
             for (error, expected) in errors.iter().zip(expected) {
                 assert!(error.starts_with(expected), "{error:?} does not begin with {expected:?}");

@@ -34,13 +34,33 @@ impl Section {
     }
 
     fn take(&mut self, name: &'static str) -> Option<Value> {
-        self.known.push(name);
+        self.know(name);
         self.table.remove(name)
+    }
+
+    fn know(&mut self, name: &'static str) {
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
+    }
+
+    /// Whether something is written under this name, and a mistake that says what for when nothing is.
+    pub(super) fn requires(
+        &mut self,
+        name: &'static str,
+        purpose: &'static str,
+        mistakes: &mut Mistakes,
+    ) -> bool {
+        let has = self.has(name);
+        if !has {
+            mistakes.add(&self.field(name), format_args!("is missing; {purpose}"));
+        }
+        has
     }
 
     /// Whether something is written under this name.
     pub(super) fn has(&mut self, name: &'static str) -> bool {
-        self.known.push(name);
+        self.know(name);
         self.table.contains_key(name)
     }
 
@@ -92,19 +112,9 @@ impl Section {
         }
     }
 
-    /// A list of texts.
-    pub(super) fn texts(&mut self, name: &'static str, mistakes: &mut Mistakes) -> Option<Vec<String>> {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let value = self.take(name)?;
-        match value.as_array().and_then(|items| items.iter().map(text).collect()) {
-            Some(texts) => Some(texts),
-            None => self.wrong_type(name, "a list of texts", &value, mistakes),
-        }
-    }
-
     pub(super) fn required_text(&mut self, name: &'static str, mistakes: &mut Mistakes) -> Option<String> {
         if !self.table.contains_key(name) {
-            self.known.push(name);
+            self.know(name);
             mistakes.add(&self.field(name), "is missing");
             return None;
         }
@@ -116,6 +126,26 @@ impl Section {
             Value::Boolean(value) => Some(value),
             other => self.wrong_type(name, "true or false", &other, mistakes),
         }
+    }
+
+    /// A list of texts; `None` when nothing is written, or something else.
+    pub(super) fn texts(&mut self, name: &'static str, mistakes: &mut Mistakes) -> Option<Vec<String>> {
+        let items = match self.take(name)? {
+            Value::Array(items) => items,
+            other => return self.wrong_type(name, "a list of texts in quotes", &other, mistakes),
+        };
+        let mut texts = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            match item {
+                Value::String(text) => texts.push(text.clone()),
+                other => {
+                    let field = format!("{}[{index}]", self.field(name));
+                    mistakes
+                        .add(&field, format_args!("expected a text in quotes, found {}", other.type_str()));
+                }
+            }
+        }
+        (texts.len() == items.len()).then_some(texts)
     }
 
     /// A whole number within bounds.

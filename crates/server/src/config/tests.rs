@@ -1,6 +1,16 @@
 //! The configuration: the sample, the defaults, and every mistake at once.
 
+use directory::{DataClass, Environment as Stage};
+use gateway::{AccessClass, Countries, Verified};
+
 use super::*;
+
+/// The day on which the configurations of these tests are read.
+const TODAY: &str = "2026-11-21";
+
+fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    Config::parse(text, &environment(), TODAY.parse().unwrap())
+}
 
 fn environment() -> Environment {
     Environment::from([("OPENAI_API_KEY", "sk-test"), ("OLLAMA_HOST", "0.0.0.0"), ("EMPTY", " ")])
@@ -8,7 +18,7 @@ fn environment() -> Environment {
 
 #[test]
 fn the_sample_is_the_default() {
-    let sample = Config::parse(DEFAULT, &Environment::default()).unwrap();
+    let sample = Config::parse(DEFAULT, &Environment::default(), TODAY.parse().unwrap()).unwrap();
     let default = Config::load(None, &Environment::default()).unwrap();
     assert_eq!(format!("{sample:?}"), format!("{default:?}"));
     assert_eq!(default.listen.to_string(), "127.0.0.1:4400");
@@ -27,10 +37,8 @@ fn the_examples_in_the_sample_are_valid_when_uncommented() {
         .filter(|line| !line.starts_with("# # "))
         .map(|line| format!("{}\n", &line[2..]))
         .collect();
-    let config = Config::parse(&uncommented, &environment())
-        .unwrap_or_else(|errors| panic!("{uncommented}\n{errors}"));
-    assert_eq!(config.providers.len(), 1);
-    assert_eq!(config.providers[0].contract.as_ref().unwrap().owner, "Example Ltd");
+    let config = parse(&uncommented).unwrap_or_else(|errors| panic!("{uncommented}\n{errors}"));
+    assert_eq!(config.routes[0].targets[0].contract.owner, "Example Ltd");
     assert_eq!(&*config.routes[0].model, "gpt-5.4");
     assert_eq!(&*config.routes[0].targets[0].label, "openai/gpt-5.4");
     assert!(config.offers.simulated, "said explicitly in the sample");
@@ -45,11 +53,8 @@ fn the_environment_offers_what_it_has_keys_for() {
     assert!(!names.iter().any(|name| name.starts_with("claude")), "{names:?}");
     let ollama = config.routes.iter().find(|route| &*route.model == "ollama/*").unwrap();
     assert_eq!(ollama.targets[0].provider.uri("/models").unwrap(), "http://127.0.0.1:11434/v1/models");
-    let written = Config::parse(
-        "[[providers]]\nname = \"a\"\ndialect = \"openai\"\nbase_url = \"http://127.0.0.1:1/v1\"",
-        &environment(),
-    );
-    assert!(written.unwrap().routes.is_empty(), "a written provider switches the offers off");
+    let written = parse(&provider(CONTRACT));
+    assert_eq!(written.unwrap().routes.len(), 1, "a written provider switches the offers off");
 }
 
 #[test]
@@ -84,7 +89,7 @@ fn every_mistake_is_reported_at_once() {
         [[routes]]
         targets = []
     "#;
-    let errors = Config::parse(text, &environment()).unwrap_err().0;
+    let errors = parse(text).unwrap_err().0;
     for expected in [
         "server.listen: `here` is not an address",
         "server.worker: unknown name; did you mean `workers`?",
@@ -95,7 +100,13 @@ fn every_mistake_is_reported_at_once() {
         "providers[0]",
         "providers[1].dialect: must be \"openai\", is \"klingon\"",
         "providers[1].api_key: must be a reference",
-        "providers[1].contract.payer: is missing",
+        "providers[0].contract: is missing; without one no data goes there. It states owner, payer, limits, support, \
+         terms = { training, retention_days, region } and verified_on",
+        "providers[1].contract.payer: is missing; name who pays",
+        "providers[1].contract.terms.training: is missing; say whether",
+        "providers[1].contract.terms.retention_days: is missing; say for how many days",
+        "providers[1].contract.terms.region: is missing; say where",
+        "providers[1].contract.verified_on: is missing; say on which day",
         "providers[2].api_key: the environment variable EMPTY is not set",
         "routes[0].targets[0].provider: there is no [[providers]] named `nobody`",
         "routes[0].targets[1].price: ",
@@ -105,5 +116,179 @@ fn every_mistake_is_reported_at_once() {
         assert!(errors.iter().any(|error| error.starts_with(expected)), "{expected}\nnot in {errors:#?}");
     }
     assert!(!errors.concat().contains("sk-this-is-a-value"));
-    assert!(Config::parse("[server", &environment()).is_err());
+    assert!(parse("[server").is_err());
+}
+
+/// Everything that a contract must say.
+const CONTRACT: &str = r#"
+    owner = "me"
+    payer = "me"
+    limits = "tier 1"
+    support = "help"
+    terms = { training = false, retention_days = 30, region = "EU" }
+    verified_on = "2026-11-01"
+"#;
+
+/// A configuration with one provider, whose contract has these lines, and a route to it.
+fn provider(contract: &str) -> String {
+    format!(
+        "[[routes]]\nmodel = \"m\"\ntargets = [{{ provider = \"a\", model = \"m\" }}]\n\
+         [[providers]]\nname = \"a\"\ndialect = \"openai\"\nbase_url = \"http://127.0.0.1:1/v1\"\n\
+         [providers.contract]\n{contract}"
+    )
+}
+
+/// The contract with one line in place of another, or one more.
+fn contract(line: &str) -> String {
+    let name = line.split('=').next().unwrap().trim();
+    let other = |old: &&str| old.split('=').next().is_none_or(|field| field.trim() != name);
+    let kept: Vec<&str> = CONTRACT.lines().filter(other).collect();
+    format!("{}\n{line}\n", kept.join("\n"))
+}
+
+#[test]
+fn a_contract_is_what_is_written_and_cautious_where_nothing_is() {
+    let read = |text: &str| {
+        let config = parse(&provider(text)).unwrap_or_else(|errors| panic!("{text}\n{errors}"));
+        Contract::clone(&config.routes[0].targets[0].contract)
+    };
+    let plain = read(CONTRACT);
+    let day = "2026-11-01".parse().unwrap();
+    assert_eq!(plain.verified, Verified::On { day, days_max: 180 });
+    assert_eq!(
+        (plain.class, plain.data, &plain.countries),
+        (AccessClass::Direct, DataClass::Internal, &Countries::All)
+    );
+    assert_eq!(plain.environments, Stage::ALL);
+    let country = |code: &str| code.parse().unwrap();
+    let trains = "terms = { training = true, retention_days = 0, region = \"EU\", text = \"a link\" }";
+    assert_eq!(read(&contract(trains)).data, DataClass::Public);
+    assert_eq!(read(&contract("data = \"sensitive\"")).data, DataClass::Sensitive);
+    assert_eq!(read(&contract("environments = [\"dev\"]")).environments, [Stage::Dev]);
+    assert_eq!(read(&contract("countries = [\"DE\"]")).countries, Countries::Only(vec![country("DE")]));
+    assert_eq!(read(&contract("countries_not = [\"KP\"]")).countries, Countries::Except(vec![country("KP")]));
+    // A day that has begun somewhere is no day of the future.
+    assert!(parse(&provider(&contract("verified_on = \"2026-11-21\""))).is_ok());
+    for class in AccessClass::ALL {
+        assert_eq!(read(&contract(&format!("class = \"{}\"", class.as_str()))).class, *class);
+    }
+    let shorter = format!("[contracts]\nstale_after_days = 7\n{}", provider(CONTRACT));
+    let config = parse(&shorter).unwrap();
+    let contract = &config.routes[0].targets[0].contract;
+    assert_eq!(contract.verified, Verified::On { day, days_max: 7 });
+    assert!(contract.is_stale(TODAY.parse().unwrap()), "stale, and no mistake");
+}
+
+#[test]
+fn a_target_may_have_a_contract_of_its_own() {
+    let own = "{ owner = \"you\", payer = \"you\", limits = \"-\", support = \"you\", verified_on = \"2026-11-01\", \
+               terms = { training = true, retention_days = 1, region = \"US\" } }";
+    let text = provider(CONTRACT).replace("model = \"m\" }", &format!("model = \"m\", contract = {own} }}"));
+    let config = parse(&text).unwrap();
+    assert_eq!(config.routes[0].targets[0].contract.owner, "you");
+    // It is whole: nothing of the provider's is taken.
+    let text =
+        provider(CONTRACT).replace("model = \"m\" }", "model = \"m\", contract = { owner = \"you\" } }");
+    let errors = parse(&text).unwrap_err().0;
+    assert_eq!(errors.len(), 7, "{errors:#?}");
+    assert!(errors.iter().all(|error| error.starts_with("routes[0].targets[0].contract.")), "{errors:#?}");
+}
+
+#[test]
+fn mistakes_in_a_contract_name_the_field_and_the_fix() {
+    for (line, field, fix) in [
+        ("owner = \"\"", "owner", "is empty; name who owns the account"),
+        ("owner = 3", "owner", "expected a text in quotes, found integer"),
+        ("payer = \"  \"", "payer", "is empty; name who pays"),
+        ("owner = \"Unknown\"", "owner", "\"Unknown\" is access class 2.10"),
+        ("payer = \"someone else\"", "payer", "nobody can say who owns such a key"),
+        ("limits = \"\"", "limits", "is empty; say which limits"),
+        ("support = \"\"", "support", "is empty; say who helps"),
+        ("terms = \"no training\"", "terms", "expected a table, found string"),
+        ("terms = {}", "terms.training", "is missing; say whether the provider may train"),
+        ("terms = { training = \"no\" }", "terms.training", "expected true or false, found string"),
+        ("terms = { retention_days = -1 }", "terms.retention_days", "must be between 0 and 36500, is -1"),
+        ("terms = { region = \"\" }", "terms.region", "is empty; say where"),
+        ("terms = { retention = 30 }", "terms.retention", "unknown name"),
+        ("verified_on = \"yesterday\"", "verified_on", "`yesterday` is not a day; write it as 2026-11-01"),
+        ("verified_on = \"2026-11-01T12:00:00Z\"", "verified_on", "is not a day"),
+        ("verified_on = 2026-11-01", "verified_on", "expected a text in quotes, found datetime"),
+        ("verified_on = \"2026-11-22\"", "verified_on", "2026-11-22 is in the future (today is 2026-11-21)"),
+        ("class = \"cheap\"", "class", "must be \"direct\" or \"trial\" or \"complimentary\""),
+        (
+            "class = \"copied\"",
+            "class",
+            "\"copied\" is access class 2.10, which cannot be configured: nobody can say",
+        ),
+        ("class = \"shared\"", "class", "\"shared\" is access class 2.10"),
+        ("class = \"generated\"", "class", "Use a key of your own account"),
+        ("class = \"chatgpt_plus\"", "class", "a subscription to an app, which is never API credit"),
+        ("countries = [\"XX\"]", "countries[0]", "`XX` is not a country; write its two letters"),
+        ("countries = []", "countries", "is empty; leave it out"),
+        ("countries = \"DE\"", "countries", "expected a list of texts in quotes, found string"),
+        ("countries_not = [\"DE\", 7]", "countries_not[1]", "expected a text in quotes, found integer"),
+        ("countries = [\"DE\"]\ncountries_not = [\"FR\"]", "countries_not", "stands beside `countries`"),
+        ("data = \"secret\"", "data", "`secret` is not a data class; write public, internal or sensitive"),
+        (
+            "environments = [\"production\"]",
+            "environments[0]",
+            "`production` is not an environment; write dev",
+        ),
+        ("environments = []", "environments", "is empty; leave it out"),
+        ("dates = [\"dev\"]", "dates", "unknown name; did you mean `data`?"),
+    ] {
+        let errors = parse(&provider(&contract(line))).unwrap_err().0;
+        let expected = format!("providers[0].contract.{field}: ");
+        let found = errors.iter().any(|error| error.starts_with(&expected) && error.contains(fix));
+        assert!(found, "{expected}{fix}\nnot in {errors:#?}");
+    }
+    for data in ["internal", "sensitive"] {
+        let trains = contract("terms = { training = true, retention_days = 1, region = \"EU\" }");
+        let errors = parse(&provider(&format!("{trains}data = \"{data}\""))).unwrap_err().0;
+        let fix = "cannot stand beside terms.training = true";
+        assert!(errors.len() == 1 && errors[0].starts_with("providers[0].contract.data: "), "{errors:#?}");
+        assert!(errors[0].contains(fix), "{errors:#?}");
+    }
+    for days in ["0", "3651", "\"long\""] {
+        let errors = parse(&format!("[contracts]\nstale_after_days = {days}")).unwrap_err().0;
+        assert!(errors[0].starts_with("contracts.stale_after_days: "), "{errors:#?}");
+    }
+}
+
+#[test]
+fn offered_providers_have_contracts_and_what_is_unknown_is_kept_out() {
+    let offered = |variables: [(&str, &str); 2]| {
+        let config = Config::parse("", &Environment::from(variables), TODAY.parse().unwrap()).unwrap();
+        let target = config.routes[0].targets[0].clone();
+        (
+            target.contract.class,
+            target.contract.terms.training,
+            target.contract.data,
+            target.contract.verified,
+        )
+    };
+    let checked = Verified::On { day: "2026-11-01".parse().unwrap(), days_max: 180 };
+    let careful = (AccessClass::Direct, true, DataClass::Public, checked);
+    let vendor = (AccessClass::Direct, false, DataClass::Internal, checked);
+    let unknown = (AccessClass::Reseller, true, DataClass::Public, checked);
+    let own = (AccessClass::SelfHosted, false, DataClass::Sensitive, Verified::Always);
+    for (variable, value, expected) in [
+        ("OPENAI_API_KEY", "sk-test", vendor),
+        ("ANTHROPIC_API_KEY", "sk-test", vendor),
+        ("GEMINI_API_KEY", "sk-test", careful),
+        ("GROQ_API_KEY", "sk-test", vendor),
+        ("MISTRAL_API_KEY", "sk-test", careful),
+        ("DEEPSEEK_API_KEY", "sk-test", careful),
+        ("XAI_API_KEY", "sk-test", vendor),
+        ("OPENROUTER_API_KEY", "sk-test", unknown),
+        ("OLLAMA_HOST", "127.0.0.1", own),
+    ] {
+        assert_eq!(offered([(variable, value), ("EMPTY", "")]), expected, "{variable}");
+    }
+    // Whoever answers elsewhere has not agreed to OpenAI's terms.
+    let elsewhere = [("OPENAI_API_KEY", "sk-test"), ("OPENAI_BASE_URL", "https://example.com/v1")];
+    assert_eq!(offered(elsewhere), unknown);
+    let simulated = simulated_models("http://127.0.0.1:1/v1").unwrap();
+    let contract = &simulated[0].targets[0].contract;
+    assert_eq!((contract.class, contract.data, contract.verified), (own.0, own.2, own.3));
 }
