@@ -365,7 +365,7 @@ fn removes(store: &dyn DirectoryStore) {
         // What is not there is gone already.
         Change::RemoveLimit(organization, LimitId::from_bytes([9; 16])),
     ];
-    assert_eq!(store.commit(Commit { changes, audit: Vec::new() }), Ok(()));
+    assert_eq!(store.commit(Commit { changes, ..Commit::default() }), Ok(()));
     let mut expected = families(1..=2);
     expected.members.remove(0);
     expected.limits.remove(0);
@@ -442,7 +442,7 @@ fn is_whole_or_nothing(store: &dyn DirectoryStore) {
         after: Some("{}".to_owned()),
     };
     let changes = Commit::of([Project { name: "again".to_owned(), ..project(1) }.into()]).changes;
-    let twice = Commit { changes, audit: vec![entry.clone(), entry] };
+    let twice = Commit { changes, audit: vec![entry.clone(), entry], ..Commit::default() };
     assert_eq!(store.commit(twice), Err(StoreError::Duplicate(RecordKind::Audit)));
     assert_holds(store, families(1..=1));
 }

@@ -75,6 +75,8 @@ pub struct Commit {
     pub changes: Vec<Change>,
     /// The log's lines.
     pub audit: Vec<AuditEntry>,
+    /// Usage tiers that organizations reached with it, which their owners are to hear of.
+    pub reached: Vec<(OrganizationId, String, Timestamp)>,
 }
 
 impl Commit {
@@ -82,7 +84,7 @@ impl Commit {
     pub fn of(records: impl IntoIterator<Item = Record>) -> Self {
         Self {
             changes: records.into_iter().map(|record| Change::Put(Box::new(record))).collect(),
-            audit: Vec::new(),
+            ..Self::default()
         }
     }
 }

@@ -8,6 +8,7 @@ use ledger::{BudgetBound, Denial, LedgerError, Measure, Subject, Tag};
 
 use crate::allowance::Ask;
 use crate::failure::Failure;
+use crate::tiers::ceiling_id;
 
 /// Why a call does not begin.
 pub(crate) fn refuse(error: LedgerError, principal: &Principal, ask: &Ask) -> Failure {
@@ -71,7 +72,33 @@ fn top_up(principal: &Principal, wallet: Option<WalletId>) -> String {
     )
 }
 
+/// The monthly ceiling of the organization's usage tier, which is kept as a budget.
+fn over_ceiling(bound: &BudgetBound, principal: &Principal) -> Refusal {
+    let organization = principal.organization();
+    let tier = organization.tier.as_deref().map(|tier| format!(" `{tier}`")).unwrap_or_default();
+    let resets = bound.resets_at.map(|at| format!(" until {at}")).unwrap_or_default();
+    let mut refusal = Refusal::new(
+        RefusalCode::OrganizationUsageLimitExceeded,
+        format!(
+            "You exceeded your current quota: organization {} may spend {} a month in its usage tier{tier}, of which \
+             {} are used or held, and this call needs {}.",
+            organization.name, bound.cap, bound.used, bound.needed
+        ),
+        format!(
+            "Wait{resets}, or reach a higher usage tier by buying credit: `tollkeeper org show {}` says which tier the \
+             organization is in.",
+            organization.id
+        ),
+    );
+    refusal.limit = Some(bound.cap.clone());
+    (refusal.used, refusal.resets_at) = (Some(bound.used.clone()), bound.resets_at);
+    refusal
+}
+
 fn over_budget(bound: &BudgetBound, principal: &Principal) -> Refusal {
+    if bound.budget == ceiling_id(principal.organization().id) {
+        return over_ceiling(bound, principal);
+    }
     let BudgetBound { budget, subject, value, measure, cap, used, needed, resets_at } = bound;
     let (code, whose) = owner(subject, value, principal);
     let (unit, taken) = match measure {

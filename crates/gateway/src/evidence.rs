@@ -11,10 +11,12 @@ use http::header::AUTHORIZATION;
 use ledger::Attribution;
 use pricing::{ModelKind, PriceVersion};
 
+use crate::access;
 use crate::allowance::Allowance;
 use crate::contract::Traffic;
 use crate::failure::Failure;
 use crate::routes::{Route, Routes, Target};
+use crate::tiers::Tiers;
 
 /// A request's name and times.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +29,13 @@ pub(crate) struct Began {
 /// Who calls (layers 1.1 and 1.2).
 #[derive(Debug)]
 pub struct Caller(Principal);
+
+impl Caller {
+    /// The key, its project and its organization.
+    pub const fn principal(&self) -> &Principal {
+        &self.0
+    }
+}
 
 /// What may be done: this caller, this call, at this target of the model's route and its price now (1.3 to 1.5). The
 /// price stays the same until the receipt.
@@ -79,17 +88,18 @@ pub(crate) fn identify(directory: &Directory, headers: &HeaderMap, visit: &Visit
 /// Service tiers that cost more than the catalogue's price, which is the standard one.
 const DEARER_TIERS: [&str; 4] = ["priority", "fast", "ultrafast", "scale"];
 
-/// Proves that the caller may make this call: the model exists for it (1.3), at a price that is known (1.3), on a route
-/// that serves its country (1.4) by a contract that covers its data and environment (1.5). The first owner in this
+/// Proves that the caller may make this call: the model exists and is open to it (1.3), at a price that is known (1.3),
+/// on a route that serves its country (1.4) by a contract that covers its data and environment (1.5). The first owner in this
 /// order refuses.
 pub(crate) fn authorize(
     caller: Caller,
     call: Call,
     attribution: Attribution,
-    routes: &Routes,
+    (routes, tiers): (&Routes, &Tiers),
     now: Timestamp,
 ) -> Result<Permit, Failure> {
     let route = routes.find(call.model())?;
+    access::check(&caller.0, &route, tiers)?;
     check_options(&call)?;
     let (target, price) = choose(&route, &call, &traffic(&caller.0), now)?;
     Ok(Permit {

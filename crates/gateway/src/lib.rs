@@ -2,6 +2,7 @@
 //!
 //! Start at `pipeline.rs`: it is the order of things. The crate knows neither axum nor SQL nor the environment.
 
+mod access;
 mod allowance;
 mod answer;
 mod attempt;
@@ -20,6 +21,7 @@ mod settle;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod tiers;
 
 pub use answer::Answer;
 pub use contract::{AccessClass, Contract, Countries, Terms, Verified, date};
@@ -30,3 +32,4 @@ pub use observer::{Finished, Observer};
 pub use pipeline::{Gateway, Settings, Shared};
 pub use routes::{Route, Routes, Target};
 pub use tasks::{Task, Tasks};
+pub use tiers::{Tier, TierLimit, Tiers, ceiling_id};

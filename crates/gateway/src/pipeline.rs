@@ -15,6 +15,7 @@ use http_body::Body;
 use ledger::LedgerStore;
 use providers::Client;
 
+use crate::access;
 use crate::answer::Answer;
 use crate::attempt::attempt;
 use crate::decode::{decode, discard};
@@ -22,8 +23,9 @@ use crate::evidence::{Began, Caller, Plan, authorize, identify, plan, scope};
 use crate::failure::Failure;
 use crate::hold::hold;
 use crate::observer::{Finished, Observer};
-use crate::routes::Routes;
+use crate::routes::{Route, Routes};
 use crate::tasks::{Persistent, Presence, Tasks};
+use crate::tiers::Tiers;
 
 /// Limits of the pipeline, as configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,8 @@ pub struct Shared {
     pub directory: Arc<Directory>,
     /// Where calls go.
     pub routes: Routes,
+    /// What organizations may do that have bought so much.
+    pub tiers: Tiers,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Fresh request ids.
@@ -92,6 +96,23 @@ impl Gateway {
     /// The refusal of layer 1.1 or 1.2.
     pub fn identify(&self, headers: &HeaderMap, visit: &Visit) -> Result<Caller, Refusal> {
         identify(&self.shared.directory, headers, visit)
+    }
+
+    /// The models that a caller may call and that have a name of their own, by name.
+    pub fn models(&self, caller: &Caller) -> impl Iterator<Item = &Arc<Route>> {
+        let Shared { routes, tiers, .. } = &*self.shared;
+        routes.iter().filter(|route| access::check(caller.principal(), route, tiers).is_ok())
+    }
+
+    /// The route of a model that a caller may call.
+    ///
+    /// # Errors
+    /// A refusal of layer 1.3.
+    pub fn model(&self, caller: &Caller, model: &str) -> Result<Arc<Route>, Refusal> {
+        let Shared { routes, tiers, .. } = &*self.shared;
+        let route = routes.find(model)?;
+        access::check(caller.principal(), &route, tiers)?;
+        Ok(route)
     }
 
     /// Serves one call from this address, whatever becomes of it.
@@ -136,7 +157,7 @@ impl Gateway {
     where
         B: Body<Data = Bytes>,
     {
-        let Shared { directory, routes, settings, .. } = &*self.shared;
+        let Shared { directory, routes, tiers, settings, .. } = &*self.shared;
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
         let visit = Visit { address, endpoint: scope(endpoint), now: began.at };
         let caller = identify(directory, headers, &visit)?;
@@ -145,7 +166,7 @@ impl Gateway {
         let (call, attribution) = decode(endpoint, headers, body, limits.0, limits.1).await?;
         // May it, where, and at which price: before anything is counted, so that a forbidden request costs nobody's
         // quota. The price is pinned here, so that a change of it never touches a call that is under way.
-        let permit = authorize(caller, call, attribution, routes, began.at)?;
+        let permit = authorize(caller, call, attribution, (routes, tiers), began.at)?;
         // How much it can cost at most.
         Ok(plan(permit, settings.output_slice))
     }

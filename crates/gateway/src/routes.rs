@@ -44,6 +44,15 @@ pub struct Route {
     pub model: Arc<str>,
     /// The targets, the preferred one first. Never empty.
     pub targets: Vec<Target>,
+    /// Whether only verified organizations may call it.
+    pub verified_only: bool,
+}
+
+impl Route {
+    /// A route that is open to everybody.
+    pub fn new(model: &str, targets: Vec<Target>) -> Self {
+        Self { model: Arc::from(model), targets, verified_only: false }
+    }
 }
 
 /// Every route of the gateway. A route named `prefix*` serves all models that begin so; its targets' `*` stands for
@@ -124,7 +133,7 @@ fn expand(pattern: &Route, model: &str) -> Option<Route> {
         let model = target.model.replace('*', rest);
         Target::new(Arc::clone(&target.provider), &model, Arc::clone(&target.contract), target.prices.clone())
     });
-    Some(Route { model: Arc::from(model), targets: targets.collect() })
+    Some(Route { model: Arc::from(model), targets: targets.collect(), verified_only: pattern.verified_only })
 }
 
 /// A caller's text as a message may show it.
@@ -139,7 +148,7 @@ mod tests {
 
     fn route(model: &str, upstream: &str) -> Route {
         let provider = Arc::new(Provider::new("p", "http://127.0.0.1:1/v1", None).unwrap());
-        Route { model: Arc::from(model), targets: vec![Target::new(provider, upstream, contract(), None)] }
+        Route::new(model, vec![Target::new(provider, upstream, contract(), None)])
     }
 
     #[test]

@@ -65,6 +65,11 @@ pub enum EventKind {
         /// What was charged for it.
         charged: Money,
     },
+    /// The organization has reached a usage tier. The rules never tell of it: it comes from outside.
+    TierReached {
+        /// The tier's name.
+        tier: Box<str>,
+    },
     /// Something about a payment that a person should look at. The rules never tell of it: it comes from outside.
     Payment {
         /// What, as a word: `paid_twice`, `recharge_declined`, `recharge_switched_off`, …

@@ -212,11 +212,11 @@ impl Front {
     ) -> Response<FrontBody> {
         let now = self.gateway.shared().clock.now();
         let visit = Visit { address: client_address(request), endpoint: Scope::Models, now };
-        if let Err(refusal) = self.gateway.identify(request.headers(), &visit) {
-            return failed(refusal.into(), id);
-        }
+        let caller = match self.gateway.identify(request.headers(), &visit) {
+            Ok(caller) => caller,
+            Err(refusal) => return failed(refusal.into(), id),
+        };
         let created = self.lobby.started_at;
-        let routes = &self.gateway.shared().routes;
         let card = |route: &gateway::Route| ModelCard {
             id: route.model.to_string(),
             created,
@@ -227,10 +227,10 @@ impl Front {
         };
         match model {
             None => {
-                let cards: Vec<ModelCard> = routes.iter().map(|route| card(route)).collect();
+                let cards: Vec<ModelCard> = self.gateway.models(&caller).map(|route| card(route)).collect();
                 text(StatusCode::OK, models_json(&cards), JSON)
             }
-            Some(model) => match routes.find(&model) {
+            Some(model) => match self.gateway.model(&caller, &model) {
                 Ok(route) => text(StatusCode::OK, model_json(&card(&route)), JSON),
                 Err(refusal) => failed(refusal.into(), id),
             },

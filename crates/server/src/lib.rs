@@ -10,6 +10,7 @@ pub mod config;
 mod contracts;
 mod doctor;
 mod front;
+mod housekeeper;
 mod log;
 mod metrics;
 mod patience;

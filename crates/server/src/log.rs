@@ -31,6 +31,9 @@ pub(crate) fn event(event: &Event) {
         EventKind::HoldTimedOut { request, charged } => {
             tracing::warn!(event = name, %organization, %request, %charged, "nobody ended a call");
         }
+        EventKind::TierReached { tier } => {
+            tracing::info!(event = name, %organization, tier = %tier, "a usage tier is reached");
+        }
         EventKind::Payment { what, detail, .. } => {
             tracing::warn!(event = name, %organization, what = %what, detail = %detail, "look at a payment");
         }

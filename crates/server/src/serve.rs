@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::graceful::GracefulShutdown;
 use ledger::Postbox;
-use providers::Client;
+use providers::{Client, Timeouts};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use store::Store;
@@ -28,6 +28,7 @@ use crate::clock::{SystemClock, SystemIds};
 use crate::config::{Config, Environment};
 use crate::contracts;
 use crate::front::{Front, Lobby};
+use crate::housekeeper::Housekeeper;
 use crate::metrics::Metrics;
 use crate::patience::Patient;
 use crate::payments::{Payments, Recharger};
@@ -120,6 +121,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let shared = Arc::new(Shared {
         directory: Arc::clone(directory.directory()),
         routes,
+        tiers: config.tiers,
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
         tasks: Arc::new(RuntimeTasks::new(in_flight.clone())),
@@ -149,27 +151,48 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         started_at: clock.now().seconds(),
         trusted_proxies: config.trusted_proxies,
     });
-    let tls = Client::tls().map_err(|error| StartError::Tls(error.to_string()))?;
     let (shutdown, ending) = watch::channel(false);
-    let mut threads = Vec::new();
-    let mut workers = Vec::new();
-    for number in 0..worker_count(config.workers) {
-        let (sender, streams) = mpsc::unbounded_channel();
-        let (shared, lobby, tls) = (Arc::clone(&shared), Arc::clone(&lobby), Arc::clone(&tls));
-        let (timeouts, ending) = (config.timeouts, ending.clone());
-        let postbox = Arc::new(Postbox::default());
-        let ledger = lobby.store.ledger_at(Arc::clone(&postbox));
-        let front =
-            move || Front { gateway: Gateway::new(shared, ledger, Client::new(timeouts, &tls)), lobby };
-        let body = move || serve_connections(front, postbox, streams, ending);
-        threads.push(spawn(&format!("worker-{number}"), body)?);
-        workers.push(sender);
-    }
+    let serving = Serving { shared: &shared, lobby: &lobby, timeouts: config.timeouts, ending: &ending };
+    let (workers, mut threads) = serving.start(worker_count(config.workers))?;
     let sweeper = sweep(&lobby, &clock, config.sweep)?;
     threads.push(recharge(&lobby, ending.clone())?);
+    let (housekeeper, until) = (Housekeeper::new(Arc::clone(&lobby.admin), shared), ending.clone());
+    threads.push(spawn("housekeeper", move || run_on_this_thread(housekeeper.run(until)))?);
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
     Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, sweeper })
+}
+
+/// What every serving thread is given.
+struct Serving<'a> {
+    shared: &'a Arc<Shared>,
+    lobby: &'a Arc<Lobby>,
+    timeouts: Timeouts,
+    ending: &'a watch::Receiver<bool>,
+}
+
+impl Serving<'_> {
+    /// Starts so many threads, each with a way to hand it connections.
+    fn start(
+        &self,
+        count: usize,
+    ) -> Result<(Vec<mpsc::UnboundedSender<StdStream>>, Vec<JoinHandle<()>>), StartError> {
+        let tls = Client::tls().map_err(|error| StartError::Tls(error.to_string()))?;
+        let (mut workers, mut threads) = (Vec::new(), Vec::new());
+        for number in 0..count {
+            let (sender, streams) = mpsc::unbounded_channel();
+            let (shared, lobby, tls) = (Arc::clone(self.shared), Arc::clone(self.lobby), Arc::clone(&tls));
+            let (timeouts, ending) = (self.timeouts, self.ending.clone());
+            let postbox = Arc::new(Postbox::default());
+            let ledger = lobby.store.ledger_at(Arc::clone(&postbox));
+            let front =
+                move || Front { gateway: Gateway::new(shared, ledger, Client::new(timeouts, &tls)), lobby };
+            let body = move || serve_connections(front, postbox, streams, ending);
+            threads.push(spawn(&format!("worker-{number}"), body)?);
+            workers.push(sender);
+        }
+        Ok((workers, threads))
+    }
 }
 
 impl Running {

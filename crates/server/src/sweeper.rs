@@ -138,6 +138,7 @@ pub(crate) const fn name_of(kind: &EventKind) -> &'static str {
         EventKind::CreditExpiring { .. } => "credit_expiring",
         EventKind::WentIntoDebt { .. } => "went_into_debt",
         EventKind::HoldTimedOut { .. } => "hold_timed_out",
+        EventKind::TierReached { .. } => "tier_reached",
         EventKind::Payment { .. } => "payment",
     }
 }

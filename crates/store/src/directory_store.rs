@@ -7,9 +7,11 @@ mod put;
 
 use directory::{Change, Commit, Contents, DirectoryStore, Record, RecordKind};
 use domain::{OrganizationId, Timestamp, WalletId};
+use ledger::EventKind;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::StoreError;
+use crate::columns::to_json;
 use crate::writer::Writer;
 
 pub(crate) use audit::read_audit;
@@ -78,6 +80,11 @@ pub(crate) fn write(
         }
     }
     connection.execute_batch("RELEASE directory")?;
+    for (organization, tier, at) in &commit.reached {
+        let kind = EventKind::TierReached { tier: tier.as_str().into() };
+        let sql = "INSERT INTO event (organization, at, detail) VALUES (?1, ?2, ?3)";
+        connection.execute(sql, params![organization.as_bytes(), at.micros(), to_json(&kind)])?;
+    }
     Ok(Ok(made))
 }
 

@@ -111,6 +111,24 @@ impl Reader {
         })
     }
 
+    /// What each organization has bought in all, less what was paid back to it. Those that never bought are left out.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn purchased(&self) -> Result<Vec<(OrganizationId, Money)>, StoreError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT organization, sum(granted - withdrawn) FROM lot WHERE kind = 'prepaid' GROUP BY organization",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut purchased = Vec::new();
+            while let Some(row) = rows.next()? {
+                purchased.push((OrganizationId::from_bytes(row.get(0)?), Money::from_nano(row.get(1)?)));
+            }
+            Ok(purchased)
+        })
+    }
+
     /// An organization's lines of the audit log, newest first, `limit` at most.
     ///
     /// # Errors

@@ -65,7 +65,8 @@ impl Fixture {
             EventKind::BudgetThreshold { .. }
             | EventKind::CreditExpiring { .. }
             | EventKind::WentIntoDebt { .. }
-            | EventKind::HoldTimedOut { .. } => None,
+            | EventKind::HoldTimedOut { .. }
+            | EventKind::TierReached { .. } => None,
         });
         words.collect()
     }

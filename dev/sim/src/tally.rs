@@ -313,6 +313,7 @@ pub const fn event_name(kind: &EventKind) -> &'static str {
         EventKind::CreditExpiring { .. } => "credit expiring",
         EventKind::WentIntoDebt { .. } => "went into debt",
         EventKind::HoldTimedOut { .. } => "hold timed out",
+        EventKind::TierReached { .. } => "tier reached",
         EventKind::Payment { .. } => "payment",
     }
 }

@@ -166,6 +166,7 @@ enum Known {
     CreditExpiring { lot: String, remaining: Money, expires_at: Timestamp },
     WentIntoDebt { wallet: String, request: String, owed: Money },
     HoldTimedOut { request: String, charged: Money },
+    TierReached { tier: String },
     Payment { what: String, detail: String },
 }
 
@@ -187,6 +188,9 @@ impl Told {
             }
             Self::Known(Known::HoldTimedOut { request, charged }) => {
                 ("hold_timed_out", format!("nobody ended {request}; charged {charged}"))
+            }
+            Self::Known(Known::TierReached { tier }) => {
+                ("tier_reached", format!("the usage tier is {tier} now"))
             }
             Self::Known(Known::Payment { what, detail }) => ("payment", format!("{what}: {detail}")),
         }

@@ -115,6 +115,9 @@ impl DirectoryService {
             ..before.clone()
         };
         let mut draft = Draft::new(mandate, id);
+        if let Some(tier) = after.tier.as_ref().filter(|_| after.tier != before.tier) {
+            draft.commit.reached.push((id, tier.clone(), mandate.now));
+        }
         draft.put(told("organization.updated", None, id), Some(before), &after);
         self.finish(draft)?;
         Ok(after)

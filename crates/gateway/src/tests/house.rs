@@ -27,6 +27,7 @@ use tokio::sync::Notify;
 use super::contract;
 use crate::{
     Answer, Contract, Finished, Gateway, Observer, Route, Routes, Settings, Shared, Target, Task, Tasks,
+    Tiers,
 };
 
 /// Output tokens in a step.
@@ -217,7 +218,7 @@ impl House {
             .into_iter()
             .map(|(contract, prices)| Target::new(Arc::clone(&provider), "m", contract, prices))
             .collect();
-        let routes = Routes::new([Route { model: Arc::from("m"), targets }]);
+        let routes = Routes::new([Route::new("m", targets)]);
 
         let ids = Steady::default();
         let service =
@@ -251,6 +252,7 @@ impl House {
         let shared = Shared {
             directory: Arc::clone(service.directory()),
             routes,
+            tiers: Tiers::default(),
             clock: Arc::new(Steady::default()),
             ids: Arc::new(Steady::default()),
             tasks: Arc::new(Spawner),

@@ -455,6 +455,7 @@ fn told_of(event: &EventKind) -> String {
         EventKind::HoldTimedOut { request, charged } => {
             format!("told {} timed out {}", number(request.as_bytes()), charged.nano())
         }
+        EventKind::TierReached { .. } => "told of a tier".to_owned(),
         EventKind::Payment { .. } => "told of a payment".to_owned(),
     }
 }

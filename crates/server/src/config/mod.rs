@@ -8,6 +8,7 @@ mod environment;
 mod offers;
 mod payments;
 mod read;
+mod tiers;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, Timestamp};
-use gateway::{Contract, Route, Settings, Target};
+use gateway::{Contract, Route, Settings, Target, Tiers};
 use ipnet::IpNet;
 use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
 use providers::{Provider, Timeouts};
@@ -63,6 +64,8 @@ pub struct Config {
     pub log: Log,
     /// Which providers are offered unasked.
     pub offers: Offers,
+    /// The usage tiers.
+    pub tiers: Tiers,
     /// The written routes, and those of the providers that the environment offers.
     pub routes: Vec<Route>,
 }
@@ -191,6 +194,7 @@ fn read_config(
     let providers = read_providers(root.sections("providers", mistakes), environment, verification, mistakes);
     let offers = read_offers(offers, providers.is_empty(), mistakes);
     let known = Known { providers: &providers, catalog, verification };
+    let tiers = tiers::read(root.sections("tiers", mistakes), mistakes);
     let mut routes = read_routes(root.sections("routes", mistakes), &known, mistakes);
     root.finish(mistakes);
     if offers.environment {
@@ -213,6 +217,7 @@ fn read_config(
         payments: payments?,
         log: log?,
         offers,
+        tiers,
         routes,
     })
 }
@@ -322,6 +327,7 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
     let mut routes: Vec<Route> = Vec::new();
     for mut section in sections {
         let model = section.required_text("model", mistakes);
+        let verified_only = section.boolean("verified_only", mistakes).unwrap_or(false);
         let field = section.field("targets");
         let written = section.sections("targets", mistakes);
         if written.is_empty() {
@@ -336,7 +342,7 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
             if routes.iter().any(|route| *route.model == *model) {
                 mistakes.add(&section.field("model"), format_args!("`{model}` has another route already"));
             }
-            routes.push(Route { model: Arc::from(model), targets });
+            routes.push(Route { verified_only, ..Route::new(&model, targets) });
         }
         section.finish(mistakes);
     }

@@ -146,7 +146,7 @@ pub fn simulated_models(base_url: &str) -> Result<Vec<Route>, String> {
                 let (model, contract) = (format!("{}?*", target.model), Arc::clone(&contract));
                 Target::new(Arc::clone(&provider), &model, contract, target.prices.clone())
             });
-            Route { model: Arc::from(format!("{}?*", route.model)), targets: targets.collect() }
+            Route::new(&format!("{}?*", route.model), targets.collect())
         })
         .collect();
     routes.extend(moods);
@@ -171,13 +171,13 @@ fn catalogued(provider: &Arc<Provider>, contract: &Arc<Contract>, catalog: &Cata
         .map(|version| {
             let prices = catalog.schedule(&provider.name, &version.model).cloned();
             let target = Target::new(Arc::clone(provider), &version.model, Arc::clone(contract), prices);
-            Route { model: Arc::from(version.model.as_str()), targets: vec![target] }
+            Route::new(&version.model, vec![target])
         })
         .collect()
 }
 
 fn pattern(model: &str, target: Target) -> Route {
-    Route { model: Arc::from(model), targets: vec![target] }
+    Route::new(model, vec![target])
 }
 
 /// Ollama's variable is a host, with or without scheme and port; its OpenAI dialect lives under `/v1`.

@@ -119,7 +119,8 @@ impl Fixture {
             Told::BudgetThreshold { .. }
             | Told::CreditExpiring { .. }
             | Told::WentIntoDebt { .. }
-            | Told::HoldTimedOut { .. } => None,
+            | Told::HoldTimedOut { .. }
+            | Told::TierReached { .. } => None,
         });
         words.collect()
     }

@@ -77,6 +77,7 @@ pub(crate) fn event(number: i64, event: &Event) -> Value {
         EventKind::CreditExpiring { .. }
         | EventKind::WentIntoDebt { .. }
         | EventKind::HoldTimedOut { .. }
+        | EventKind::TierReached { .. }
         | EventKind::Payment { .. } => serde_json::to_value(&event.kind).unwrap_or_default(),
     };
     if let Some(fields) = shown.as_object_mut() {

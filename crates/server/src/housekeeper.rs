@@ -1,0 +1,141 @@
+//! The housekeeper: what the gateway does by itself beside the books. Organizations are promoted to the usage tiers they
+//! have reached, their monthly ceilings are kept as budgets, and when keys were last used is written down.
+//!
+//! It knows when to look; which tier figures lead to the table of tiers says, and what money may be spent the ledger.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use directory::{Actor, ActorKind, Mandate, Organization, OrganizationChanges};
+use domain::{Money, OrganizationId, Timestamp, Zone};
+use gateway::{Shared, ceiling_id};
+use ledger::{Act, Booking, Budget, Caps, Command, LedgerError, Note, Period, Subject};
+use store::StoreError;
+use tokio::sync::watch;
+
+use crate::admin::Admin;
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_secs(5);
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+/// The name under which the gateway books what it does by itself.
+const ACTOR: &str = "gateway";
+
+/// Looks after everything that nobody asks for.
+pub(crate) struct Housekeeper {
+    admin: Arc<Admin>,
+    shared: Arc<Shared>,
+    /// The ceilings as they stand on the books, as far as they were looked at.
+    ceilings: HashMap<OrganizationId, Option<Money>>,
+    /// Uses of keys up to this moment are written down.
+    uses_until: Timestamp,
+}
+
+/// Why a round was cut short. The next one comes anyway.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Directory(#[from] directory::ChangeError),
+    #[error(transparent)]
+    Uses(#[from] directory::StoreError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl Housekeeper {
+    pub(crate) fn new(admin: Arc<Admin>, shared: Arc<Shared>) -> Self {
+        let uses_until = admin.clock.now();
+        Self { admin, shared, ceilings: HashMap::new(), uses_until }
+    }
+
+    /// Looks at every interval until the end.
+    pub(crate) async fn run(mut self, mut ending: watch::Receiver<bool>) {
+        loop {
+            if let Err(error) = self.round().await {
+                tracing::warn!(%error, "the gateway could not look after its house");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                _ = ending.changed() => break,
+            }
+        }
+        if let Err(error) = self.write_uses() {
+            tracing::warn!(%error, "when keys were last used could not be written down");
+        }
+    }
+
+    async fn round(&mut self) -> Result<(), Fault> {
+        self.write_uses()?;
+        let purchased: HashMap<OrganizationId, Money> = if self.shared.tiers.is_empty() {
+            HashMap::new()
+        } else {
+            self.admin.reader.purchased()?.into_iter().collect()
+        };
+        for tenant in self.admin.directory.directory().tenants() {
+            let bought = purchased.get(&tenant.organization.id).copied().unwrap_or_default();
+            let organization = self.promote(&tenant.organization, bought)?;
+            self.keep_ceiling(&organization).await?;
+        }
+        Ok(())
+    }
+
+    fn write_uses(&mut self) -> Result<(), Fault> {
+        // A use of this very moment may be noted after the look: it belongs to the next.
+        let now = self.admin.clock.now().plus_micros(-1);
+        self.admin.directory.save_uses(self.uses_until)?;
+        self.uses_until = now;
+        Ok(())
+    }
+
+    /// Gives an organization the tier that it has reached, if it is a higher one.
+    fn promote(&self, organization: &Arc<Organization>, bought: Money) -> Result<Arc<Organization>, Fault> {
+        let now = self.admin.clock.now();
+        let age_days = now.seconds().saturating_sub(organization.created_at.seconds()) / DAY_SECONDS;
+        let Some(tier) = self.shared.tiers.promotion(organization, bought, age_days) else {
+            return Ok(Arc::clone(organization));
+        };
+        let actor = Actor { by: ActorKind::Gateway, address: None };
+        let mandate = Mandate { actor, ids: self.admin.ids.as_ref(), now };
+        let tier = Some(Some(tier.name.to_string()));
+        let changes = OrganizationChanges { tier, ..OrganizationChanges::default() };
+        Ok(Arc::new(self.admin.directory.update_organization(organization.id, changes, &mandate)?))
+    }
+
+    /// Has the tier's monthly ceiling on the books, as a budget that nobody else sets.
+    async fn keep_ceiling(&mut self, organization: &Organization) -> Result<(), Fault> {
+        let ceiling = self.shared.tiers.of(organization).and_then(|tier| tier.monthly_ceiling);
+        let id = organization.id;
+        let known = match self.ceilings.get(&id) {
+            Some(known) => *known,
+            None => self.booked_ceiling(id)?,
+        };
+        if known != ceiling {
+            let budget = Budget {
+                id: ceiling_id(id),
+                subject: Subject::Organization,
+                period: Period::Monthly,
+                zone: Zone::default(),
+                caps: Caps { cost: ceiling.or(known), ..Caps::default() },
+                // A removed budget's id is never used again, so one that is not wanted only stops refusing.
+                hard: ceiling.is_some(),
+                thresholds: vec![50, 80],
+            };
+            let note = Note { actor: ACTOR.into(), reason: Some("usage tier".into()) };
+            let act = Act::SetBudget(budget);
+            let booking = Booking { organization: id, idempotency: None, note, act };
+            self.admin.ledger.submit(Command::Book(Box::new(booking))).await?;
+        }
+        self.ceilings.insert(id, ceiling);
+        Ok(())
+    }
+
+    /// The ceiling that the books hold to.
+    fn booked_ceiling(&self, organization: OrganizationId) -> Result<Option<Money>, Fault> {
+        let records = self.admin.reader.budgets(organization, self.admin.clock.now(), 0)?;
+        let found = records.into_iter().find(|record| record.budget.id == ceiling_id(organization));
+        Ok(found.filter(|record| record.budget.hard).and_then(|record| record.budget.caps.cost))
+    }
+}
