@@ -119,6 +119,15 @@ impl Counter {
         }
     }
 
+    /// Reads what the next questions will.
+    pub(crate) fn touch(&self) -> u64 {
+        match self {
+            Self::Span(meter) => meter.touch(),
+            Self::Day(count) => count.used(),
+            Self::Gauge(used) => *used,
+        }
+    }
+
     /// Whether forgetting it changes no answer.
     pub(crate) fn is_idle(&mut self, now: Now) -> bool {
         match self {

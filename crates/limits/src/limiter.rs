@@ -78,6 +78,9 @@ impl Limiter {
     pub fn admit(&self, now_micros: u64, day: u32, caps: &[Cap], need: &Need) -> Result<Slot, Bound> {
         let now = Now { micros: now_micros, day };
         let mut locked = self.tables.lock(caps.iter().map(|cap| cap.bucket));
+        // With many buckets in use almost all of this lies far away. Reading it once, with no answer that depends on the one
+        // before, lets the processor fetch all of it at a time.
+        locked.touch(caps);
         for (index, cap) in caps.iter().enumerate() {
             let needed = need.of(cap.measure);
             if needed > 0

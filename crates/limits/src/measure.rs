@@ -63,20 +63,6 @@ impl Measure {
         }
     }
 
-    /// A small number for each, to hash by.
-    pub(crate) const fn number(self) -> u64 {
-        match self {
-            Self::RequestsPerMinute => 0,
-            Self::TokensPerMinute => 1,
-            Self::InputTokensPerMinute => 2,
-            Self::OutputTokensPerMinute => 3,
-            Self::ImagesPerMinute => 4,
-            Self::RequestsPerDay => 5,
-            Self::TokensPerDay => 6,
-            Self::ConcurrentRequests => 7,
-        }
-    }
-
     /// How it counts.
     pub const fn period(self) -> Period {
         match self {

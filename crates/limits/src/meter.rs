@@ -106,6 +106,11 @@ impl Meter {
         self.limit = limit;
     }
 
+    /// Reads what the next questions will.
+    pub(crate) fn touch(&self) -> u64 {
+        self.window.touch()
+    }
+
     /// Whether nothing counts any more. Gives up room that a burst left behind, too.
     pub(crate) fn is_idle(&mut self, now: u64) -> bool {
         self.see(now);

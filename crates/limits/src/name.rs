@@ -55,13 +55,6 @@ pub(crate) struct Name {
     pub(crate) measure: Measure,
 }
 
-impl Hash for Name {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let salt = self.measure.number().wrapping_mul(0xC2B2_AE3D_27D4_EB4F);
-        state.write_u64(self.bucket.digest().wrapping_add(salt));
-    }
-}
-
 /// Passes on what is a hash already.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Passed(u64);

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use smallvec::SmallVec;
 
 use crate::counter::{Counter, Full, Now, fit_unused};
+use crate::limiter::Cap;
 use crate::meter::Taken;
 use crate::name::{Bucket, BuildPassed, Name};
 use crate::{Measure, Period};
@@ -20,16 +21,19 @@ const SWEEP_FROM: usize = 32;
 /// So many tables a request locks without asking for memory: each bucket needs at most one.
 pub(crate) const USUAL: usize = 16;
 
+/// What one bucket counts: mostly requests and tokens, which share a place in memory.
+type Counters = SmallVec<[(Measure, Counter); 2]>;
+
 /// The counters of some buckets.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    counters: HashMap<Name, Counter, BuildPassed>,
+    buckets: HashMap<Bucket, Counters, BuildPassed>,
     /// Counters of days that changed since they were last told.
     changed: Vec<Name>,
     /// The latest moment that was seen: threads read the clock before they get the lock, so a later one may come
     /// first, and what has been forgotten by then must stay too old for all.
     seen: u64,
-    /// With so many counters the next new one lets the table be swept first.
+    /// With so many buckets the next new one lets the table be swept first.
     sweep_at: usize,
 }
 
@@ -39,9 +43,20 @@ impl Table {
         Now { micros: self.seen, day: now.day }
     }
 
+    /// Reads what the next questions will.
+    pub(crate) fn touch(&self, bucket: Bucket) -> usize {
+        self.buckets.get(&bucket).map_or(0, Counters::len)
+    }
+
+    /// Reads what the next questions will, behind what [`Table::touch`] reads.
+    pub(crate) fn touch_behind(&self, bucket: Bucket) -> u64 {
+        let counters = self.buckets.get(&bucket).into_iter().flatten();
+        counters.fold(0, |sum, (_, counter)| sum ^ counter.touch())
+    }
+
     pub(crate) fn check(&mut self, name: Name, now: Now, most: u64, amount: u64) -> Result<(), Full> {
         let now = self.at(now);
-        match self.counters.get_mut(&name) {
+        match self.find(name) {
             Some(counter) => counter.check(now, most, amount),
             None => fit_unused(most, amount),
         }
@@ -55,12 +70,14 @@ impl Table {
             return (Counter::none_taken(name.measure, most, now), used, empty_in);
         }
         // A table is swept when it has doubled since it was last, so each new counter pays for two that are looked at.
-        if self.counters.len() >= self.sweep_at.max(SWEEP_FROM) && !self.counters.contains_key(&name) {
+        if self.buckets.len() >= self.sweep_at.max(SWEEP_FROM) && !self.buckets.contains_key(&name.bucket) {
             self.sweep(now);
         }
-        let counter = self.counter(name, now, most);
-        let taken = counter.take(now, most, amount);
-        let (used, empty_in) = counter.read(now);
+        let none = || Counter::none_taken(name.measure, most, now);
+        let (taken, (used, empty_in)) = match self.counter(name, now, most) {
+            Some(counter) => (counter.take(now, most, amount), counter.read(now)),
+            None => (none(), (0, 0)),
+        };
         self.list(name);
         (taken, used, empty_in)
     }
@@ -69,8 +86,10 @@ impl Table {
     pub(crate) fn correct(&mut self, name: Name, now: Now, most: u64, taken: &mut Taken, amount: u64) {
         let now = self.at(now);
         // A bucket that was forgotten has nothing to give back, but can count what is more.
-        if amount > taken.amount || self.counters.contains_key(&name) {
-            self.counter(name, now, most).correct(now.micros, taken, amount);
+        if amount > taken.amount || self.find(name).is_some() {
+            if let Some(counter) = self.counter(name, now, most) {
+                counter.correct(now.micros, taken, amount);
+            }
             self.list(name);
         }
         taken.amount = amount;
@@ -78,22 +97,19 @@ impl Table {
 
     pub(crate) fn read(&mut self, name: Name, now: Now) -> (u64, u64) {
         let now = self.at(now);
-        self.counters.get_mut(&name).map_or((0, 0), |counter| counter.read(now))
+        self.find(name).map_or((0, 0), |counter| counter.read(now))
     }
 
-    /// Lets go of a place that a call held; what is left of nothing is forgotten at once.
+    /// Lets go of a place that a call held.
     pub(crate) fn leave(&mut self, name: Name, amount: u64) {
-        if let Some(Counter::Gauge(used)) = self.counters.get_mut(&name) {
+        if let Some(Counter::Gauge(used)) = self.find(name) {
             *used = used.saturating_sub(amount);
-            if *used == 0 {
-                self.counters.remove(&name);
-            }
         }
     }
 
     /// Adds what was counted of a day before a restart, which is no change to be stored.
     pub(crate) fn restore(&mut self, name: Name, now: Now, used: u64) {
-        if let Counter::Day(count) = self.counter(name, now, 0) {
+        if let Some(Counter::Day(count)) = self.counter(name, now, 0) {
             count.turn(now.day);
             if count.day() == now.day {
                 let _ = count.take(used);
@@ -103,9 +119,9 @@ impl Table {
 
     /// Moves out the counts of a day that changed since they were last moved out.
     pub(crate) fn changed(&mut self, day: u32, told: &mut Vec<(Bucket, Measure, u64)>) {
-        let counters = &mut self.counters;
+        let buckets = &mut self.buckets;
         self.changed.retain(|name| {
-            let Some(Counter::Day(count)) = counters.get_mut(name) else { return false };
+            let Some(Counter::Day(count)) = find(buckets, *name) else { return false };
             if count.day() > day {
                 // It is told when its own day is asked for.
                 return true;
@@ -121,32 +137,51 @@ impl Table {
     /// Forgets every counter on which nothing counts any more.
     pub(crate) fn sweep(&mut self, now: Now) {
         let now = self.at(now);
-        self.counters.retain(|_, counter| !counter.is_idle(now));
-        self.changed.retain(|name| self.counters.contains_key(name));
-        self.sweep_at = self.counters.len().saturating_mul(2).max(SWEEP_FROM);
-        if self.counters.capacity() / 4 > self.sweep_at {
-            self.counters.shrink_to(self.sweep_at);
+        self.buckets.retain(|_, counters| {
+            counters.retain(|(_, counter)| !counter.is_idle(now));
+            !counters.is_empty()
+        });
+        let buckets = &mut self.buckets;
+        self.changed.retain(|name| find(buckets, *name).is_some());
+        self.sweep_at = buckets.len().saturating_mul(2).max(SWEEP_FROM);
+        if buckets.capacity() / 4 > self.sweep_at {
+            buckets.shrink_to(self.sweep_at);
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.counters.len()
+        self.buckets.values().map(Counters::len).fold(0, usize::saturating_add)
+    }
+
+    fn find(&mut self, name: Name) -> Option<&mut Counter> {
+        find(&mut self.buckets, name)
     }
 
     /// The counter of a name, new if there is none.
-    fn counter(&mut self, name: Name, now: Now, most: u64) -> &mut Counter {
-        self.counters.entry(name).or_insert_with(|| Counter::new(name.measure, most, now))
+    fn counter(&mut self, name: Name, now: Now, most: u64) -> Option<&mut Counter> {
+        let counters = self.buckets.entry(name.bucket).or_default();
+        let known = counters.iter().position(|(measure, _)| *measure == name.measure);
+        let place = known.unwrap_or(counters.len());
+        if known.is_none() {
+            counters.push((name.measure, Counter::new(name.measure, most, now)));
+        }
+        counters.get_mut(place).map(|(_, counter)| counter)
     }
 
     /// Remembers that a day's count has changed.
     fn list(&mut self, name: Name) {
         if name.measure.period() == Period::Day
-            && let Some(Counter::Day(count)) = self.counters.get_mut(&name)
+            && let Some(Counter::Day(count)) = self.find(name)
             && count.listed.replace(count.day()).is_none()
         {
             self.changed.push(name);
         }
     }
+}
+
+fn find(buckets: &mut HashMap<Bucket, Counters, BuildPassed>, name: Name) -> Option<&mut Counter> {
+    let mut counters = buckets.get_mut(&name.bucket)?.iter_mut();
+    counters.find(|(measure, _)| *measure == name.measure).map(|(_, counter)| counter)
 }
 
 /// A table in memory of its own: two processors that write to neighbours would slow each other down.
@@ -194,6 +229,17 @@ impl Tables {
 }
 
 impl Locked<'_> {
+    /// Reads what the next questions about some caps will, so that it is near when they come.
+    pub(crate) fn touch(&mut self, caps: &[Cap]) {
+        let firsts =
+            || caps.chunk_by(|one, other| one.bucket == other.bucket).filter_map(|same| same.first());
+        let near =
+            firsts().fold(0, |sum, cap| sum ^ self.of(cap.bucket).map_or(0, |table| table.touch(cap.bucket)));
+        let behind = firsts()
+            .fold(0, |sum, cap| sum ^ self.of(cap.bucket).map_or(0, |table| table.touch_behind(cap.bucket)));
+        std::hint::black_box((near, behind));
+    }
+
     /// The table of one of the buckets that were locked for.
     pub(crate) fn of(&mut self, bucket: Bucket) -> Option<&mut Table> {
         let index = self.places.binary_search(&place(bucket)).ok()?;

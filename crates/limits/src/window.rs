@@ -53,6 +53,12 @@ impl Window {
         }
     }
 
+    /// Reads what the next questions will, see [`Tables::lock`](crate::table::Tables::lock).
+    pub(crate) fn touch(&self) -> u64 {
+        let ends = [self.older.front(), self.older.back()];
+        ends.into_iter().flatten().fold(0, |sum, end| sum ^ end.at)
+    }
+
     pub(crate) const fn used(&self) -> u64 {
         self.used
     }
