@@ -73,6 +73,10 @@ impl Window {
         if self.newest.amount == 0 {
             self.newest = Use { at, amount };
         } else if at > self.newest.at {
+            // By half, not to the double: most windows hold some tens of uses, and there are many windows.
+            if self.older.len() == self.older.capacity() {
+                self.older.reserve_exact((self.older.len() / 2).max(4));
+            }
             self.older.push_back(self.newest);
             self.newest = Use { at, amount };
         } else {
