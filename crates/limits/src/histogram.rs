@@ -92,7 +92,6 @@ fn edge(place: u8) -> u64 {
 }
 
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -77,7 +77,11 @@ impl Model {
         match measure {
             Measure::RequestsPerDay | Measure::TokensPerDay => at == self.now / DAY,
             Measure::ConcurrentRequests => true,
-            _ => at + SPAN > self.now,
+            Measure::RequestsPerMinute
+            | Measure::TokensPerMinute
+            | Measure::InputTokensPerMinute
+            | Measure::OutputTokensPerMinute
+            | Measure::ImagesPerMinute => at + SPAN > self.now,
         }
     }
 
@@ -92,8 +96,13 @@ impl Model {
         match cap.measure {
             Measure::RequestsPerDay | Measure::TokensPerDay => self.now / DAY,
             Measure::ConcurrentRequests => 0,
-            _ if cap.most > 1_000 => self.now.next_multiple_of(1_000_000),
-            _ => self.now,
+            Measure::RequestsPerMinute
+            | Measure::TokensPerMinute
+            | Measure::InputTokensPerMinute
+            | Measure::OutputTokensPerMinute
+            | Measure::ImagesPerMinute => {
+                self.now.next_multiple_of(if cap.most > 1_000 { 1_000_000 } else { 1 })
+            }
         }
     }
 

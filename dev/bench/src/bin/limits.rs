@@ -29,8 +29,8 @@ usage: cargo xtask bench-limits [options]
   --buckets N         counters in use, half of requests and half of tokens (100000)
   --rate N            requests in a second of the time that the limiter is told (10000)
   --threads N         threads of the second row (as many as there are processors)
-  --rounds N          windows of each row (5)
-  --seconds S         whole seconds in a window (1)
+  --rounds N          windows of each row (30)
+  --millis N          milliseconds in a window (200)
 
 Exit code 1 when the mark is missed: one admission under six caps by one thread within 1,000 ns.";
 
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
 fn options() -> Outcome<Option<Options>> {
     let threads = std::thread::available_parallelism()?.get();
     let mut options =
-        Options { buckets: 100_000, rate: 10_000, threads, rounds: 5, window: Duration::from_secs(1) };
+        Options { buckets: 100_000, rate: 10_000, threads, rounds: 30, window: Duration::from_millis(200) };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("`{name}` lacks its value"));
@@ -73,7 +73,7 @@ fn options() -> Outcome<Option<Options>> {
             "--rate" => options.rate = value()?.parse::<u64>()?.clamp(1, 1_000_000),
             "--threads" => options.threads = value()?.parse::<usize>()?.max(1),
             "--rounds" => options.rounds = value()?.parse::<usize>()?.max(1),
-            "--seconds" => options.window = Duration::from_secs(value()?.parse::<u64>()?.max(1)),
+            "--millis" => options.window = Duration::from_millis(value()?.parse::<u64>()?.max(1)),
             _ => return Err(format!("no option is called `{name}`").into()),
         }
     }
@@ -89,8 +89,8 @@ fn run() -> Outcome<bool> {
     let limiter = Limiter::new();
     fill(&limiter, options.buckets);
     let held = resident_bytes()?.saturating_sub(before);
-    println!("| threads | caps | ns per admission | admissions/s, all threads |");
-    println!("|---:|---:|---:|---:|");
+    println!("| threads | caps | ns per admission | fastest window | admissions/s, all threads |");
+    println!("|---:|---:|---:|---:|---:|");
     let told = AtomicU64::new(1);
     // A minute of the told time fills the windows.
     while told.load(Ordering::Relaxed) < 60_000_000 {
@@ -104,6 +104,7 @@ fn run() -> Outcome<bool> {
         }
         nanos.sort_unstable();
         let median = nanos.get(nanos.len() / 2).copied().unwrap_or(0).max(1);
+        let fastest = nanos.first().copied().unwrap_or(0);
         let verdict = if threads > 1 {
             ""
         } else if median <= MARK_NANOS {
@@ -113,7 +114,7 @@ fn run() -> Outcome<bool> {
         };
         met &= threads > 1 || median <= MARK_NANOS;
         let rate = u64::try_from(threads)? * 1_000_000_000 / median;
-        println!("| {threads} | {CAPS} | {median}{verdict} | {rate} |");
+        println!("| {threads} | {CAPS} | {median}{verdict} | {fastest} | {rate} |");
     }
     println!(
         "\n{} counters in use: {} bytes each when new, {} after the runs (of the process, resident)",
