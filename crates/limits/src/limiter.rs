@@ -77,26 +77,18 @@ impl Limiter {
     /// The first cap of the list that the request does not fit under.
     pub fn admit(&self, now_micros: u64, day: u32, caps: &[Cap], need: &Need) -> Result<Slot, Bound> {
         let now = Now { micros: now_micros, day };
-        let mut locked = self.tables.lock(caps.iter().map(|cap| cap.bucket));
-        // With many buckets in use almost all of this lies far away. Reading it once, with no answer that depends on the one
-        // before, lets the processor fetch all of it at a time.
-        locked.touch(caps);
+        let mut locked = self.tables.lock(caps, now);
         for (index, cap) in caps.iter().enumerate() {
             let needed = need.of(cap.measure);
-            if needed > 0
-                && let Some(table) = locked.of(cap.bucket)
-            {
-                table
-                    .check(cap.name(), now, cap.most, needed)
-                    .map_err(|full| cap.bound(index, needed, full))?;
+            if needed > 0 {
+                locked.check(index, cap, now, needed).map_err(|full| cap.bound(index, needed, full))?;
             }
         }
         let mut held = Vec::with_capacity(caps.len());
         for (index, cap) in caps.iter().enumerate() {
             let is_first = caps.iter().take(index).all(|other| other.name() != cap.name());
             let amount = if is_first { need.of(cap.measure) } else { 0 };
-            if let Some(table) = locked.of(cap.bucket) {
-                let (taken, used, empty_in) = table.take(cap.name(), now, cap.most, amount);
+            if let Some((taken, used, empty_in)) = locked.take(index, cap, now, amount) {
                 held.push(Held { cap: *cap, taken, is_first, used, empty_in });
             }
         }

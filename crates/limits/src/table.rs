@@ -27,7 +27,9 @@ type Counters = SmallVec<[(Measure, Counter); 2]>;
 /// The counters of some buckets.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    buckets: HashMap<Bucket, Counters, BuildPassed>,
+    /// Where each bucket lies in the list. Apart from it because this is small enough to stay near.
+    places: HashMap<Bucket, usize, BuildPassed>,
+    buckets: Vec<(Bucket, Counters)>,
     /// Counters of days that changed since they were last told.
     changed: Vec<Name>,
     /// The latest moment that was seen: threads read the clock before they get the lock, so a later one may come
@@ -43,42 +45,44 @@ impl Table {
         Now { micros: self.seen, day: now.day }
     }
 
-    /// Reads what the next questions will.
-    pub(crate) fn touch(&self, bucket: Bucket) -> usize {
-        self.buckets.get(&bucket).map_or(0, Counters::len)
+    /// Where a bucket lies, until the table is swept; `None` when nothing of it is counted.
+    fn place(&self, bucket: Bucket) -> Option<usize> {
+        self.places.get(&bucket).copied()
     }
 
-    /// Reads what the next questions will, behind what [`Table::touch`] reads.
-    pub(crate) fn touch_behind(&self, bucket: Bucket) -> u64 {
-        let counters = self.buckets.get(&bucket).into_iter().flatten();
-        counters.fold(0, |sum, (_, counter)| sum ^ counter.touch())
+    fn at_place(&mut self, place: Option<usize>, measure: Measure) -> Option<&mut Counter> {
+        let (_, counters) = self.buckets.get_mut(place?)?;
+        counters.iter_mut().find(|(other, _)| *other == measure).map(|(_, counter)| counter)
     }
 
-    pub(crate) fn check(&mut self, name: Name, now: Now, most: u64, amount: u64) -> Result<(), Full> {
+    fn check(&mut self, place: Option<usize>, cap: &Cap, now: Now, amount: u64) -> Result<(), Full> {
         let now = self.at(now);
-        match self.find(name) {
-            Some(counter) => counter.check(now, most, amount),
-            None => fit_unused(most, amount),
+        match self.at_place(place, cap.measure) {
+            Some(counter) => counter.check(now, cap.most, amount),
+            None => fit_unused(cap.most, amount),
         }
     }
 
     /// Counts a use and says how the bucket stands then. An amount of 0 leaves no trace.
-    pub(crate) fn take(&mut self, name: Name, now: Now, most: u64, amount: u64) -> (Taken, u64, u64) {
+    fn take(&mut self, place: Option<usize>, cap: &Cap, now: Now, amount: u64) -> (Taken, u64, u64) {
         let now = self.at(now);
+        // An earlier cap of the same request may have made the bucket.
+        let place = place.or_else(|| self.place(cap.bucket));
+        let none = || Counter::none_taken(cap.measure, cap.most, now);
         if amount == 0 {
-            let (used, empty_in) = self.read(name, now);
-            return (Counter::none_taken(name.measure, most, now), used, empty_in);
+            let stands = self.at_place(place, cap.measure).map(|counter| counter.read(now));
+            let (used, empty_in) = stands.unwrap_or_default();
+            return (none(), used, empty_in);
         }
-        // A table is swept when it has doubled since it was last, so each new counter pays for two that are looked at.
-        if self.buckets.len() >= self.sweep_at.max(SWEEP_FROM) && !self.buckets.contains_key(&name.bucket) {
-            self.sweep(now);
-        }
-        let none = || Counter::none_taken(name.measure, most, now);
-        let (taken, (used, empty_in)) = match self.counter(name, now, most) {
-            Some(counter) => (counter.take(now, most, amount), counter.read(now)),
-            None => (none(), (0, 0)),
+        let counter = if self.at_place(place, cap.measure).is_some() {
+            self.at_place(place, cap.measure)
+        } else {
+            self.counter(cap.name(), now, cap.most)
         };
-        self.list(name);
+        let Some(counter) = counter else { return (none(), 0, 0) };
+        let taken = counter.take(now, cap.most, amount);
+        let (used, empty_in) = counter.read(now);
+        self.list(cap.name());
         (taken, used, empty_in)
     }
 
@@ -119,9 +123,9 @@ impl Table {
 
     /// Moves out the counts of a day that changed since they were last moved out.
     pub(crate) fn changed(&mut self, day: u32, told: &mut Vec<(Bucket, Measure, u64)>) {
-        let buckets = &mut self.buckets;
-        self.changed.retain(|name| {
-            let Some(Counter::Day(count)) = find(buckets, *name) else { return false };
+        let mut names = std::mem::take(&mut self.changed);
+        names.retain(|name| {
+            let Some(Counter::Day(count)) = self.find(*name) else { return false };
             if count.day() > day {
                 // It is told when its own day is asked for.
                 return true;
@@ -132,34 +136,48 @@ impl Table {
             }
             false
         });
+        self.changed = names;
     }
 
     /// Forgets every counter on which nothing counts any more.
     pub(crate) fn sweep(&mut self, now: Now) {
         let now = self.at(now);
-        self.buckets.retain(|_, counters| {
+        self.buckets.retain_mut(|(_, counters)| {
             counters.retain(|(_, counter)| !counter.is_idle(now));
             !counters.is_empty()
         });
-        let buckets = &mut self.buckets;
-        self.changed.retain(|name| find(buckets, *name).is_some());
-        self.sweep_at = buckets.len().saturating_mul(2).max(SWEEP_FROM);
-        if buckets.capacity() / 4 > self.sweep_at {
-            buckets.shrink_to(self.sweep_at);
+        self.sweep_at = self.buckets.len().saturating_mul(2).max(SWEEP_FROM);
+        self.buckets.shrink_to(self.sweep_at);
+        self.places.clear();
+        self.places.shrink_to(self.sweep_at);
+        self.places.extend((0..).zip(&self.buckets).map(|(place, (bucket, _))| (*bucket, place)));
+        let mut names = std::mem::take(&mut self.changed);
+        names.retain(|name| self.find(*name).is_some());
+        self.changed = names;
+    }
+
+    /// Sweeps a table that has doubled since it was swept last. So each new bucket pays for two that are looked at.
+    fn make_room(&mut self, now: Now) {
+        if self.buckets.len() >= self.sweep_at.max(SWEEP_FROM) {
+            self.sweep(now);
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.buckets.values().map(Counters::len).fold(0, usize::saturating_add)
+        self.buckets.iter().map(|(_, counters)| counters.len()).fold(0, usize::saturating_add)
     }
 
     fn find(&mut self, name: Name) -> Option<&mut Counter> {
-        find(&mut self.buckets, name)
+        self.at_place(self.place(name.bucket), name.measure)
     }
 
     /// The counter of a name, new if there is none.
     fn counter(&mut self, name: Name, now: Now, most: u64) -> Option<&mut Counter> {
-        let counters = self.buckets.entry(name.bucket).or_default();
+        let place = *self.places.entry(name.bucket).or_insert(self.buckets.len());
+        if place == self.buckets.len() {
+            self.buckets.push((name.bucket, Counters::new()));
+        }
+        let (_, counters) = self.buckets.get_mut(place)?;
         let known = counters.iter().position(|(measure, _)| *measure == name.measure);
         let place = known.unwrap_or(counters.len());
         if known.is_none() {
@@ -179,11 +197,6 @@ impl Table {
     }
 }
 
-fn find(buckets: &mut HashMap<Bucket, Counters, BuildPassed>, name: Name) -> Option<&mut Counter> {
-    let mut counters = buckets.get_mut(&name.bucket)?.iter_mut();
-    counters.find(|(measure, _)| *measure == name.measure).map(|(_, counter)| counter)
-}
-
 /// A table in memory of its own: two processors that write to neighbours would slow each other down.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -196,8 +209,16 @@ pub(crate) struct Tables(Box<[Shard]>);
 /// Those tables that a request needs, locked.
 pub(crate) struct Locked<'a> {
     /// Their numbers, rising.
-    places: SmallVec<[u8; USUAL]>,
+    numbers: SmallVec<[u8; USUAL]>,
     tables: SmallVec<[MutexGuard<'a, Table>; USUAL]>,
+    /// For each cap: which of the tables, and where in it.
+    spots: SmallVec<[Spot; USUAL]>,
+}
+
+#[derive(Clone, Copy)]
+struct Spot {
+    table: usize,
+    place: Option<usize>,
 }
 
 impl Tables {
@@ -205,21 +226,24 @@ impl Tables {
         Self((0..TABLES).map(|_| Shard::default()).collect())
     }
 
-    /// Locks the tables of some buckets.
-    pub(crate) fn lock(&self, buckets: impl Iterator<Item = Bucket>) -> Locked<'_> {
-        let mut places: SmallVec<[u8; USUAL]> = SmallVec::new();
-        for place in buckets.map(place) {
-            if let Err(before) = places.binary_search(&place) {
-                places.insert(before, place);
+    /// Locks the tables of some caps, and finds their buckets.
+    pub(crate) fn lock(&self, caps: &[Cap], now: Now) -> Locked<'_> {
+        let mut numbers: SmallVec<[u8; USUAL]> = SmallVec::new();
+        for cap in caps {
+            let number = number(cap.bucket);
+            if let Err(before) = numbers.binary_search(&number) {
+                numbers.insert(before, number);
             }
         }
-        let tables = places.iter().filter_map(|place| self.0.get(usize::from(*place))).map(hold).collect();
-        Locked { places, tables }
+        let tables = numbers.iter().filter_map(|number| self.0.get(usize::from(*number))).map(hold).collect();
+        let mut locked = Locked { numbers, tables, spots: SmallVec::new() };
+        locked.find(caps, now);
+        locked
     }
 
     /// Locks the table of one bucket.
     pub(crate) fn of(&self, bucket: Bucket) -> Option<MutexGuard<'_, Table>> {
-        self.0.get(usize::from(place(bucket))).map(hold)
+        self.0.get(usize::from(number(bucket))).map(hold)
     }
 
     /// Every table in turn, each locked while it is looked at.
@@ -229,26 +253,53 @@ impl Tables {
 }
 
 impl Locked<'_> {
-    /// Reads what the next questions about some caps will, so that it is near when they come.
-    pub(crate) fn touch(&mut self, caps: &[Cap]) {
-        let firsts =
-            || caps.chunk_by(|one, other| one.bucket == other.bucket).filter_map(|same| same.first());
-        let near =
-            firsts().fold(0, |sum, cap| sum ^ self.of(cap.bucket).map_or(0, |table| table.touch(cap.bucket)));
-        let behind = firsts()
-            .fold(0, |sum, cap| sum ^ self.of(cap.bucket).map_or(0, |table| table.touch_behind(cap.bucket)));
-        std::hint::black_box((near, behind));
+    fn find(&mut self, caps: &[Cap], now: Now) {
+        // Later places would move.
+        self.tables.iter_mut().for_each(|table| table.make_room(now));
+        for same in caps.chunk_by(|one, other| one.bucket == other.bucket) {
+            let Some(cap) = same.first() else { continue };
+            let table = self.numbers.binary_search(&number(cap.bucket)).unwrap_or(usize::MAX);
+            let place = self.tables.get(table).and_then(|table| table.place(cap.bucket));
+            self.spots.extend(same.iter().map(|_| Spot { table, place }));
+        }
+        // With many buckets in use almost all of what comes next lies far away. Reading it once, with no answer that
+        // depends on the one before, lets the processor fetch all of it at a time.
+        let far = self.spots.iter().fold(0, |sum, spot| {
+            let bucket =
+                self.tables.get(spot.table).zip(spot.place).map(|(table, place)| table.buckets.get(place));
+            let counters = bucket.flatten().map(|(_, counters)| counters);
+            sum ^ counters.into_iter().flatten().fold(0, |sum, (_, counter)| sum ^ counter.touch())
+        });
+        std::hint::black_box(far);
     }
 
-    /// The table of one of the buckets that were locked for.
-    pub(crate) fn of(&mut self, bucket: Bucket) -> Option<&mut Table> {
-        let index = self.places.binary_search(&place(bucket)).ok()?;
-        self.tables.get_mut(index).map(|guard| &mut **guard)
+    /// Whether so much fits under a cap: the one of this number in the list that was locked for.
+    pub(crate) fn check(&mut self, index: usize, cap: &Cap, now: Now, amount: u64) -> Result<(), Full> {
+        match self.of(index) {
+            Some((table, place)) => table.check(place, cap, now, amount),
+            None => Ok(()),
+        }
+    }
+
+    /// Counts a use under a cap, and says how it stands then: what is used, and when nothing will be.
+    pub(crate) fn take(
+        &mut self,
+        index: usize,
+        cap: &Cap,
+        now: Now,
+        amount: u64,
+    ) -> Option<(Taken, u64, u64)> {
+        self.of(index).map(|(table, place)| table.take(place, cap, now, amount))
+    }
+
+    fn of(&mut self, index: usize) -> Option<(&mut Table, Option<usize>)> {
+        let spot = *self.spots.get(index)?;
+        self.tables.get_mut(spot.table).map(|table| (&mut **table, spot.place))
     }
 }
 
 /// The number of a bucket's table: bits of the digest that the table itself does not sort by.
-const fn place(bucket: Bucket) -> u8 {
+const fn number(bucket: Bucket) -> u8 {
     let [_, _, _, _, _, byte, _, _] = bucket.digest().to_le_bytes();
     byte
 }

@@ -53,7 +53,7 @@ impl Window {
         }
     }
 
-    /// Reads what the next questions will, see [`Tables::lock`](crate::table::Tables::lock).
+    /// Reads what the next questions will.
     pub(crate) fn touch(&self) -> u64 {
         let ends = [self.older.front(), self.older.back()];
         ends.into_iter().flatten().fold(0, |sum, end| sum ^ end.at)
