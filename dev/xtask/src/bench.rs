@@ -25,6 +25,15 @@ pub(crate) fn run_ledger(workspace: &Workspace, arguments: &[String]) -> Result<
     become_release(workspace, "tollkeeper-bench-ledger", arguments)
 }
 
+/// Builds the measure of the limiter and becomes it.
+pub(crate) fn run_limits(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+    provide(&[&COMPILER])?;
+    let packages =
+        ["build", "--release", "--package", "tollkeeper-bench", "--bin", "tollkeeper-bench-limits"];
+    must(workspace.cargo(&packages), &format!("cargo {}", packages.join(" ")))?;
+    become_release(workspace, "tollkeeper-bench-limits", arguments)
+}
+
 fn become_release(workspace: &Workspace, name: &str, arguments: &[String]) -> Result<(), Failure> {
     let binary = workspace.target.join("release").join(name);
     let error = Command::new(&binary).args(arguments).exec();

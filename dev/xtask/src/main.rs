@@ -35,7 +35,8 @@ usage: cargo xtask CHORE [arguments]
   sim [arguments]    run the ledger against its model on disks that fail (`cargo xtask sim --help`); without
                      arguments the short form that CI runs
   bench [options]    measure the gateway beside nginx (`cargo xtask bench --help`)
-  bench-ledger       measure the ledger's writer beside SQLite alone (`cargo xtask bench-ledger --help`)";
+  bench-ledger       measure the ledger's writer beside SQLite alone (`cargo xtask bench-ledger --help`)
+  bench-limits       measure one question to the limiter (`cargo xtask bench-limits --help`)";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -64,6 +65,7 @@ fn run(chore: Option<&str>, rest: &[String]) -> Result<(), Failure> {
         "sim" => sim::run(&workspace, rest).map(drop),
         "bench" => bench::run(&workspace, rest),
         "bench-ledger" => bench::run_ledger(&workspace, rest),
+        "bench-limits" => bench::run_limits(&workspace, rest),
         _ => Err(Failure::usage(format!("no chore is called `{chore}`\n\n{HELP}"))),
     }
 }
