@@ -168,7 +168,7 @@ mod tests {
             ("secret_kay = \"x\"", &["payments.secret_kay: unknown name; did you mean `secret_key`?"]),
             (
                 "webhook_secrets = \"env:X\"",
-                &["payments.webhook_secrets: expected a list of texts, found string"],
+                &["payments.webhook_secrets: expected a list of texts in quotes, found string"],
             ),
             (
                 "provider = \"stripe\"",
