@@ -19,6 +19,10 @@ pub struct Principal {
     pub key: KeyId,
     /// Its name.
     pub key_name: String,
+    /// What may be shown of its secret.
+    pub key_redacted: String,
+    /// From when on it is refused; `None` if never.
+    pub key_expires_at: Option<Timestamp>,
     /// The project it calls for.
     pub project: ProjectId,
     /// Its name.
@@ -96,6 +100,16 @@ impl Directory {
             return Err(refusal::archived(&entry.principal, archived_at));
         }
         Ok(Arc::clone(&entry.principal))
+    }
+
+    /// Whose key this is, whether or not it is still good; `None` when nobody knows it. For records and messages: only
+    /// [`Directory::authenticate`] lets anybody in.
+    pub fn holder(&self, presented: &str) -> Option<Arc<Principal>> {
+        if !matches!(KeyKind::of(presented), Ok(KeyKind::Project)) {
+            return None;
+        }
+        let snapshot = self.snapshot.load();
+        snapshot.by_hash.get(&self.hasher.hash(presented)).map(|entry| Arc::clone(&entry.principal))
     }
 
     /// The organization with this id.
@@ -206,6 +220,8 @@ impl Snapshot {
         let principal = Principal {
             key: key.id,
             key_name: key.name.clone(),
+            key_redacted: key.redacted.clone(),
+            key_expires_at: key.expires_at,
             project: project.id,
             project_name: project.name.clone(),
             organization: organization.id,

@@ -145,10 +145,22 @@ impl Failure {
     }
 
     fn into_body(self) -> ErrorBody {
+        if let Some(body) = self.own_body() {
+            return body;
+        }
         match self {
             Self::Refused(refusal) => ErrorBody::from(&*refusal),
             Self::BadRequest(error) => ErrorBody::from(*error),
-            Self::Body(failure) => failure.into_body(),
+            Self::Upstream(failure) => failure.into_body(),
+            Self::Body(_) | Self::Busy | Self::Unavailable | Self::Draining | Self::Unsettled => unsettled_body(),
+        }
+    }
+
+    /// The words for what neither a limit, a mistake in the request nor a provider is the reason of.
+    pub(crate) fn own_body(&self) -> Option<ErrorBody> {
+        Some(match self {
+            Self::Refused(_) | Self::BadRequest(_) | Self::Upstream(_) => return None,
+            Self::Body(failure) => failure.to_body(),
             Self::Busy => {
                 ours(503, "server_is_overloaded", "The gateway is overloaded; nothing was charged.")
             }
@@ -159,13 +171,12 @@ impl Failure {
                 ours(503, "shutting_down", "The gateway is shutting down; nothing was charged.")
             }
             Self::Unsettled => unsettled_body(),
-            Self::Upstream(failure) => failure.into_body(),
-        }
+        })
     }
 }
 
 impl BodyFailure {
-    fn into_body(self) -> ErrorBody {
+    fn to_body(&self) -> ErrorBody {
         let invalid = |status, code: &'static str, message: String| {
             ErrorBody::new(status, "invalid_request_error", message).with_code(code)
         };

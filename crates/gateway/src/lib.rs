@@ -6,6 +6,7 @@ mod allowance;
 mod answer;
 mod attempt;
 mod checkpoint;
+mod decision;
 mod decode;
 mod denial;
 mod evidence;
@@ -21,6 +22,7 @@ mod tasks;
 mod tests;
 
 pub use answer::Answer;
+pub use decision::{Decision, Recorder};
 pub use decode::discard;
 pub use evidence::Caller;
 pub use failure::Failure;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialect::openai::Endpoint;
 use directory::Directory;
-use domain::{Clock, Ids, Money, Refusal, RequestId, Timestamp, Usage};
+use domain::{Clock, Ids, Money, Owner, Refusal, RefusalCode, RequestId, Timestamp, Usage};
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
@@ -16,10 +16,11 @@ use providers::Client;
 
 use crate::answer::Answer;
 use crate::attempt::attempt;
+use crate::decision::{Recorder, Trail};
 use crate::decode::{decode, discard};
-use crate::evidence::{Began, Caller, Plan, authorize, identify, plan};
+use crate::evidence::{Began, Caller, Plan, authorize, identify, plan, presented};
 use crate::failure::Failure;
-use crate::hold::hold;
+use crate::hold::{Held, hold};
 use crate::observer::{Finished, Observer};
 use crate::routes::Routes;
 use crate::tasks::{Persistent, Presence, Tasks};
@@ -62,6 +63,8 @@ pub struct Shared {
     pub tasks: Arc<dyn Tasks>,
     /// Who counts.
     pub observer: Arc<dyn Observer>,
+    /// Who keeps what was decided.
+    pub recorder: Arc<dyn Recorder>,
     /// The limits.
     pub settings: Settings,
 }
@@ -101,9 +104,11 @@ impl Gateway {
         let began = Began { id, at: self.shared.clock.now(), micros: self.shared.clock.monotonic_micros() };
         let (head, body) = request.into_parts();
         let mut body = std::pin::pin!(body);
-        match self.admit(endpoint, &began, &head.headers, body.as_mut()).await {
-            Ok(plan) => self.carry(endpoint, began, plan).await,
+        let mut trail = Trail::begin(endpoint.as_str(), &began);
+        match self.admit(endpoint, &began, &head.headers, body.as_mut(), &mut trail).await {
+            Ok(plan) => self.carry(endpoint, began, plan, trail).await,
             Err(failure) => {
+                self.shared.recorder.record(trail.stopped(&failure));
                 // A client that is still sending would be cut off before it reads why, and the next call on its
                 // connection with it. One that waits to be asked for its body is not asked.
                 let waiting = head.headers.contains_key(EXPECT);
@@ -124,30 +129,45 @@ impl Gateway {
         began: &Began,
         headers: &HeaderMap,
         body: Pin<&mut B>,
+        trail: &mut Trail,
     ) -> Result<Box<Plan>, Failure>
     where
         B: Body<Data = Bytes>,
     {
         let Shared { directory, routes, settings, .. } = &*self.shared;
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
-        let caller = identify(directory, headers, began.at)?;
+        let caller = identify_on(trail, directory, headers, began.at)?;
         // What: one parse that keeps the body's bytes; nothing is consumed by a request that cannot be read.
         let limits = (settings.request_bytes_max, settings.client_idle);
         let (call, attribution) = decode(endpoint, headers, body, limits.0, limits.1).await?;
         // May it: before anything is counted, so that a forbidden request costs nobody's quota.
         let permit = authorize(caller, call, attribution, routes)?;
         // Where, and at which price: pinned here, so that a change of price never touches a call that is under way.
-        Ok(plan(permit, began.at, settings.output_slice)?)
+        let plan = plan(permit, began.at, settings.output_slice)?;
+        trail.passed_route(&plan, routes.name_of(&plan.model));
+        Ok(plan)
     }
 
     /// From the plan to the answer. The call belongs to the books now: it goes on even if the client hangs up.
-    async fn carry(&self, endpoint: Endpoint, began: Began, plan: Box<Plan>) -> Response<Answer> {
+    async fn carry(
+        &self,
+        endpoint: Endpoint,
+        began: Began,
+        plan: Box<Plan>,
+        trail: Trail,
+    ) -> Response<Answer> {
         let presence = Presence::default();
-        let work = conduct(self.clone(), began, plan, presence.clone());
+        let work = conduct(self.clone(), began, plan, trail, presence.clone());
         match Persistent::new(work, presence, Arc::clone(&self.shared.tasks)).await {
             Ok(answer) => answer,
             Err(failure) => self.refuse(endpoint, began, failure),
         }
+    }
+
+    /// Records a call that was turned away before anybody looked at it.
+    pub fn turned_away(&self, endpoint: Endpoint, id: RequestId, failure: &Failure) {
+        let began = Began { id, at: self.shared.clock.now(), micros: self.shared.clock.monotonic_micros() };
+        self.shared.recorder.record(Trail::begin(endpoint.as_str(), &began).stopped(failure));
     }
 
     fn refuse(&self, endpoint: Endpoint, began: Began, failure: Failure) -> Response<Answer> {
@@ -177,10 +197,60 @@ async fn conduct(
     gateway: Gateway,
     began: Began,
     plan: Box<Plan>,
+    trail: Trail,
     presence: Presence,
 ) -> Result<Response<Answer>, Failure> {
     // Who pays: durable before anything is sent, so that no crash can lose a call that a provider may bill.
-    let held = hold(&gateway.ledger, &began, &plan).await?;
+    // Either way that ends the decision, which is recorded now: what the provider makes of it, its rows will tell.
+    let held = hold_on(trail, &gateway, &began, &plan).await?;
     // The call itself, relayed, metered and settled; its end is released when the settlement is durable.
     attempt(gateway, began, plan, held, presence).await
+}
+
+/// Proves who calls, and notes it: also who it was whose key is no longer good.
+fn identify_on(
+    trail: &mut Trail,
+    directory: &Directory,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Caller, Refusal> {
+    let identified = identify(directory, headers, now);
+    match &identified {
+        Ok(caller) => {
+            trail.recognised(caller.principal());
+            trail.passed_key(caller.principal());
+            trail.passed_project(caller.principal());
+        }
+        Err(refusal) => {
+            if let Some(holder) = presented(headers).and_then(|key| directory.holder(key)) {
+                trail.recognised(&holder);
+                if refusal.code.owner() > Owner::Key {
+                    trail.passed_key(&holder);
+                }
+            }
+        }
+    }
+    identified
+}
+
+/// Sets the money aside, and records what was decided.
+async fn hold_on(mut trail: Trail, gateway: &Gateway, began: &Began, plan: &Plan) -> Result<Held, Failure> {
+    let held = hold(&gateway.ledger, began, plan).await;
+    let decision = match &held {
+        Ok(held) => {
+            trail.passed_budgets(plan);
+            trail.taken(plan, held.amount())
+        }
+        Err(failure) => {
+            // The ledger looks at the budgets before it looks for credit; frozen books are not looked into at all.
+            if let Failure::Refused(refusal) = failure
+                && matches!(refusal.code, RefusalCode::CreditExhausted | RefusalCode::WalletInDebt)
+            {
+                trail.passed_budgets(plan);
+            }
+            trail.stopped(failure)
+        }
+    };
+    gateway.shared.recorder.record(decision);
+    held
 }

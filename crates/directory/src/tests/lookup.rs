@@ -61,6 +61,8 @@ fn a_good_key_is_its_principal() {
     let expected = Principal {
         key: key().id,
         key_name: "laptop".to_owned(),
+        key_redacted: secret().redacted(),
+        key_expires_at: None,
         project: project().id,
         project_name: "chat".to_owned(),
         organization: organization().id,
@@ -74,6 +76,17 @@ fn a_good_key_is_its_principal() {
     assert_eq!(*directory.project(project().id).unwrap(), project());
     assert_eq!(*directory.key(key().id).unwrap(), key());
     assert!(directory.key(KeyId::from_bytes([9; 16])).is_none());
+}
+
+#[test]
+fn a_key_that_is_no_longer_good_still_has_its_holder() {
+    let spent = Key { disabled_at: Some(at(1)), ..key() };
+    let directory = directory(project(), spent);
+    assert!(directory.authenticate(secret().expose(), at(2)).is_err());
+    assert_eq!(directory.holder(secret().expose()).unwrap().key, key().id);
+    for stranger in ["", "tk-", "sk-else"] {
+        assert!(directory.holder(stranger).is_none(), "{stranger}");
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ fn principal() -> Principal {
     Principal {
         key: KeyId::from_bytes([1; 16]),
         key_name: "laptop".to_owned(),
+        key_redacted: "tk-012…wxyz".to_owned(),
+        key_expires_at: None,
         project: ProjectId::from_bytes([2; 16]),
         project_name: "chat".to_owned(),
         organization: OrganizationId::from_bytes([3; 16]),

@@ -1,12 +1,13 @@
 //! A gateway with everything around it: books and directory in memory, a provider that plays a script.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use dialect::openai::Endpoint;
 use directory::{
-    DirectoryService, InFlight, KeyHasher, MemoryDirectory, NewKey, NewOrganization, NewProject,
+    DirectoryService, DirectoryStore as _, InFlight, KeyHasher, MemoryDirectory, NewKey, NewOrganization, NewProject,
 };
 use domain::{Clock, Ids, LotId, Money, OrganizationId, RequestId, Timestamp};
 use http::request::Builder;
@@ -23,7 +24,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::{Answer, Finished, Gateway, Observer, Route, Routes, Settings, Shared, Target, Task, Tasks};
+use crate::{Answer, Decision, Finished, Gateway, Observer, Recorder, Route, Routes, Settings, Shared, Target, Task, Tasks};
 
 /// Output tokens in a step.
 pub(super) const SLICE: u64 = 512;
@@ -81,6 +82,8 @@ pub(super) struct Gate {
     books: MemoryLedger<Steady>,
     pub(super) closed: AtomicBool,
     pub(super) busy: AtomicBool,
+    /// What the next hold is answered with, if not what the books say.
+    pub(super) denies: Mutex<Option<LedgerError>>,
     waiting: Mutex<Vec<(Extension, ReplySender)>>,
     extensions: AtomicU64,
 }
@@ -97,6 +100,11 @@ impl LedgerStore for Gate {
                 self.waiting.lock().unwrap().push((extension.clone(), sender));
                 return ticket;
             }
+        }
+        if let Command::Hold(_) = &command
+            && let Some(denial) = self.denies.lock().unwrap().take()
+        {
+            return Ticket::answered(Err(denial));
         }
         self.books.submit(command)
     }
@@ -138,6 +146,16 @@ impl Tasks for Spawner {
     }
 }
 
+/// Every decision, in the order in which they were made.
+#[derive(Default)]
+pub(super) struct Record(Mutex<Vec<Decision>>);
+
+impl Recorder for Record {
+    fn record(&self, decision: Decision) {
+        self.0.lock().unwrap().push(decision);
+    }
+}
+
 struct Silent;
 
 impl Observer for Silent {
@@ -156,8 +174,10 @@ pub(super) struct House {
     pub(super) gate: Arc<Gate>,
     pub(super) seen: Arc<Seen>,
     pub(super) organization: OrganizationId,
-    gateway: Gateway,
-    key: String,
+    pub(super) gateway: Gateway,
+    /// The keys by name; `laptop` is the one that works.
+    pub(super) keys: BTreeMap<&'static str, String>,
+    record: Arc<Record>,
 }
 
 /// What a caller got.
@@ -194,11 +214,16 @@ impl House {
             RoutePrice { input: "1".to_owned(), output: Some("10".to_owned()), ..RoutePrice::default() };
         let price = PriceVersion::from_route("p", "m", &price, ModelKind::Chat).unwrap();
         let target = Target::new(provider, "m", Some(Arc::new(Schedule::from(price))));
-        let routes = Routes::new([Route { model: Arc::from("m"), targets: vec![target] }]);
+        let unpriced = Target { prices: None, ..target.clone() };
+        let routes = Routes::new([
+            Route { model: Arc::from("m"), targets: vec![target.clone()] },
+            Route { model: Arc::from("many/*"), targets: vec![target] },
+            Route { model: Arc::from("unpriced"), targets: vec![unpriced] },
+        ]);
 
         let ids = Steady::default();
-        let service =
-            DirectoryService::open(Arc::new(MemoryDirectory::default()), KeyHasher::new([7; 32])).unwrap();
+        let store = Arc::new(MemoryDirectory::default());
+        let service = DirectoryService::open(Arc::clone(&store) as _, KeyHasher::new([7; 32])).unwrap();
         let new = NewOrganization { name: "Acme".to_owned(), in_flight, ..NewOrganization::default() };
         let now = ids.now();
         let organization = service.create_organization(new, &ids, now).unwrap();
@@ -208,17 +233,27 @@ impl House {
             environment: directory::Environment::default(),
             data_class: directory::DataClass::default(),
         };
-        let project = service.create_project(project, &ids, now).unwrap();
-        let key = NewKey { project: project.id, name: Some("laptop".to_owned()), expires_at: None };
-        let key = service.create_key(key, &ids, now).unwrap();
+        let closed = NewProject { name: "closed".to_owned(), ..project.clone() };
+        let project = service.create_project(project, &ids, now).unwrap().id;
+        let closed = service.create_project(closed, &ids, now).unwrap().id;
+        let mut keys = BTreeMap::new();
+        for (name, project) in
+            [("laptop", project), ("expired", project), ("disabled", project), ("of a closed one", closed)]
+        {
+            let key = NewKey { project, name: Some(name.to_owned()), expires_at: None };
+            keys.insert(name, service.create_key(key, &ids, now).unwrap().secret.expose().to_owned());
+        }
+        let service = DirectoryService::open(spoiled(&store, now), KeyHasher::new([7; 32])).unwrap();
 
         let gate = Arc::new(Gate {
             books: MemoryLedger::new(Steady::default()),
             closed: AtomicBool::default(),
             busy: AtomicBool::default(),
+            denies: Mutex::default(),
             waiting: Mutex::default(),
             extensions: AtomicU64::default(),
         });
+        let record = Arc::new(Record::default());
         let shared = Shared {
             directory: Arc::clone(service.directory()),
             routes,
@@ -226,12 +261,13 @@ impl House {
             ids: Arc::new(Steady::default()),
             tasks: Arc::new(Spawner),
             observer: Arc::new(Silent),
+            recorder: Arc::clone(&record) as _,
             settings: Settings { output_slice: SLICE, ..Settings::default() },
         };
         let client = Client::new(Timeouts::default(), &Client::tls().unwrap());
         let gateway = Gateway::new(Arc::new(shared), Arc::clone(&gate) as _, client);
         let house =
-            Self { gate, seen, organization: organization.id, gateway, key: key.secret.expose().to_owned() };
+            Self { gate, seen, organization: organization.id, gateway, keys, record };
         let open = Command::Open { organization: organization.id, wallet: organization.wallet };
         house.gate.submit(open).await.unwrap();
         if credit > 0 {
@@ -285,10 +321,15 @@ impl House {
     async fn send(&self, number: u8, request: Builder, body: &str) -> Response<Answer> {
         let request = request
             .method("POST")
-            .header("authorization", format!("Bearer {}", self.key))
+            .header("authorization", format!("Bearer {}", self.keys["laptop"]))
             .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
             .unwrap();
         self.gateway.serve(Endpoint::Chat, RequestId::from_bytes([number; 16]), request).await
+    }
+
+    /// The decisions so far, which were not asked for before.
+    pub(super) fn decisions(&self) -> Vec<Decision> {
+        std::mem::take(&mut *self.record.0.lock().unwrap())
     }
 
     pub(super) fn books(&self) -> Books {
@@ -311,6 +352,25 @@ impl House {
         assert_eq!(books.wallets[0].held, Money::ZERO);
         books.wallets[0].debt.nano()
     }
+}
+
+/// The same directory, in which what is called so is expired, disabled or closed.
+fn spoiled(store: &MemoryDirectory, now: Timestamp) -> Arc<MemoryDirectory> {
+    let contents = store.load().unwrap();
+    let spoiled = MemoryDirectory::default();
+    for organization in &contents.organizations {
+        spoiled.insert_organization(organization).unwrap();
+    }
+    for mut project in contents.projects {
+        project.archived_at = (project.name == "closed").then_some(now);
+        spoiled.insert_project(&project).unwrap();
+    }
+    for mut key in contents.keys {
+        key.expires_at = (key.name == "expired").then_some(now);
+        key.disabled_at = (key.name == "disabled").then_some(now);
+        spoiled.insert_key(&key).unwrap();
+    }
+    Arc::new(spoiled)
 }
 
 /// Serves the script, and answers where.
