@@ -8,6 +8,7 @@ mod backup;
 mod books;
 mod checkpoint;
 mod columns;
+mod decisions;
 mod directory_store;
 mod draft;
 mod folder;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use domain::Clock;
 
 pub use backup::{Backup, BackupError, Head, Restored, backup, restore};
+pub use decisions::{DecisionRecord, Decisions, FORGET_AT_ONCE};
 pub use reader::{Balance, BookedEntry, BudgetRecord, Reader, RequestRecord};
 pub use statement::{BookingLine, Statement, StatementError, StatementItem, StatementLine, UsageLine};
 pub use unfreeze::{UnfreezeError, unfreeze};
@@ -183,6 +185,11 @@ impl Store {
     /// The port to payments.
     pub fn payments(&self) -> Arc<dyn payments::PaymentStore> {
         Arc::new(payment_store::Till::new(Arc::clone(&self.writer), Arc::clone(&self.reader)))
+    }
+
+    /// The way for decisions about requests.
+    pub fn decisions(&self) -> Decisions {
+        Decisions::new(Arc::clone(&self.writer))
     }
 
     /// The queries.

@@ -286,6 +286,6 @@ fn consumed(
 }
 
 /// The smallest UUIDv7 of a millisecond: its first 48 bits are the time.
-fn first_request(ms: i64) -> [u8; 16] {
-    (u128::from(ms.unsigned_abs()) << 80).to_be_bytes()
+pub(crate) fn first_request(ms: i64) -> [u8; 16] {
+    (u128::from(ms.max(0).unsigned_abs()) << 80).to_be_bytes()
 }
