@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use directory::Principal;
-use domain::{KeyId, Money, OrganizationId, Owner, ProjectId, RequestId, Timestamp};
+use domain::{KeyId, Money, OrganizationId, Owner, ProjectId, Refusal, RequestId, Timestamp};
 use serde::Serialize;
 
 use crate::evidence::{Began, Plan};
@@ -237,47 +237,24 @@ impl Trail {
 
     /// The request gets no further.
     pub(crate) fn stopped(self, failure: &Failure) -> Decision {
-        let kind = if let Failure::Refused(_) = failure { "refused" } else { failure.outcome() };
-        match failure {
-            Failure::Refused(refusal) => {
-                let stopped = Stopped {
-                    owner: Some(refusal.code.owner()),
-                    kind,
-                    code: Some(refusal.code.as_str()),
-                    message: &refusal.message,
-                    limit: refusal.limit.as_deref(),
-                    used: refusal.used.as_deref(),
-                    resets_at: refusal.resets_at,
-                    retry_after_ms: refusal.retry_after_ms,
-                    next_step: Some(&refusal.next_step),
-                    ..Stopped::default()
-                };
-                self.end("stopped", &stopped, true)
-            }
+        let own = failure.own_body();
+        let plain = Stopped { kind: failure.outcome(), next_step: next_step(failure), ..Stopped::default() };
+        let stopped = match failure {
+            Failure::Refused(refusal) => of_refusal(refusal),
             Failure::BadRequest(error) => {
-                let (code, param) = (error.code, error.param.as_deref());
-                let next_step = Some("mend the request as the message says; nothing was counted or charged");
-                let message = &*error.message;
-                let stopped = Stopped { kind, code, param, message, next_step, ..Stopped::default() };
-                self.end("stopped", &stopped, true)
+                Stopped { code: error.code, param: error.param.as_deref(), message: &error.message, ..plain }
             }
             Failure::Body(_)
             | Failure::Busy
             | Failure::Unavailable
             | Failure::Draining
             | Failure::Unsettled
-            | Failure::Upstream(_) => {
-                let body = failure.own_body();
-                let (code, message) = body.as_ref().map_or((None, ""), |body| (body.code.as_deref(), &*body.message));
-                let next_step = match failure {
-                    Failure::Busy | Failure::Draining => Some("try again in a second; nothing was charged"),
-                    Failure::Unavailable => Some("the operator looks at the gateway's log, and restarts it"),
-                    _ => None,
-                };
-                let stopped = Stopped { kind, code, message, next_step, ..Stopped::default() };
-                self.end("stopped", &stopped, true)
-            }
-        }
+            | Failure::Upstream(_) => match &own {
+                Some(body) => Stopped { code: body.code.as_deref(), message: &body.message, ..plain },
+                None => plain,
+            },
+        };
+        self.end("stopped", &stopped, true)
     }
 
     fn end(mut self, name: &str, end: &impl Serialize, refused: bool) -> Decision {
@@ -311,6 +288,33 @@ impl Trail {
             self.json.truncate(before);
             self.json.extend_from_slice(b"null");
         }
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> Stopped<'_> {
+    Stopped {
+        owner: Some(refusal.code.owner()),
+        kind: "refused",
+        code: Some(refusal.code.as_str()),
+        message: &refusal.message,
+        param: None,
+        limit: refusal.limit.as_deref(),
+        used: refusal.used.as_deref(),
+        resets_at: refusal.resets_at,
+        retry_after_ms: refusal.retry_after_ms,
+        next_step: Some(&refusal.next_step),
+    }
+}
+
+/// What helps where no limit owner says it.
+const fn next_step(failure: &Failure) -> Option<&'static str> {
+    match failure {
+        Failure::BadRequest(_) | Failure::Body(_) => {
+            Some("mend the request as the message says; nothing was counted or charged")
+        }
+        Failure::Busy | Failure::Draining => Some("try again in a second; nothing was charged"),
+        Failure::Unavailable => Some("the operator looks at the gateway's log, and restarts it"),
+        Failure::Refused(_) | Failure::Unsettled | Failure::Upstream(_) => None,
     }
 }
 

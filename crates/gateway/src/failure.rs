@@ -152,7 +152,9 @@ impl Failure {
             Self::Refused(refusal) => ErrorBody::from(&*refusal),
             Self::BadRequest(error) => ErrorBody::from(*error),
             Self::Upstream(failure) => failure.into_body(),
-            Self::Body(_) | Self::Busy | Self::Unavailable | Self::Draining | Self::Unsettled => unsettled_body(),
+            Self::Body(_) | Self::Busy | Self::Unavailable | Self::Draining | Self::Unsettled => {
+                unsettled_body()
+            }
         }
     }
 

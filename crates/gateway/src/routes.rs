@@ -85,7 +85,11 @@ impl Routes {
             return model;
         }
         let matches = |pattern: &&Arc<Route>| {
-            pattern.model.strip_suffix('*').and_then(|start| model.strip_prefix(start)).is_some_and(|rest| !rest.is_empty())
+            pattern
+                .model
+                .strip_suffix('*')
+                .and_then(|start| model.strip_prefix(start))
+                .is_some_and(|rest| !rest.is_empty())
         };
         self.patterns.iter().find(matches).map_or(model, |pattern| &pattern.model)
     }
@@ -156,7 +160,11 @@ mod tests {
             let found = routes.find(asked).ok().map(|route| route.targets[0].label.to_string());
             assert_eq!(found.as_deref(), answer, "{asked}");
             let named = routes.name_of(asked);
-            assert_eq!(named == asked, !asked.starts_with("local/x") && !asked.starts_with("local/b"), "{asked}: {named}");
+            assert_eq!(
+                named == asked,
+                !asked.starts_with("local/x") && !asked.starts_with("local/b"),
+                "{asked}: {named}"
+            );
         }
         assert_eq!(routes.len(), 3);
     }

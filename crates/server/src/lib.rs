@@ -6,6 +6,7 @@
 mod admin;
 mod clock;
 pub mod config;
+mod decisions;
 mod doctor;
 mod front;
 mod log;
@@ -20,6 +21,7 @@ mod tasks;
 
 pub use self::payments::PaymentSettings;
 pub use clock::{SystemClock, SystemIds};
+pub use decisions::{ExplainSettings, Recorded};
 pub use doctor::{DoctorOptions, Finding, doctor};
 pub use log::start_logging;
 pub use secrets::{OPERATOR_KEY, SecretsError};

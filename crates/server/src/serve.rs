@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Admin};
 use crate::clock::{SystemClock, SystemIds};
 use crate::config::{Config, Environment};
+use crate::decisions::{Forgetter, Keeper};
 use crate::front::{Front, Lobby};
 use crate::metrics::Metrics;
 use crate::patience::Patient;
@@ -115,6 +116,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let status = status_of(&config);
     let routes = Routes::new(config.routes.into_iter().chain(extra_routes));
     let metrics = Arc::new(Metrics::new(routes.providers()));
+    let keeper = Arc::new(Keeper::new(store.decisions(), Arc::clone(&clock), config.explain));
     let shared = Arc::new(Shared {
         directory: Arc::clone(directory.directory()),
         routes,
@@ -122,6 +124,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         ids: Arc::clone(&ids),
         tasks: Arc::new(RuntimeTasks::new(in_flight.clone())),
         observer: Arc::clone(&metrics) as Arc<dyn gateway::Observer>,
+        recorder: Arc::clone(&keeper) as Arc<dyn gateway::Recorder>,
         settings: config.settings,
     });
     let payments = Payments::new(config.payments, store.payments(), Arc::clone(&clock), Arc::clone(&ids));
@@ -135,6 +138,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         payments: Arc::clone(&payments),
         clock: Arc::clone(&clock),
         ids,
+        explain: config.explain,
         status: status(Arc::clone(&shared), Arc::clone(&store)),
     };
     let admin = Arc::new(admin);
@@ -143,6 +147,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         admin,
         metrics,
         store,
+        keeper,
         in_flight,
         draining: AtomicBool::new(false),
         started_at: clock.now().seconds(),
@@ -163,7 +168,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         threads.push(spawn(&format!("worker-{number}"), body)?);
         workers.push(sender);
     }
-    let sweeper = sweep(&lobby, &clock, config.sweep)?;
+    let sweeper = sweep(&lobby, &clock, config.sweep, config.explain.keep_days)?;
     threads.push(recharge(&lobby, ending.clone())?);
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
@@ -239,6 +244,7 @@ fn sweep(
     lobby: &Lobby,
     clock: &Arc<dyn Clock>,
     settings: SweepSettings,
+    keep_days: i64,
 ) -> Result<(watch::Sender<bool>, JoinHandle<()>), StartError> {
     let metrics = Arc::clone(&lobby.metrics);
     let tell = move |event: &ledger::Event| {
@@ -248,7 +254,9 @@ fn sweep(
     let store = &lobby.store;
     let (reader, ledger) = (store.reader(), store.ledger());
     let told = store.events_before();
+    let forgetter = Forgetter { decisions: store.decisions(), reader: store.reader(), keep_days };
     let sweeper = Sweeper::new(reader, ledger, Arc::clone(clock), settings, told, Box::new(tell));
+    let sweeper = sweeper.forgetting(forgetter);
     let (last, ending) = watch::channel(false);
     Ok((last, spawn("sweeper", move || run_on_this_thread(sweeper.run(ending)))?))
 }

@@ -74,7 +74,11 @@ impl Decisions {
     ///
     /// # Errors
     /// When the store could not do it.
-    pub fn forget(&self, organization: Option<OrganizationId>, before: Timestamp) -> Result<usize, StoreError> {
+    pub fn forget(
+        &self,
+        organization: Option<OrganizationId>,
+        before: Timestamp,
+    ) -> Result<usize, StoreError> {
         self.writer.forget_decisions(organization.unwrap_or(NOBODY), before)
     }
 
@@ -146,7 +150,8 @@ impl Reader {
     /// When the database cannot be read.
     pub fn decisions_before(&self, before: Timestamp) -> Result<Vec<Option<OrganizationId>>, StoreError> {
         self.read(|connection| {
-            let sql = "SELECT owner.id FROM (SELECT id FROM organization UNION ALL SELECT zeroblob(16)) AS owner
+            let sql =
+                "SELECT owner.id FROM (SELECT id FROM organization UNION ALL SELECT zeroblob(16)) AS owner
                        WHERE EXISTS (SELECT 1 FROM decision WHERE organization = owner.id AND request < ?1)";
             let mut statement = connection.prepare_cached(sql)?;
             let owners = statement.query_map([first_request(before.micros() / 1_000)], |row| {

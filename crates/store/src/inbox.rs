@@ -203,7 +203,10 @@ mod tests {
         assert_eq!(inbox.put_aside(9, 2), Err(Refused::Full));
         inbox.wait(1, LONG);
         inbox.take(&mut taken);
-        assert_eq!((taken.pop_front(), inbox.take_asides(1), inbox.take_asides(9)), (Some(1), vec![7], vec![8]));
+        assert_eq!(
+            (taken.pop_front(), inbox.take_asides(1), inbox.take_asides(9)),
+            (Some(1), vec![7], vec![8])
+        );
         let putting = Arc::clone(&inbox);
         let putter = std::thread::spawn(move || {
             // Longer than the taker stays awake by itself.

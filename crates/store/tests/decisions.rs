@@ -51,10 +51,8 @@ fn found(store: &Store, request: RequestId) -> Option<DecisionRecord> {
 fn a_decision_is_kept_by_itself_once_and_through_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let payer = Payer::number(7);
-    let (known, unknown) = (
-        decision(Some(payer.organization), request_id(1), "first"),
-        decision(None, request_id(2), "nobody"),
-    );
+    let (known, unknown) =
+        (decision(Some(payer.organization), request_id(1), "first"), decision(None, request_id(2), "nobody"));
     {
         let store = open(folder.path());
         sign_up(&store, payer);

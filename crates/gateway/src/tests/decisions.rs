@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::house::{House, answer};
 use crate::{Decision, Failure};
 
-const CALL: &str = r#"{"model":"m","messages":[{"role":"user","content":"a secret thought"}],"max_tokens":5}"#;
+const CALL: &str =
+    r#"{"model":"m","messages":[{"role":"user","content":"a secret thought"}],"max_tokens":5}"#;
 
 /// Calls with this header of authorization, and answers the decision and what it says.
 async fn decided(house: &House, authorization: Option<&str>, body: &str) -> (Decision, Value) {
@@ -64,7 +65,8 @@ async fn an_admitted_call_tells_what_each_layer_saw_and_where_it_went() {
     assert_eq!(body["endpoint"], "chat");
     assert!(body.get("stopped").is_none());
     // A pattern's model tells which one it matched.
-    let (_, body) = decided(&house, bearer(&house, "laptop").as_deref(), &CALL.replace("\"m\"", "\"many/m\"")).await;
+    let (_, body) =
+        decided(&house, bearer(&house, "laptop").as_deref(), &CALL.replace("\"m\"", "\"many/m\"")).await;
     assert_eq!(body["layers"][2]["saw"], json!({ "model": "many/m", "route": "many/*" }));
 }
 
@@ -142,9 +144,14 @@ async fn what_the_books_refuse_comes_after_the_route() {
     let (_, body) = decided(&house, bearer(&house, "laptop").as_deref(), CALL).await;
     assert_eq!(layers(&body), at_route);
     let stopped = &body["stopped"];
-    assert_eq!((&stopped["owner"], &stopped["code"]), (&json!("usage_limit"), &json!("organization_budget_exceeded")));
+    assert_eq!(
+        (&stopped["owner"], &stopped["code"]),
+        (&json!("usage_limit"), &json!("organization_budget_exceeded"))
+    );
     assert_eq!((&stopped["limit"], &stopped["used"]), (&json!("0"), &json!("0")));
-    assert!(stopped["resets_at"].is_string() && stopped["next_step"].as_str().unwrap().contains("budgets set"));
+    assert!(
+        stopped["resets_at"].is_string() && stopped["next_step"].as_str().unwrap().contains("budgets set")
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use dialect::openai::Endpoint;
 use directory::{
-    DirectoryService, DirectoryStore as _, InFlight, KeyHasher, MemoryDirectory, NewKey, NewOrganization, NewProject,
+    DirectoryService, DirectoryStore as _, InFlight, KeyHasher, MemoryDirectory, NewKey, NewOrganization,
+    NewProject,
 };
 use domain::{Clock, Ids, LotId, Money, OrganizationId, RequestId, Timestamp};
 use http::request::Builder;
@@ -24,7 +25,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::{Answer, Decision, Finished, Gateway, Observer, Recorder, Route, Routes, Settings, Shared, Target, Task, Tasks};
+use crate::{
+    Answer, Decision, Finished, Gateway, Observer, Recorder, Route, Routes, Settings, Shared, Target, Task,
+    Tasks,
+};
 
 /// Output tokens in a step.
 pub(super) const SLICE: u64 = 512;
@@ -266,8 +270,7 @@ impl House {
         };
         let client = Client::new(Timeouts::default(), &Client::tls().unwrap());
         let gateway = Gateway::new(Arc::new(shared), Arc::clone(&gate) as _, client);
-        let house =
-            Self { gate, seen, organization: organization.id, gateway, keys, record };
+        let house = Self { gate, seen, organization: organization.id, gateway, keys, record };
         let open = Command::Open { organization: organization.id, wallet: organization.wallet };
         house.gate.submit(open).await.unwrap();
         if credit > 0 {
