@@ -117,7 +117,7 @@ impl Forgetter {
         // The later moment finds whoever has anything; the others' chunk is then empty.
         for owner in self.reader.decisions_before(before_unknown)? {
             let before = if owner.is_some() { before } else { before_unknown };
-            while chunks < CHUNKS_AT_ONCE && self.decisions.forget(owner, before)? > 0 {
+            while chunks < CHUNKS_AT_ONCE && self.decisions.forget(owner, before).await? > 0 {
                 chunks += 1;
                 tokio::time::sleep(CHUNK_PAUSE).await;
             }

@@ -70,16 +70,16 @@ impl Decisions {
     }
 
     /// Forgets some of the decisions about requests that came before this moment, [`FORGET_AT_ONCE`] at most; answers how
-    /// many. `None` are those about callers whom nobody knew. Waits for it on this thread.
+    /// many. `None` are those about callers whom nobody knew.
     ///
     /// # Errors
     /// When the store could not do it.
-    pub fn forget(
+    pub async fn forget(
         &self,
         organization: Option<OrganizationId>,
         before: Timestamp,
     ) -> Result<usize, StoreError> {
-        self.writer.forget_decisions(organization.unwrap_or(NOBODY), before)
+        self.writer.forget_decisions(organization.unwrap_or(NOBODY), before).await
     }
 
     /// How many were dropped since the start.

@@ -151,12 +151,16 @@ impl Writer {
         self.counters.dropped.count()
     }
 
-    /// Forgets some old decisions and waits for it on this thread.
-    pub(crate) fn forget_decisions(&self, organization: OrganizationId, before: Timestamp) -> Forgotten {
+    /// Forgets some old decisions, and answers when that is durable.
+    pub(crate) async fn forget_decisions(
+        &self,
+        organization: OrganizationId,
+        before: Timestamp,
+    ) -> Forgotten {
         let (sender, receiver) = oneshot::channel();
         let stopped = || StoreError::Recovery("the writer has stopped".to_owned());
         self.inbox.put(Job::Forget(organization, before, sender), usize::MAX).map_err(|_| stopped())?;
-        receiver.blocking_recv().unwrap_or_else(|_| Err(stopped()))
+        receiver.await.unwrap_or_else(|_| Err(stopped()))
     }
 
     /// Queues a write of the directory and waits, on this thread, until it is durable.
