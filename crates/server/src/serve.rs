@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::graceful::GracefulShutdown;
-use ledger::Postbox;
+use ledger::{LedgerStore, Postbox};
 use providers::Client;
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -146,7 +146,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         router: admin::router(Arc::clone(&admin)),
         admin,
         metrics,
-        store,
+        store: Arc::clone(&store),
         keeper,
         in_flight,
         draining: AtomicBool::new(false),
@@ -159,13 +159,10 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     for number in 0..worker_count(config.workers) {
         let (sender, streams) = mpsc::unbounded_channel();
         let (shared, lobby, tls) = (Arc::clone(&shared), Arc::clone(&lobby), Arc::clone(&tls));
-        let (timeouts, ending) = (config.timeouts, ending.clone());
-        let postbox = Arc::new(Postbox::default());
-        let ledger = lobby.store.ledger_at(Arc::clone(&postbox));
+        let timeouts = config.timeouts;
         let front =
-            move || Front { gateway: Gateway::new(shared, ledger, Client::new(timeouts, &tls)), lobby };
-        let body = move || serve_connections(front, postbox, streams, ending);
-        threads.push(spawn(&format!("worker-{number}"), body)?);
+            move |ledger| Front { gateway: Gateway::new(shared, ledger, Client::new(timeouts, &tls)), lobby };
+        threads.push(serve_on(number, &store, front, streams, ending.clone())?);
         workers.push(sender);
     }
     let sweeper = sweep(&lobby, &clock, config.sweep, config.explain.keep_days)?;
@@ -295,6 +292,20 @@ fn accept(
             }
         }
     });
+}
+
+/// Starts one serving thread, to which the ledger answers by way of a postbox of its own.
+fn serve_on(
+    number: usize,
+    store: &Store,
+    front: impl FnOnce(Arc<dyn LedgerStore>) -> Front + Send + 'static,
+    streams: mpsc::UnboundedReceiver<StdStream>,
+    ending: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, StartError> {
+    let postbox = Arc::new(Postbox::default());
+    let ledger = store.ledger_at(Arc::clone(&postbox));
+    let body = move || serve_connections(move || front(ledger), postbox, streams, ending);
+    spawn(&format!("worker-{number}"), body)
 }
 
 /// One serving thread: its own runtime, its own upstream connections, no work shared with the others.
