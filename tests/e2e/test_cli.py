@@ -70,7 +70,7 @@ def test_explain_shows_a_live_hold(gateway: Gateway, tenant: Tenant) -> None:
     body = ASK | {"model": "sim?tps=40;out=40", "stream": True}
     stream: Any = tenant.client().chat.completions.create(**body)
     explained = gateway.cli("explain", stream.response.headers["x-request-id"]).json
-    assert (explained["state"], explained["hold"]["state"], explained["attempts"]) == ("held", "live", [])
+    assert (explained["state"], explained["hold"]["state"], explained["attempts"]) == ("running", "live", [])
     assert Decimal(explained["hold"]["amount"]) == Decimal(tenant.balance()["held"]) > 0
     assert list(stream)
     tenant.settled_one()

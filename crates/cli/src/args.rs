@@ -137,7 +137,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Usage(UsageCommand),
 
-    /// Say everything about one request: its hold, its attempts, its cost
+    /// Say everything about one request: which layers let it pass, what stopped it or which route it took, its cost
+    ///
+    /// Shows what was decided as it was recorded then, with the value that each layer saw; `explain` in the
+    /// configuration says for how long that is kept.
     Explain(ExplainArgs),
 
     /// Run a simulated provider, for tests and measurements

@@ -3,9 +3,10 @@
 
 mod books;
 mod budgets;
+mod explanation;
 mod organizations;
 
-use domain::{KeyId, LotId, Money, OrganizationId, ProjectId, RequestId, Timestamp};
+use domain::{KeyId, Money, OrganizationId, ProjectId, RequestId, Timestamp};
 use serde::Deserialize;
 
 use crate::output::View;
@@ -13,6 +14,7 @@ use crate::table::{Column, fields, rows};
 
 pub(crate) use books::{Balance, Ledger, Lot, PromoCode, PromoCodes, Transfer, Wallet, Wallets, Withdrawal};
 pub(crate) use budgets::{Budget, Budgets, Events, Removed};
+pub(crate) use explanation::Explained;
 pub(crate) use organizations::{NewOrganization, Organization, Organizations};
 
 /// A project just made.
@@ -145,87 +147,6 @@ impl View for Usage {
             notes.push("older rows exist: raise --limit, up to 1000");
         }
         (!notes.is_empty()).then(|| notes.join("\n"))
-    }
-}
-
-/// Everything about one request.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Explained {
-    id: RequestId,
-    state: String,
-    hold: Option<Hold>,
-    attempts: Vec<CostRow>,
-    cost: Money,
-    refunded: Option<Money>,
-    journal: Vec<JournalEntry>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Hold {
-    amount: Money,
-    state: String,
-    created_at: Timestamp,
-}
-
-#[derive(Debug, Deserialize)]
-struct JournalEntry {
-    seq: u64,
-    kind: String,
-    amount: Money,
-    at: Timestamp,
-    draws: Vec<Draw>,
-    debt: Option<Money>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Draw {
-    lot: LotId,
-    amount: Money,
-}
-
-impl JournalEntry {
-    const COLUMNS: &[Column] = &[
-        Column::Number("SEQ"),
-        Column::Text("AT"),
-        Column::Text("ENTRY"),
-        Column::Number("AMOUNT"),
-        Column::Number("DEBT"),
-        Column::Text("DRAWN FROM"),
-    ];
-
-    fn cells(&self) -> Vec<String> {
-        let draws: Vec<String> =
-            self.draws.iter().map(|draw| format!("{} of {}", draw.amount, draw.lot)).collect();
-        vec![
-            self.seq.to_string(),
-            second(self.at),
-            self.kind.clone(),
-            self.amount.to_string(),
-            self.debt.unwrap_or_default().to_string(),
-            draws.join(", "),
-        ]
-    }
-}
-
-impl View for Explained {
-    fn human(&self) -> String {
-        let hold = self.hold.as_ref().map_or_else(
-            || "none".to_owned(),
-            |hold| format!("{}, {} (made {})", hold.amount, hold.state, second(hold.created_at)),
-        );
-        let mut facts = vec![
-            ("request", self.id.to_string()),
-            ("state", self.state.clone()),
-            ("hold", hold),
-            ("cost", self.cost.to_string()),
-        ];
-        facts.extend(
-            self.refunded.filter(|refunded| !refunded.is_zero()).map(|back| ("refunded", back.to_string())),
-        );
-        let head = fields(&facts);
-        let attempts = rows(CostRow::COLUMNS, self.attempts.iter().map(CostRow::cells));
-        let journal = rows(JournalEntry::COLUMNS, self.journal.iter().map(JournalEntry::cells));
-        below(below(head, attempts), journal)
     }
 }
 

@@ -82,6 +82,17 @@ impl Directory {
         Ok(principal)
     }
 
+    /// Whose key this is, whether or not it is still good; `None` when nobody knows it. For records and messages: only
+    /// [`Directory::authenticate`] lets anybody in.
+    pub fn holder(&self, presented: &str) -> Option<Principal> {
+        let hash = (KeyKind::of(presented) == Ok(KeyKind::Project)).then(|| self.hash(presented))?;
+        let snapshot = self.snapshot.load();
+        let key = &snapshot.keys.get(snapshot.by_hash.get(&hash)?)?.key;
+        let tenant = snapshot.tenants.get(&key.organization)?;
+        let project = Arc::clone(tenant.project(key.project)?);
+        Some(Principal { key: Arc::clone(key), project, tenant: Arc::clone(tenant) })
+    }
+
     /// Who administers with this key.
     ///
     /// # Errors

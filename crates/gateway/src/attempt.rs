@@ -18,6 +18,7 @@ use crate::evidence::{Began, Plan};
 use crate::failure::{Failure, UpstreamFailure};
 use crate::hold::Held;
 use crate::pipeline::Gateway;
+use crate::rates::Pace;
 use crate::relay::Relay;
 use crate::settle::{Consumed, Ending, Open, Output};
 use crate::tasks::Presence;
@@ -40,13 +41,14 @@ pub(crate) async fn attempt(
     began: Began,
     plan: Box<Plan>,
     held: Held,
+    pace: Pace,
     presence: Presence,
 ) -> Result<Response<Answer>, Failure> {
     let Gateway { shared, client, .. } = gateway;
     let request = upstream_request(&began, &plan, held.upstream_cap());
     let provider = Arc::clone(&plan.target.provider);
     let dispatched_us = shared.clock.monotonic_micros();
-    let mut open = Open { shared, began, plan, held, dispatched_us, first_byte_us: 0, http_status: 0 };
+    let mut open = Open { shared, began, plan, held, pace, dispatched_us, first_byte_us: 0, http_status: 0 };
     if presence.is_gone() {
         // The client left while its money was set aside: nothing was sent, so nothing is owed.
         return Err(fail(open, UpstreamFailure::client_closed()).await);
@@ -105,6 +107,7 @@ fn upstream_request(
 fn stream(open: Open, body: Incoming, idle: Duration) -> Response<Answer> {
     let options = StreamOptions { client_asked_usage: open.plan.call.asked_usage() };
     let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
+    let rates = *open.pace.told();
     let relay = Relay::new(body, StreamMeter::new(options), open, idle);
     let mut response = Response::new(Answer::Stream(Box::new(relay)));
     let headers = response.headers_mut();
@@ -113,6 +116,7 @@ fn stream(open: Open, body: Incoming, idle: Duration) -> Response<Answer> {
     // Proxies in front of us must not collect what is meant to flow.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     headers.insert(crate::failure::REQUEST_ID, id);
+    rates.write(headers);
     tell_cap(headers, cap);
     response
 }
@@ -152,7 +156,7 @@ async fn whole(
         false => (AttemptStatus::Succeeded, "complete"),
         true => (AttemptStatus::Cancelled, "client_closed"),
     };
-    let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
+    let (id, cap, rates) = (request_id_value(&open.began), open.held.upstream_cap(), *open.pace.told());
     let ending =
         Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), answered: 200 };
     let receipt = open.settle(ending).await.map_err(|_| Failure::Unsettled)?;
@@ -160,6 +164,7 @@ async fn whole(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, upstream.get(CONTENT_TYPE).cloned().unwrap_or(JSON));
     headers.insert(crate::failure::REQUEST_ID, id);
+    rates.write(headers);
     tell_cap(headers, cap);
     if let Ok(cost) = HeaderValue::try_from(receipt.cost.to_string()) {
         headers.insert(COST, cost);

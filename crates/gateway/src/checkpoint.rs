@@ -196,6 +196,7 @@ impl Checkpoint {
     /// Asks for the next step, and tells how far the stream is.
     fn ask(&mut self, open: &mut Open, meter: &StreamMeter) {
         let seen = self.count.seen(meter);
+        open.pace.so_far(seen);
         self.next = seen.saturating_add(self.step);
         let target = if self.is_short(seen) {
             self.covered.saturating_add(self.step).min(self.most)

@@ -72,17 +72,16 @@ pub(crate) const fn scope(endpoint: Endpoint) -> Scope {
 
 /// Proves who calls, from the head alone: an unknown caller may not make us read a body.
 pub(crate) fn identify(directory: &Directory, headers: &HeaderMap, visit: &Visit) -> Result<Caller, Refusal> {
-    let presented = headers.get(AUTHORIZATION).ok_or_else(directory::missing_key)?;
-    // A header that is no text holds no key of ours; an empty one is told so like any other wrong key.
-    let text = presented.to_str().unwrap_or_default().trim();
-    let scheme_len = "Bearer ".len();
-    let bearer = match text.get(..scheme_len) {
-        Some(scheme) if scheme.eq_ignore_ascii_case("Bearer ") => {
-            text.get(scheme_len..).unwrap_or_default().trim()
-        }
-        Some(_) | None => return Err(directory::missing_key()),
-    };
+    let bearer = presented(headers).ok_or_else(directory::missing_key)?;
     directory.authenticate(bearer, visit).map(Caller)
+}
+
+/// The key that came with these headers, whatever it is worth.
+pub(crate) fn presented(headers: &HeaderMap) -> Option<&str> {
+    // A header that is no text holds no key of ours; an empty one is told so like any other wrong key.
+    let text = headers.get(AUTHORIZATION)?.to_str().unwrap_or_default().trim();
+    let (scheme, key) = text.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case("Bearer ").then(|| key.trim())
 }
 
 /// Service tiers that cost more than the catalogue's price, which is the standard one.

@@ -11,6 +11,7 @@ use providers::TransportFailure;
 
 use crate::answer::Answer;
 use crate::attempt::is_about_the_request;
+use crate::rates::{OverRate, RateHeaders};
 
 /// On every answer: the id that finds the call's row, its attempts and its hold.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -26,6 +27,8 @@ const RETRY_AFTER_SECONDS_MAX: u64 = 60;
 pub enum Failure {
     /// A limit owner said no, before anything was sent.
     Refused(Box<Refusal>),
+    /// A rate limit said no.
+    Limited(Box<OverRate>),
     /// The body is not what the endpoint takes.
     BadRequest(Box<BadRequest>),
     /// The body could not be had.
@@ -98,13 +101,30 @@ impl Failure {
     /// The outcome as metrics name it.
     pub(crate) fn outcome(&self) -> &'static str {
         match self {
-            Self::Refused(refusal) => refusal.code.owner().as_str(),
+            Self::Refused(_) | Self::Limited(_) => {
+                self.refusal().map_or("refused", |refusal| refusal.code.owner().as_str())
+            }
             Self::BadRequest(_) | Self::Body(_) => "bad_request",
             Self::Busy => "ledger_busy",
             Self::Unavailable => "ledger_unavailable",
             Self::Draining => "draining",
             Self::Unsettled => "unsettled",
             Self::Upstream(failure) => failure.reason,
+        }
+    }
+
+    /// The refusal of a limit owner, where it was one.
+    pub(crate) const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            Self::Limited(over) => Some(&over.refusal),
+            Self::BadRequest(_)
+            | Self::Body(_)
+            | Self::Busy
+            | Self::Unavailable
+            | Self::Draining
+            | Self::Unsettled
+            | Self::Upstream(_) => None,
         }
     }
 
@@ -116,12 +136,17 @@ impl Failure {
     /// The failure as HTTP, in OpenAI's shape.
     pub fn into_response(self, id: RequestId) -> Response<Answer> {
         let retry_after = self.retry_after();
+        let rates = match &self {
+            Self::Limited(over) => over.told,
+            _ => RateHeaders::default(),
+        };
         let body = ErrorBody { request_id: Some(id.to_string()), ..self.into_body() };
         let mut response = Response::new(Answer::from(body.to_json()));
         *response.status_mut() = StatusCode::from_u16(body.status).unwrap_or(StatusCode::BAD_GATEWAY);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(REQUEST_ID, id_value(id));
+        rates.write(headers);
         if let Some(should_retry) = body.should_retry {
             headers
                 .insert(SHOULD_RETRY, HeaderValue::from_static(if should_retry { "true" } else { "false" }));
@@ -139,16 +164,33 @@ impl Failure {
         match self {
             Self::Upstream(failure) => failure.retry_after,
             Self::Busy | Self::Unavailable | Self::Draining => Some(1),
-            Self::Refused(refusal) => refusal.retry_after_ms.map(|wait| wait.div_ceil(1_000)),
+            Self::Refused(_) | Self::Limited(_) => {
+                self.refusal()?.retry_after_ms.map(|wait| wait.div_ceil(1_000))
+            }
             Self::BadRequest(_) | Self::Body(_) | Self::Unsettled => None,
         }
     }
 
     fn into_body(self) -> ErrorBody {
+        if let Some(body) = self.own_body() {
+            return body;
+        }
         match self {
             Self::Refused(refusal) => ErrorBody::from(&*refusal),
+            Self::Limited(over) => ErrorBody::from(&over.refusal),
             Self::BadRequest(error) => ErrorBody::from(*error),
-            Self::Body(failure) => failure.into_body(),
+            Self::Upstream(failure) => failure.into_body(),
+            Self::Body(_) | Self::Busy | Self::Unavailable | Self::Draining | Self::Unsettled => {
+                unsettled_body()
+            }
+        }
+    }
+
+    /// The words for what neither a limit, a mistake in the request nor a provider is the reason of.
+    pub(crate) fn own_body(&self) -> Option<ErrorBody> {
+        Some(match self {
+            Self::Refused(_) | Self::Limited(_) | Self::BadRequest(_) | Self::Upstream(_) => return None,
+            Self::Body(failure) => failure.to_body(),
             Self::Busy => {
                 ours(503, "server_is_overloaded", "The gateway is overloaded; nothing was charged.")
             }
@@ -159,13 +201,12 @@ impl Failure {
                 ours(503, "shutting_down", "The gateway is shutting down; nothing was charged.")
             }
             Self::Unsettled => unsettled_body(),
-            Self::Upstream(failure) => failure.into_body(),
-        }
+        })
     }
 }
 
 impl BodyFailure {
-    fn into_body(self) -> ErrorBody {
+    fn to_body(&self) -> ErrorBody {
         let invalid = |status, code: &'static str, message: String| {
             ErrorBody::new(status, "invalid_request_error", message).with_code(code)
         };

@@ -4,7 +4,9 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use domain::{Money, Pico, Usage};
-use ledger::{AttemptStatus, Command, CostRow, Denial, Extension, HoldRequest, LedgerStore, Reply};
+use ledger::{
+    AttemptStatus, Command, CostRow, Denial, Extension, HoldRequest, LedgerError, LedgerStore, Reply,
+};
 
 use crate::denial::refuse;
 use crate::evidence::{Began, Plan};
@@ -26,16 +28,8 @@ pub(crate) struct Held {
 
 /// Sets aside what the plan allows itself, or what of it is to be had, and waits until that is durable.
 pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Plan) -> Result<Held, Failure> {
-    let draft = Box::new(draft_row(began, plan));
-    let ask = plan.allowance.ask();
-    let request = HoldRequest {
-        organization: plan.principal.organization().id,
-        request: began.id,
-        amount: ask.amount,
-        least: ask.least,
-        tokens: plan.input_guess.saturating_add(ask.tokens),
-        draft: draft.clone(),
-    };
+    let request = request_of(began, plan);
+    let draft = request.draft.clone();
     // From here until the answer the request's fate is the ledger's, so the evidence exists before the wait: if this
     // future is never polled again the hold is still settled.
     let ticket = ledger.submit(Command::Hold(request));
@@ -58,7 +52,7 @@ pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Pl
         }
         Err(error) => {
             held.draft = None;
-            Err(refuse(error, &plan.principal, &ask))
+            Err(refuse(error, &plan.principal, &plan.allowance.ask()))
         }
     }
 }
@@ -140,6 +134,32 @@ impl Drop for Held {
             draft.reason = Arc::from("gateway_error");
         }
         drop(self.settlement(*draft));
+    }
+}
+
+/// Asks whether a budget would refuse the call, and changes nothing: for a call that a later owner refuses, because of
+/// several the first is told.
+///
+/// # Errors
+/// The budget's refusal.
+pub(crate) async fn probe(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Plan) -> Result<(), Failure> {
+    match ledger.submit(Command::Probe(request_of(began, plan))).await {
+        Err(error @ LedgerError::Denied(Denial::BudgetExceeded(_))) => {
+            Err(refuse(error, &plan.principal, &plan.allowance.ask()))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn request_of(began: &Began, plan: &Plan) -> HoldRequest {
+    let ask = plan.allowance.ask();
+    HoldRequest {
+        organization: plan.principal.organization().id,
+        request: began.id,
+        amount: ask.amount,
+        least: ask.least,
+        tokens: plan.input_guess.saturating_add(ask.tokens),
+        draft: Box::new(draft_row(began, plan)),
     }
 }
 

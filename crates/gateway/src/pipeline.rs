@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialect::openai::Endpoint;
 use directory::{Directory, Visit};
-use domain::{Clock, Ids, Money, Refusal, RequestId, Usage};
+use domain::{Clock, Ids, Money, Owner, Refusal, RefusalCode, RequestId, Usage};
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
@@ -18,11 +18,13 @@ use providers::Client;
 use crate::access;
 use crate::answer::Answer;
 use crate::attempt::attempt;
+use crate::decision::{Recorder, Trail};
 use crate::decode::{decode, discard};
-use crate::evidence::{Began, Caller, Plan, authorize, identify, plan, scope};
+use crate::evidence::{Began, Caller, Plan, authorize, identify, plan, presented, scope};
 use crate::failure::Failure;
-use crate::hold::hold;
+use crate::hold::{Held, hold, probe};
 use crate::observer::{Finished, Observer};
+use crate::rates::{Pace, Rates, pace};
 use crate::routes::{Route, Routes};
 use crate::tasks::{Persistent, Presence, Tasks};
 use crate::tiers::Tiers;
@@ -57,6 +59,8 @@ pub struct Shared {
     pub directory: Arc<Directory>,
     /// Where calls go.
     pub routes: Routes,
+    /// What is counted under rate limits.
+    pub rates: Arc<Rates>,
     /// What organizations may do that have bought so much.
     pub tiers: Tiers,
     /// The time.
@@ -67,6 +71,8 @@ pub struct Shared {
     pub tasks: Arc<dyn Tasks>,
     /// Who counts.
     pub observer: Arc<dyn Observer>,
+    /// Who keeps what was decided.
+    pub recorder: Arc<dyn Recorder>,
     /// The limits.
     pub settings: Settings,
 }
@@ -129,9 +135,11 @@ impl Gateway {
         let began = Began { id, at: self.shared.clock.now(), micros: self.shared.clock.monotonic_micros() };
         let (head, body) = request.into_parts();
         let mut body = std::pin::pin!(body);
-        match self.admit(endpoint, &began, address, &head.headers, body.as_mut()).await {
-            Ok(plan) => self.carry(endpoint, began, plan).await,
+        let mut trail = Trail::begin(endpoint.as_str(), &began);
+        match self.admit(endpoint, &began, address, &head.headers, body.as_mut(), &mut trail).await {
+            Ok((plan, pace)) => self.carry(endpoint, began, plan, pace, trail).await,
             Err(failure) => {
+                self.shared.recorder.record(trail.stopped(&failure));
                 // A client that is still sending would be cut off before it reads why, and the next call on its
                 // connection with it. One that waits to be asked for its body is not asked.
                 let waiting = head.headers.contains_key(EXPECT);
@@ -153,14 +161,15 @@ impl Gateway {
         address: Option<IpAddr>,
         headers: &HeaderMap,
         body: Pin<&mut B>,
-    ) -> Result<Box<Plan>, Failure>
+        trail: &mut Trail,
+    ) -> Result<(Box<Plan>, Pace), Failure>
     where
         B: Body<Data = Bytes>,
     {
         let Shared { directory, routes, tiers, settings, .. } = &*self.shared;
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
         let visit = Visit { address, endpoint: scope(endpoint), now: began.at };
-        let caller = identify(directory, headers, &visit)?;
+        let caller = identify_on(trail, directory, headers, &visit)?;
         // What: one parse that keeps the body's bytes; nothing is consumed by a request that cannot be read.
         let limits = (settings.request_bytes_max, settings.client_idle);
         let (call, attribution) = decode(endpoint, headers, body, limits.0, limits.1).await?;
@@ -168,17 +177,48 @@ impl Gateway {
         // quota. The price is pinned here, so that a change of it never touches a call that is under way.
         let permit = authorize(caller, call, attribution, (routes, tiers), began.at)?;
         // How much it can cost at most.
-        Ok(plan(permit, settings.output_slice))
+        let plan = plan(permit, settings.output_slice);
+        trail.passed_route(&plan, routes.name_of(&plan.model));
+        // How fast: taken before the hold, so that a call over its rate never becomes a write.
+        let pace = self.pace_on(trail, began, &plan).await?;
+        Ok((plan, pace))
+    }
+
+    /// Takes what the call is expected to use under the rate limits. When one of them refuses, the budgets are asked
+    /// first: they come before it in precedence, though they are looked at after it.
+    async fn pace_on(&self, trail: &mut Trail, began: &Began, plan: &Plan) -> Result<Pace, Failure> {
+        let Shared { rates, tiers, clock, .. } = &*self.shared;
+        match pace(rates, tiers, clock, plan, began.at) {
+            Ok(pace) => Ok(pace),
+            Err(over) => {
+                probe(&self.ledger, began, plan).await?;
+                trail.passed_budgets(plan);
+                Err(Failure::Limited(over))
+            }
+        }
     }
 
     /// From the plan to the answer. The call belongs to the books now: it goes on even if the client hangs up.
-    async fn carry(&self, endpoint: Endpoint, began: Began, plan: Box<Plan>) -> Response<Answer> {
+    async fn carry(
+        &self,
+        endpoint: Endpoint,
+        began: Began,
+        plan: Box<Plan>,
+        pace: Pace,
+        trail: Trail,
+    ) -> Response<Answer> {
         let presence = Presence::default();
-        let work = conduct(self.clone(), began, plan, presence.clone());
+        let work = conduct(self.clone(), began, plan, pace, trail, presence.clone());
         match Persistent::new(work, presence, Arc::clone(&self.shared.tasks)).await {
             Ok(answer) => answer,
             Err(failure) => self.refuse(endpoint, began, failure),
         }
+    }
+
+    /// Records a call that was turned away before anybody looked at it.
+    pub fn turned_away(&self, endpoint: Endpoint, id: RequestId, failure: &Failure) {
+        let began = Began { id, at: self.shared.clock.now(), micros: self.shared.clock.monotonic_micros() };
+        self.shared.recorder.record(Trail::begin(endpoint.as_str(), &began).stopped(failure));
     }
 
     fn refuse(&self, endpoint: Endpoint, began: Began, failure: Failure) -> Response<Answer> {
@@ -208,10 +248,76 @@ async fn conduct(
     gateway: Gateway,
     began: Began,
     plan: Box<Plan>,
+    pace: Pace,
+    trail: Trail,
     presence: Presence,
 ) -> Result<Response<Answer>, Failure> {
     // Who pays: durable before anything is sent, so that no crash can lose a call that a provider may bill.
-    let held = hold(&gateway.ledger, &began, &plan).await?;
+    // Either way that ends the decision, which is recorded now: what the provider makes of it, its rows will tell.
+    let (held, pace) = hold_on(trail, &gateway, &began, &plan, pace).await?;
     // The call itself, relayed, metered and settled; its end is released when the settlement is durable.
-    attempt(gateway, began, plan, held, presence).await
+    attempt(gateway, began, plan, held, pace, presence).await
+}
+
+/// Proves who calls, and notes it: also who it was whose key is no longer good.
+fn identify_on(
+    trail: &mut Trail,
+    directory: &Directory,
+    headers: &HeaderMap,
+    visit: &Visit,
+) -> Result<Caller, Refusal> {
+    let identified = identify(directory, headers, visit);
+    match &identified {
+        Ok(caller) => {
+            trail.recognised(caller.principal());
+            trail.passed_key(caller.principal());
+            trail.passed_project(caller.principal());
+        }
+        Err(refusal) => {
+            if let Some(holder) = presented(headers).and_then(|key| directory.holder(key)) {
+                trail.recognised(&holder);
+                if refusal.code.owner() > Owner::Key {
+                    trail.passed_key(&holder);
+                }
+            }
+        }
+    }
+    identified
+}
+
+/// Sets the money aside, and records what was decided.
+async fn hold_on(
+    mut trail: Trail,
+    gateway: &Gateway,
+    began: &Began,
+    plan: &Plan,
+    pace: Pace,
+) -> Result<(Held, Pace), Failure> {
+    let held = hold(&gateway.ledger, began, plan).await;
+    let decision = match &held {
+        Ok(held) => {
+            trail.passed_budgets(plan);
+            trail.passed_rates(&pace);
+            trail.taken(plan, held.amount())
+        }
+        Err(failure) => {
+            // The ledger looks at the budgets before it looks for credit; frozen books are not looked into at all.
+            if let Failure::Refused(refusal) = failure
+                && matches!(refusal.code, RefusalCode::CreditExhausted | RefusalCode::WalletInDebt)
+            {
+                trail.passed_budgets(plan);
+                trail.passed_rates(&pace);
+            }
+            trail.stopped(failure)
+        }
+    };
+    gateway.shared.recorder.record(decision);
+    match held {
+        Ok(held) => Ok((held, pace)),
+        Err(failure) => {
+            // What was not paid for has not used anything.
+            pace.give_back();
+            Err(failure)
+        }
+    }
 }

@@ -97,6 +97,21 @@ impl Routes {
         })
     }
 
+    /// The name of the route that [`Routes::find`] answers for a model: its own, or the pattern's that it matches.
+    pub fn name_of<'a>(&'a self, model: &'a str) -> &'a str {
+        if self.exact.contains_key(model) {
+            return model;
+        }
+        let matches = |pattern: &&Arc<Route>| {
+            pattern
+                .model
+                .strip_suffix('*')
+                .and_then(|start| model.strip_prefix(start))
+                .is_some_and(|rest| !rest.is_empty())
+        };
+        self.patterns.iter().find(matches).map_or(model, |pattern| &pattern.model)
+    }
+
     /// Every route with a name of its own, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.exact.values()
@@ -168,6 +183,12 @@ mod tests {
         ] {
             let found = routes.find(asked).ok().map(|route| route.targets[0].label.to_string());
             assert_eq!(found.as_deref(), answer, "{asked}");
+            let named = routes.name_of(asked);
+            assert_eq!(
+                named == asked,
+                !asked.starts_with("local/x") && !asked.starts_with("local/b"),
+                "{asked}: {named}"
+            );
         }
         assert_eq!(routes.len(), 3);
     }

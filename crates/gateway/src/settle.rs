@@ -14,6 +14,7 @@ use crate::evidence::{Began, Plan};
 use crate::hold::{Held, priced};
 use crate::observer::Finished;
 use crate::pipeline::Shared;
+use crate::rates::Pace;
 
 /// A call that was dispatched and is not settled yet: everything its row needs.
 pub(crate) struct Open {
@@ -21,6 +22,8 @@ pub(crate) struct Open {
     pub(crate) began: Began,
     pub(crate) plan: Box<Plan>,
     pub(crate) held: Held,
+    /// What it has taken under the rate limits.
+    pub(crate) pace: Pace,
     /// When it was sent, by the clock that never steps; 0 before.
     pub(crate) dispatched_us: u64,
     /// When the answer began; 0 before.
@@ -116,7 +119,9 @@ impl Open {
             return Err(LedgerError::Store("the hold has no draft".to_owned()));
         };
         let (cost, duration_us) = (row.cost, row.duration_us);
-        let Self { shared, began, plan, mut held, dispatched_us, first_byte_us, .. } = self;
+        let Self { shared, began, plan, mut held, pace, dispatched_us, first_byte_us, .. } = self;
+        let is_answer = ending.status == AttemptStatus::Succeeded && plan.call.endpoint() == Endpoint::Chat;
+        pace.end(&usage, is_answer && !estimated);
         held.conclude(row);
         let mut settlement = Settlement { request: began.id, held, tried: 0, wait: FIRST_WAIT };
         if let Err(error) = settlement.pursue(TRIES_WITHHELD_MAX).await {

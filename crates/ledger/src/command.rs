@@ -17,6 +17,9 @@ pub enum Command {
     },
     /// Sets money aside before a call.
     Hold(HoldRequest),
+    /// Asks what a hold would be answered now, and changes nothing: no money, no stamp, no journal, and credit that is due
+    /// stays for the next command to expire. Nothing is promised by the answer.
+    Probe(HoldRequest),
     /// Sets more aside for a running call, and records how far it has come.
     Extend(Extension),
     /// Ends a hold: charges the sum of the rows, frees the rest.
@@ -50,7 +53,7 @@ impl Command {
             Self::Open { organization, .. }
             | Self::Settle { organization, .. }
             | Self::Sweep { organization, .. } => Some(*organization),
-            Self::Hold(hold) => Some(hold.organization),
+            Self::Hold(hold) | Self::Probe(hold) => Some(hold.organization),
             Self::Extend(extension) => Some(extension.organization),
             Self::Book(booking) => Some(booking.organization),
             Self::Issue(_) => None,
@@ -225,6 +228,8 @@ pub enum Reply {
     Opened,
     /// So much is held, durably.
     Held(Money),
+    /// A hold would be given so much now.
+    WouldHold(Money),
     /// The hold is larger, or its checkpoint newer.
     Extended,
     /// The hold has ended.

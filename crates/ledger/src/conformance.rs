@@ -42,6 +42,7 @@ const CASES: &[(&str, Case)] = &[
     ("an organization that is not there is named so", calls::names_unknown_organizations),
     ("a hold, its extension and its settlement", calls::holds_and_settles),
     ("a denial tells the figures and changes nothing", calls::denies_without_a_trace),
+    ("a probe says what a hold would be answered and changes nothing", calls::probes),
     ("a request is held once, also after its end", calls::tells_duplicates),
     ("a hold ends once", calls::ends_holds_once),
     ("what was not covered is owed until it is paid", calls::owes_and_pays),
@@ -109,7 +110,16 @@ impl Trial<'_> {
     /// What the ledger answers. A store that fails fails the suite.
     #[track_caller]
     fn ask(&self, command: impl Into<Command>) -> Answer {
-        self.answer(self.submit(command))
+        let command = command.into();
+        let Command::Hold(hold) = &command else { return self.answer(self.submit(command)) };
+        // Whatever a case holds for: asked before, the ledger says the same, and it stays the same.
+        let asked = format!("{command:?}");
+        let [first, second] = [(), ()].map(|()| self.answer(self.submit(Command::Probe(hold.clone()))));
+        let answer = self.answer(self.submit(command));
+        for foreseen in [first, second] {
+            assert_eq!(foreseen, answer.clone().map(would), "{}: a probe of {asked}", self.place);
+        }
+        answer
     }
 
     #[track_caller]
@@ -222,6 +232,11 @@ fn draws_of(draws: &[(u64, i64)]) -> Vec<Draw> {
 
 fn held(nano: i64) -> Answer {
     Ok(Reply::Held(Money::from_nano(nano)))
+}
+
+/// What a probe says where a hold says this.
+fn would(held: Reply) -> Reply {
+    if let Reply::Held(amount) = held { Reply::WouldHold(amount) } else { held }
 }
 
 fn short(available: i64, needed: i64) -> Denial {

@@ -105,7 +105,7 @@ impl State {
 
     fn past(&self, command: &Command, now: Timestamp) -> Past {
         match command {
-            Command::Hold(hold) => {
+            Command::Hold(hold) | Command::Probe(hold) => {
                 let ended = self.charges.contains_key(&(hold.organization, hold.request));
                 Past { taken: ended, ..Past::default() }
             }

@@ -75,6 +75,11 @@ pub fn apply(
     if books.frozen {
         return Err(Denial::Frozen);
     }
+    if let Command::Probe(request) = command {
+        // Before anything is stamped or expires: who asks leaves no trace.
+        let at = books.last_at;
+        return Clerk { books, now, at, changes, note: None }.probe(&request, past.taken);
+    }
     let at = now.max(books.last_at.plus_micros(1));
     (books.last_at, books.seen_at) = (at, now);
     let mut clerk = Clerk { books, now, at, changes, note: None };
@@ -83,6 +88,7 @@ pub fn apply(
         Command::Open { .. } => Err(Denial::Duplicate),
         Command::Issue(_) => Err(Denial::UnknownOrganization),
         Command::Hold(request) => clerk.hold(request, past.taken),
+        Command::Probe(request) => clerk.probe(&request, past.taken),
         Command::Extend(extension) => clerk.extend(&extension),
         Command::Settle { request, rows, .. } => clerk.settle(request, rows).map(Reply::Settled),
         Command::Sweep { warn_seconds, stale_before, .. } => clerk.sweep(warn_seconds, stale_before),
@@ -142,6 +148,16 @@ struct Clerk<'a> {
     note: Option<Note>,
 }
 
+/// A hold that the rules let pass.
+struct Admitted {
+    /// The wallets that pay for it.
+    chain: Vec<WalletId>,
+    /// The budget periods that it counts in.
+    uses: Vec<UseKey>,
+    /// How much of it is to be had.
+    amount: Money,
+}
+
 /// How one wallet pays its part of a charge.
 struct Payment {
     wallet: WalletId,
@@ -153,20 +169,8 @@ struct Payment {
 
 impl Clerk<'_> {
     fn hold(&mut self, request: HoldRequest, ended: bool) -> Result<Reply, Denial> {
-        let HoldRequest { request, amount, least, tokens, mut draft, .. } = request;
-        if least.is_negative() || amount < least {
-            return Err(Denial::Invalid { field: "amount" });
-        }
-        // A restart settles the draft, so it must be one that can be settled.
-        self.consumption(request, std::slice::from_ref(&*draft))?;
-        // Before the credit: whoever lost the first answer must learn that the hold is there, whatever is left.
-        if ended || self.books.holds.contains_key(&request) {
-            return Err(Denial::Duplicate);
-        }
-        let chain = self.books.chain(&draft);
-        let uses = self.books.uses_of(&draft, self.now);
-        let room = self.budget_room(&uses, amount, least, tokens, 1)?;
-        let amount = self.admit(&chain, room, least)?;
+        let Admitted { chain, uses, amount } = self.consider(&request, ended, Wallet::available)?;
+        let HoldRequest { request, tokens, mut draft, .. } = request;
         let shares = self.shares(&chain, amount);
         self.reserve(&uses, amount, tokens, 1)?;
         for share in &shares {
@@ -177,6 +181,38 @@ impl Clerk<'_> {
         self.books.holds.insert(request, hold);
         self.changes.holds.push(request);
         Ok(Reply::Held(amount))
+    }
+
+    /// What [`Self::hold`] would answer, were it asked instead.
+    fn probe(&self, request: &HoldRequest, ended: bool) -> Result<Reply, Denial> {
+        let now = self.now;
+        let admitted = self.consider(request, ended, |wallet| wallet.available_at(now))?;
+        self.check_reservation(&admitted.uses, admitted.amount, request.tokens)?;
+        Ok(Reply::WouldHold(admitted.amount))
+    }
+
+    /// Whether a hold is admitted, and how much of it, by what each wallet has available.
+    fn consider(
+        &self,
+        request: &HoldRequest,
+        ended: bool,
+        available: impl Fn(&Wallet) -> Money,
+    ) -> Result<Admitted, Denial> {
+        let HoldRequest { request, amount, least, tokens, ref draft, .. } = *request;
+        if least.is_negative() || amount < least {
+            return Err(Denial::Invalid { field: "amount" });
+        }
+        // A restart settles the draft, so it must be one that can be settled.
+        self.consumption(request, std::slice::from_ref(&**draft))?;
+        // Before the credit: whoever lost the first answer must learn that the hold is there, whatever is left.
+        if ended || self.books.holds.contains_key(&request) {
+            return Err(Denial::Duplicate);
+        }
+        let chain = self.books.chain(draft);
+        let uses = self.books.uses_of(draft, self.now);
+        let room = self.budget_room(&uses, amount, least, tokens, 1)?;
+        let amount = self.admit(&chain, room, least, available)?;
+        Ok(Admitted { chain, uses, amount })
     }
 
     fn extend(&mut self, extension: &Extension) -> Result<Reply, Denial> {
@@ -194,7 +230,7 @@ impl Clerk<'_> {
         let (so_far, tokens_so_far) = (hold.amount, hold.tokens);
         if !amount.is_zero() {
             let room = self.budget_room(&uses, amount, amount, tokens, 0)?;
-            self.admit(&chain, room, amount)?;
+            self.admit(&chain, room, amount, Wallet::available)?;
         }
         let held = add(so_far, amount)?;
         let tokens_held = tokens_so_far.checked_add(tokens).ok_or(Denial::Overflow)?;
@@ -215,13 +251,19 @@ impl Clerk<'_> {
     }
 
     /// How much of `amount`, but not less than `least`, the wallets of a chain can set aside.
-    fn admit(&self, chain: &[WalletId], amount: Money, least: Money) -> Result<Money, Denial> {
+    fn admit(
+        &self,
+        chain: &[WalletId],
+        amount: Money,
+        least: Money,
+        available: impl Fn(&Wallet) -> Money,
+    ) -> Result<Money, Denial> {
         let wallets = || chain.iter().filter_map(|id| self.books.wallet(*id));
         if let Some(owing) = wallets().find(|wallet| !wallet.debt.is_zero()) {
             return Err(Denial::InDebt { wallet: owing.id, debt: owing.debt });
         }
         // More than any amount can say is more than anybody asks for.
-        let available = Money::sum(wallets().map(Wallet::available)).unwrap_or(Money::MAX);
+        let available = Money::sum(wallets().map(available)).unwrap_or(Money::MAX);
         if available < least {
             return Err(Denial::InsufficientCredit { available, needed: least });
         }

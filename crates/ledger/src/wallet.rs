@@ -1,6 +1,6 @@
 //! A wallet: money for one purpose, and the lots it is made of.
 
-use domain::{Money, ProjectId, WalletId, name_fits};
+use domain::{Money, ProjectId, Timestamp, WalletId, name_fits};
 use serde::{Deserialize, Serialize};
 
 use crate::Lot;
@@ -71,5 +71,13 @@ impl Wallet {
     pub fn available(&self) -> Money {
         // Both are within [0, MAX] and held <= balance (invariant I3), so the difference always fits.
         self.balance.checked_sub(self.held).unwrap_or(Money::ZERO)
+    }
+
+    /// What is available when the credit that is due at a moment has expired, which takes no more than what is free.
+    pub(crate) fn available_at(&self, now: Timestamp) -> Money {
+        let due = self.lots.iter().filter(|lot| lot.is_due(now)).map(|lot| lot.remaining);
+        // What remains of the lots sums to the balance, so it fits.
+        let due = Money::sum(due).unwrap_or(self.balance);
+        self.available().checked_sub(due).unwrap_or(Money::ZERO).max(Money::ZERO)
     }
 }

@@ -161,7 +161,11 @@ fn aimed(bench: &Bench, mut command: Command) -> Command {
                 aim(request, &settled);
             }
         }
-        Command::Open { .. } | Command::Hold(_) | Command::Sweep { .. } | Command::Issue(_) => {}
+        Command::Open { .. }
+        | Command::Hold(_)
+        | Command::Probe(_)
+        | Command::Sweep { .. }
+        | Command::Issue(_) => {}
     }
     command
 }

@@ -4,6 +4,7 @@
 
 mod budgets;
 mod credits;
+mod explain;
 mod input;
 mod organizations;
 mod problem;
@@ -41,6 +42,7 @@ pub(crate) struct Admin {
     pub(crate) payments: Arc<crate::payments::Payments>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) explain: crate::decisions::ExplainSettings,
     /// The answer to `/admin/v1/status`, but for what changes.
     pub(crate) status: Box<dyn Fn() -> Value + Send + Sync>,
 }
@@ -78,6 +80,7 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
         )
         .route("/admin/v1/usage", get(records::usage))
         .route("/admin/v1/requests/{id}", get(records::request))
+        .route("/admin/v1/requests/{id}/explain", get(explain::show))
         .route("/admin/v1/status", get(status))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)

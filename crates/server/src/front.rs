@@ -24,6 +24,7 @@ use tower::ServiceExt;
 
 use crate::address;
 use crate::admin::{Admin, ClientAddress};
+use crate::decisions::Keeper;
 use crate::metrics::Metrics;
 use crate::payments::{Delivered, WEBHOOK_BYTES_MAX};
 use crate::tasks::{InFlight, InFlightGuard};
@@ -34,6 +35,7 @@ pub(crate) struct Lobby {
     pub(crate) router: Router,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) store: Arc<Store>,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) in_flight: InFlight,
     /// Set when a shutdown has begun: no new calls.
     pub(crate) draining: AtomicBool,
@@ -132,7 +134,10 @@ impl Front {
     ) -> Response<FrontBody> {
         let refusal = match *request.method() {
             Method::POST if !self.is_draining() => None,
-            Method::POST => Some(failed(Failure::Draining, id)),
+            Method::POST => {
+                self.gateway.turned_away(endpoint, id, &Failure::Draining);
+                Some(failed(Failure::Draining, id))
+            }
             _ => Some(wrong_method(&request, id)),
         };
         if let Some(refusal) = refusal {
@@ -250,6 +255,7 @@ impl Front {
     fn metrics(&self) -> String {
         let writer = self.lobby.store.figures();
         let ready = !self.is_draining() && !writer.stopped;
+        self.lobby.metrics.dropped(self.lobby.keeper.dropped());
         self.lobby.metrics.encode(self.lobby.in_flight.count(), ready, writer)
     }
 

@@ -8,6 +8,7 @@ mod admin;
 mod clock;
 pub mod config;
 mod contracts;
+mod decisions;
 mod doctor;
 mod front;
 mod housekeeper;
@@ -23,6 +24,7 @@ mod tasks;
 
 pub use self::payments::PaymentSettings;
 pub use clock::{SystemClock, SystemIds};
+pub use decisions::{ExplainSettings, Recorded};
 pub use doctor::{DoctorOptions, Finding, doctor};
 pub use log::start_logging;
 pub use secrets::{OPERATOR_KEY, SecretsError};

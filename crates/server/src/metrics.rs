@@ -62,6 +62,7 @@ pub(crate) struct Metrics {
     commits: Counter,
     failures: Counter,
     breaches: Counter,
+    decisions_dropped: Counter,
 }
 
 /// One provider's counters.
@@ -103,6 +104,7 @@ impl Metrics {
             commits: Counter::default(),
             failures: Counter::default(),
             breaches: Counter::default(),
+            decisions_dropped: Counter::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Requests answered", metrics.requests.clone());
@@ -130,6 +132,8 @@ impl Metrics {
         registry.register("ledger_commits", "Transactions committed", metrics.commits.clone());
         registry.register("ledger_failures", "Transactions that failed", metrics.failures.clone());
         registry.register("ledger_invariant_violations", "Broken promises found", metrics.breaches.clone());
+        let dropped = metrics.decisions_dropped.clone();
+        registry.register("decisions_dropped", "Decisions that were not recorded", dropped);
         for provider in providers {
             let handles = metrics.per_provider(provider);
             metrics.providers.insert(Arc::clone(provider), handles);
@@ -157,6 +161,11 @@ impl Metrics {
     pub(crate) fn told(&self, event: &ledger::Event) {
         let event = crate::sweeper::name_of(&event.kind);
         self.events.get_or_create(&EventLabels { event }).inc();
+    }
+
+    /// Tells how many decisions were not recorded so far.
+    pub(crate) fn dropped(&self, decisions: u64) {
+        self.decisions_dropped.inner().store(decisions, Ordering::Relaxed);
     }
 
     /// The page.

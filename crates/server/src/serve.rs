@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use directory::DirectoryService;
 use domain::{Clock, Ids};
-use gateway::{Gateway, Route, Routes, Shared};
+use gateway::{Gateway, Rates, Route, Routes, Shared};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
@@ -27,6 +27,7 @@ use crate::admin::{self, Admin};
 use crate::clock::{SystemClock, SystemIds};
 use crate::config::{Config, Environment};
 use crate::contracts;
+use crate::decisions::{Forgetter, Keeper};
 use crate::front::{Front, Lobby};
 use crate::housekeeper::Housekeeper;
 use crate::metrics::Metrics;
@@ -118,14 +119,17 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let routes = Routes::new(config.routes.into_iter().chain(extra_routes));
     contracts::warn(&routes, clock.now());
     let metrics = Arc::new(Metrics::new(routes.providers()));
+    let keeper = Arc::new(Keeper::new(store.decisions(), Arc::clone(&clock), config.explain));
     let shared = Arc::new(Shared {
         directory: Arc::clone(directory.directory()),
         routes,
         tiers: config.tiers,
+        rates: Arc::new(Rates::default()),
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
         tasks: Arc::new(RuntimeTasks::new(in_flight.clone())),
         observer: Arc::clone(&metrics) as Arc<dyn gateway::Observer>,
+        recorder: Arc::clone(&keeper) as Arc<dyn gateway::Recorder>,
         settings: config.settings,
     });
     let payments = Payments::new(config.payments, store.payments(), Arc::clone(&clock), Arc::clone(&ids));
@@ -139,13 +143,15 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         payments: Arc::clone(&payments),
         clock: Arc::clone(&clock),
         ids,
+        explain: config.explain,
         status: status(Arc::clone(&shared), Arc::clone(&store)),
     });
     let lobby = Arc::new(Lobby {
         router: admin::router(Arc::clone(&admin)),
         admin,
         metrics,
-        store,
+        store: Arc::clone(&store),
+        keeper,
         in_flight,
         draining: AtomicBool::new(false),
         started_at: clock.now().seconds(),
@@ -154,7 +160,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let (shutdown, ending) = watch::channel(false);
     let serving = Serving { shared: &shared, lobby: &lobby, timeouts: config.timeouts, ending: &ending };
     let (workers, mut threads) = serving.start(worker_count(config.workers))?;
-    let sweeper = sweep(&lobby, &clock, config.sweep)?;
+    let sweeper = sweep(&lobby, &clock, config.sweep, config.explain.keep_days)?;
     threads.push(recharge(&lobby, ending.clone())?);
     let (housekeeper, until) = (Housekeeper::new(Arc::clone(&lobby.admin), shared), ending.clone());
     threads.push(spawn("housekeeper", move || run_on_this_thread(housekeeper.run(until)))?);
@@ -264,6 +270,7 @@ fn sweep(
     lobby: &Lobby,
     clock: &Arc<dyn Clock>,
     settings: SweepSettings,
+    keep_days: i64,
 ) -> Result<(watch::Sender<bool>, JoinHandle<()>), StartError> {
     let metrics = Arc::clone(&lobby.metrics);
     let tell = move |event: &ledger::Event| {
@@ -273,7 +280,9 @@ fn sweep(
     let store = &lobby.store;
     let (reader, ledger) = (store.reader(), store.ledger());
     let told = store.events_before();
+    let forgetter = Forgetter { decisions: store.decisions(), reader: store.reader(), keep_days };
     let sweeper = Sweeper::new(reader, ledger, Arc::clone(clock), settings, told, Box::new(tell));
+    let sweeper = sweeper.forgetting(forgetter);
     let (last, ending) = watch::channel(false);
     Ok((last, spawn("sweeper", move || run_on_this_thread(sweeper.run(ending)))?))
 }

@@ -1,5 +1,5 @@
 //! The sweeper: does what falls due by time alone. Credit expires, its owner is warned before, holds that nobody ends
-//! are ended; and what the books tell becomes lines of the log and counts.
+//! are ended; what the books tell becomes lines of the log and counts; and old decisions are forgotten.
 //!
 //! It knows when to look; what is due and what becomes of it the ledger decides.
 
@@ -10,6 +10,8 @@ use domain::{Clock, OrganizationId, Timestamp};
 use ledger::{Command, Event, EventKind, LedgerStore, Reply};
 use store::{Reader, StoreError};
 use tokio::sync::watch;
+
+use crate::decisions::Forgetter;
 
 /// Events that one round reads at a time.
 const EVENTS_AT_ONCE: u32 = 1_000;
@@ -39,6 +41,7 @@ pub(crate) struct Sweeper {
     /// The number of the last event that was told of.
     told: i64,
     tell: Told,
+    forgetter: Option<Forgetter>,
 }
 
 impl Sweeper {
@@ -52,7 +55,12 @@ impl Sweeper {
         tell: Told,
     ) -> Self {
         let lead = lead_of(clock.now(), clock.monotonic_micros());
-        Self { reader, ledger, clock, settings, lead, told, tell }
+        Self { reader, ledger, clock, settings, lead, told, tell, forgetter: None }
+    }
+
+    /// One that forgets old decisions, too.
+    pub(crate) fn forgetting(self, forgetter: Forgetter) -> Self {
+        Self { forgetter: Some(forgetter), ..self }
     }
 
     /// Sweeps at once, since much may have fallen due while nothing ran, and then at every interval until the end.
@@ -82,7 +90,11 @@ impl Sweeper {
         for organization in self.reader.due(now, warn_until, stale_before)? {
             self.sweep(organization, stale_before).await;
         }
-        self.tell_events()
+        self.tell_events()?;
+        if let Some(forgetter) = &self.forgetter {
+            forgetter.round(now).await?;
+        }
+        Ok(())
     }
 
     /// The moment before which a hold was admitted that is too old now.

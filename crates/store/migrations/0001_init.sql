@@ -265,6 +265,15 @@ CREATE TABLE cost_row (
   PRIMARY KEY (organization, request, attempt)
 ) STRICT, WITHOUT ROWID;
 
+-- What was decided about a request as JSON, for `explain`; the organization of callers whom nobody knows is zeros.
+CREATE TABLE decision (
+  organization BLOB    NOT NULL CHECK (length(organization) = 16),
+  request      BLOB    NOT NULL CHECK (length(request) = 16),
+  at           INTEGER NOT NULL,
+  body         TEXT    NOT NULL,
+  PRIMARY KEY (organization, request)
+) STRICT, WITHOUT ROWID;
+
 -- A budget's definition, as JSON. A removed one stays, so that its id is never used again.
 CREATE TABLE budget (
   organization BLOB    NOT NULL,

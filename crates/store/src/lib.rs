@@ -8,6 +8,7 @@ mod backup;
 mod books;
 mod checkpoint;
 mod columns;
+mod decisions;
 mod directory_store;
 mod draft;
 mod folder;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use domain::Clock;
 
 pub use backup::{Backup, BackupError, Head, Restored, backup, restore};
+pub use decisions::{DecisionRecord, Decisions, FORGET_AT_ONCE};
 pub use directory_store::{AuditFilter, AuditLine};
 pub use reader::{Balance, BookedEntry, BudgetRecord, Reader, RequestRecord};
 pub use statement::{BookingLine, Statement, StatementError, StatementItem, StatementLine, UsageLine};
@@ -184,6 +186,11 @@ impl Store {
     /// The port to payments.
     pub fn payments(&self) -> Arc<dyn payments::PaymentStore> {
         Arc::new(payment_store::Till::new(Arc::clone(&self.writer), Arc::clone(&self.reader)))
+    }
+
+    /// The way for decisions about requests.
+    pub fn decisions(&self) -> Decisions {
+        Decisions::new(Arc::clone(&self.writer))
     }
 
     /// The queries.

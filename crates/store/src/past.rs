@@ -58,7 +58,7 @@ pub(crate) fn look_up(
     now: Timestamp,
 ) -> Result<Past, StoreError> {
     match command {
-        Command::Hold(hold) => {
+        Command::Hold(hold) | Command::Probe(hold) => {
             let taken = ended.contains(connection, books.organization, hold.request)?;
             Ok(Past { taken, ..Past::default() })
         }
@@ -71,14 +71,14 @@ pub(crate) fn look_up(
     }
 }
 
-/// Loads the budget periods that a hold counts in, so that the rules find them.
+/// Loads the budget periods that a hold counts in, or would, so that the rules find them.
 pub(crate) fn load_uses(
     connection: &Connection,
     books: &mut Books,
     command: &Command,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Command::Hold(hold) = command else { return Ok(()) };
+    let (Command::Hold(hold) | Command::Probe(hold)) = command else { return Ok(()) };
     for key in books.absent_uses(&hold.draft, now) {
         if let Some(used) = books::load_use(connection, books.organization, &key)? {
             books.uses.insert(key, used);
@@ -286,6 +286,6 @@ fn consumed(
 }
 
 /// The smallest UUIDv7 of a millisecond: its first 48 bits are the time.
-fn first_request(ms: i64) -> [u8; 16] {
-    (u128::from(ms.unsigned_abs()) << 80).to_be_bytes()
+pub(crate) fn first_request(ms: i64) -> [u8; 16] {
+    (u128::from(ms.max(0).unsigned_abs()) << 80).to_be_bytes()
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use domain::{Clock, OrganizationId};
+use domain::{Clock, OrganizationId, Timestamp};
 use ledger::{
     Books, Changes, Command, Denial, Idempotency, LedgerError, LedgerStore, Outbox, Postbox, Reply,
     ReplySender, Ticket, apply, issue,
@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 use crate::StoreError;
 use crate::books;
 use crate::checkpoint::Checkpointer;
+use crate::decisions::{self, DecisionRecord, Dropped};
 use crate::directory_store::{self, DirectoryWrite, Written};
 use crate::inbox::{Inbox, Refused};
 use crate::past::{self, Ended};
@@ -48,17 +49,22 @@ enum Job {
     Directory(DirectoryWrite, oneshot::Sender<Written>),
     LoadDirectory(oneshot::Sender<Loaded>),
     Payment(PaymentWrite, oneshot::Sender<PaymentWritten>),
+    Forget(OrganizationId, Timestamp, oneshot::Sender<Forgotten>),
     Stop,
 }
 
 /// The answer to a load of the directory.
 type Loaded = Result<directory::Contents, directory::StoreError>;
 
+/// How many decisions were forgotten.
+type Forgotten = Result<usize, StoreError>;
+
 /// An answer that waits for the commit.
 enum Answer {
     Ledger(ReplySender, Result<Reply, LedgerError>),
     Directory(oneshot::Sender<Written>, Written),
     Payment(oneshot::Sender<PaymentWritten>, PaymentWritten),
+    Forgotten(oneshot::Sender<Forgotten>, usize),
 }
 
 /// What the writer has done since it started.
@@ -83,11 +89,12 @@ pub(crate) struct Counters {
     failures: AtomicU64,
     breaches: AtomicU64,
     stopped: AtomicU64,
+    dropped: Dropped,
 }
 
 /// The handle to the writer thread. Dropping it waits until everything queued is saved.
 pub(crate) struct Writer {
-    inbox: Arc<Inbox<Job>>,
+    inbox: Arc<Inbox<Job, DecisionRecord>>,
     counters: Arc<Counters>,
     thread: Option<JoinHandle<()>>,
 }
@@ -131,6 +138,29 @@ impl Writer {
             Err(Refused::Full) => Ticket::answered(Err(LedgerError::Busy)),
             Err(Refused::Closed) => Ticket::answered(Err(LedgerError::Stopped)),
         }
+    }
+
+    /// Keeps a decision with the next batch, or drops it.
+    pub(crate) fn keep_decision(&self, record: DecisionRecord) {
+        if self.inbox.put_aside(record, decisions::WAITING_MAX).is_err() {
+            self.counters.dropped.add(1);
+        }
+    }
+
+    pub(crate) fn decisions_dropped(&self) -> u64 {
+        self.counters.dropped.count()
+    }
+
+    /// Forgets some old decisions, and answers when that is durable.
+    pub(crate) async fn forget_decisions(
+        &self,
+        organization: OrganizationId,
+        before: Timestamp,
+    ) -> Forgotten {
+        let (sender, receiver) = oneshot::channel();
+        let stopped = || StoreError::Recovery("the writer has stopped".to_owned());
+        self.inbox.put(Job::Forget(organization, before, sender), usize::MAX).map_err(|_| stopped())?;
+        receiver.await.unwrap_or_else(|_| Err(stopped()))
     }
 
     /// Queues a write of the directory and waits, on this thread, until it is durable.
@@ -221,7 +251,7 @@ fn run(
 
 /// What the writer has to do, as it finds it. Whoever waits when it ends learns that it did.
 struct Jobs {
-    inbox: Arc<Inbox<Job>>,
+    inbox: Arc<Inbox<Job, DecisionRecord>>,
     counters: Arc<Counters>,
     taken: VecDeque<Job>,
 }
@@ -243,6 +273,18 @@ impl Iterator for Jobs {
         }
         self.taken.pop_front()
     }
+}
+
+impl Work for Jobs {
+    fn decisions(&mut self, most: usize) -> Vec<DecisionRecord> {
+        self.inbox.take_asides(most)
+    }
+}
+
+/// Where a batch comes from.
+trait Work: Iterator<Item = Job> {
+    /// Decisions to be kept with it, so many at most.
+    fn decisions(&mut self, most: usize) -> Vec<DecisionRecord>;
 }
 
 impl Drop for Jobs {
@@ -302,7 +344,7 @@ impl<'c> Batch<'c> {
 
 impl Batch<'_> {
     /// Does all that is waiting, in one transaction. Fails only when the writer must not go on.
-    fn collect(&mut self, jobs: &mut impl Iterator<Item = Job>) -> Result<Collected, StoreError> {
+    fn collect(&mut self, jobs: &mut impl Work) -> Result<Collected, StoreError> {
         if self.checkpointer.as_ref().is_some_and(Checkpointer::has_failed) {
             return Err(StoreError::Checkpoint);
         }
@@ -317,6 +359,9 @@ impl Batch<'_> {
                 Job::Ledger(command, reply) => self.run_command(command, reply, &mut failure),
                 Job::Directory(write, reply) => self.run_directory(&write, reply, &mut failure),
                 Job::Payment(write, reply) => self.run_payment(&write, reply, &mut failure),
+                Job::Forget(organization, before, reply) => {
+                    self.forget(organization, before, reply, &mut failure);
+                }
                 Job::LoadDirectory(reply) => {
                     let loaded = directory_store::load(self.connection);
                     drop(
@@ -328,6 +373,9 @@ impl Batch<'_> {
         if failure.is_none() {
             failure = self.flush().err();
         }
+        // Last, so that the ledger's work never waits for them, and at the end all there are.
+        let share = if stop { decisions::WAITING_MAX } else { decisions::share(taken) };
+        self.keep(&jobs.decisions(share), &mut failure);
         match failure {
             None => self.commit()?,
             Some(error) => self.abandon(&error)?,
@@ -348,6 +396,41 @@ impl Batch<'_> {
             }
         };
         self.answers.push(Answer::Ledger(reply, answer));
+    }
+
+    /// Writes decisions, best effort: one that cannot be written is dropped and fails nothing.
+    fn keep(&self, records: &[DecisionRecord], failure: &mut Option<StoreError>) {
+        if failure.is_some() {
+            return self.counters.dropped.add(records.len());
+        }
+        for (place, record) in records.iter().enumerate() {
+            let Err(error) = decisions::insert(self.connection, record) else { continue };
+            tracing::warn!(%error, request = %record.request, "a decision was not recorded");
+            if self.connection.is_autocommit() {
+                // The engine has undone the whole transaction: the batch has failed, whoever's fault it was.
+                *failure = Some(error.into());
+                return self.counters.dropped.add(records.len() - place);
+            }
+            self.counters.dropped.add(1);
+        }
+    }
+
+    /// Deletes old decisions.
+    fn forget(
+        &mut self,
+        organization: OrganizationId,
+        before: Timestamp,
+        reply: oneshot::Sender<Forgotten>,
+        failure: &mut Option<StoreError>,
+    ) {
+        let mut forgotten = 0;
+        if failure.is_none() {
+            match decisions::delete(self.connection, organization, before) {
+                Ok(count) => forgotten = count,
+                Err(error) => *failure = Some(error.into()),
+            }
+        }
+        self.answers.push(Answer::Forgotten(reply, forgotten));
     }
 
     fn run_directory(
@@ -554,6 +637,10 @@ impl Batch<'_> {
                 (Answer::Directory(reply, _), Some(text)) => {
                     drop(reply.send(Err(directory::StoreError::Failed(text.to_owned()))));
                 }
+                (Answer::Forgotten(reply, forgotten), None) => drop(reply.send(Ok(forgotten))),
+                (Answer::Forgotten(reply, _), Some(text)) => {
+                    drop(reply.send(Err(StoreError::Recovery(text.to_owned()))));
+                }
                 (Answer::Payment(reply, written), None) => drop(reply.send(written)),
                 (Answer::Payment(reply, _), Some(text)) => {
                     drop(reply.send(Err(payments::PaymentStoreError::Failed(text.to_owned()))));
@@ -595,8 +682,28 @@ impl<'c> Inline<'c> {
         }
         // Beyond its room a ticket is answered as by a writer that has stopped.
         if !jobs.is_empty() {
-            self.0.collect(&mut jobs.into_iter())?;
+            self.0.collect(&mut Commands(jobs.into_iter()))?;
         }
         Ok(tickets)
+    }
+}
+
+/// Commands that somebody else has collected.
+#[cfg(feature = "simulation")]
+struct Commands(std::collections::vec_deque::IntoIter<Job>);
+
+#[cfg(feature = "simulation")]
+impl Iterator for Commands {
+    type Item = Job;
+
+    fn next(&mut self) -> Option<Job> {
+        self.0.next()
+    }
+}
+
+#[cfg(feature = "simulation")]
+impl Work for Commands {
+    fn decisions(&mut self, _: usize) -> Vec<DecisionRecord> {
+        Vec::new()
     }
 }

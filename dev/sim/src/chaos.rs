@@ -309,7 +309,7 @@ impl Chaos {
         });
         match kind.unwrap_or(0) {
             0 if owner.stakes.len() >= self.universe.holds_most => self.settle(owner, tally),
-            0 => self.hold(owner),
+            0 => self.hold_or_probe(owner),
             1 => self.extend(owner, tally),
             2 => self.settle(owner, tally),
             3 => self.sweep(owner),

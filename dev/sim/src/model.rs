@@ -93,6 +93,9 @@ impl Model {
             return Err(Denial::Frozen);
         }
         owner.twist = self.twist;
+        if let Command::Probe(hold) = command {
+            return owner.probe(hold, now);
+        }
         owner.begin(now);
         owner.expire(trace);
         let reply = self.obey(command, organization, trace)?;
@@ -115,6 +118,7 @@ impl Model {
                 owner.sweep(*warn_seconds, stale_before.micros(), trace).map(Reply::Swept)
             }
             Command::Open { .. } => Err(Denial::Duplicate),
+            Command::Probe(hold) => owner.probe(hold, Timestamp::from_micros(owner.now)),
             Command::Book(_) | Command::Issue(_) => Err(Denial::UnknownOrganization),
         }
     }

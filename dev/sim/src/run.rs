@@ -123,7 +123,7 @@ impl World {
             self.books.insert(organization, books);
             return Ok(Reply::Opened);
         };
-        if let Command::Hold(hold) = &command {
+        if let Command::Hold(hold) | Command::Probe(hold) = &command {
             self.tables.load_uses(books, &hold.draft, now);
         }
         let booking = if let Command::Book(booking) = &command { Some(booking.clone()) } else { None };

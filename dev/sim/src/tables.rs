@@ -70,7 +70,7 @@ impl Tables {
     /// What a command must know of the past.
     pub fn past(&self, books: Option<&Books>, command: &Command, now: Timestamp) -> Past {
         match command {
-            Command::Hold(hold) => {
+            Command::Hold(hold) | Command::Probe(hold) => {
                 let ended = self
                     .owners
                     .get(&hold.organization)

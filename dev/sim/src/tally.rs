@@ -88,6 +88,7 @@ pub const VOCABULARY: [(Counted, &[&str]); 7] = [
         &[
             "open",
             "hold",
+            "probe",
             "extend",
             "settle",
             "sweep",
@@ -109,6 +110,7 @@ pub const VOCABULARY: [(Counted, &[&str]); 7] = [
         &[
             "opened",
             "held",
+            "would_hold",
             "extended",
             "settled",
             "swept",
@@ -218,6 +220,7 @@ pub const fn command_name(command: &Command) -> &'static str {
     match command {
         Command::Open { .. } => "open",
         Command::Hold(_) => "hold",
+        Command::Probe(_) => "probe",
         Command::Extend(_) => "extend",
         Command::Settle { .. } => "settle",
         Command::Sweep { .. } => "sweep",
@@ -246,6 +249,7 @@ pub const fn reply_name(reply: &Reply) -> &'static str {
     match reply {
         Reply::Opened => "opened",
         Reply::Held(_) => "held",
+        Reply::WouldHold(_) => "would_hold",
         Reply::Extended => "extended",
         Reply::Settled(_) => "settled",
         Reply::Swept(_) => "swept",

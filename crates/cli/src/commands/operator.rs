@@ -99,7 +99,7 @@ impl<'a> Operator<'a> {
 
     /// `explain …`
     pub(crate) fn explain(&mut self, args: ExplainArgs) -> Result<(), Failure> {
-        let call = Call::get(format!("/admin/v1/requests/{}", args.request_id));
+        let call = Call::get(format!("/admin/v1/requests/{}/explain", args.request_id));
         self.call::<views::Explained>(&args.gateway, call)
     }
 

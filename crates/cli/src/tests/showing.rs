@@ -364,13 +364,22 @@ fn an_explanation_holds_everything_of_a_request() {
     );
     check::<views::Explained>(
         &format!(
-            r#"{{"object":"request","id":"req_01920000000070008000000000000003","state":"settled","hold":{{"amount":"0.25","state":"settled","created_at":"2026-11-21T06:55:50.000000Z"}},"attempts":[{attempt}],"cost":"0.26","journal":[{{"seq":7,"kind":"settle","amount":"0.26","at":"2026-11-21T06:55:51.000000Z","draws":[{{"lot":"lot_01920000000070008000000000000005","amount":"0.15"}},{{"lot":"lot_01920000000070008000000000000006","amount":"0.10"}}],"debt":"0.01"}}]}}"#
+            r#"{{"object":"explanation","id":"req_01920000000070008000000000000003","request":"req_01920000000070008000000000000003","at":"2026-11-21T06:55:50.000000Z","state":"settled","recorded":true,"note":null,"endpoint":"chat","caller":{{"organization":{{"id":"org_1","name":"Acme"}},"project":{{"id":"proj_2","name":"chat"}},"key":{{"id":"key_3","name":"laptop"}}}},"layers":[{{"owner":"key","passed":true,"saw":{{"expires_at":null,"name":"laptop"}}}},{{"owner":"usage_limit","passed":true,"saw":{{"asked":"0.25","tokens":40}}}}],"stopped":null,"route":{{"target":"sim/small","price_version":"sim/small@1"}},"hold":{{"amount":"0.25","state":"settled","created_at":"2026-11-21T06:55:50.000000Z"}},"attempts":[{attempt}],"cost":"0.26","journal":[{{"seq":7,"kind":"settle","amount":"0.26","at":"2026-11-21T06:55:51.000000Z","draws":[{{"lot":"lot_01920000000070008000000000000005","amount":"0.15"}},{{"lot":"lot_01920000000070008000000000000006","amount":"0.10"}}],"debt":"0.01"}}]}}"#
         ),
         "
-request  req_01920000000070008000000000000003
-state    settled
-hold     0.25, settled (made 2026-11-21T06:55:50Z)
-cost     0.26
+request       req_01920000000070008000000000000003
+at            2026-11-21T06:55:50Z
+organization  Acme (org_1)
+project       chat (proj_2)
+key           laptop (key_3)
+state         settled
+route         sim/small, price sim/small@1
+hold          0.25, settled (made 2026-11-21T06:55:50Z)
+cost          0.26
+
+   LAYER            SAW
+✓  1.1 key          name: laptop
+✓  1.6 usage limit  asked: 0.25, tokens: 40
 
 AT                    REQUEST                               TRY  MODEL      PROVIDER  INPUT  CACHED  OUTPUT  COST  STATUS
 2026-11-21T06:55:51Z  req_01920000000070008000000000000003    1  sim-small  sim          12       0       7  0.26  succeeded
@@ -381,14 +390,23 @@ SEQ  AT                    ENTRY   AMOUNT  DEBT  DRAWN FROM
         "",
     );
     check::<views::Explained>(
-        r#"{"object":"request","id":"req_01920000000070008000000000000003","state":"held","hold":null,"attempts":[],"cost":"0.00","journal":[]}"#,
+        r#"{"object":"explanation","id":"req_01920000000070008000000000000003","at":null,"state":"refused","note":"not all of it","caller":{"organization":{"id":"org_1"},"project":{"id":"proj_2"},"key":{"id":"key_3"}},"layers":[{"owner":"key","passed":true,"saw":{"name":"laptop"}},{"owner":"project","passed":false,"saw":{"refused":"project_archived"}}],"stopped":{"owner":"project","kind":"refused","code":"project_archived","message":"It is closed.","next_step":"reopen it"},"route":null,"hold":null,"attempts":[],"cost":"0.00","journal":[]}"#,
         "
-request  req_01920000000070008000000000000003
-state    held
-hold     none
-cost     0.00
+request       req_01920000000070008000000000000003
+organization  org_1
+project       proj_2
+key           key_3
+state         refused
+hold          none
+cost          0.00
+stopped by    1.2 project
+because       It is closed.
+
+   LAYER        SAW
+✓  1.1 key      name: laptop
+✗  1.2 project  refused: project_archived
 ",
-        "",
+        "not all of it\nnext: reopen it\n",
     );
 }
 

@@ -173,7 +173,7 @@ fn commands_are_calls_of_the_operator_api() {
             "POST /admin/v1/promo-codes".to_owned(),
             json!({ "code": "welcome", "amount": "5.00", "uses": 2, "credit_days": 9, "models": ["m"] }),
         ),
-        (format!("explain {REQUEST}"), 200, format!("GET /admin/v1/requests/{REQUEST}"), Value::Null),
+        (format!("explain {REQUEST}"), 200, format!("GET /admin/v1/requests/{REQUEST}/explain"), Value::Null),
     ] {
         let gateway = Gateway::answering(status, "{\n  \"b\": \"x  y\",\r\n  \"a\": 0.10\n}\n");
         let ran = with_gateway(&line, &gateway);

@@ -1,15 +1,16 @@
 //! A gateway with everything around it: books and directory in memory, a provider that plays a script.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use dialect::openai::Endpoint;
 use directory::{
-    Bounds, DataClass, DirectoryService, InFlight, KeyHasher, Mandate, MemoryDirectory, NewKey,
+    Bounds, DataClass, DirectoryService, InFlight, KeyChanges, KeyHasher, Mandate, MemoryDirectory, NewKey,
     NewOrganization, NewProject,
 };
-use domain::{Clock, Ids, LotId, Money, OrganizationId, RequestId, Timestamp};
+use domain::{Clock, Ids, LotId, Money, OrganizationId, ProjectId, RequestId, Timestamp};
 use http::request::Builder;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -26,8 +27,8 @@ use tokio::sync::Notify;
 
 use super::contract;
 use crate::{
-    Answer, Contract, Finished, Gateway, Observer, Route, Routes, Settings, Shared, Target, Task, Tasks,
-    Tiers,
+    Answer, Contract, Decision, Finished, Gateway, Observer, Rates, Recorder, Route, Routes, Settings,
+    Shared, Target, Task, Tasks, Tiers,
 };
 
 /// Output tokens in a step.
@@ -86,6 +87,8 @@ pub(super) struct Gate {
     books: MemoryLedger<Steady>,
     pub(super) closed: AtomicBool,
     pub(super) busy: AtomicBool,
+    /// What the next hold is answered with, if not what the books say.
+    pub(super) denies: Mutex<Option<LedgerError>>,
     waiting: Mutex<Vec<(Extension, ReplySender)>>,
     extensions: AtomicU64,
 }
@@ -102,6 +105,11 @@ impl LedgerStore for Gate {
                 self.waiting.lock().unwrap().push((extension.clone(), sender));
                 return ticket;
             }
+        }
+        if let Command::Hold(_) = &command
+            && let Some(denial) = self.denies.lock().unwrap().take()
+        {
+            return Ticket::answered(Err(denial));
         }
         self.books.submit(command)
     }
@@ -143,6 +151,16 @@ impl Tasks for Spawner {
     }
 }
 
+/// Every decision, in the order in which they were made.
+#[derive(Default)]
+pub(super) struct Record(Mutex<Vec<Decision>>);
+
+impl Recorder for Record {
+    fn record(&self, decision: Decision) {
+        self.0.lock().unwrap().push(decision);
+    }
+}
+
 struct Silent;
 
 impl Observer for Silent {
@@ -161,8 +179,10 @@ pub(super) struct House {
     pub(super) gate: Arc<Gate>,
     pub(super) seen: Arc<Seen>,
     pub(super) organization: OrganizationId,
-    gateway: Gateway,
-    key: String,
+    pub(super) gateway: Gateway,
+    /// The keys by name; `laptop` is the one that works.
+    pub(super) keys: BTreeMap<&'static str, String>,
+    record: Arc<Record>,
 }
 
 /// What a caller got.
@@ -214,11 +234,16 @@ impl House {
         let seen = Arc::new(Seen::default());
         let base_url = provide(script, Arc::clone(&seen)).await;
         let provider = Arc::new(Provider::new("p", &base_url, None).unwrap());
-        let targets = targets
+        let targets: Vec<Target> = targets
             .into_iter()
             .map(|(contract, prices)| Target::new(Arc::clone(&provider), "m", contract, prices))
             .collect();
-        let routes = Routes::new([Route::new("m", targets)]);
+        let unpriced = targets.iter().map(|target| Target { prices: None, ..target.clone() }).collect();
+        let routes = Routes::new([
+            Route::new("many/*", targets.clone()),
+            Route::new("m", targets),
+            Route::new("unpriced", unpriced),
+        ]);
 
         let ids = Steady::default();
         let service =
@@ -232,37 +257,36 @@ impl House {
             environment: directory::Environment::default(),
             data_class,
         };
-        let project = service.create_project(project, &Mandate::operator(&ids, now)).unwrap();
-        let key = NewKey {
-            project: project.id,
-            owner: None,
-            name: Some("laptop".to_owned()),
-            bounds: Bounds::default(),
-            expires_at: None,
-        };
-        let key = service.create_key(key, &Mandate::operator(&ids, now)).unwrap();
+        let closed = NewProject { name: "closed".to_owned(), ..project.clone() };
+        let mandate = Mandate::operator(&ids, now);
+        let project = service.create_project(project, &mandate).unwrap().id;
+        let closed = service.create_project(closed, &mandate).unwrap().id;
+        let keys = make_keys(&service, &ids, project, closed);
 
         let gate = Arc::new(Gate {
             books: MemoryLedger::new(Steady::default()),
             closed: AtomicBool::default(),
             busy: AtomicBool::default(),
+            denies: Mutex::default(),
             waiting: Mutex::default(),
             extensions: AtomicU64::default(),
         });
+        let record = Arc::new(Record::default());
         let shared = Shared {
             directory: Arc::clone(service.directory()),
             routes,
             tiers: Tiers::default(),
+            rates: Arc::new(Rates::default()),
             clock: Arc::new(Steady::default()),
             ids: Arc::new(Steady::default()),
             tasks: Arc::new(Spawner),
             observer: Arc::new(Silent),
+            recorder: Arc::clone(&record) as _,
             settings: Settings { output_slice: SLICE, ..Settings::default() },
         };
         let client = Client::new(Timeouts::default(), &Client::tls().unwrap());
         let gateway = Gateway::new(Arc::new(shared), Arc::clone(&gate) as _, client);
-        let house =
-            Self { gate, seen, organization: organization.id, gateway, key: key.secret.expose().to_owned() };
+        let house = Self { gate, seen, organization: organization.id, gateway, keys, record };
         let open = Command::Open { organization: organization.id, wallet: organization.wallet };
         house.gate.submit(open).await.unwrap();
         if credit > 0 {
@@ -316,10 +340,15 @@ impl House {
     async fn send(&self, number: u8, request: Builder, body: &str) -> Response<Answer> {
         let request = request
             .method("POST")
-            .header("authorization", format!("Bearer {}", self.key))
+            .header("authorization", format!("Bearer {}", self.keys["laptop"]))
             .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
             .unwrap();
         self.gateway.serve(Endpoint::Chat, RequestId::from_bytes([number; 16]), None, request).await
+    }
+
+    /// The decisions so far, which were not asked for before.
+    pub(super) fn decisions(&self) -> Vec<Decision> {
+        std::mem::take(&mut *self.record.0.lock().unwrap())
     }
 
     pub(super) fn books(&self) -> Books {
@@ -342,6 +371,37 @@ impl House {
         assert_eq!(books.wallets[0].held, Money::ZERO);
         books.wallets[0].debt.nano()
     }
+}
+
+/// A key for each way in which one is good or not, by its name.
+fn make_keys(
+    service: &DirectoryService,
+    ids: &Steady,
+    project: ProjectId,
+    closed: ProjectId,
+) -> BTreeMap<&'static str, String> {
+    let now = ids.now();
+    let earlier = Mandate::operator(ids, now.plus_seconds(-10));
+    let mut keys = BTreeMap::new();
+    for (name, project) in
+        [("laptop", project), ("expired", project), ("disabled", project), ("of a closed one", closed)]
+    {
+        let new = NewKey {
+            project,
+            owner: None,
+            name: Some(name.to_owned()),
+            bounds: Bounds::default(),
+            expires_at: (name == "expired").then_some(now),
+        };
+        let made = service.create_key(new, &earlier).unwrap();
+        if name == "disabled" {
+            let changes = KeyChanges { disabled: Some(true), ..KeyChanges::default() };
+            service.update_key(made.key.id, changes, &earlier).unwrap();
+        }
+        keys.insert(name, made.secret.expose().to_owned());
+    }
+    service.archive_project(closed, &earlier).unwrap();
+    keys
 }
 
 /// Serves the script, and answers where.

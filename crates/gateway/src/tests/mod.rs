@@ -2,6 +2,7 @@
 
 mod allowance;
 mod contract;
+mod decisions;
 mod denial;
 mod house;
 mod in_flight;

@@ -2,8 +2,10 @@
 
 use domain::{Money, OrganizationId, Timestamp};
 
-use super::{Payer, START, Trial, draws_of, held, invalid, named, owes, short, wallet_id};
-use crate::{Command, CostRow, Denial, Extension, HoldRequest, LotKind, Reply, Settled};
+use super::{Payer, START, Trial, budget, cost_cap, draws_of, held, invalid, named, owes, short, wallet_id};
+use crate::{
+    Caps, Command, CostRow, Denial, Extension, HoldRequest, LotKind, Period, Reply, Settled, Subject,
+};
 
 pub(super) fn opens_once(trial: &Trial<'_>) {
     let (payer, other) = (Payer::number(1), Payer::number(2));
@@ -178,6 +180,33 @@ pub(super) fn shrinks_to_fit(trial: &Trial<'_>) {
     trial.expect_settled(payer.settle_for(1, 60), &[(1, 60)], 0);
     trial.expect_settled(payer.settle_for(2, 30), &[(1, 30)], 0);
     trial.expect_settled(payer.settle_for(3, 12), &[(1, 10)], 2);
+}
+
+pub(super) fn probes(trial: &Trial<'_>) {
+    let payer = Payer::number(1);
+    let probe = |request, nano| Command::Probe(payer.hold(request, nano));
+    let would = |nano| Ok(Reply::WouldHold(Money::from_nano(nano)));
+    trial.answers(probe(1, 5), Err(Denial::UnknownOrganization));
+    trial.fund(payer, 1, 100);
+    trial.does(payer.grant(2, LotKind::Promo, 50, START.plus_seconds(60)));
+    let budget = budget(1, Subject::Organization, Period::Total, Caps { steps: Some(1), ..cost_cap(120) });
+    trial.does(payer.set_budget(budget));
+    // However often it is asked: no step is counted, nothing is set aside.
+    for _ in 0..3 {
+        trial.answers(probe(1, 120), would(120));
+        trial.answers(probe(1, -1), Err(invalid("amount")));
+    }
+    trial.clock.advance_seconds(60);
+    // What is due is not there for a hold, though nobody has expired it yet; after the clock is set back it still is.
+    trial.answers(probe(1, 101), Err(short(100, 101)));
+    trial.clock.set(START);
+    trial.answers(probe(1, 101), would(101));
+    trial.answers(payer.hold(1, 101), held(101));
+    trial.answers(probe(1, 1), Err(Denial::Duplicate));
+    let exceeded = trial.ask(probe(2, 1));
+    assert!(matches!(exceeded, Err(Denial::BudgetExceeded(_))), "{}: {exceeded:?}", trial.place);
+    trial.does(payer.settle_for(1, 7));
+    trial.answers(probe(1, 1), Err(Denial::Duplicate));
 }
 
 pub(super) fn sweeps(trial: &Trial<'_>) {

@@ -64,16 +64,27 @@ impl Clerk<'_> {
         tokens: u64,
         steps: u64,
     ) -> Result<(), Denial> {
-        for used in uses.iter().filter_map(|key| self.books.uses.get(key)) {
-            add(used.held, amount)?;
-            used.tokens_held.checked_add(tokens).ok_or(Denial::Overflow)?;
-        }
+        self.check_reservation(uses, amount, tokens)?;
         for key in uses {
             self.change_use(key, |used| {
                 used.held = used.held.checked_add(amount).unwrap_or(used.held);
                 used.tokens_held = used.tokens_held.saturating_add(tokens);
                 used.steps = used.steps.saturating_add(steps);
             });
+        }
+        Ok(())
+    }
+
+    /// Whether what a hold takes fits into the sums of every budget it counts in.
+    pub(super) fn check_reservation(
+        &self,
+        uses: &[UseKey],
+        amount: Money,
+        tokens: u64,
+    ) -> Result<(), Denial> {
+        for used in uses.iter().filter_map(|key| self.books.uses.get(key)) {
+            add(used.held, amount)?;
+            used.tokens_held.checked_add(tokens).ok_or(Denial::Overflow)?;
         }
         Ok(())
     }

@@ -66,7 +66,11 @@ impl Bench {
         let past = self.past(&command, now);
         let booking = if let Command::Book(booking) = &command { Some(booking.clone()) } else { None };
         let mut changes = Changes::default();
+        let foreseen = self.probe(&command, now);
         let answer = apply(&mut self.books, command, past, now, &mut changes);
+        if let Some(foreseen) = foreseen {
+            assert_eq!(foreseen, answer, "a probe and the hold after it");
+        }
         if answer.is_err() {
             denied(&before, &self.books, &changes);
         }
@@ -78,10 +82,24 @@ impl Bench {
         answer
     }
 
+    /// What a probe says of a hold, as the hold would be answered. It must change nothing at all.
+    fn probe(&self, command: &Command, now: Timestamp) -> Option<Result<Reply, Denial>> {
+        let Command::Hold(hold) = command else { return None };
+        let (mut books, mut changes) = (self.books.clone(), Changes::default());
+        let answer =
+            apply(&mut books, Command::Probe(hold.clone()), self.past(command, now), now, &mut changes);
+        assert_eq!(books, self.books, "a probe leaves the books as they are");
+        assert!(changes.is_empty() && changes.entries.is_empty() && changes.events.is_empty());
+        Some(
+            answer
+                .map(|reply| if let Reply::WouldHold(amount) = reply { Reply::Held(amount) } else { reply }),
+        )
+    }
+
     /// What a store would find in its tables.
     fn past(&self, command: &Command, now: Timestamp) -> Past {
         match command {
-            Command::Hold(hold) => {
+            Command::Hold(hold) | Command::Probe(hold) => {
                 let attempts = (hold.request, 0)..=(hold.request, u32::MAX);
                 Past { taken: self.rows.range(attempts).next().is_some(), ..Past::default() }
             }

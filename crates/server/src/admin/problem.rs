@@ -45,6 +45,16 @@ impl Problem {
         Self { status: StatusCode::NOT_FOUND, message, param: Some(param.to_owned()), code: "not_found" }
     }
 
+    /// Nothing is on record of a request, or not any more.
+    pub(crate) fn forgotten(request: domain::RequestId, keep_days: i64) -> Self {
+        let message = format!(
+            "There is no {request} on record; check the id. What was decided about a request is kept for {keep_days} \
+             days (explain.keep_days), for a day if nobody knew its key, and not beyond a flood of refusals; what was \
+             booked is kept for ever."
+        );
+        Self { message, ..Self::not_found("id", request) }
+    }
+
     /// The call does not go with what there is.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self { status: StatusCode::CONFLICT, message: message.into(), param: None, code: "conflict" }

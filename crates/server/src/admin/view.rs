@@ -2,6 +2,7 @@
 
 mod books;
 mod budget;
+mod explanation;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,7 @@ use store::RequestRecord;
 
 pub(crate) use books::{OWN, balance, entry, granted, promo_code, transfer, wallet, wallets, withdrawal};
 pub(crate) use budget::{budget, budget_record, budget_removed, event};
+pub(crate) use explanation::explanation;
 
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: &Value) -> Response {

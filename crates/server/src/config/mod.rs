@@ -28,6 +28,7 @@ pub use environment::Environment;
 pub use offers::simulated_models;
 
 use crate::clock::SystemClock;
+use crate::decisions::{ExplainSettings, Recorded};
 use crate::payments::PaymentSettings;
 use crate::sweeper::SweepSettings;
 use contract::Verification;
@@ -58,6 +59,8 @@ pub struct Config {
     pub durability: Durability,
     /// When to look for what falls due by time alone.
     pub sweep: SweepSettings,
+    /// What is kept of decisions.
+    pub explain: ExplainSettings,
     /// How money comes in.
     pub payments: PaymentSettings,
     /// What is logged, and how.
@@ -167,6 +170,7 @@ fn read_config(
     let mut ledger = root.section("ledger", mistakes);
     let mut waits = root.section("timeouts", mistakes);
     let payments = payments::read_payments(root.section("payments", mistakes), environment, mistakes);
+    let explain = read_explain(root.section("explain", mistakes), mistakes);
     let log = read_log(root.section("log", mistakes), mistakes);
     let offers = root.section("offers", mistakes);
     let listen = server.address("listen", mistakes);
@@ -214,6 +218,7 @@ fn read_config(
         drain: Duration::from_secs(drain?),
         durability: durability?,
         sweep: sweep?,
+        explain: explain?,
         payments: payments?,
         log: log?,
         offers,
@@ -245,6 +250,14 @@ fn read_sweep(ledger: &mut Section, mistakes: &mut Mistakes) -> Option<SweepSett
         warn_seconds: seconds(warn_days?, 24 * 60 * 60)?,
         hold_seconds: seconds(hold_minutes?, 60)?,
     })
+}
+
+fn read_explain(mut section: Section, mistakes: &mut Mistakes) -> Option<ExplainSettings> {
+    let words = [("all", Recorded::All), ("refused", Recorded::Refused), ("none", Recorded::Nothing)];
+    let recorded = section.word("record", &words, mistakes);
+    let keep_days = section.number("keep_days", 1..=3_650, mistakes);
+    section.finish(mistakes);
+    Some(ExplainSettings { recorded: recorded?, keep_days: i64::try_from(keep_days?).ok()? })
 }
 
 fn read_log(mut section: Section, mistakes: &mut Mistakes) -> Option<Log> {

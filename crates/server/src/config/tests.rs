@@ -25,6 +25,7 @@ fn the_sample_is_the_default() {
     assert_eq!(default.durability, Durability::Power);
     let sweep = default.sweep;
     assert_eq!((sweep.every.as_secs(), sweep.warn_seconds, sweep.hold_seconds), (30, 1_209_600, 7_200));
+    assert_eq!((default.explain.recorded, default.explain.keep_days), (Recorded::All, 30));
     assert!(default.offers.simulated && default.offers.environment);
 }
 
@@ -68,6 +69,9 @@ fn every_mistake_is_reported_at_once() {
         durability = "eternal"
         sweep_seconds = 0
         hold_timeout_minutes = 0
+        [explain]
+        record = "some"
+        keep_days = 0
         [[providers]]
         name = "a"
         dialect = "openai"
@@ -97,6 +101,8 @@ fn every_mistake_is_reported_at_once() {
         "ledger.durability: must be \"power\" or \"process\", is \"eternal\"",
         "ledger.sweep_seconds: ",
         "ledger.hold_timeout_minutes: ",
+        "explain.record: must be \"all\" or \"refused\" or \"none\", is \"some\"",
+        "explain.keep_days: ",
         "providers[0]",
         "providers[1].dialect: must be \"openai\", is \"klingon\"",
         "providers[1].api_key: must be a reference",

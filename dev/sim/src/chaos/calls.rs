@@ -23,7 +23,13 @@ impl Chaos {
         Money::from_nano(nano)
     }
 
-    pub(super) fn hold(&mut self, owner: &Owner) -> Command {
+    /// A hold, or the question what one would be answered.
+    pub(super) fn hold_or_probe(&mut self, owner: &Owner) -> Command {
+        let hold = self.hold(owner);
+        if self.random.chance(150) { Command::Probe(hold) } else { Command::Hold(hold) }
+    }
+
+    fn hold(&mut self, owner: &Owner) -> HoldRequest {
         let request = RequestId::from_bytes(id(6, self.number()));
         let mut draft = self.row(owner.id, request, 1);
         let share = self.universe.unit / 16;
@@ -45,14 +51,14 @@ impl Chaos {
         };
         let pico = if self.random.chance(500) { nano.saturating_mul(1000) } else { draft.cost_pico };
         charge(&mut draft, if self.random.chance(200) { pico } else { pico / 2 });
-        Command::Hold(HoldRequest {
+        HoldRequest {
             organization: owner.id,
             request,
             amount: Money::from_nano(nano),
             least: Money::from_nano(least),
             tokens: self.tokens(),
             draft: Box::new(draft),
-        })
+        }
     }
 
     fn tokens(&mut self) -> u64 {

@@ -9,7 +9,7 @@ use crate::Random;
 /// Makes a command wrong in one place; sometimes it stays right.
 pub(super) fn spoil(command: &mut Command, random: &mut Random) {
     match command {
-        Command::Hold(hold) => match random.below(8) {
+        Command::Hold(hold) | Command::Probe(hold) => match random.below(8) {
             0 => hold.amount = Money::from_nano(-1),
             1 => hold.least = Money::from_nano(-1),
             2 => hold.least = hold.amount.checked_add(Money::from_nano(1)).unwrap_or(Money::MAX),

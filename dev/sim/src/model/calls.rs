@@ -47,6 +47,17 @@ impl Owner {
         Ok(Reply::Held(fitted(amount)))
     }
 
+    /// A probe is a hold on other books that are the same, which are then thrown away.
+    pub(super) fn probe(&self, hold: &HoldRequest, now: Timestamp) -> Result<Reply, Denial> {
+        let (mut other, mut unheard) = (self.clone(), Trace::default());
+        other.begin(now);
+        other.expire(&mut unheard);
+        match other.hold(hold, &mut unheard)? {
+            Reply::Held(amount) => Ok(Reply::WouldHold(amount)),
+            reply => Ok(reply),
+        }
+    }
+
     pub(super) fn extend(&mut self, extension: &Extension, trace: &mut Trace) -> Result<Reply, Denial> {
         if extension.amount.nano() < 0 {
             return Err(invalid("amount"));

@@ -73,6 +73,7 @@ fn is_over(command: &Command, model: &Model) -> bool {
         Command::Extend(extension) => &extension.request,
         Command::Open { .. }
         | Command::Hold(_)
+        | Command::Probe(_)
         | Command::Sweep { .. }
         | Command::Book(_)
         | Command::Issue(_) => return false,
@@ -125,7 +126,7 @@ fn most_tokens(command: &Command) -> u64 {
         input.max(usage.output).max(usage.audio_output).max(usage.reasoning)
     };
     match command {
-        Command::Hold(hold) => hold.tokens.max(most(&hold.draft.usage)),
+        Command::Hold(hold) | Command::Probe(hold) => hold.tokens.max(most(&hold.draft.usage)),
         Command::Extend(extension) => extension.tokens.max(most(&extension.usage)),
         Command::Settle { rows, .. } => rows.iter().map(|row| most(&row.usage)).max().unwrap_or(0),
         Command::Open { .. } | Command::Sweep { .. } | Command::Book(_) | Command::Issue(_) => 0,

@@ -77,7 +77,7 @@ fn calls(one: Payer, two: Payer) -> Vec<Transaction> {
     vec![
         (10, vec![one.hold(1, 300).into()]),
         (11, vec![one.extend(1, 100).into(), one.hold(2, 500).into(), two.hold(3, 600).into()]),
-        (12, vec![one.settle_for(1, 350), one.hold(2, 500).into(), one.hold(4, 90_000).into()]),
+        (12, vec![one.settle_for(1, 350), one.hold(2, 500).into(), Command::Probe(one.hold(4, 90_000))]),
         (
             13,
             vec![

@@ -131,6 +131,7 @@ impl World {
             Command::Sweep { .. } => None,
             Command::Open { .. }
             | Command::Hold(_)
+            | Command::Probe(_)
             | Command::Extend(_)
             | Command::Book(_)
             | Command::Issue(_) => return BTreeMap::new(),

@@ -1,0 +1,199 @@
+//! A request explained, as a person reads it: a line for each layer, then what came of it.
+
+use domain::{LotId, Money, RequestId, Timestamp};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{CostRow, below, second};
+use crate::output::View;
+use crate::table::{Column, fields, rows};
+
+/// Everything on record about one request.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Explained {
+    id: RequestId,
+    at: Option<Timestamp>,
+    state: String,
+    note: Option<String>,
+    caller: Option<Caller>,
+    layers: Vec<Layer>,
+    stopped: Option<Stopped>,
+    route: Option<Route>,
+    hold: Option<Hold>,
+    attempts: Vec<CostRow>,
+    cost: Money,
+    refunded: Option<Money>,
+    journal: Vec<JournalEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Caller {
+    organization: Named,
+    project: Named,
+    key: Named,
+}
+
+/// Somebody, whose name the books do not know.
+#[derive(Debug, Deserialize)]
+struct Named {
+    id: String,
+    name: Option<String>,
+}
+
+impl Named {
+    fn words(&self) -> String {
+        self.name.as_ref().map_or_else(|| self.id.clone(), |name| format!("{name} ({})", self.id))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Layer {
+    owner: String,
+    passed: bool,
+    saw: Option<Map<String, Value>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Stopped {
+    owner: Option<String>,
+    kind: String,
+    message: String,
+    next_step: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Route {
+    target: String,
+    price_version: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Hold {
+    amount: Money,
+    state: String,
+    created_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+struct JournalEntry {
+    seq: u64,
+    kind: String,
+    amount: Money,
+    at: Timestamp,
+    draws: Vec<Draw>,
+    debt: Option<Money>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Draw {
+    lot: LotId,
+    amount: Money,
+}
+
+impl JournalEntry {
+    const COLUMNS: &[Column] = &[
+        Column::Number("SEQ"),
+        Column::Text("AT"),
+        Column::Text("ENTRY"),
+        Column::Number("AMOUNT"),
+        Column::Number("DEBT"),
+        Column::Text("DRAWN FROM"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let draws: Vec<String> =
+            self.draws.iter().map(|draw| format!("{} of {}", draw.amount, draw.lot)).collect();
+        vec![
+            self.seq.to_string(),
+            second(self.at),
+            self.kind.clone(),
+            self.amount.to_string(),
+            self.debt.unwrap_or_default().to_string(),
+            draws.join(", "),
+        ]
+    }
+}
+
+impl Layer {
+    const COLUMNS: &[Column] = &[Column::Text(""), Column::Text("LAYER"), Column::Text("SAW")];
+
+    fn cells(&self) -> Vec<String> {
+        let mark = if self.passed { "✓" } else { "✗" };
+        let saw = self.saw.iter().flatten().filter_map(|(name, value)| {
+            let value = match value {
+                Value::Null => return None,
+                Value::String(text) => text.clone(),
+                Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+            };
+            Some(format!("{}: {value}", name.replace('_', " ")))
+        });
+        vec![mark.to_owned(), numbered(&self.owner), saw.collect::<Vec<_>>().join(", ")]
+    }
+}
+
+/// A layer with its number in the map of layers, which says where in the order it stands.
+fn numbered(owner: &str) -> String {
+    const ORDER: [&str; 9] = [
+        "key",
+        "project",
+        "model_access",
+        "region",
+        "route",
+        "usage_limit",
+        "rate_limit",
+        "billing",
+        "provider",
+    ];
+    let words = owner.replace('_', " ");
+    match ORDER.iter().position(|known| *known == owner) {
+        Some(place) => format!("1.{} {words}", place + 1),
+        None => words,
+    }
+}
+
+impl Explained {
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        let hold =
+            |hold: &Hold| format!("{}, {} (made {})", hold.amount, hold.state, second(hold.created_at));
+        let mut facts = vec![("request", self.id.to_string())];
+        facts.extend(self.at.map(|at| ("at", second(at))));
+        if let Some(Caller { organization, project, key }) = &self.caller {
+            facts.push(("organization", organization.words()));
+            facts.push(("project", project.words()));
+            facts.push(("key", key.words()));
+        }
+        facts.push(("state", self.state.clone()));
+        facts.extend(
+            self.route
+                .as_ref()
+                .map(|route| ("route", format!("{}, price {}", route.target, route.price_version))),
+        );
+        facts.push(("hold", self.hold.as_ref().map_or_else(|| "none".to_owned(), hold)));
+        facts.push(("cost", self.cost.to_string()));
+        facts.extend(
+            self.refunded.filter(|refunded| !refunded.is_zero()).map(|back| ("refunded", back.to_string())),
+        );
+        if let Some(Stopped { owner, kind, message, .. }) = &self.stopped {
+            let by = owner.as_deref().map_or_else(|| kind.replace('_', " "), numbered);
+            facts.push(("stopped by", by));
+            facts.push(("because", message.clone()));
+        }
+        facts
+    }
+}
+
+impl View for Explained {
+    fn human(&self) -> String {
+        let layers = rows(Layer::COLUMNS, self.layers.iter().map(Layer::cells));
+        let attempts = rows(CostRow::COLUMNS, self.attempts.iter().map(CostRow::cells));
+        let journal = rows(JournalEntry::COLUMNS, self.journal.iter().map(JournalEntry::cells));
+        below(below(below(fields(&self.facts()), layers), attempts), journal)
+    }
+
+    fn note(&self) -> Option<String> {
+        let next = self.stopped.as_ref().and_then(|stopped| stopped.next_step.as_ref());
+        let next = next.map(|step| format!("next: {step}"));
+        let notes: Vec<String> = self.note.iter().cloned().chain(next).collect();
+        (!notes.is_empty()).then(|| notes.join("\n"))
+    }
+}

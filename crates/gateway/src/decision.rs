@@ -1,0 +1,329 @@
+//! What was decided about a request, recorded as it was decided: the layers it passed, with what each of them saw, and
+//! the one that stopped it or the route it took.
+//!
+//! It knows the layers' order only by the order in which steps tell it what they saw, and writes that down at once as
+//! JSON, into one buffer, so that a call that passes pays for one allocation and a few hundred copied bytes. It must
+//! never know a prompt, an answer or a secret, and what becomes of a decision is the [`Recorder`]'s affair: a call is
+//! neither delayed nor failed for the sake of its record.
+
+use directory::Principal;
+use domain::{KeyId, Money, OrganizationId, Owner, ProjectId, Refusal, RequestId, Timestamp};
+use serde::Serialize;
+
+use crate::evidence::{Began, Plan};
+use crate::failure::Failure;
+use crate::rates::Pace;
+
+/// Room for the record of an ordinary call, so that it grows in one piece.
+const BYTES_USUAL: usize = 1_536;
+/// A model's name is the caller's text; longer ones are cut.
+const MODEL_CHARS_MAX: usize = 128;
+
+/// Keeps decisions, as well as it can.
+pub trait Recorder: Send + Sync {
+    /// Takes a decision. Called on the threads that serve: it never blocks, and what it cannot keep it drops.
+    fn record(&self, decision: Decision);
+}
+
+/// A decision that has been made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The request it is about.
+    pub request: RequestId,
+    /// When the request came.
+    pub at: Timestamp,
+    /// Whose request it was; `None` when nobody knows.
+    pub organization: Option<OrganizationId>,
+    /// Whether it was stopped before anything was sent.
+    pub refused: bool,
+    /// All of it as compact JSON: `endpoint`, `at`, `layers`, `caller`, and `stopped` or `taken`.
+    pub body: String,
+}
+
+/// A decision as it is made. Every step of the pipeline says [`Trail::passed`] once for each layer that it let the
+/// request pass.
+pub(crate) struct Trail {
+    request: RequestId,
+    at: Timestamp,
+    caller: Option<Principal>,
+    /// The JSON so far, up to somewhere inside the list of layers.
+    json: Vec<u8>,
+    /// Whether a layer stands in the list already.
+    has_layer: bool,
+}
+
+#[derive(Serialize)]
+struct Passed<'a, S> {
+    owner: Owner,
+    saw: &'a S,
+}
+
+/// What the key's layer saw (1.1).
+#[derive(Serialize)]
+struct SawKey<'a> {
+    id: KeyId,
+    name: &'a str,
+    redacted: &'a str,
+    expires_at: Option<Timestamp>,
+}
+
+/// What the project's layer saw (1.2).
+#[derive(Serialize)]
+struct SawProject<'a> {
+    id: ProjectId,
+    name: &'a str,
+    environment: &'static str,
+    data_class: &'static str,
+}
+
+/// What the model's layer saw (1.3).
+#[derive(Serialize)]
+pub(crate) struct SawModel<'a> {
+    /// What the caller asked for.
+    pub(crate) model: &'a str,
+    /// The name of the route that it matched, a pattern perhaps.
+    pub(crate) route: &'a str,
+}
+
+/// What the route's layer saw (1.5).
+#[derive(Serialize)]
+struct SawRoute<'a> {
+    target: &'a str,
+    price_version: &'a str,
+}
+
+/// What the budgets' layer saw (1.6): what the call asked of each budget it counts in.
+#[derive(Serialize)]
+struct SawBudgets {
+    asked: Money,
+    tokens: u64,
+}
+
+/// What the billing layer saw (1.8): what was asked for, and what of it was set aside.
+#[derive(Serialize)]
+struct SawCredit {
+    asked: Money,
+    held: Money,
+}
+
+#[derive(Serialize)]
+struct Named<'a, I> {
+    id: I,
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct Caller<'a> {
+    organization: Named<'a, OrganizationId>,
+    project: Named<'a, ProjectId>,
+    key: Named<'a, KeyId>,
+}
+
+/// Where an admitted call goes, and what is set aside for it.
+#[derive(Serialize)]
+struct Taken<'a> {
+    target: &'a str,
+    provider: &'a str,
+    price_version: &'a str,
+    asked: Money,
+    held: Money,
+}
+
+/// Why a request was stopped. Without an owner it was no limit: the request could not be read, or the gateway had no
+/// room for it.
+#[derive(Default, Serialize)]
+struct Stopped<'a> {
+    owner: Option<Owner>,
+    kind: &'a str,
+    code: Option<&'a str>,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resets_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_step: Option<&'a str>,
+}
+
+impl Trail {
+    /// The decision about a request that has just come.
+    pub(crate) fn begin(endpoint: &'static str, began: &Began) -> Self {
+        let mut trail = Self {
+            request: began.id,
+            at: began.at,
+            caller: None,
+            json: Vec::with_capacity(BYTES_USUAL),
+            has_layer: false,
+        };
+        trail.json.extend_from_slice(b"{\"endpoint\":");
+        trail.write(&endpoint);
+        trail.json.extend_from_slice(b",\"at\":");
+        trail.write(&began.at);
+        trail.json.extend_from_slice(b",\"layers\":[");
+        trail
+    }
+
+    /// A layer let the request pass. What it saw is to be useful to a person, and holds no text of a prompt.
+    pub(crate) fn passed(&mut self, owner: Owner, saw: &impl Serialize) {
+        if self.has_layer {
+            self.json.push(b',');
+        }
+        self.has_layer = true;
+        self.write(&Passed { owner, saw });
+    }
+
+    /// It is known who calls, whether or not they may.
+    pub(crate) fn recognised(&mut self, caller: &Principal) {
+        self.caller = Some(caller.clone());
+    }
+
+    /// The key is good (1.1).
+    pub(crate) fn passed_key(&mut self, caller: &Principal) {
+        let saw = SawKey {
+            id: caller.key.id,
+            name: &caller.key.name,
+            redacted: &caller.key.redacted,
+            expires_at: caller.key.expires_at,
+        };
+        self.passed(Owner::Key, &saw);
+    }
+
+    /// The key may call for its project (1.2).
+    pub(crate) fn passed_project(&mut self, caller: &Principal) {
+        let saw = SawProject {
+            id: caller.project.id,
+            name: &caller.project.name,
+            environment: caller.project.environment.as_str(),
+            data_class: caller.project.data_class.as_str(),
+        };
+        self.passed(Owner::Project, &saw);
+    }
+
+    /// The model is there for the caller, at a price (1.3), and so is a route (1.5). `route` is the name that the model
+    /// matched.
+    pub(crate) fn passed_route(&mut self, plan: &Plan, route: &str) {
+        self.passed(Owner::ModelAccess, &SawModel { model: cut(&plan.model), route });
+        let saw = SawRoute { target: cut(&plan.target.label), price_version: &plan.price.id };
+        self.passed(Owner::Route, &saw);
+    }
+
+    /// Every budget has room for the call (1.6).
+    pub(crate) fn passed_budgets(&mut self, plan: &Plan) {
+        let ask = plan.allowance.ask();
+        let tokens = plan.input_guess.saturating_add(ask.tokens);
+        self.passed(Owner::UsageLimit, &SawBudgets { asked: ask.amount, tokens });
+    }
+
+    /// The call is within every rate limit (1.7).
+    pub(crate) fn passed_rates(&mut self, pace: &Pace) {
+        self.passed(Owner::RateLimit, &pace.seen());
+    }
+
+    /// The call goes where the plan says, and so much is set aside for it (1.8).
+    pub(crate) fn taken(mut self, plan: &Plan, held: Money) -> Decision {
+        let asked = plan.allowance.ask().amount;
+        self.passed(Owner::Billing, &SawCredit { asked, held });
+        let taken = Taken {
+            target: cut(&plan.target.label),
+            provider: &plan.target.provider.name,
+            price_version: &plan.price.id,
+            asked,
+            held,
+        };
+        self.end("taken", &taken, false)
+    }
+
+    /// The request gets no further.
+    pub(crate) fn stopped(self, failure: &Failure) -> Decision {
+        let own = failure.own_body();
+        let plain = Stopped { kind: failure.outcome(), next_step: next_step(failure), ..Stopped::default() };
+        let stopped = match failure {
+            Failure::Refused(refusal) => of_refusal(refusal),
+            Failure::Limited(over) => of_refusal(&over.refusal),
+            Failure::BadRequest(error) => {
+                Stopped { code: error.code, param: error.param.as_deref(), message: &error.message, ..plain }
+            }
+            Failure::Body(_)
+            | Failure::Busy
+            | Failure::Unavailable
+            | Failure::Draining
+            | Failure::Unsettled
+            | Failure::Upstream(_) => match &own {
+                Some(body) => Stopped { code: body.code.as_deref(), message: &body.message, ..plain },
+                None => plain,
+            },
+        };
+        self.end("stopped", &stopped, true)
+    }
+
+    fn end(mut self, name: &str, end: &impl Serialize, refused: bool) -> Decision {
+        self.json.extend_from_slice(b"],\"caller\":");
+        let caller = self.caller.take();
+        let named = caller.as_ref().map(|caller| Caller {
+            organization: Named { id: caller.organization().id, name: &caller.organization().name },
+            project: Named { id: caller.project.id, name: &caller.project.name },
+            key: Named { id: caller.key.id, name: &caller.key.name },
+        });
+        self.write(&named);
+        self.json.extend_from_slice(b",\"");
+        self.json.extend_from_slice(name.as_bytes());
+        self.json.extend_from_slice(b"\":");
+        self.write(end);
+        self.json.push(b'}');
+        Decision {
+            request: self.request,
+            at: self.at,
+            organization: caller.map(|caller| caller.organization().id),
+            refused,
+            // Whoever writes JSON writes UTF-8.
+            body: String::from_utf8(self.json).unwrap_or_default(),
+        }
+    }
+
+    /// Appends a value. One that cannot be written, which none of ours is, leaves a `null`.
+    fn write(&mut self, value: &impl Serialize) {
+        let before = self.json.len();
+        if serde_json::to_writer(&mut self.json, value).is_err() {
+            self.json.truncate(before);
+            self.json.extend_from_slice(b"null");
+        }
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> Stopped<'_> {
+    Stopped {
+        owner: Some(refusal.code.owner()),
+        kind: "refused",
+        code: Some(refusal.code.as_str()),
+        message: &refusal.message,
+        param: None,
+        limit: refusal.limit.as_deref(),
+        used: refusal.used.as_deref(),
+        resets_at: refusal.resets_at,
+        retry_after_ms: refusal.retry_after_ms,
+        next_step: Some(&refusal.next_step),
+    }
+}
+
+/// What helps where no limit owner says it.
+const fn next_step(failure: &Failure) -> Option<&'static str> {
+    match failure {
+        Failure::BadRequest(_) | Failure::Body(_) => {
+            Some("mend the request as the message says; nothing was counted or charged")
+        }
+        Failure::Busy | Failure::Draining => Some("try again in a second; nothing was charged"),
+        Failure::Unavailable => Some("the operator looks at the gateway's log, and restarts it"),
+        Failure::Refused(_) | Failure::Limited(_) | Failure::Unsettled | Failure::Upstream(_) => None,
+    }
+}
+
+/// A text of the caller's, as far as anybody needs it.
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(MODEL_CHARS_MAX).map_or(text, |(end, _)| &text[..end])
+}
