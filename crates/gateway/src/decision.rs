@@ -2,7 +2,8 @@
 //! the one that stopped it or the route it took.
 //!
 //! It knows the layers' order only by the order in which steps tell it what they saw, and writes that down at once as
-//! JSON, into one buffer, so that a call that passes pays for one allocation and a few hundred copied bytes. It must
+//! JSON, into one buffer, so that a call that passes pays for one allocation and a few hundred copied bytes. It says
+//! nothing twice: beyond a kilobyte a record takes the store several times as long. It must
 //! never know a prompt, an answer or a secret, and what becomes of a decision is the [`Recorder`]'s affair: a call is
 //! neither delayed nor failed for the sake of its record.
 
@@ -16,7 +17,7 @@ use crate::evidence::{Began, Plan};
 use crate::failure::Failure;
 
 /// Room for the record of an ordinary call, so that it grows in one piece.
-const BYTES_USUAL: usize = 1_536;
+const BYTES_USUAL: usize = 1_024;
 /// A model's name is the caller's text; longer ones are cut.
 const MODEL_CHARS_MAX: usize = 128;
 
@@ -37,7 +38,8 @@ pub struct Decision {
     pub organization: Option<OrganizationId>,
     /// Whether it was stopped before anything was sent.
     pub refused: bool,
-    /// All of it as compact JSON: `endpoint`, `at`, `layers`, `caller`, and `stopped` or `taken`.
+    /// The rest as compact JSON: `endpoint`, `layers`, `caller`, and `stopped` or `taken`. What a layer saw is not
+    /// repeated: of a caller whose key and project passed only the organization, of the route taken only its provider.
     pub body: String,
 }
 
@@ -51,6 +53,8 @@ pub(crate) struct Trail {
     json: Vec<u8>,
     /// Whether a layer stands in the list already.
     has_layer: bool,
+    /// Whether key and project stand there.
+    has_caller: bool,
 }
 
 #[derive(Serialize)]
@@ -116,18 +120,16 @@ struct Named<'a, I> {
 #[derive(Serialize)]
 struct Caller<'a> {
     organization: Named<'a, OrganizationId>,
-    project: Named<'a, ProjectId>,
-    key: Named<'a, KeyId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<Named<'a, ProjectId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Named<'a, KeyId>>,
 }
 
-/// Where an admitted call goes, and what is set aside for it.
+/// Where an admitted call goes; target, price and hold stand with their layers.
 #[derive(Serialize)]
 struct Taken<'a> {
-    target: &'a str,
     provider: &'a str,
-    price_version: &'a str,
-    asked: Money,
-    held: Money,
 }
 
 /// Why a request was stopped. Without an owner it was no limit: the request could not be read, or the gateway had no
@@ -161,11 +163,10 @@ impl Trail {
             caller: None,
             json: Vec::with_capacity(BYTES_USUAL),
             has_layer: false,
+            has_caller: false,
         };
         trail.json.extend_from_slice(b"{\"endpoint\":");
         trail.write(&endpoint);
-        trail.json.extend_from_slice(b",\"at\":");
-        trail.write(&began.at);
         trail.json.extend_from_slice(b",\"layers\":[");
         trail
     }
@@ -204,6 +205,7 @@ impl Trail {
             data_class: caller.data_class.as_str(),
         };
         self.passed(Owner::Project, &saw);
+        self.has_caller = true;
     }
 
     /// The model is there for the caller, at a price (1.3), and so is a route (1.5). `route` is the name that the model
@@ -225,14 +227,7 @@ impl Trail {
     pub(crate) fn taken(mut self, plan: &Plan, held: Money) -> Decision {
         let asked = plan.allowance.ask().amount;
         self.passed(Owner::Billing, &SawCredit { asked, held });
-        let taken = Taken {
-            target: cut(&plan.target.label),
-            provider: &plan.target.provider.name,
-            price_version: &plan.price.id,
-            asked,
-            held,
-        };
-        self.end("taken", &taken, false)
+        self.end("taken", &Taken { provider: &plan.target.provider.name }, false)
     }
 
     /// The request gets no further.
@@ -260,10 +255,11 @@ impl Trail {
     fn end(mut self, name: &str, end: &impl Serialize, refused: bool) -> Decision {
         self.json.extend_from_slice(b"],\"caller\":");
         let caller = self.caller.take();
+        let seen = self.has_caller;
         let named = caller.as_deref().map(|caller| Caller {
             organization: Named { id: caller.organization, name: &caller.organization_name },
-            project: Named { id: caller.project, name: &caller.project_name },
-            key: Named { id: caller.key, name: &caller.key_name },
+            project: (!seen).then_some(Named { id: caller.project, name: &caller.project_name }),
+            key: (!seen).then_some(Named { id: caller.key, name: &caller.key_name }),
         });
         self.write(&named);
         self.json.extend_from_slice(b",\"");

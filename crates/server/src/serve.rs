@@ -129,7 +129,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     });
     let payments = Payments::new(config.payments, store.payments(), Arc::clone(&clock), Arc::clone(&ids));
     let payments = Arc::new(payments);
-    let admin = Admin {
+    let admin = Arc::new(Admin {
         operator: secrets.operator,
         hasher: secrets.hasher(),
         directory,
@@ -140,8 +140,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         ids,
         explain: config.explain,
         status: status(Arc::clone(&shared), Arc::clone(&store)),
-    };
-    let admin = Arc::new(admin);
+    });
     let lobby = Arc::new(Lobby {
         router: admin::router(Arc::clone(&admin)),
         admin,
