@@ -9,8 +9,8 @@ from conftest import MakeGateway
 from harness import SETTINGS, Gateway, Json, Mock, Provider, Route, Tenant, config, unlike
 
 ASK: Json = {"model": "sim?out=5", "max_tokens": 5, "messages": [{"role": "user", "content": "a private thought"}]}
-TO_ROUTE = ["key", "project", "model_access", "route"]
-TO_BILLING = [*TO_ROUTE, "usage_limit", "billing"]
+TO_ROUTE = ["key", "project", "model_access", "region", "route"]
+TO_BILLING = [*TO_ROUTE, "usage_limit", "rate_limit", "billing"]
 UNKNOWN = "0" * 32
 
 
@@ -52,7 +52,7 @@ def check_billed(found: Json, tenant: Tenant, row: Json) -> None:
     assert saw["key"]["redacted"].startswith("tk-") and saw["key"]["expires_at"] is None
     assert (saw["project"]["environment"], saw["project"]["data_class"]) == ("dev", "internal")
     assert saw["model_access"] == {"model": row["model"], "route": "sim?*"}
-    assert saw["route"] == {"target": row["target"], "price_version": row["price_version"]}
+    assert (saw["route"]["target"], saw["route"]["price_version"]) == (row["target"], row["price_version"])
     assert saw["billing"]["held"] == found["route"]["held"]
     assert found["caller"]["organization"] == {"id": tenant.org, "name": "Tests"}
     assert (found["attempts"], found["cost"]) == ([row], row["cost"])
@@ -90,7 +90,7 @@ def test_every_request_is_explained_also_after_a_restart(mock: Mock, make_gatewa
 
         found = explain(gateway, broke)
         assert (found["state"], found["hold"], found["attempts"], found["route"]) == ("refused", None, [], None)
-        assert passed(found) == [*TO_ROUTE, "usage_limit"] and stopped(found) == ("billing", "credit_exhausted")
+        assert passed(found) == [*TO_ROUTE, "usage_limit", "rate_limit"] and stopped(found) == ("billing", "credit_exhausted")
         assert "credits" in found["stopped"]["next_step"] and found["cost"] == "0.00"
 
         found = explain(gateway, over)

@@ -104,6 +104,19 @@ pub enum Countries {
     Except(Vec<Country>),
 }
 
+impl Countries {
+    /// In words, for people.
+    pub(crate) fn describe(&self) -> String {
+        let list =
+            |countries: &[Country]| countries.iter().map(Country::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::All => "all countries".to_owned(),
+            Self::Only(countries) => format!("only {}", list(countries)),
+            Self::Except(countries) => format!("all but {}", list(countries)),
+        }
+    }
+}
+
 /// A route's contract (mission section 2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contract {

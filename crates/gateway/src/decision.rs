@@ -2,20 +2,22 @@
 //! the one that stopped it or the route it took.
 //!
 //! It knows the layers' order only by the order in which steps tell it what they saw, and writes that down at once as
-//! JSON, into one buffer, so that a call that passes pays for one allocation and a few hundred copied bytes. It must
+//! JSON, into one buffer, so that a call that passes pays for one allocation and a few hundred copied bytes. It says
+//! nothing twice: beyond a kilobyte a record takes the store several times as long. It must
 //! never know a prompt, an answer or a secret, and what becomes of a decision is the [`Recorder`]'s affair: a call is
 //! neither delayed nor failed for the sake of its record.
 
 use directory::Principal;
-use domain::{KeyId, Money, OrganizationId, Owner, ProjectId, Refusal, RequestId, Timestamp};
+use domain::{Country, KeyId, Money, OrganizationId, Owner, ProjectId, Refusal, RequestId, Timestamp};
 use serde::Serialize;
 
+use crate::contract::{Verified, date};
 use crate::evidence::{Began, Plan};
 use crate::failure::Failure;
 use crate::rates::Pace;
 
 /// Room for the record of an ordinary call, so that it grows in one piece.
-const BYTES_USUAL: usize = 1_536;
+const BYTES_USUAL: usize = 1_024;
 /// A model's name is the caller's text; longer ones are cut.
 const MODEL_CHARS_MAX: usize = 128;
 
@@ -36,7 +38,8 @@ pub struct Decision {
     pub organization: Option<OrganizationId>,
     /// Whether it was stopped before anything was sent.
     pub refused: bool,
-    /// All of it as compact JSON: `endpoint`, `at`, `layers`, `caller`, and `stopped` or `taken`.
+    /// The rest as compact JSON: `endpoint`, `layers`, `caller`, and `stopped` or `taken`. What a layer saw is not
+    /// repeated: of a caller whose key and project passed only the organization, of the route taken only its provider.
     pub body: String,
 }
 
@@ -50,6 +53,8 @@ pub(crate) struct Trail {
     json: Vec<u8>,
     /// Whether a layer stands in the list already.
     has_layer: bool,
+    /// Whether key and project stand there.
+    has_caller: bool,
 }
 
 #[derive(Serialize)]
@@ -90,6 +95,19 @@ pub(crate) struct SawModel<'a> {
 struct SawRoute<'a> {
     target: &'a str,
     price_version: &'a str,
+    class: &'static str,
+    owner: &'a str,
+    payer: &'a str,
+    /// `None` for what needs no verification.
+    verified_on: Option<String>,
+}
+
+/// What the region's layer saw (1.4).
+#[derive(Serialize)]
+struct SawRegion {
+    country: Option<Country>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    served: Option<String>,
 }
 
 /// What the budgets' layer saw (1.6): what the call asked of each budget it counts in.
@@ -115,18 +133,16 @@ struct Named<'a, I> {
 #[derive(Serialize)]
 struct Caller<'a> {
     organization: Named<'a, OrganizationId>,
-    project: Named<'a, ProjectId>,
-    key: Named<'a, KeyId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project: Option<Named<'a, ProjectId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Named<'a, KeyId>>,
 }
 
-/// Where an admitted call goes, and what is set aside for it.
+/// Where an admitted call goes; target, price and hold stand with their layers.
 #[derive(Serialize)]
 struct Taken<'a> {
-    target: &'a str,
     provider: &'a str,
-    price_version: &'a str,
-    asked: Money,
-    held: Money,
 }
 
 /// Why a request was stopped. Without an owner it was no limit: the request could not be read, or the gateway had no
@@ -160,11 +176,10 @@ impl Trail {
             caller: None,
             json: Vec::with_capacity(BYTES_USUAL),
             has_layer: false,
+            has_caller: false,
         };
         trail.json.extend_from_slice(b"{\"endpoint\":");
         trail.write(&endpoint);
-        trail.json.extend_from_slice(b",\"at\":");
-        trail.write(&began.at);
         trail.json.extend_from_slice(b",\"layers\":[");
         trail
     }
@@ -203,14 +218,41 @@ impl Trail {
             data_class: caller.project.data_class.as_str(),
         };
         self.passed(Owner::Project, &saw);
+        self.has_caller = true;
     }
 
     /// The model is there for the caller, at a price (1.3), and so is a route (1.5). `route` is the name that the model
     /// matched.
     pub(crate) fn passed_route(&mut self, plan: &Plan, route: &str) {
         self.passed(Owner::ModelAccess, &SawModel { model: cut(&plan.model), route });
-        let saw = SawRoute { target: cut(&plan.target.label), price_version: &plan.price.id };
+        let contract = &plan.target.contract;
+        let country = plan.principal.organization().country;
+        self.passed(Owner::Region, &SawRegion { country, served: Some(contract.countries.describe()) });
+        let verified_on = match contract.verified {
+            Verified::On { day, .. } => Some(date(day)),
+            Verified::Always => None,
+        };
+        let saw = SawRoute {
+            target: cut(&plan.target.label),
+            price_version: &plan.price.id,
+            class: contract.class.as_str(),
+            owner: &contract.owner,
+            payer: &contract.payer,
+            verified_on,
+        };
         self.passed(Owner::Route, &saw);
+    }
+
+    /// The layers that a call passed before this failure stopped it on its way to a route (1.3 to 1.5).
+    pub(crate) fn passed_before(&mut self, failure: &Failure, model: &str) {
+        let stopped_by = failure.refusal().map(|refusal| refusal.code.owner());
+        if stopped_by > Some(Owner::ModelAccess) {
+            self.passed(Owner::ModelAccess, &SawModel { model: cut(model), route: cut(model) });
+        }
+        if stopped_by > Some(Owner::Region) {
+            let country = self.caller.as_ref().and_then(|caller| caller.organization().country);
+            self.passed(Owner::Region, &SawRegion { country, served: None });
+        }
     }
 
     /// Every budget has room for the call (1.6).
@@ -229,14 +271,7 @@ impl Trail {
     pub(crate) fn taken(mut self, plan: &Plan, held: Money) -> Decision {
         let asked = plan.allowance.ask().amount;
         self.passed(Owner::Billing, &SawCredit { asked, held });
-        let taken = Taken {
-            target: cut(&plan.target.label),
-            provider: &plan.target.provider.name,
-            price_version: &plan.price.id,
-            asked,
-            held,
-        };
-        self.end("taken", &taken, false)
+        self.end("taken", &Taken { provider: &plan.target.provider.name }, false)
     }
 
     /// The request gets no further.
@@ -265,10 +300,11 @@ impl Trail {
     fn end(mut self, name: &str, end: &impl Serialize, refused: bool) -> Decision {
         self.json.extend_from_slice(b"],\"caller\":");
         let caller = self.caller.take();
+        let seen = self.has_caller;
         let named = caller.as_ref().map(|caller| Caller {
             organization: Named { id: caller.organization().id, name: &caller.organization().name },
-            project: Named { id: caller.project.id, name: &caller.project.name },
-            key: Named { id: caller.key.id, name: &caller.key.name },
+            project: (!seen).then_some(Named { id: caller.project.id, name: &caller.project.name }),
+            key: (!seen).then_some(Named { id: caller.key.id, name: &caller.key.name }),
         });
         self.write(&named);
         self.json.extend_from_slice(b",\"");

@@ -175,7 +175,9 @@ impl Gateway {
         let (call, attribution) = decode(endpoint, headers, body, limits.0, limits.1).await?;
         // May it, where, and at which price: before anything is counted, so that a forbidden request costs nobody's
         // quota. The price is pinned here, so that a change of it never touches a call that is under way.
-        let permit = authorize(caller, call, attribution, (routes, tiers), began.at)?;
+        let model = Box::<str>::from(call.model());
+        let permit = authorize(caller, call, attribution, (routes, tiers), began.at)
+            .inspect_err(|failure| trail.passed_before(failure, &model))?;
         // How much it can cost at most.
         let plan = plan(permit, settings.output_slice);
         trail.passed_route(&plan, routes.name_of(&plan.model));

@@ -9,7 +9,9 @@ use std::time::Duration;
 use directory::{InFlight, Organization};
 use domain::{OrganizationId, RequestId, Timestamp, Zone};
 use ledger::conformance::{ManualClock, Payer, START, request_id};
-use tollkeeper_store::{DecisionRecord, Durability, FORGET_AT_ONCE, Store, StoreError, verify};
+use tollkeeper_store::{
+    DecisionRecord, Durability, FORGET_AT_ONCE, Store, StoreError, backup, restore, verify,
+};
 
 fn open(folder: &Path) -> Store {
     Store::open(folder, Durability::Process, Arc::new(ManualClock::new(START))).unwrap()
@@ -86,6 +88,11 @@ fn a_decision_is_kept_by_itself_once_and_through_a_restart() {
     assert_eq!((store.decisions().dropped(), store.figures().failures), (0, 0));
     drop(store);
     assert!(verify(folder.path()).unwrap().breaches.is_empty());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (file, other) = (elsewhere.path().join("a.backup"), elsewhere.path().join("other"));
+    backup(folder.path(), &file, false).unwrap();
+    restore(&file, &other, false).unwrap();
+    assert!(open(&other).reader().decision(request_id(3)).unwrap().is_some(), "a backup has them, too");
 }
 
 #[test]

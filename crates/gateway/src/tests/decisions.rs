@@ -50,18 +50,22 @@ async fn an_admitted_call_tells_what_each_layer_saw_and_where_it_went() {
     let (decision, body) = decided(&house, bearer(&house, "laptop").as_deref(), CALL).await;
     assert!(!decision.refused);
     assert_eq!(decision.organization, Some(house.organization));
-    assert_eq!(layers(&body), ["key", "project", "model_access", "route", "usage_limit", "billing"]);
+    assert_eq!(
+        layers(&body),
+        ["key", "project", "model_access", "region", "route", "usage_limit", "rate_limit", "billing"]
+    );
     let saw = |place: usize| &body["layers"][place]["saw"];
     assert_eq!(saw(0)["name"], "laptop");
     assert!(saw(0)["redacted"].as_str().unwrap().starts_with("tk-") && saw(0)["expires_at"].is_null());
     assert_eq!((&saw(1)["environment"], &saw(1)["data_class"]), (&json!("dev"), &json!("internal")));
     assert_eq!(saw(2), &json!({ "model": "m", "route": "m" }));
-    assert_eq!(saw(3)["target"], "p/m");
-    assert_eq!(saw(4)["asked"], saw(5)["asked"]);
-    assert_eq!(saw(5)["held"], house.rows()[0].held.to_string());
-    assert_eq!((&body["taken"]["target"], &body["taken"]["held"]), (&saw(3)["target"], &saw(5)["held"]));
-    assert_eq!(body["caller"]["organization"]["name"], "Acme");
-    assert_eq!(body["caller"]["key"]["name"], "laptop");
+    assert_eq!(saw(4)["target"], "p/m");
+    assert_eq!(saw(5)["asked"], saw(7)["asked"]);
+    assert_eq!(saw(7)["held"], house.rows()[0].held.to_string());
+    assert_eq!(body["taken"], json!({ "provider": "p" }));
+    let acme = json!({ "organization": { "id": house.organization, "name": "Acme" } });
+    assert_eq!(body["caller"], acme, "the rest stands with the layers");
+    assert!(decision.body.len() < 900, "{}: {}", decision.body.len(), decision.body);
     assert_eq!(body["endpoint"], "chat");
     assert!(body.get("stopped").is_none());
     // A pattern's model tells which one it matched.
@@ -96,6 +100,7 @@ async fn what_refuses_names_itself_after_the_layers_before_it() {
         let names = (decision.refused, decision.organization.is_some(), body["caller"].is_object());
         assert_eq!(names, (true, caller, caller), "{code}");
         assert_eq!(layers(&body), passed, "{code}");
+        assert_eq!(body["caller"]["key"].is_object(), caller && passed.len() < 2, "{code}: named once");
         assert_eq!(stopped["owner"].as_str().unwrap_or_default(), owner, "{code}");
         let kind = if owner.is_empty() { code } else { "refused" };
         assert_eq!(stopped["kind"], kind, "{code}");
@@ -112,8 +117,8 @@ async fn what_refuses_names_itself_after_the_layers_before_it() {
 async fn what_the_books_refuse_comes_after_the_route() {
     let house = House::new(InFlight::Completes, 1_000_000_000, answer(3)).await;
     let (at_route, at_budget) = (
-        &["key", "project", "model_access", "route"][..],
-        &["key", "project", "model_access", "route", "usage_limit"][..],
+        &["key", "project", "model_access", "region", "route"][..],
+        &["key", "project", "model_access", "region", "route", "usage_limit", "rate_limit"][..],
     );
     let nano = Money::from_nano;
     let short = Denial::InsufficientCredit { available: nano(1), needed: nano(2) };

@@ -52,10 +52,8 @@ impl Owner {
         let (mut other, mut unheard) = (self.clone(), Trace::default());
         other.begin(now);
         other.expire(&mut unheard);
-        match other.hold(hold, &mut unheard)? {
-            Reply::Held(amount) => Ok(Reply::WouldHold(amount)),
-            reply => Ok(reply),
-        }
+        let answer = other.hold(hold, &mut unheard);
+        answer.map(|reply| if let Reply::Held(amount) = reply { Reply::WouldHold(amount) } else { reply })
     }
 
     pub(super) fn extend(&mut self, extension: &Extension, trace: &mut Trace) -> Result<Reply, Denial> {

@@ -20,8 +20,9 @@ pub(crate) fn explanation(
         decision.and_then(|decision| serde_json::from_str(&decision.body).ok()).unwrap_or(Value::Null);
     let recorded = decided.is_object();
     let mut part = |name: &str| decided.get_mut(name).map_or(Value::Null, Value::take);
-    let (caller, endpoint, route) = (part("caller"), part("endpoint"), part("taken"));
+    let (mut caller, endpoint, mut route) = (part("caller"), part("endpoint"), part("taken"));
     let (layers, mut stopped) = (part("layers"), part("stopped"));
+    complete(&mut caller, &mut route, &layers);
     let mut layers: Vec<Value> = layers.as_array().into_iter().flatten().map(passed).collect();
     if let Some(layer) = stopped.get("owner").filter(|owner| !owner.is_null()) {
         layers.push(json!({ "owner": layer, "passed": false, "saw": { "refused": stopped["code"] } }));
@@ -51,6 +52,26 @@ pub(crate) fn explanation(
     answer["stopped"] = stopped;
     answer["route"] = route;
     answer
+}
+
+/// What stands with a layer is recorded there alone.
+fn complete(caller: &mut Value, route: &mut Value, layers: &Value) {
+    let saw = |owner: &str| {
+        let mut layers = layers.as_array().into_iter().flatten();
+        layers.find(|layer| layer["owner"] == owner).map_or(&Value::Null, |layer| &layer["saw"])
+    };
+    for part in ["project", "key"] {
+        if caller.is_object() && caller[part].is_null() {
+            caller[part] = json!({ "id": saw(part)["id"], "name": saw(part)["name"] });
+        }
+    }
+    if route.is_object() {
+        for (owner, part) in
+            [("route", "target"), ("route", "price_version"), ("billing", "asked"), ("billing", "held")]
+        {
+            route[part] = saw(owner)[part].clone();
+        }
+    }
 }
 
 /// In one word: `running` until the hold has ended.
