@@ -1,5 +1,6 @@
 //! The housekeeper: what the gateway does by itself beside the books. Organizations are promoted to the usage tiers they
-//! have reached, their monthly ceilings are kept as budgets, and when keys were last used is written down.
+//! have reached, their monthly ceilings are kept as budgets; what was used of a day's rate limits and when keys were last
+//! used is written down.
 //!
 //! It knows when to look; which tier figures lead to the table of tiers says, and what money may be spent the ledger.
 
@@ -9,15 +10,20 @@ use std::time::Duration;
 
 use directory::{Actor, ActorKind, Mandate, Organization, OrganizationChanges};
 use domain::{Money, OrganizationId, Timestamp, Zone};
-use gateway::{Shared, ceiling_id};
+use gateway::{Shared, ceiling_id, day_of};
 use ledger::{Act, Booking, Budget, Caps, Command, LedgerError, Note, Period, Subject};
-use store::StoreError;
+use limits::Bucket;
+use store::{DayCount, Store, StoreError};
 use tokio::sync::watch;
 
 use crate::admin::Admin;
 
-/// Between two looks.
-const EVERY: Duration = Duration::from_secs(5);
+/// Between two looks: so much of a day's counts is lost at most when the gateway dies.
+const EVERY: Duration = Duration::from_secs(1);
+/// Every so many looks the organizations are looked at, too.
+const ORGANIZATIONS_EVERY: u64 = 5;
+/// Every so many looks what no longer counts is forgotten.
+const FORGET_EVERY: u64 = 60;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 /// The name under which the gateway books what it does by itself.
 const ACTOR: &str = "gateway";
@@ -26,6 +32,7 @@ const ACTOR: &str = "gateway";
 pub(crate) struct Housekeeper {
     admin: Arc<Admin>,
     shared: Arc<Shared>,
+    store: Arc<Store>,
     /// The ceilings as they stand on the books, as far as they were looked at.
     ceilings: HashMap<OrganizationId, Option<Money>>,
     /// Uses of keys up to this moment are written down.
@@ -46,29 +53,74 @@ enum Fault {
 }
 
 impl Housekeeper {
-    pub(crate) fn new(admin: Arc<Admin>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(admin: Arc<Admin>, shared: Arc<Shared>, store: Arc<Store>) -> Self {
         let uses_until = admin.clock.now();
-        Self { admin, shared, ceilings: HashMap::new(), uses_until }
+        Self { admin, shared, store, ceilings: HashMap::new(), uses_until }
     }
 
-    /// Looks at every interval until the end.
+    /// Looks at every interval until the end, and once more then: whoever uses limits should have ended before.
     pub(crate) async fn run(mut self, mut ending: watch::Receiver<bool>) {
-        loop {
-            if let Err(error) = self.round().await {
-                tracing::warn!(%error, "the gateway could not look after its house");
+        for number in 0_u64.. {
+            let last = *ending.borrow();
+            // A look blocks on the store, which no runtime's thread may do.
+            let look = tokio::task::spawn_blocking(move || {
+                if let Err(error) = self.look(number) {
+                    tracing::warn!(%error, "the gateway could not look after its house");
+                }
+                self
+            });
+            match look.await {
+                Ok(housekeeper) if !last => self = housekeeper,
+                Ok(_) => return,
+                Err(error) => return tracing::error!(%error, "nobody looks after the house any more"),
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
-                _ = ending.changed() => break,
+                _ = ending.changed() => {}
             }
-        }
-        if let Err(error) = self.write_uses() {
-            tracing::warn!(%error, "when keys were last used could not be written down");
         }
     }
 
-    async fn round(&mut self) -> Result<(), Fault> {
+    fn look(&mut self, number: u64) -> Result<(), Fault> {
+        self.write_counts()?;
         self.write_uses()?;
+        if number.is_multiple_of(FORGET_EVERY) {
+            let day = day_of(self.admin.clock.now());
+            self.shared.rates.limiter.forget(self.admin.clock.monotonic_micros(), day);
+        }
+        if number.is_multiple_of(ORGANIZATIONS_EVERY) { self.look_at_organizations() } else { Ok(()) }
+    }
+
+    /// Counts what was used of today's limits before this start.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn restore(&self) -> Result<(), StoreError> {
+        let day = day_of(self.admin.clock.now());
+        for count in self.admin.reader.day_counts(day)? {
+            // A word that is none of ours is left by a newer program.
+            if let Ok(measure) = count.measure.parse() {
+                self.shared.rates.limiter.restore(day, Bucket::from_bytes(count.bucket), measure, count.used);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_counts(&self) -> Result<(), Fault> {
+        let day = day_of(self.admin.clock.now());
+        let counts = self.shared.rates.limiter.day_counts(day).into_iter();
+        let counts: Vec<DayCount> = counts
+            .map(|(bucket, measure, used)| DayCount {
+                day,
+                bucket: bucket.to_bytes(),
+                measure: measure.as_str().to_owned(),
+                used,
+            })
+            .collect();
+        if counts.is_empty() { Ok(()) } else { Ok(self.store.save_day_counts(counts)?) }
+    }
+
+    fn look_at_organizations(&mut self) -> Result<(), Fault> {
         let purchased: HashMap<OrganizationId, Money> = if self.shared.tiers.is_empty() {
             HashMap::new()
         } else {
@@ -77,7 +129,7 @@ impl Housekeeper {
         for tenant in self.admin.directory.directory().tenants() {
             let bought = purchased.get(&tenant.organization.id).copied().unwrap_or_default();
             let organization = self.promote(&tenant.organization, bought)?;
-            self.keep_ceiling(&organization).await?;
+            self.keep_ceiling(&organization)?;
         }
         Ok(())
     }
@@ -105,7 +157,7 @@ impl Housekeeper {
     }
 
     /// Has the tier's monthly ceiling on the books, as a budget that nobody else sets.
-    async fn keep_ceiling(&mut self, organization: &Organization) -> Result<(), Fault> {
+    fn keep_ceiling(&mut self, organization: &Organization) -> Result<(), Fault> {
         let ceiling = self.shared.tiers.of(organization).and_then(|tier| tier.monthly_ceiling);
         let id = organization.id;
         let known = match self.ceilings.get(&id) {
@@ -126,7 +178,7 @@ impl Housekeeper {
             let note = Note { actor: ACTOR.into(), reason: Some("usage tier".into()) };
             let act = Act::SetBudget(budget);
             let booking = Booking { organization: id, idempotency: None, note, act };
-            self.admin.ledger.submit(Command::Book(Box::new(booking))).await?;
+            self.admin.ledger.submit(Command::Book(Box::new(booking))).wait()?;
         }
         self.ceilings.insert(id, ceiling);
         Ok(())

@@ -162,8 +162,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let (workers, mut threads) = serving.start(worker_count(config.workers))?;
     let sweeper = sweep(&lobby, &clock, config.sweep, config.explain.keep_days)?;
     threads.push(recharge(&lobby, ending.clone())?);
-    let (housekeeper, until) = (Housekeeper::new(Arc::clone(&lobby.admin), shared), ending.clone());
-    threads.push(spawn("housekeeper", move || run_on_this_thread(housekeeper.run(until)))?);
+    threads.push(keep_house(&lobby, shared, ending.clone())?);
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
     Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, sweeper })
@@ -285,6 +284,18 @@ fn sweep(
     let sweeper = sweeper.forgetting(forgetter);
     let (last, ending) = watch::channel(false);
     Ok((last, spawn("sweeper", move || run_on_this_thread(sweeper.run(ending)))?))
+}
+
+/// The thread that looks after what nobody asks for, until the end. What today's limits have counted before this start
+/// counts on before the first call.
+fn keep_house(
+    lobby: &Lobby,
+    shared: Arc<Shared>,
+    ending: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, StartError> {
+    let housekeeper = Housekeeper::new(Arc::clone(&lobby.admin), shared, Arc::clone(&lobby.store));
+    housekeeper.restore()?;
+    spawn("housekeeper", move || run_on_this_thread(housekeeper.run(ending)))
 }
 
 /// The thread that recharges wallets, until the end.

@@ -114,7 +114,7 @@ CREATE TABLE invite (
   PRIMARY KEY (organization, id)
 ) STRICT, WITHOUT ROWID;
 
--- What is counted stands nowhere here: only the day's counts are kept, and not in this table.
+-- The limits alone: what was used of them is kept for days only, in day_count.
 CREATE TABLE rate_limit (
   organization             BLOB    NOT NULL REFERENCES organization (id),
   id                       BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
@@ -130,6 +130,15 @@ CREATE TABLE rate_limit (
   concurrent_requests      INTEGER CHECK (concurrent_requests >= 0),
   PRIMARY KEY (organization, id),
   UNIQUE (organization, subject, model)
+) STRICT, WITHOUT ROWID;
+
+-- What was used of a day's rate limits: `bucket` is the hash of whose, `day` counts from 1970 (UTC).
+CREATE TABLE day_count (
+  day     INTEGER NOT NULL,
+  bucket  BLOB    NOT NULL CHECK (length(bucket) = 16),
+  measure TEXT    NOT NULL,
+  used    INTEGER NOT NULL CHECK (used >= 0),
+  PRIMARY KEY (day, bucket, measure)
 ) STRICT, WITHOUT ROWID;
 
 -- When keys of either sort were last used.

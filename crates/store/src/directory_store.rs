@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::StoreError;
 use crate::columns::to_json;
+use crate::day_counts::{self, DayCount};
 use crate::writer::Writer;
 
 pub(crate) use audit::read_audit;
@@ -25,6 +26,7 @@ pub(crate) type Written = Result<(), directory::StoreError>;
 pub(crate) enum DirectoryWrite {
     Commit(Commit),
     Uses(Vec<([u8; 16], Timestamp)>),
+    DayCounts(Vec<DayCount>),
 }
 
 impl DirectoryStore for Writer {
@@ -52,6 +54,9 @@ pub(crate) fn write(
 ) -> Result<Result<Made, directory::StoreError>, StoreError> {
     let commit = match write {
         DirectoryWrite::Uses(uses) => return save_uses(connection, uses).map(|()| Ok(Made::new())),
+        DirectoryWrite::DayCounts(counts) => {
+            return day_counts::save(connection, counts).map(|()| Ok(Made::new()));
+        }
         DirectoryWrite::Commit(commit) => commit,
     };
     connection.execute_batch("SAVEPOINT directory")?;

@@ -8,6 +8,7 @@ mod backup;
 mod books;
 mod checkpoint;
 mod columns;
+mod day_counts;
 mod decisions;
 mod directory_store;
 mod draft;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use domain::Clock;
 
 pub use backup::{Backup, BackupError, Head, Restored, backup, restore};
+pub use day_counts::DayCount;
 pub use decisions::{DecisionRecord, Decisions, FORGET_AT_ONCE};
 pub use directory_store::{AuditFilter, AuditLine};
 pub use reader::{Balance, BookedEntry, BudgetRecord, Reader, RequestRecord};
@@ -181,6 +183,14 @@ impl Store {
     /// The directory's port.
     pub fn directory(&self) -> Arc<dyn directory::DirectoryStore> {
         Arc::clone(&self.writer) as Arc<dyn directory::DirectoryStore>
+    }
+
+    /// Keeps what was used of a day's rate limits, and waits, on this thread, until that is durable.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn save_day_counts(&self, counts: Vec<DayCount>) -> Result<(), directory::StoreError> {
+        self.writer.write_directory(directory_store::DirectoryWrite::DayCounts(counts))
     }
 
     /// The port to payments.

@@ -24,9 +24,12 @@ fn sign_up(store: &Store, payer: Payer) {
         wallet: payer.wallet,
         time_zone: Zone::default(),
         in_flight: InFlight::default(),
+        country: None,
+        verified_at: None,
+        tier: None,
         created_at: START,
     };
-    store.directory().insert_organization(&organization).unwrap();
+    store.directory().commit(directory::Commit::of([organization.into()])).unwrap();
 }
 
 fn decision(organization: Option<OrganizationId>, request: RequestId, word: &str) -> DecisionRecord {
