@@ -1,7 +1,18 @@
 //! Tests of the directory, by subject.
 
+mod changes;
+mod house;
+mod invites;
 mod keys;
+mod lookup;
+mod names;
+mod networks;
+mod people;
+mod refusals;
+mod service;
 mod store;
+mod threads;
+mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
