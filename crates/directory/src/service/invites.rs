@@ -149,8 +149,7 @@ impl DirectoryService {
 fn check_projects(tenant: &Tenant, parts: &[InvitedTo]) -> Result<(), ChangeError> {
     let mut named = HashSet::new();
     for part in parts {
-        let project =
-            tenant.project(part.id).ok_or_else(|| ChangeError::not_found("projects", part.id))?;
+        let project = tenant.project(part.id).ok_or_else(|| ChangeError::not_found("projects", part.id))?;
         if project.archived_at.is_some() {
             return Err(ChangeError::Archived { field: "projects", id: part.id.to_string() });
         }

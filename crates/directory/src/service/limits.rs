@@ -62,7 +62,11 @@ impl DirectoryService {
         let limit = tenant.limit(id).ok_or_else(|| ChangeError::not_found("id", id))?;
         let project = self.project_of(limit);
         let mut draft = Draft::new(mandate, organization);
-        draft.remove(told("rate_limit.deleted", project, id), Change::RemoveLimit(organization, id), &**limit);
+        draft.remove(
+            told("rate_limit.deleted", project, id),
+            Change::RemoveLimit(organization, id),
+            &**limit,
+        );
         self.finish(draft)
     }
 

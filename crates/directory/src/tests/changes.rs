@@ -18,7 +18,10 @@ fn what_is_made_works_at_once_and_after_a_restart() {
     let tenant = house.service.directory().tenant(house.organization).unwrap();
     let accounts = tenant.service_accounts(house.project);
     assert_eq!(accounts.len(), 1, "the key's owner was made with it");
-    assert_eq!((accounts[0].name.as_str(), made.key.owner), ("default", KeyOwner::ServiceAccount(accounts[0].id)));
+    assert_eq!(
+        (accounts[0].name.as_str(), made.key.owner),
+        ("default", KeyOwner::ServiceAccount(accounts[0].id))
+    );
     // The next one without an owner belongs to the same.
     assert_eq!(house.add_key(None).key.owner, made.key.owner);
     assert!(house.opens(&made.secret, 1));
@@ -72,8 +75,14 @@ fn parents_must_exist_and_be_open() {
     let lines = house.store.audit().len();
     let missing = |field, id: &dyn ToString| ChangeError::NotFound { field, id: id.to_string() };
     let to_name = || OrganizationChanges { name: Some("x".to_owned()), ..OrganizationChanges::default() };
-    assert_eq!(service.create_project(new_project(nobody, "x"), &mandate), Err(missing("organization", &nobody)));
-    assert_eq!(service.update_organization(nobody, to_name(), &mandate), Err(missing("organization", &nobody)));
+    assert_eq!(
+        service.create_project(new_project(nobody, "x"), &mandate),
+        Err(missing("organization", &nobody))
+    );
+    assert_eq!(
+        service.update_organization(nobody, to_name(), &mandate),
+        Err(missing("organization", &nobody))
+    );
     let error = service.create_key(new_key(nowhere), &mandate).unwrap_err();
     assert_eq!(error, missing("project", &nowhere));
     assert_eq!(error.to_string(), format!("`project`: there is no {nowhere}; check the id"));
@@ -150,7 +159,11 @@ fn bounds_and_moments_are_checked() {
         (Bounds { models: names(&["a b"]), ..Bounds::default() }, NEVER, Some("models")),
         (Bounds { models: names(&["a\n"]), ..Bounds::default() }, NEVER, Some("models")),
         (Bounds { models: names(&[&long]), ..Bounds::default() }, NEVER, Some("models")),
-        (Bounds { networks: nets(&["10.0.0.0/8", "::/0", "192.0.2.7/32"]), ..Bounds::default() }, NEVER, None),
+        (
+            Bounds { networks: nets(&["10.0.0.0/8", "::/0", "192.0.2.7/32"]), ..Bounds::default() },
+            NEVER,
+            None,
+        ),
         (Bounds { networks: nets(&["::ffff:10.0.0.0/104"]), ..Bounds::default() }, NEVER, None),
         (Bounds { networks: nets(&["10.0.0.1/8"]), ..Bounds::default() }, NEVER, Some("networks")),
         (Bounds { networks: nets(&["::1/64"]), ..Bounds::default() }, NEVER, Some("networks")),
@@ -163,12 +176,18 @@ fn bounds_and_moments_are_checked() {
     ] {
         let new = NewKey { bounds: bounds.clone(), expires_at, ..new_key(house.project) };
         let created = house.service.create_key(new, &house.mandate(5)).map(|created| created.key);
-        let changes =
-            KeyChanges { bounds: Some(bounds.clone()), expires_at: Some(expires_at), ..KeyChanges::default() };
+        let changes = KeyChanges {
+            bounds: Some(bounds.clone()),
+            expires_at: Some(expires_at),
+            ..KeyChanges::default()
+        };
         let updated = house.service.update_key(made.key.id, changes, &house.mandate(5));
         for outcome in [created, updated] {
             match refused {
-                None => assert_eq!(outcome.map(|key| (key.bounds, key.expires_at)), Ok((bounds.clone(), expires_at))),
+                None => assert_eq!(
+                    outcome.map(|key| (key.bounds, key.expires_at)),
+                    Ok((bounds.clone(), expires_at))
+                ),
                 Some(name) => assert_eq!(field(outcome), name, "{bounds:?}"),
             }
         }
@@ -219,9 +238,8 @@ fn a_rotated_key_has_two_secrets_for_a_while_and_never_three() {
     assert_eq!(open(110), [false, true]);
     // Rotated again within the grace: the first secret ends at once, the second has its own grace.
     let third = house.service.rotate_key(id, 50, &house.mandate(20)).unwrap();
-    let open = |seconds| {
-        [&first.secret, &second.secret, &third.secret].map(|secret| house.opens(secret, seconds))
-    };
+    let open =
+        |seconds| [&first.secret, &second.secret, &third.secret].map(|secret| house.opens(secret, seconds));
     assert_eq!(open(20), [false, true, true]);
     assert_eq!(open(69), [false, true, true]);
     assert_eq!(open(70), [false, false, true]);

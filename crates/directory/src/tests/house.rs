@@ -102,7 +102,8 @@ impl House {
                 assert_eq!(*directory.project(project.id).unwrap(), *project);
             }
             for user in &stored.users {
-                let shown = directory.tenant(user.organization).unwrap().user(user.id).map(|u| User::clone(u));
+                let shown =
+                    directory.tenant(user.organization).unwrap().user(user.id).map(|u| User::clone(u));
                 assert_eq!(shown, user.removed_at.is_none().then(|| user.clone()));
             }
             for key in &stored.keys {

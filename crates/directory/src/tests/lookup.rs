@@ -83,7 +83,9 @@ impl Owner {
                 contents.users = vec![User { role: owner, ..user() }];
                 contents.members.clear();
             }
-            Self::RemovedAccount => contents.service_accounts = vec![ServiceAccount { removed_at, ..account() }],
+            Self::RemovedAccount => {
+                contents.service_accounts = vec![ServiceAccount { removed_at, ..account() }]
+            }
             Self::AccountOfAnotherProject => {
                 let other = Project { id: ProjectId::from_bytes([8; 16]), ..project() };
                 contents.service_accounts = vec![ServiceAccount { project: other.id, ..account() }];
@@ -135,8 +137,12 @@ fn of_all_rules_that_refuse_the_first_is_told() {
         for owner in Owner::ALL {
             let directory = directory(contents_of_case(bits, owner));
             let found = directory.authenticate(own_secret().expose(), &knock).err();
-            let mut broken: Vec<(RefusalCode, &str)> =
-                RULES.into_iter().enumerate().filter(|(rule, _)| bits & (1 << rule) != 0).map(|(_, r)| r).collect();
+            let mut broken: Vec<(RefusalCode, &str)> = RULES
+                .into_iter()
+                .enumerate()
+                .filter(|(rule, _)| bits & (1 << rule) != 0)
+                .map(|(_, r)| r)
+                .collect();
             if !owner.has_part() {
                 broken.push((RefusalCode::PrincipalRemoved, "has no part in the project"));
             }
@@ -187,7 +193,10 @@ fn what_was_ended_stays_so_when_the_clock_steps_back() {
     let later = Some(at(50));
     for (contents, expected) in [
         (Contents { keys: vec![Key { revoked_at: later, ..key() }], ..contents() }, RefusalCode::DisabledKey),
-        (Contents { keys: vec![Key { disabled_at: later, ..key() }], ..contents() }, RefusalCode::DisabledKey),
+        (
+            Contents { keys: vec![Key { disabled_at: later, ..key() }], ..contents() },
+            RefusalCode::DisabledKey,
+        ),
         (
             Contents { users: vec![User { removed_at: later, ..user() }], ..contents() },
             RefusalCode::PrincipalRemoved,
@@ -275,7 +284,8 @@ fn uses_are_noted_to_the_second_and_never_backwards() {
     assert!(refused.authenticate(own_secret().expose(), &visit(at(5))).is_err());
     assert_eq!(refused.last_used(key().id), None);
     // What was stored is where it goes on.
-    let restarted = super::world::directory(Contents { uses: vec![(*key().id.as_bytes(), at(9))], ..contents() });
+    let restarted =
+        super::world::directory(Contents { uses: vec![(*key().id.as_bytes(), at(9))], ..contents() });
     assert_eq!(restarted.last_used(key().id), Some(at(9)));
 }
 

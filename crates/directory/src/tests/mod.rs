@@ -34,19 +34,6 @@ impl Ids for CountingIds {
     }
 }
 
-/// One id and one secret, neither of them among those of [`CountingIds`].
-struct FixedIds;
-
-impl Ids for FixedIds {
-    fn uuid(&self) -> [u8; 16] {
-        [0xee; 16]
-    }
-
-    fn secret(&self) -> [u8; 32] {
-        [0xee; 32]
-    }
-}
-
 fn hasher() -> KeyHasher {
     KeyHasher::new([7; 32])
 }

@@ -89,10 +89,7 @@ fn run() -> Outcome<bool> {
     let bytes = (resident_kib().saturating_sub(before)) * 1_024 / size.keys.max(1) as u64;
     println!("{} keys of {} projects of {} organizations", size.keys, projects.len(), size.organizations);
     println!("memory of a key: {bytes} bytes");
-    println!(
-        "create_key, of the last tenth: {} ns",
-        last.as_nanos() / (size.keys - tenth).max(1) as u128
-    );
+    println!("create_key, of the last tenth: {} ns", last.as_nanos() / (size.keys - tenth).max(1) as u128);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let one = lookups(service.directory(), &secrets, 1, &size);
     println!("authenticate, a random key, 1 thread: {one} ns (mark {LOOKUP_MAX})");
@@ -157,7 +154,8 @@ fn lookups(directory: &Directory, secrets: &[[u8; SECRET_BYTES]], threads: usize
         let mut random = seed;
         let chosen: Vec<&str> = (0..size.lookups)
             .map(|_| {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                random =
+                    random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let index = (random >> 33) as usize % secrets.len();
                 std::str::from_utf8(&secrets[index]).unwrap_or_default()
             })
