@@ -90,7 +90,6 @@ fn run() -> Outcome<bool> {
     println!("{} keys of {} projects of {} organizations", size.keys, projects.len(), size.organizations);
     println!("memory of a key: {bytes} bytes");
     println!("create_key, of the last tenth: {spent} ns");
-    println!("create_key, of the last tenth: {} ns", last.as_nanos() / (size.keys - tenth).max(1) as u128);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let one = lookups(service.directory(), &secrets, 1, &size);
     println!("authenticate, a random key, 1 thread: {one} ns (mark {LOOKUP_MAX})");
