@@ -91,7 +91,7 @@ impl Snapshot {
 
     /// The organization with this id.
     pub(crate) fn tenant(&self, id: OrganizationId) -> Option<&Arc<Tenant>> {
-        self.tenants.get(id.tag(), |tenant| tenant.organization.id == id)
+        self.tenants.get(id.tag(), |tenant| tenant.id == id)
     }
 
     /// The snapshot of what a store holds.
@@ -143,7 +143,7 @@ impl Snapshot {
 
     /// The organization's own copy of its tables, to be changed.
     fn tenant_mut(&mut self, id: OrganizationId) -> Option<&mut Tenant> {
-        self.tenants.get_mut(id.tag(), |tenant| tenant.organization.id == id).map(Arc::make_mut)
+        self.tenants.get_mut(id.tag(), |tenant| tenant.id == id).map(Arc::make_mut)
     }
 
     fn put(&mut self, record: Record) -> Result<(), Inconsistent> {
@@ -159,7 +159,7 @@ impl Snapshot {
                 None => {
                     let id = organization.id;
                     let tenant = Arc::new(Tenant::new(organization));
-                    self.tenants.insert(id.tag(), tenant, |other| other.organization.id == id);
+                    self.tenants.insert(id.tag(), tenant, |other| other.id == id);
                 }
             },
             Record::Project(project) => {

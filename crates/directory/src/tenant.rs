@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{InviteId, LimitId, ProjectId, ServiceAccountId, UserId, name_fits};
+use domain::{InviteId, LimitId, OrganizationId, ProjectId, ServiceAccountId, UserId, name_fits};
 
 use crate::record::{
     Invite, KeyOwner, LimitSubject, Member, Organization, OrganizationRole, Project, RateLimit,
@@ -16,6 +16,8 @@ use crate::tag::IdMap;
 /// An organization and what belongs to it.
 #[derive(Clone, Debug)]
 pub struct Tenant {
+    /// The organization's id once more, where a look-up need not follow a pointer to see it.
+    pub(crate) id: OrganizationId,
     /// The organization.
     pub organization: Arc<Organization>,
     pub(crate) projects: IdMap<ProjectId, Arc<Project>>,
@@ -31,6 +33,7 @@ pub struct Tenant {
 impl Tenant {
     pub(crate) fn new(organization: Organization) -> Self {
         Self {
+            id: organization.id,
             organization: Arc::new(organization),
             projects: IdMap::default(),
             users: IdMap::default(),

@@ -1,20 +1,23 @@
 //! A map that shares its unchanged parts with the one it was before, made for look-ups among a million of values.
 //!
 //! A value is found by a tag of 64 bits that is as good as random: the beginning of a keyed hash, or a mixed id. So
-//! nothing is hashed to find it, and the tag says where it stands: each level takes four bits. A leaf holds many values
+//! nothing is hashed to find it, and the tag says where it stands: each level takes five bits. A leaf holds many values
 //! side by side, so that a look-up waits for memory once for the last levels, and not once for each; and a change
 //! copies a few short arrays.
 
 use std::sync::Arc;
 
 /// Bits of a tag that a level takes.
-const BITS: u32 = 4;
+const BITS: u32 = 5;
 /// Branches of a level.
 const WIDTH: usize = 1 << BITS;
 /// Levels at most: the bits of a tag. Values whose whole tags are the same share a leaf, however many they are.
-const LEVELS: u32 = u64::BITS / BITS;
+const LEVELS: u32 = u64::BITS.div_ceil(BITS);
 /// Values of a leaf at most, before it becomes a branch.
 const LEAF_MAX: usize = 2 * WIDTH;
+
+/// Values with their tags, in the order of the tags.
+type Leaf<V> = Arc<[(u64, V)]>;
 
 /// A persistent map. Cloning it costs one count.
 #[derive(Clone, Debug)]
@@ -24,7 +27,7 @@ pub(crate) struct Trie<V> {
 
 #[derive(Clone, Debug)]
 enum Node<V> {
-    Leaf(Arc<[(u64, V)]>),
+    Leaf(Leaf<V>),
     Branch(Arc<[Node<V>; WIDTH]>),
 }
 
@@ -40,10 +43,7 @@ impl<V: Clone> Trie<V> {
         let (mut node, mut rest) = (&self.root, tag);
         loop {
             match node {
-                Node::Leaf(values) => {
-                    let same = |(other, value): &&(u64, V)| *other == tag && is(value);
-                    return values.iter().find(same).map(|(_, value)| value);
-                }
+                Node::Leaf(values) => return position(values, tag, &is).map(|at| &values[at].1),
                 Node::Branch(branches) => (node, rest) = (&branches[digit(rest)], rest >> BITS),
             }
         }
@@ -55,7 +55,7 @@ impl<V: Clone> Trie<V> {
         loop {
             match node {
                 Node::Leaf(values) => {
-                    let at = values.iter().position(|(other, value)| *other == tag && is(value))?;
+                    let at = position(values, tag, &is)?;
                     return Arc::make_mut(values).get_mut(at).map(|(_, value)| value);
                 }
                 Node::Branch(branches) => {
@@ -115,14 +115,16 @@ impl<V: Clone> Node<V> {
                 branch.insert(tag, value, is, level + 1);
             }
             Self::Leaf(values) => {
-                if let Some(at) = values.iter().position(|(other, old)| *other == tag && is(old)) {
+                if let Some(at) = position(values, tag, is) {
                     Arc::make_mut(values)[at].1 = value;
                     return;
                 }
-                let more = values.iter().cloned().chain(std::iter::once((tag, value)));
+                let (lower, higher) = values.split_at(values.partition_point(|(other, _)| *other < tag));
+                let new = std::iter::once((tag, value));
+                let all = lower.iter().cloned().chain(new).chain(higher.iter().cloned());
                 *self = match values.len() >= LEAF_MAX && level < LEVELS {
-                    true => Self::split(more, level),
-                    false => Self::Leaf(more.collect()),
+                    true => Self::split(all, level),
+                    false => Self::Leaf(all.collect()),
                 };
             }
         }
@@ -136,6 +138,23 @@ impl<V: Clone> Node<V> {
         }
         Self::Branch(Arc::new(leaves.map(|values| Self::Leaf(values.into()))))
     }
+}
+
+/// Where in a leaf the value stands with this tag of which `is` holds. Tags are evenly spread, so the search begins where
+/// the tag should be, and seldom leaves that piece of memory.
+fn position<V>(values: &[(u64, V)], tag: u64, is: &impl Fn(&V) -> bool) -> Option<usize> {
+    let guess = (u128::from(tag) * values.len() as u128) >> u64::BITS;
+    let mut at = usize::try_from(guess).unwrap_or(0);
+    while at > 0 && values[at - 1].0 >= tag {
+        at -= 1;
+    }
+    while at < values.len() && values[at].0 <= tag {
+        if values[at].0 == tag && is(&values[at].1) {
+            return Some(at);
+        }
+        at += 1;
+    }
+    None
 }
 
 /// Which branch a tag takes next, of what is left of it.
