@@ -103,7 +103,7 @@ fn parents_must_exist_and_be_open() {
         service.set_member(closed, user, ProjectRole::Member, &mandate).map(drop),
         service.create_service_account(closed, "x", &mandate).map(drop),
     ];
-    assert_eq!(outcomes, [const { () }; 4].map(|()| Err(error.clone())));
+    assert_eq!(outcomes, std::array::from_fn(|_| Err(error.clone())));
     assert_eq!(house.store.audit().len(), lines + 3, "only what was made or closed is told of");
 }
 

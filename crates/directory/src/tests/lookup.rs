@@ -31,7 +31,7 @@ fn a_good_key_is_its_principal() {
 
 /// Who the key of a case belongs to.
 #[derive(Clone, Copy, Debug)]
-enum Owner {
+enum Whose {
     Member,
     /// Without a part in the project, but in all of them by the role.
     OrganizationOwner,
@@ -107,7 +107,7 @@ const RULES: [(RefusalCode, &str); 7] = [
     (RefusalCode::ProjectArchived, "was archived"),
 ];
 
-fn contents_of_case(bits: usize, owner: Owner) -> Contents {
+fn contents_of_case(bits: usize, owner: Whose) -> Contents {
     let holds = |rule: usize| bits & (1 << rule) != 0;
     let mut contents = contents();
     let key = &mut contents.keys[0];
@@ -134,7 +134,7 @@ fn of_all_rules_that_refuse_the_first_is_told() {
     let knock = Visit { address: address("192.0.2.1"), ..visit(at(10)) };
     let mut cases = 0;
     for bits in 0..1 << RULES.len() {
-        for owner in Owner::ALL {
+        for owner in Whose::ALL {
             let directory = directory(contents_of_case(bits, owner));
             let found = directory.authenticate(own_secret().expose(), &knock).err();
             let mut broken: Vec<(RefusalCode, &str)> = RULES
