@@ -150,6 +150,9 @@ impl DirectoryService {
     }
 
     fn finish(&self, draft: Draft<'_>) -> Result<(), ChangeError> {
+        if draft.commit.changes.is_empty() {
+            return Ok(());
+        }
         self.store.commit(draft.commit.clone())?;
         Ok(self.directory.publish(draft.commit.changes)?)
     }
@@ -256,8 +259,23 @@ fn valid_name(name: &str) -> Result<String, ChangeError> {
 }
 
 /// Characters that no name needs and that make one look like another: controls, and what turns the direction of text or
-/// takes no room (the Unicode bidirectional controls, zero-width characters and the byte order mark).
+/// takes no room (the Unicode bidirectional controls, zero-width characters, fillers, tags and the byte order mark).
 fn is_invisible(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
