@@ -141,6 +141,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     });
     let lobby = Arc::new(Lobby {
         router: admin::router(Arc::clone(&admin)),
+        description: admin::openapi::text().into(),
         admin,
         metrics,
         store,
