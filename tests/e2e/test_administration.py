@@ -407,6 +407,48 @@ def test_everything_outlives_a_restart(make_gateway: MakeGateway) -> None:
     assert owned.raw("GET", f"/admin/v1/organizations/{owned.tenant.org}/audit?limit=1000").json() == before
 
 
+def test_the_command_line_does_the_same(owned: Owned) -> None:
+    """What an operator types, each once; exit codes and data as scripts get them."""
+    gateway, org, project = owned.gateway, owned.tenant.org, owned.tenant.project
+
+    def cli(*args: str, code: int = 0) -> Json:
+        done = gateway.cli(*args)
+        assert done.code == code, (args, done)
+        return done.json if code == 0 else {}
+
+    assert cli("org", "update", org, "--country", "DE", "--verified", "true")["country"] == "DE"
+    assert cli("org", "update", org, "--country", "none")["country"] is None
+    changed = cli("project", "update", project, "--models", "sim*", "--data-class", "public")
+    assert changed["models"] == {"mode": "allow_list", "models": ["sim*"]} and changed["data_class"] == "public"
+    assert cli("project", "update", project, "--models", "all")["models"] is None
+    assert [each["id"] for each in cli("project", "list", "--org", org)["data"]] == [project]
+    key = cli("keys", "create", "--project", project, "--name", "typed")
+    assert key["id"] in [each["id"] for each in cli("keys", "list", "--project", project)["data"]]
+    assert "secret" not in cli("keys", "show", key["id"])
+    assert cli("keys", "update", key["id"], "--disable", "--networks", "10.0.0.0/8")["networks"] == ["10.0.0.0/8"]
+    assert cli("keys", "update", key["id"], "--enable", "--networks", "all")["disabled_at"] is None
+    rotated = cli("keys", "rotate", key["id"], "--grace-seconds", "60")
+    assert rotated["secret"] != key["secret"]
+    owned.call(rotated["secret"])
+    cli("keys", "revoke", key["id"], code=2)
+    cli("keys", "revoke", key["id"], "--yes")
+    cli("keys", "revoke", key["id"], "--yes", code=5)
+    member = cli("members", "add", "typed@example.com", "--org", org, "--role", "admin")
+    secret = cli("members", "key", member["id"], "--org", org)["secret"]
+    assert owned.sdk(secret).projects.list().data
+    assert len(cli("members", "list", "--org", org)["data"]) == 2
+    cli("members", "remove", member["id"], "--org", org, "--yes")
+    limit = cli("limits", "set", "--org", org, "--of", "user", "--requests-per-minute", "6")
+    assert (limit["subject"], limit["which"], limit["model"]) == ("user", None, "*")
+    assert [each["id"] for each in cli("limits", "list", "--org", org)["data"]] == [limit["id"]]
+    cli("limits", "remove", limit["id"], "--org", org)
+    cli("project", "archive", project, "--yes")
+    newest = cli("audit", "--org", org, "--limit", "1")
+    assert newest["has_more"] and newest["data"][0]["action"] == "project.archived"
+    lines = [json.loads(line) for line in gateway.cli("audit", "--org", org, "--jsonl").stdout.splitlines()]
+    assert lines[0] == newest["data"][0] and lines[-1]["action"] == "organization.created"
+
+
 def test_the_description_is_served(gateway: Gateway) -> None:
     described = HTTP.get(gateway.url + "/openapi.json")
     assert described.status_code == 200 and described.json()["openapi"] == "3.1.0"

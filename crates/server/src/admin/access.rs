@@ -68,9 +68,10 @@ impl Admin {
             return Ok(Administrator::Operator);
         }
         match KeyKind::of(key) {
-            Ok(KeyKind::Project | KeyKind::Admin | KeyKind::Invite) => {
+            Ok(KeyKind::Admin | KeyKind::Invite) => {
                 self.directory.directory().administrator(key, self.clock.now())
             }
+            Ok(KeyKind::Project) => Err(of_a_project(key)),
             Ok(KeyKind::Operator) | Err(_) => Err(unknown(key)),
         }
     }
@@ -98,6 +99,12 @@ fn missing() -> Refusal {
 
 fn unknown(key: &str) -> Refusal {
     let message = format!("Incorrect API key provided: {}. It administers nothing here.", mask(key));
+    Refusal::new(RefusalCode::InvalidKey, message, KEYS_OF_ADMINISTRATORS)
+}
+
+fn of_a_project(key: &str) -> Refusal {
+    let message =
+        format!("Incorrect API key provided: {}. It is a project's, which calls models alone.", mask(key));
     Refusal::new(RefusalCode::InvalidKey, message, KEYS_OF_ADMINISTRATORS)
 }
 
