@@ -199,6 +199,9 @@ def test_limits_models_and_spending(owned: Owned) -> None:
         owned.call(owned.tenant.secret, **long)
         assert place.delete(*args).deleted
         refused(404, lambda: place.delete(*args))
+    told = list(owned.sdk().audit_logs.list(event_types=["spend_limit.updated", "spend_limit.deleted"]))
+    assert len(told) == 6 and told[0].type == "spend_limit.deleted" and told[0].project.id == project
+    assert told[1].model_extra["spend_limit.updated"]["changes_requested"] == {"threshold_amount": 500}
 
 
 def test_the_audit_log_names_who_what_and_whence(owned: Owned) -> None:

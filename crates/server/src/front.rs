@@ -23,6 +23,7 @@ use store::Store;
 use tower::ServiceExt;
 
 use crate::address;
+use crate::admin::openapi::DESCRIPTION;
 use crate::admin::{Admin, ClientAddress, Reception};
 use crate::metrics::Metrics;
 use crate::payments::{Delivered, WEBHOOK_BYTES_MAX};
@@ -32,8 +33,6 @@ use crate::tasks::{InFlight, InFlightGuard};
 pub(crate) struct Lobby {
     pub(crate) admin: Arc<Admin>,
     pub(crate) router: Router,
-    /// The administration described in OpenAPI.
-    pub(crate) description: Bytes,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) store: Arc<Store>,
     pub(crate) in_flight: InFlight,
@@ -121,7 +120,7 @@ impl Front {
             (&Method::GET, "/livez") => text(StatusCode::OK, "ok\n", TEXT),
             (&Method::GET, "/readyz") => self.readiness(),
             (&Method::GET, "/metrics") => text(StatusCode::OK, self.metrics(), OPENMETRICS),
-            (&Method::GET, "/openapi.json") => text(StatusCode::OK, self.lobby.description.clone(), JSON),
+            (&Method::GET, "/openapi.json") => text(StatusCode::OK, DESCRIPTION.clone(), JSON),
             (&Method::GET, "/v1/models") => self.models(request, None, id),
             (&Method::GET, _) if path.starts_with("/v1/models/") => {
                 let model = percent_decode(&path["/v1/models/".len()..]);

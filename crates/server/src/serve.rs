@@ -127,21 +127,19 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         settings: config.settings,
     });
     let payments = Payments::new(config.payments, store.payments(), Arc::clone(&clock), Arc::clone(&ids));
-    let payments = Arc::new(payments);
     let admin = Arc::new(Admin {
         operator: secrets.operator,
         hasher: secrets.hasher(),
         directory,
         ledger: store.ledger(),
         reader: store.reader(),
-        payments: Arc::clone(&payments),
+        payments: Arc::new(payments),
         clock: Arc::clone(&clock),
         ids,
         status: status(Arc::clone(&shared), Arc::clone(&store)),
     });
     let lobby = Arc::new(Lobby {
         router: admin::router(Arc::clone(&admin)),
-        description: admin::openapi::text().into(),
         admin,
         metrics,
         store,

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use directory::{Administrator, Bounds, KeyChanges, KeyOwner, ModelAccess, NewKey, Permission, Scope};
-use domain::{KeyId, Timestamp};
+use domain::{KeyId, ServiceAccountId, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -41,7 +41,7 @@ pub(super) fn create(call: &Call) -> Answered {
     Ok(json(StatusCode::CREATED, &view::created_key(&made)))
 }
 
-/// Whose key it will be: one's own unless another owner is named, which takes a right to the project. What the
+/// Whose key it will be: one's own unless a service account is named, which takes a right to the project. What the
 /// operator names nobody for is the service account's.
 fn owner(call: &Call, named: Option<&str>) -> Result<Option<KeyOwner>, Problem> {
     let own = match &call.hand.by {
@@ -49,14 +49,33 @@ fn owner(call: &Call, named: Option<&str>) -> Result<Option<KeyOwner>, Problem> 
         Administrator::Member { user, .. } => Some(KeyOwner::User(user.id)),
     };
     let owner = match named {
-        Some(text) if text.starts_with("svc_acct_") => Some(KeyOwner::ServiceAccount(field("owner", text)?)),
+        Some(text) if text.starts_with(ServiceAccountId::PREFIX) => {
+            Some(KeyOwner::ServiceAccount(field("owner", text)?))
+        }
         Some(text) => Some(KeyOwner::User(field("owner", text)?)),
         None => own.filter(|own| call.project().is_ok_and(|project| call.tenant.has_part(*own, project.id))),
     };
+    if let Some(owner) = owner {
+        in_ones_own_name(call, "owner", owner)?;
+    }
     if owner.is_none() || owner != own {
         call.require(Permission::ManageProject)?;
     }
     Ok(owner)
+}
+
+/// Whoever had the secret of another person's key could call in their name.
+fn in_ones_own_name(call: &Call, field: &str, owner: KeyOwner) -> Result<(), Problem> {
+    match (&call.hand.by, owner) {
+        (Administrator::Member { user, .. }, KeyOwner::User(id)) if id != user.id => {
+            let message = format!(
+                "`{field}`: {id} is somebody else; a person's key is made and rotated by this person alone. Use a \
+                 service account for what several people call with."
+            );
+            Err(Problem::field(field, message))
+        }
+        (Administrator::Operator | Administrator::Member { .. }, _) => Ok(()),
+    }
 }
 
 pub(super) fn list(call: &Call) -> Answered {
@@ -131,6 +150,7 @@ struct Rotation {
 
 pub(super) fn rotate(call: &Call) -> Answered {
     let Rotation { grace_seconds } = call.members()?;
+    in_ones_own_name(call, "key", call.key()?.owner)?;
     let mandate = call.admin.mandate(&call.hand);
     let rotated = call.admin.directory.rotate_key(call.key()?.id, grace_seconds.unwrap_or(0), &mandate)?;
     Ok(json(StatusCode::OK, &view::created_key(&rotated)))

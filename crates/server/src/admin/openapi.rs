@@ -4,12 +4,17 @@
 //! Members of bodies are written `name: type`, or `name!: type` when they must be there. A type is `string`,
 //! `integer`, `boolean`, `object`, a choice of words such as `dev|prod`, or one of these between brackets for a list.
 
+use std::sync::LazyLock;
+
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::route::{Access, Route};
 
-/// The description as it is served.
-pub(crate) fn text() -> String {
+/// The description as it is served, made when somebody first asks for it.
+pub(crate) static DESCRIPTION: LazyLock<Bytes> = LazyLock::new(|| text().into());
+
+fn text() -> String {
     let mut text = serde_json::to_string_pretty(&document()).unwrap_or_default();
     text.push('\n');
     text

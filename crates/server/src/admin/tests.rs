@@ -13,7 +13,7 @@ use payments::Manual;
 use store::{Durability, Store};
 use tower::ServiceExt;
 
-use super::route::Access;
+use super::route::{Access, Verb};
 use serde_json::json;
 
 use super::*;
@@ -246,8 +246,8 @@ fn is_let_in(status: u16, route: &Route) -> bool {
 
 #[test]
 fn every_route_is_for_those_it_is_for() {
+    let mut house = House::new();
     for route in routes() {
-        let house = House::new();
         let callers = &house.callers;
         let told =
             |who: &str, status: u16| format!("{} {} by {who}: {status}", route.verb.method(), route.path);
@@ -278,14 +278,15 @@ fn every_route_is_for_those_it_is_for() {
             }
         }
         for role in ["reader", "project owner", "admin", "owner", "operator"] {
-            // What is done takes something from whoever comes next, so each comes into a house of their own.
-            let done_in = may(role, route.access).then(House::new);
-            let house = done_in.as_ref().unwrap_or(&house);
             let status = house.take(route, Some(house.callers.of(role)));
             if may(role, route.access) {
                 assert!(is_let_in(status, route), "{}", told(role, status));
             } else {
                 assert_eq!(status, 403, "{}", told(role, status));
+            }
+            if route.verb != Verb::Get && matches!(status, 200 | 201) {
+                // What was done may have taken something from whoever comes next.
+                house = House::new();
             }
         }
     }
@@ -359,6 +360,14 @@ fn roles_bound_what_is_in_a_body_too() {
     // A key of one's own, and one of somebody else's.
     assert_eq!(ask(part, "/admin/v1/keys", json!({ "project": project, "name": "mine" })), 201);
     assert_eq!(ask(&house.callers.reader, "/admin/v1/keys", json!({ "project": project })), 403);
+    // Nobody gets a secret by which to call in somebody else's name; a service account is nobody's.
+    let owned = |owner: &str| json!({ "project": project, "owner": house.name(owner) });
+    assert_eq!(ask(owner, "/admin/v1/keys", owned("user")), 400);
+    assert_eq!(ask(owner, "/admin/v1/keys", owned("service_account")), 201);
+    assert_eq!(ask(&house.callers.reader, "/admin/v1/keys", owned("service_account")), 403);
+    let (status, key) = house.ask("POST", "/admin/v1/keys", Some(OPERATOR), &owned("user"));
+    assert_eq!(status, 201, "{key}");
+    assert_eq!(ask(owner, &format!("/admin/v1/keys/{}/rotate", key["id"].as_str().unwrap()), json!({})), 400);
     let named = json!({ "name": "x", "user": house.name("user") });
     let keys = format!("/admin/v1/organizations/{}/admin-keys", house.name("organization"));
     assert_eq!(ask(owner, &keys, named.clone()), 400);

@@ -1,8 +1,7 @@
 //! Spend limits: a hard monthly budget of the organization or of a project, in cents. It lives in the ledger like every
 //! budget, and `/admin/v1/budgets` shows it among them.
 
-use axum::response::Response;
-use directory::Administrator;
+use directory::{Administrator, Elsewhere};
 use domain::{BudgetId, Money};
 use ledger::{Act, Booking, Budget, Caps, Command, Note, Period, Reply, Subject};
 use serde::Deserialize;
@@ -105,6 +104,7 @@ pub(super) async fn update(call: Call) -> Answered {
     })?;
     let which = Which::of(&call);
     let known = which.find(&call).await?;
+    let before = known.as_ref().map(|record| which.show(record));
     // A budget keeps the zone in which its months began.
     let zone = known.map_or_else(|| call.tenant.organization.time_zone.clone(), |record| record.budget.zone);
     let budget = Budget {
@@ -119,20 +119,39 @@ pub(super) async fn update(call: Call) -> Answered {
     let Reply::BudgetSet(_) = book(&call, Act::SetBudget(budget)).await? else {
         return Err(strange_answer());
     };
-    retrieve(call).await
+    let now = which.find(&call).await?.ok_or_else(strange_answer)?;
+    let shown = which.show(&now);
+    tell(call, which.id, "spend_limit.updated", before, Some(shown.clone())).await?;
+    ok(&shown)
 }
 
 pub(super) async fn delete(call: Call) -> Answered {
     let which = Which::of(&call);
-    which.find(&call).await?.ok_or_else(|| which.missing())?;
+    let known = which.find(&call).await?.ok_or_else(|| which.missing())?;
     let Reply::BudgetRemoved = book(&call, Act::RemoveBudget(which.id)).await? else {
         return Err(strange_answer());
     };
-    removed(&which)
+    tell(call, which.id, "spend_limit.deleted", Some(which.show(&known)), None).await?;
+    ok(&json!({ "object": which.deleted, "deleted": true }))
 }
 
-fn removed(which: &Which) -> Result<Response, Problem> {
-    ok(&json!({ "object": which.deleted, "deleted": true }))
+/// Tells the audit log, which the ledger does not write.
+async fn tell(
+    call: Call,
+    id: BudgetId,
+    action: &'static str,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> Result<(), Problem> {
+    let change = Elsewhere {
+        organization: call.tenant.organization.id,
+        project: call.named_project().map(|project| project.id),
+        action,
+        subject: id.to_string(),
+        before: before.map(|value| value.to_string()),
+        after: after.map(|value| value.to_string()),
+    };
+    blocking(move || Ok(call.admin.directory.tell(change, &call.admin.mandate(&call.hand))?)).await
 }
 
 async fn book(call: &Call, act: Act) -> Result<Reply, Problem> {
