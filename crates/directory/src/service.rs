@@ -4,6 +4,7 @@
 //! Whether somebody *may* make a change is not asked here (see [`Permission`](crate::Permission)); whether it can be
 //! made is.
 
+mod elsewhere;
 mod invites;
 mod keys;
 mod limits;
@@ -22,6 +23,7 @@ use crate::secret::KeyHasher;
 use crate::snapshot::Inconsistent;
 use crate::tenant::Tenant;
 
+pub use elsewhere::Elsewhere;
 pub use invites::{Accepted, NewInvite, SentInvite};
 pub use keys::{CreatedAdminKey, CreatedKey, DEFAULT_KEY_NAME, KeyChanges, NewAdminKey, NewKey};
 pub use limits::NewLimit;
