@@ -41,7 +41,7 @@ fn printed(form: Form, color: bool, show: impl FnOnce(&mut Output)) -> (String, 
 }
 
 /// Asserts both forms of an answer; the JSON is the answer itself.
-fn check<T: View + DeserializeOwned>(answer: &str, human: &str, note: &str) {
+pub(super) fn check<T: View + DeserializeOwned>(answer: &str, human: &str, note: &str) {
     let answer = answer.trim();
     let raw: &RawValue = serde_json::from_str(answer).unwrap();
     let (data, words) = printed(Form::Human, false, |output| output.answer::<T>(raw).unwrap());

@@ -198,23 +198,84 @@ pub(super) const MONEY: &[Route] = &[
     .query(&["before", "limit"]),
     Route::own(Get, "/admin/v1/organizations/{organization}/statement", "Show a month's statement", || {
         get(statement::show)
-    }),
-    Route::own(Post, "/admin/v1/wallets", "Open a wallet", || post(wallets::create)),
+    })
+    .query(&["month", "format"]),
+    Route::own(Post, "/admin/v1/wallets", "Open a wallet", || post(wallets::create)).takes(&[
+        "organization!: string",
+        "name!: string",
+        "project: string",
+        "models: [string]",
+        "overflow: boolean",
+    ]),
     Route::own(Get, "/admin/v1/wallets", "List wallets", || get(wallets::list)).query(&["organization"]),
-    Route::own(Post, "/admin/v1/credits/grants", "Add credit", || post(credits::grant)),
+    Route::own(Post, "/admin/v1/credits/grants", "Add credit", || post(credits::grant)).takes(&[
+        "organization!: string",
+        "wallet: string",
+        "amount!: string",
+        "kind!: promo|prepaid",
+        "expires_at: string",
+        "reason: string",
+    ]),
     Route::own(Post, "/admin/v1/credits/transfers", "Move credit between wallets", || {
         post(credits::transfer)
-    }),
-    Route::own(Post, "/admin/v1/credits/refunds", "Give back what a call cost", || post(credits::refund)),
-    Route::own(Post, "/admin/v1/credits/payouts", "Pay credit out", || post(credits::pay_out)),
-    Route::own(Post, "/admin/v1/credits/adjustments", "Correct a balance", || post(credits::adjust)),
-    Route::own(Post, "/admin/v1/credits/redeem", "Redeem a promo code", || post(credits::redeem)),
-    Route::own(Post, "/admin/v1/promo-codes", "Make a promo code", || post(promo::create)),
+    })
+    .takes(&[
+        "organization!: string",
+        "from!: string",
+        "to!: string",
+        "amount!: string",
+        "reason: string",
+    ]),
+    Route::own(Post, "/admin/v1/credits/refunds", "Give back what a call cost", || post(credits::refund))
+        .takes(&["request!: string", "amount: string", "expires_at: string", "reason!: string"]),
+    Route::own(Post, "/admin/v1/credits/payouts", "Pay credit out", || post(credits::pay_out)).takes(&[
+        "organization!: string",
+        "wallet: string",
+        "amount!: string",
+        "reason!: string",
+    ]),
+    Route::own(Post, "/admin/v1/credits/adjustments", "Correct a balance", || post(credits::adjust)).takes(
+        &[
+            "organization!: string",
+            "wallet: string",
+            "amount!: string",
+            "expires_at: string",
+            "reason!: string",
+        ],
+    ),
+    Route::own(Post, "/admin/v1/credits/redeem", "Redeem a promo code", || post(credits::redeem))
+        .takes(&["organization!: string", "code!: string"]),
+    Route::own(Post, "/admin/v1/promo-codes", "Make a promo code", || post(promo::create)).takes(&[
+        "code!: string",
+        "amount!: string",
+        "uses!: integer",
+        "expires_at: string",
+        "credit_days: integer",
+        "models: [string]",
+    ]),
     Route::own(Get, "/admin/v1/promo-codes", "List promo codes", || get(promo::list)),
-    Route::own(Post, "/admin/v1/budgets", "Set a budget", || post(budgets::create)),
+    Route::own(Post, "/admin/v1/budgets", "Set a budget", || post(budgets::create)).takes(&[
+        "organization!: string",
+        "of!: organization|project|key|user|feature|environment|run",
+        "which: string",
+        "period!: daily|weekly|monthly|total",
+        "zone: string",
+        "cost: string",
+        "tokens: integer",
+        "steps: integer",
+        "hard: boolean",
+        "thresholds: [integer]",
+    ]),
     Route::own(Get, "/admin/v1/budgets", "List budgets", || get(budgets::list))
         .query(&["organization", "limit"]),
-    Route::own(Patch, "/admin/v1/budgets/{id}", "Change a budget", || patch(budgets::update)),
+    Route::own(Patch, "/admin/v1/budgets/{id}", "Change a budget", || patch(budgets::update)).takes(&[
+        "organization!: string",
+        "cost: string",
+        "tokens: integer",
+        "steps: integer",
+        "hard: boolean",
+        "thresholds: [integer]",
+    ]),
     Route::own(Delete, "/admin/v1/budgets/{id}", "Remove a budget", || delete(budgets::remove))
         .query(&["organization"]),
     Route::own(Get, "/admin/v1/events", "Read what the books told", || get(records::events)).query(&[
@@ -222,11 +283,19 @@ pub(super) const MONEY: &[Route] = &[
         "before",
         "limit",
     ]),
-    Route::own(Post, "/admin/v1/topups", "Begin a top-up", || post(topups::create)),
-    Route::own(Get, "/admin/v1/topups", "List top-ups", || get(topups::list))
-        .query(&["organization", "limit"]),
+    Route::own(Post, "/admin/v1/topups", "Begin a top-up", || post(topups::create)).takes(&[
+        "organization!: string",
+        "amount!: string",
+        "save_method: boolean",
+    ]),
+    Route::own(Get, "/admin/v1/topups", "List top-ups", || get(topups::list)).query(&[
+        "organization",
+        "before",
+        "limit",
+    ]),
     Route::own(Get, "/admin/v1/topups/{id}", "Show a top-up", || get(topups::show)),
-    Route::own(Post, "/admin/v1/topups/{id}/confirm", "Say that a top-up was paid", || post(topups::confirm)),
+    Route::own(Post, "/admin/v1/topups/{id}/confirm", "Say that a top-up was paid", || post(topups::confirm))
+        .takes(&["reason!: string"]),
     Route::own(Get, "/admin/v1/organizations/{organization}/recharge", "Show auto-recharge", || {
         get(topups::show_recharge)
     }),
