@@ -12,7 +12,7 @@ use domain::{Money, RequestId, Timestamp};
 use serde::Deserialize;
 
 use crate::output::View;
-use crate::table::{Column, fields, rows};
+use crate::table::{Column, rows};
 
 pub(crate) use books::{Balance, Ledger, Lot, PromoCode, PromoCodes, Transfer, Wallet, Wallets, Withdrawal};
 pub(crate) use budgets::{Budget, Budgets, Events, Removed};
