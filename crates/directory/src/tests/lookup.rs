@@ -45,7 +45,7 @@ enum Whose {
     AccountOfAnotherProject,
 }
 
-impl Owner {
+impl Whose {
     const ALL: [Self; 9] = [
         Self::Member,
         Self::OrganizationOwner,
