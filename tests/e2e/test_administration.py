@@ -65,6 +65,8 @@ def refused(status: int, work: Any) -> Json:
     assert caught.value.status_code == status, caught.value
     assert caught.value.request_id and caught.value.request_id.startswith("req_")
     body: Json = caught.value.body  # type: ignore[assignment]
+    # Where a limit owner refused, the body tells the same.
+    assert "owner" not in body or body["request_id"] == caught.value.request_id, body
     return body
 
 
@@ -136,6 +138,9 @@ def test_people_come_by_invitation_and_their_roles_hold_at_once(owned: Owned) ->
     owned.call(mine["secret"])
     admin.projects.users.update(user, project_id=project, role="owner")
     theirs.projects.update(project, name="renamed by its owner")
+    theirs.projects.rate_limits.update_rate_limit("rl-sim", project_id=project, max_requests_per_1_minute=60)
+    spend = {"threshold_amount": 100, "currency": "USD", "interval": "month"}
+    refused(403, lambda: theirs.projects.spend_limit.update(project, **spend))
     assert admin.projects.users.delete(user, project_id=project).object == "organization.project.user.deleted"
     refused(403, lambda: owned.call(mine["secret"]))
     refused(403, lambda: theirs.projects.update(project, name="no more"))

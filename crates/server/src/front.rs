@@ -163,10 +163,7 @@ impl Front {
     async fn administer(&self, id: RequestId, request: Request<Incoming>) -> Response<FrontBody> {
         let (mut head, body) = request.into_parts();
         let bytes_max = match self.lobby.admin.receive(&head) {
-            Ok(Reception::Known(hand)) => {
-                head.extensions.insert(*hand);
-                ADMINISTRATION_BODY_BYTES_MAX
-            }
+            Ok(Reception::Known(_)) => ADMINISTRATION_BODY_BYTES_MAX,
             Ok(Reception::Open) => STRANGER_BODY_BYTES_MAX,
             Err(refusal) => {
                 // A stranger's body is not read beyond what politeness asks for.
@@ -181,6 +178,13 @@ impl Front {
             let message = format!("The body broke off or is larger than {bytes_max} bytes");
             return problem(413, message, Some("request_too_large"), id);
         };
+        // Asked again, because a body may take its time, and a key that ended meanwhile has ended.
+        match self.lobby.admin.receive(&head) {
+            Ok(Reception::Known(hand)) => drop(head.extensions.insert(*hand)),
+            Ok(Reception::Open) => {}
+            Err(refusal) => return failed(refusal.into(), id),
+        }
+        head.extensions.insert(id);
         let _guard = self.lobby.in_flight.enter();
         let request = Request::from_parts(head, axum::body::Body::from(body.to_bytes()));
         match self.lobby.router.clone().oneshot(request).await {

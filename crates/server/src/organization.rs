@@ -190,7 +190,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::new(
         Post,
         "/v1/organization/projects/{project}/rate_limits/{rate_limit}",
-        May(ManageLimits),
+        May(ManageProject),
         "Set a rate limit, by its id or as rl-MODEL for a model that has none yet",
         rate_limits::update,
     )

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use dialect::openai::ErrorBody;
 use directory::ChangeError;
-use domain::Refusal;
+use domain::{Refusal, RequestId};
 use ledger::{Denial, LedgerError};
 use store::StoreError;
 
@@ -116,6 +116,16 @@ impl Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, message, None, "store_unavailable")
             }
         }
+    }
+}
+
+impl Problem {
+    /// The same about the request of this id, which a refusal tells as the gateway's do.
+    pub(crate) fn of(mut self, request: Option<RequestId>) -> Self {
+        if let Some(refusal) = &mut self.refusal {
+            refusal.request_id = request.map(|id| id.to_string());
+        }
+        self
     }
 }
 

@@ -17,7 +17,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use directory::{Administrator, Key, KeyOwner, Permission, Project, Tenant};
-use domain::{KeyId, OrganizationId, ProjectId};
+use domain::{KeyId, OrganizationId, ProjectId, RequestId};
 
 use super::access::{Hand, not_allowed, operator_only};
 use super::input::{blocking, shown};
@@ -159,7 +159,10 @@ impl Route {
             }
             Work::Blocking(_) | Work::Waiting(_) => on(self.verb.filter(), move |request: Request| {
                 let admin = Arc::clone(&admin);
-                async move { self.answer(admin, request).await.unwrap_or_else(IntoResponse::into_response) }
+                async move {
+                    let id = request.extensions().get::<RequestId>().copied();
+                    self.answer(admin, request).await.unwrap_or_else(|problem| problem.of(id).into_response())
+                }
             }),
         };
         router.route(self.path, taken)
@@ -310,7 +313,7 @@ async fn guard(access: Access, request: Request, next: Next) -> Response {
     if is_operator || access == Access::Open {
         return next.run(request).await;
     }
-    Problem::refused(&operator_only()).into_response()
+    Problem::refused(&operator_only()).of(request.extensions().get().copied()).into_response()
 }
 
 impl Verb {
