@@ -126,11 +126,12 @@ impl Tenant {
         limits.iter().filter(move |limit| name_fits(&limit.model, model))
     }
 
-    /// Whether the owner of a key still has a part in the project.
+    /// Whether the owner of a key still has a part in the project. Who manages all of the organization's projects, an
+    /// owner or an admin, has one in each.
     pub fn has_part(&self, owner: KeyOwner, project: ProjectId) -> bool {
         match owner {
             KeyOwner::User(user) => self.user(user).is_some_and(|known| {
-                known.role == OrganizationRole::Owner || self.members.contains_key(&(project, user))
+                known.role != OrganizationRole::Reader || self.members.contains_key(&(project, user))
             }),
             KeyOwner::ServiceAccount(id) => {
                 self.service_account(id).is_some_and(|account| account.project == project)
