@@ -125,7 +125,7 @@ fn keys_take_owners_with_a_part_in_the_project_only() {
         (KeyOwner::User(owner), None),
         (KeyOwner::ServiceAccount(account), None),
         (KeyOwner::User(reader), Some("user")),
-        (KeyOwner::User(admin), Some("user")),
+        (KeyOwner::User(admin), None),
         (KeyOwner::User(UserId::from_bytes([9; 16])), Some("user")),
         (KeyOwner::ServiceAccount(foreign), Some("service_account")),
         (KeyOwner::ServiceAccount(gone), Some("service_account")),

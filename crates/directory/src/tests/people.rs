@@ -104,7 +104,7 @@ fn an_organization_that_has_an_owner_keeps_one() {
 }
 
 #[test]
-fn an_owner_of_the_organization_needs_no_part_in_a_project() {
+fn who_manages_all_projects_needs_no_part_in_one() {
     let house = House::new();
     let (service, mandate) = (&house.service, house.mandate(5));
     house.add_user("ada@example.com", OrganizationRole::Owner);
@@ -118,6 +118,8 @@ fn an_owner_of_the_organization_needs_no_part_in_a_project() {
     service.remove_member(house.project, bob, &mandate).unwrap();
     assert!(house.opens(&made.secret, 6), "owners have a part everywhere");
     role(OrganizationRole::Admin);
+    assert!(house.opens(&made.secret, 6), "and so have admins");
+    role(OrganizationRole::Reader);
     assert!(!house.opens(&made.secret, 6), "and lose it with the role");
 }
 
