@@ -25,7 +25,9 @@ use crate::tenant::Tenant;
 
 pub use elsewhere::Elsewhere;
 pub use invites::{Accepted, NewInvite, SentInvite};
-pub use keys::{CreatedAdminKey, CreatedKey, DEFAULT_KEY_NAME, KeyChanges, NewAdminKey, NewKey};
+pub use keys::{
+    BoundsChanges, CreatedAdminKey, CreatedKey, DEFAULT_KEY_NAME, KeyChanges, NewAdminKey, NewKey,
+};
 pub use limits::NewLimit;
 pub use organizations::{NewOrganization, NewProject, OrganizationChanges, ProjectChanges};
 pub use people::{NewUser, UserChanges};

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use domain::{AdminKeyId, KeyId, OrganizationId, ProjectId, Timestamp, UserId};
+use ipnet::IpNet;
 
 use super::organizations::check_models;
 use super::{ChangeError, DirectoryService, Draft, Mandate, told, valid_name};
-use crate::record::{AdminKey, Bounds, Key, KeyOwner, Previous};
+use crate::record::{AdminKey, Bounds, Key, KeyOwner, ModelAccess, Previous, Scope};
 use crate::secret::{KeyKind, Secret};
 use crate::tenant::Tenant;
 
@@ -38,11 +39,30 @@ pub struct KeyChanges {
     /// Its name, 1 to 100 characters.
     pub name: Option<String>,
     /// What it may do less than its project.
-    pub bounds: Option<Bounds>,
+    pub bounds: BoundsChanges,
     /// From when on it is refused; `Some(None)` is never.
     pub expires_at: Option<Option<Timestamp>>,
     /// Whether it is refused until further notice.
     pub disabled: Option<bool>,
+}
+
+/// What is to change of a key's bounds; `None` stays as it is, `Some(None)` is no bound.
+#[derive(Clone, Debug, Default)]
+pub struct BoundsChanges {
+    /// Endpoints that may be called.
+    pub endpoints: Option<Option<Vec<Scope>>>,
+    /// Models that may be called.
+    pub models: Option<Option<ModelAccess>>,
+    /// Networks that may be called from; empty for all.
+    pub networks: Option<Vec<IpNet>>,
+}
+
+impl From<Bounds> for BoundsChanges {
+    /// These bounds in the place of whatever there were.
+    fn from(bounds: Bounds) -> Self {
+        let Bounds { endpoints, models, networks } = bounds;
+        Self { endpoints: Some(endpoints), models: Some(models), networks: Some(networks) }
+    }
 }
 
 /// A key just made or rotated, with the one copy of its secret there is.
@@ -121,9 +141,14 @@ impl DirectoryService {
     ) -> Result<Key, ChangeError> {
         let name = changes.name.as_deref().map(valid_name).transpose()?;
         in_the_future("expires_at", changes.expires_at.flatten(), mandate.now)?;
-        changes.bounds.as_ref().map_or(Ok(()), check_bounds)?;
         let _guard = self.one_at_a_time();
         let before = self.live_key(id)?;
+        let bounds = Bounds {
+            endpoints: changes.bounds.endpoints.unwrap_or_else(|| before.bounds.endpoints.clone()),
+            models: changes.bounds.models.unwrap_or_else(|| before.bounds.models.clone()),
+            networks: changes.bounds.networks.unwrap_or_else(|| before.bounds.networks.clone()),
+        };
+        check_bounds(&bounds)?;
         let disabled_at = match changes.disabled {
             Some(true) => Some(before.disabled_at.unwrap_or(mandate.now)),
             Some(false) => None,
@@ -131,7 +156,7 @@ impl DirectoryService {
         };
         let after = Key {
             name: name.unwrap_or_else(|| before.name.clone()),
-            bounds: changes.bounds.unwrap_or_else(|| before.bounds.clone()),
+            bounds,
             expires_at: changes.expires_at.unwrap_or(before.expires_at),
             disabled_at,
             ..Key::clone(&before)

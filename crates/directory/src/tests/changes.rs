@@ -177,7 +177,7 @@ fn bounds_and_moments_are_checked() {
         let new = NewKey { bounds: bounds.clone(), expires_at, ..new_key(house.project) };
         let created = house.service.create_key(new, &house.mandate(5)).map(|created| created.key);
         let changes = KeyChanges {
-            bounds: Some(bounds.clone()),
+            bounds: bounds.clone().into(),
             expires_at: Some(expires_at),
             ..KeyChanges::default()
         };

@@ -308,7 +308,7 @@ fn a_change_that_changes_nothing_writes_nothing() {
     };
     let key_stays = KeyChanges {
         name: Some(key.name.clone()),
-        bounds: Some(Bounds::default()),
+        bounds: Bounds::default().into(),
         expires_at: Some(None),
         disabled: Some(false),
     };

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::house::{House, new_key};
 use super::world::visit;
 use super::{CountingIds, at};
-use crate::{Bounds, KeyChanges, KeyOwner, OrganizationRole, ProjectChanges, ProjectRole, UserChanges};
+use crate::{
+    BoundsChanges, KeyChanges, KeyOwner, OrganizationRole, ProjectChanges, ProjectRole, Scope, UserChanges,
+};
 
 /// Threads knock with a secret until told to stop. After `end` has returned none of them may get in.
 fn ends_for_all(house: &House, secret: &str, end: impl FnOnce()) {
@@ -113,12 +115,20 @@ fn two_changes_at_once_do_not_undo_each_other() {
     for _ in 0..200 {
         let house = House::new();
         let key = house.add_key(None).key.id;
-        let networks = vec!["10.0.0.0/8".parse().unwrap()];
+        let (networks, scopes) = (vec!["10.0.0.0/8".parse().unwrap()], vec![Scope::Models]);
+        let nothing = BoundsChanges::default;
         let all = [
             KeyChanges { name: Some("renamed".to_owned()), ..KeyChanges::default() },
             KeyChanges { disabled: Some(true), ..KeyChanges::default() },
             KeyChanges { expires_at: Some(Some(at(99))), ..KeyChanges::default() },
-            KeyChanges { bounds: Some(Bounds { networks, ..Bounds::default() }), ..KeyChanges::default() },
+            KeyChanges {
+                bounds: BoundsChanges { networks: Some(networks), ..nothing() },
+                ..KeyChanges::default()
+            },
+            KeyChanges {
+                bounds: BoundsChanges { endpoints: Some(Some(scopes)), ..nothing() },
+                ..KeyChanges::default()
+            },
         ];
         std::thread::scope(|scope| {
             let house = &house;
@@ -134,6 +144,7 @@ fn two_changes_at_once_do_not_undo_each_other() {
         let key = house.service.directory().key(key).unwrap();
         let found = (key.name.as_str(), key.disabled_at, key.expires_at, key.bounds.networks.len());
         assert_eq!(found, ("renamed", Some(at(1)), Some(at(99)), 1));
+        assert_eq!(key.bounds.endpoints, Some(vec![Scope::Models]));
         assert_eq!(house.service.directory().project(house.project).unwrap().name, "renamed");
         house.is_in_step();
     }

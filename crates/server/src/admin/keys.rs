@@ -1,7 +1,9 @@
 //! Keys of projects: made, bounded, disabled, rotated, revoked. Only an answer to making or rotating holds a secret.
 
 use axum::http::StatusCode;
-use directory::{Administrator, Bounds, KeyChanges, KeyOwner, ModelAccess, NewKey, Permission, Scope};
+use directory::{
+    Administrator, Bounds, BoundsChanges, KeyChanges, KeyOwner, ModelAccess, NewKey, Permission, Scope,
+};
 use domain::{KeyId, ServiceAccountId, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
@@ -118,17 +120,15 @@ pub(super) fn update(call: &Call) -> Answered {
         call.require(Permission::ManageProject)?;
     }
     let key = call.key()?;
-    let mut bounds = key.bounds.clone();
-    if let Some(words) = patch.endpoints {
-        bounds.endpoints = words.map(|words| endpoints(&words)).transpose()?;
-    }
-    bounds.models = patch.models.unwrap_or(bounds.models);
-    if let Some(texts) = patch.networks {
-        bounds.networks = networks(&texts.unwrap_or_default())?;
-    }
+    let scopes = |words: Option<Vec<String>>| words.map(|words| endpoints(&words)).transpose();
+    let bounds = BoundsChanges {
+        endpoints: patch.endpoints.map(scopes).transpose()?,
+        models: patch.models,
+        networks: patch.networks.map(|texts| networks(&texts.unwrap_or_default())).transpose()?,
+    };
     let changes = KeyChanges {
         name: patch.name,
-        bounds: Some(bounds),
+        bounds,
         expires_at: patch.expires_at.map(|text| optional("expires_at", text.as_deref())).transpose()?,
         disabled: patch.disabled,
     };

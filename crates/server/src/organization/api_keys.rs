@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use directory::{Bounds, Key, KeyChanges, KeyOwner, Scope, Tenant};
+use directory::{BoundsChanges, Key, KeyChanges, KeyOwner, Scope, Tenant};
 use domain::{KeyId, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -124,10 +124,8 @@ struct Update {
 pub(super) fn update(call: &Call) -> Answered {
     let key = live(call)?;
     let body: Update = call.members()?;
-    let bounds = match body.scopes {
-        Some(scopes) => Some(Bounds { endpoints: endpoints(&scopes)?, ..key.bounds.clone() }),
-        None => None,
-    };
+    let endpoints = body.scopes.map(|scopes| endpoints(&scopes)).transpose()?;
+    let bounds = BoundsChanges { endpoints, ..BoundsChanges::default() };
     let expires_at = expiry(call, body.expires_in_seconds)?.map(Some);
     let changes = KeyChanges { bounds, expires_at, ..KeyChanges::default() };
     let changed = call.admin.directory.update_key(key.id, changes, &call.admin.mandate(&call.hand))?;
