@@ -6,9 +6,12 @@
 //! server's configuration), what time it is (the caller says) or where an organization's country is kept.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use directory::{DataClass, Environment};
 use domain::{Country, OrganizationId, Refusal, RefusalCode, Timestamp};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// How the access to a provider was come by. A copied, shared or generated key (class 2.10) is none of these: it
 /// cannot be configured.
@@ -105,14 +108,14 @@ pub enum Countries {
 }
 
 impl Countries {
-    /// In words, for people.
-    pub(crate) fn describe(&self) -> String {
+    /// In words, for people; `None` for all countries.
+    pub(crate) fn describe(&self) -> Option<String> {
         let list =
             |countries: &[Country]| countries.iter().map(Country::to_string).collect::<Vec<_>>().join(", ");
         match self {
-            Self::All => "all countries".to_owned(),
-            Self::Only(countries) => format!("only {}", list(countries)),
-            Self::Except(countries) => format!("all but {}", list(countries)),
+            Self::All => None,
+            Self::Only(countries) => Some(format!("only {}", list(countries))),
+            Self::Except(countries) => Some(format!("all but {}", list(countries))),
         }
     }
 }
@@ -174,7 +177,29 @@ impl Verified {
     }
 }
 
+/// What a decision tells of a contract.
+#[derive(Serialize)]
+struct Facts<'a> {
+    class: &'static str,
+    owner: &'a str,
+    payer: &'a str,
+    /// `None` for what needs no verification.
+    verified_on: Option<String>,
+}
+
 impl Contract {
+    /// What a decision tells of it, as JSON.
+    pub(crate) fn facts(&self) -> Arc<RawValue> {
+        let verified_on = match self.verified {
+            Verified::On { day, .. } => Some(date(day)),
+            Verified::Always => None,
+        };
+        let (class, owner, payer) = (self.class.as_str(), cut(&self.owner), cut(&self.payer));
+        let facts = serde_json::value::to_raw_value(&Facts { class, owner, payer, verified_on });
+        // Texts into memory: there is nothing that could fail.
+        facts.map_or_else(|_| RawValue::NULL.to_owned().into(), Arc::from)
+    }
+
     /// Whether the last check was too long ago.
     pub fn is_stale(&self, now: Timestamp) -> bool {
         match self.verified {
@@ -292,6 +317,12 @@ impl Contract {
         let limit = format!("{days_max} days");
         Err(refusal(RefusalCode::ContractStale, message, next.to_owned(), limit, format_args!("{days} days")))
     }
+}
+
+/// As much of a text as a record needs.
+fn cut(text: &str) -> &str {
+    const CHARS_MAX: usize = 48;
+    text.char_indices().nth(CHARS_MAX).map_or(text, |(end, _)| &text[..end])
 }
 
 /// A day as people write it: `2026-11-01`.

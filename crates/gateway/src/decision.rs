@@ -10,8 +10,8 @@
 use directory::Principal;
 use domain::{Country, KeyId, Money, OrganizationId, Owner, ProjectId, Refusal, RequestId, Timestamp};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::contract::{Verified, date};
 use crate::evidence::{Began, Plan};
 use crate::failure::Failure;
 use crate::rates::Pace;
@@ -95,11 +95,7 @@ pub(crate) struct SawModel<'a> {
 struct SawRoute<'a> {
     target: &'a str,
     price_version: &'a str,
-    class: &'static str,
-    owner: &'a str,
-    payer: &'a str,
-    /// `None` for what needs no verification.
-    verified_on: Option<String>,
+    contract: &'a RawValue,
 }
 
 /// What the region's layer saw (1.4).
@@ -227,18 +223,11 @@ impl Trail {
         self.passed(Owner::ModelAccess, &SawModel { model: cut(&plan.model), route });
         let contract = &plan.target.contract;
         let country = plan.principal.organization().country;
-        self.passed(Owner::Region, &SawRegion { country, served: Some(contract.countries.describe()) });
-        let verified_on = match contract.verified {
-            Verified::On { day, .. } => Some(date(day)),
-            Verified::Always => None,
-        };
+        self.passed(Owner::Region, &SawRegion { country, served: contract.countries.describe() });
         let saw = SawRoute {
             target: cut(&plan.target.label),
             price_version: &plan.price.id,
-            class: contract.class.as_str(),
-            owner: &contract.owner,
-            payer: &contract.payer,
-            verified_on,
+            contract: &plan.target.facts,
         };
         self.passed(Owner::Route, &saw);
     }

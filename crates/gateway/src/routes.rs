@@ -6,6 +6,7 @@ use std::sync::Arc;
 use domain::{Refusal, RefusalCode};
 use pricing::Schedule;
 use providers::Provider;
+use serde_json::value::RawValue;
 
 use crate::contract::Contract;
 
@@ -20,6 +21,8 @@ pub struct Target {
     pub label: Arc<str>,
     /// Who owns, who pays, and on which terms.
     pub contract: Arc<Contract>,
+    /// What of the contract is told with each decision, written once: a decision is made for every call.
+    pub(crate) facts: Arc<RawValue>,
     /// The dated prices; `None` when nobody has stated one, which refuses the call.
     pub prices: Option<Arc<Schedule>>,
 }
@@ -33,7 +36,14 @@ impl Target {
         prices: Option<Arc<Schedule>>,
     ) -> Self {
         let label = Arc::from(format!("{}/{model}", provider.name));
-        Self { provider, model: Arc::from(model), label, contract, prices }
+        let facts = contract.facts();
+        Self { provider, model: Arc::from(model), label, contract, facts, prices }
+    }
+
+    /// The same for another model of the provider.
+    fn of_model(&self, model: &str) -> Self {
+        let label = Arc::from(format!("{}/{model}", self.provider.name));
+        Self { model: Arc::from(model), label, ..self.clone() }
     }
 }
 
@@ -144,10 +154,7 @@ fn expand(pattern: &Route, model: &str) -> Option<Route> {
     if rest.is_empty() {
         return None;
     }
-    let targets = pattern.targets.iter().map(|target| {
-        let model = target.model.replace('*', rest);
-        Target::new(Arc::clone(&target.provider), &model, Arc::clone(&target.contract), target.prices.clone())
-    });
+    let targets = pattern.targets.iter().map(|target| target.of_model(&target.model.replace('*', rest)));
     Some(Route { model: Arc::from(model), targets: targets.collect(), verified_only: pattern.verified_only })
 }
 

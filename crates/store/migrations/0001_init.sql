@@ -279,9 +279,10 @@ CREATE TABLE decision (
   organization BLOB    NOT NULL CHECK (length(organization) = 16),
   request      BLOB    NOT NULL CHECK (length(request) = 16),
   at           INTEGER NOT NULL,
-  body         TEXT    NOT NULL,
-  PRIMARY KEY (organization, request)
-) STRICT, WITHOUT ROWID;
+  body         TEXT    NOT NULL
+) STRICT;
+-- A table with rows of its own and an index, because a body in the key's tree would spill beyond a thousand bytes.
+CREATE UNIQUE INDEX decision_by_request ON decision (organization, request);
 
 -- A budget's definition, as JSON. A removed one stays, so that its id is never used again.
 CREATE TABLE budget (
