@@ -98,6 +98,7 @@ pub(crate) fn authorize(
     now: Timestamp,
 ) -> Result<Permit, Failure> {
     let route = routes.find(call.model())?;
+    check_kind(&route, &call, now)?;
     access::check(&caller.0, &route, tiers)?;
     check_options(&call)?;
     let (target, price) = choose(&route, &call, &traffic(&caller.0), now)?;
@@ -109,6 +110,28 @@ pub(crate) fn authorize(
         target: target.clone(),
         price: Arc::clone(price),
     })
+}
+
+/// Refuses a model that does something else than what is asked for, wherever it is served: to the endpoint it is none.
+fn check_kind(route: &Route, call: &Call, now: Timestamp) -> Result<(), Refusal> {
+    let mut prices = route.targets.iter().filter_map(|target| target.prices.as_ref()?.at(now)).peekable();
+    if prices.peek().is_some() && !prices.any(|price| suits(price, call)) {
+        return Err(not_for_chat(&route.model));
+    }
+    Ok(())
+}
+
+/// Whether a price is one for such a call: one for embeddings says nothing about output.
+fn suits(price: &PriceVersion, call: &Call) -> bool {
+    call.endpoint() != Endpoint::Chat || price.kind != ModelKind::Embedding
+}
+
+fn not_for_chat(model: &str) -> Refusal {
+    Refusal::new(
+        RefusalCode::ModelNotFound,
+        format!("The model `{model}` is not a chat model; it makes embeddings."),
+        "Call POST /v1/embeddings with it, or name a chat model.",
+    )
 }
 
 /// Refuses what is asked for and has no price.
@@ -176,13 +199,8 @@ fn admit<'a>(
 ) -> Result<&'a Arc<PriceVersion>, Refusal> {
     let price = target.prices.as_ref().and_then(|prices| prices.at(now));
     let price = price.ok_or_else(|| unpriced(&route.model, &target.provider.name, &target.model))?;
-    if call.endpoint() == Endpoint::Chat && price.kind == ModelKind::Embedding {
-        // Its price says nothing about output.
-        return Err(Refusal::new(
-            RefusalCode::ModelNotFound,
-            format!("The model `{}` is not a chat model; it makes embeddings.", route.model),
-            "Call POST /v1/embeddings with it, or name a chat model.",
-        ));
+    if !suits(price, call) {
+        return Err(not_for_chat(&route.model));
     }
     target.contract.check(&target.label, traffic, now)?;
     Ok(price)

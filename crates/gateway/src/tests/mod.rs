@@ -6,6 +6,8 @@ mod decisions;
 mod denial;
 mod house;
 mod in_flight;
+mod precedence;
 mod refusals;
+mod scene;
 
 pub(crate) use contract::contract;
