@@ -256,8 +256,9 @@ fn valid_name(name: &str) -> Result<String, ChangeError> {
 }
 
 /// Characters that no name needs and that make one look like another: controls, and what turns the direction of text or
-/// takes no room (the Unicode bidirectional controls, zero-width characters and the byte order mark).
+/// takes no room (the Unicode bidirectional controls, soft hyphens, zero-width characters and the byte order mark).
 fn is_invisible(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(character, '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

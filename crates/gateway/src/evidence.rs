@@ -78,8 +78,14 @@ pub(crate) fn identify(directory: &Directory, headers: &HeaderMap, visit: &Visit
 
 /// The key that came with these headers, whatever it is worth.
 pub(crate) fn presented(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next()?;
+    // Of two headers a proxy in front of us may have looked at the other one: neither counts.
+    if values.next().is_some() {
+        return Some("");
+    }
     // A header that is no text holds no key of ours; an empty one is told so like any other wrong key.
-    let text = headers.get(AUTHORIZATION)?.to_str().unwrap_or_default().trim();
+    let text = value.to_str().unwrap_or_default().trim();
     let (scheme, key) = text.split_at_checked("Bearer ".len())?;
     scheme.eq_ignore_ascii_case("Bearer ").then(|| key.trim())
 }

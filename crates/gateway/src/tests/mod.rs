@@ -7,6 +7,7 @@ mod denial;
 mod house;
 mod in_flight;
 mod precedence;
+mod rates;
 mod refusals;
 mod scene;
 
