@@ -3,6 +3,8 @@
 mod budgets;
 mod credits;
 mod organizations;
+mod people;
+mod projects;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,7 +20,9 @@ pub(crate) use credits::{
     CreditsPayoutArgs, CreditsRedeemArgs, CreditsRefundArgs, CreditsStatementArgs, CreditsTransferArgs,
     OnceArgs, PromoCommand, PromoCreateArgs, WalletName, WalletsCommand, WalletsCreateArgs, WalletsListArgs,
 };
-pub(crate) use organizations::{KeysCommand, OrgCommand, OrgUpdateArgs, ProjectCommand};
+pub(crate) use organizations::{OrgCommand, OrgUpdateArgs};
+pub(crate) use people::{AuditArgs, LimitsCommand, LimitsSetArgs, MembersCommand};
+pub(crate) use projects::{KeysCommand, KeysCreateArgs, KeysUpdateArgs, ProjectCommand, ProjectUpdateArgs};
 
 /// Where a gateway listens unless told otherwise.
 const DEFAULT_LISTEN: &str = "127.0.0.1:4400";
@@ -113,6 +117,17 @@ pub(crate) enum Command {
     /// Work with keys, the credentials of a project
     #[command(subcommand)]
     Keys(KeysCommand),
+
+    /// Work with the people of an organization
+    #[command(subcommand)]
+    Members(MembersCommand),
+
+    /// Work with rate limits, which cap how fast an organization, project, key or end user calls
+    #[command(subcommand)]
+    Limits(LimitsCommand),
+
+    /// Read who changed what of an organization, from where, newest first
+    Audit(AuditArgs),
 
     /// Work with an organization's wallets: its own, and those for one project or for some models
     #[command(subcommand)]

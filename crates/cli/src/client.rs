@@ -58,7 +58,7 @@ impl fmt::Display for GatewayUrl {
 /// One request of the operator API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
-    /// GET, POST, PATCH or DELETE.
+    /// GET, POST, PUT, PATCH or DELETE.
     pub(crate) method: Method,
     /// Path and query, from `/admin` on.
     pub(crate) path: String,
@@ -82,6 +82,11 @@ impl Call {
     /// A changing request.
     pub(crate) fn patch(path: String, body: Value) -> Self {
         Self { method: Method::PATCH, path, body: Some(body), idempotency_key: None }
+    }
+
+    /// A setting request.
+    pub(crate) const fn put(path: String, body: Value) -> Self {
+        Self { method: Method::PUT, path, body: Some(body), idempotency_key: None }
     }
 
     /// A removing request.

@@ -5,74 +5,21 @@ mod books;
 mod budgets;
 mod explanation;
 mod organizations;
+mod people;
+mod projects;
 
-use domain::{KeyId, Money, OrganizationId, ProjectId, RequestId, Timestamp};
+use domain::{Money, RequestId, Timestamp};
 use serde::Deserialize;
 
 use crate::output::View;
-use crate::table::{Column, fields, rows};
+use crate::table::{Column, rows};
 
 pub(crate) use books::{Balance, Ledger, Lot, PromoCode, PromoCodes, Transfer, Wallet, Wallets, Withdrawal};
 pub(crate) use budgets::{Budget, Budgets, Events, Removed};
 pub(crate) use explanation::Explained;
 pub(crate) use organizations::{NewOrganization, Organization, Organizations};
-
-/// A project just made.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Project {
-    id: ProjectId,
-    name: String,
-    organization: OrganizationId,
-    environment: String,
-    created_at: Timestamp,
-}
-
-impl View for Project {
-    fn human(&self) -> String {
-        fields(&[
-            ("id", self.id.to_string()),
-            ("name", self.name.clone()),
-            ("organization", self.organization.to_string()),
-            ("environment", self.environment.clone()),
-            ("created", second(self.created_at)),
-        ])
-    }
-
-    fn note(&self) -> Option<String> {
-        Some(format!("next: tollkeeper keys create --project {}", self.id))
-    }
-}
-
-/// A key just made, with its secret.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Key {
-    id: KeyId,
-    name: String,
-    project: ProjectId,
-    organization: OrganizationId,
-    secret: String,
-    created_at: Timestamp,
-}
-
-impl View for Key {
-    fn human(&self) -> String {
-        fields(&[
-            ("id", self.id.to_string()),
-            ("name", self.name.clone()),
-            ("project", self.project.to_string()),
-            ("organization", self.organization.to_string()),
-            ("created", second(self.created_at)),
-            ("secret", self.secret.clone()),
-        ])
-    }
-
-    fn note(&self) -> Option<String> {
-        Some(
-            "the secret is shown this once: put it where the client reads its key, usually OPENAI_API_KEY"
-                .to_owned(),
-        )
-    }
-}
+pub(crate) use people::{Audit, Gone, Limit, Limits, Members, NewAdminKey, NewMember};
+pub(crate) use projects::{Key, Keys, NewKey, NewProject, Project, Projects};
 
 /// Cost rows, newest first.
 #[derive(Debug, Deserialize)]

@@ -21,6 +21,8 @@ pub fn check(make_store: impl Fn() -> Arc<dyn DirectoryStore>) {
     changes_what_may_change(&*make_store());
     removes(&*make_store());
     refuses_what_is_taken(&*make_store());
+    refuses_moves(&*make_store());
+    keeps_what_never_changes(&*make_store());
     refuses_orphans(&*make_store());
     is_whole_or_nothing(&*make_store());
     remembers_uses(&*make_store());
@@ -355,6 +357,33 @@ fn changes_what_may_change(store: &dyn DirectoryStore) {
     assert_holds(store, expected);
 }
 
+/// What was written with a record stays, whatever is written again.
+fn keeps_what_never_changes(store: &dyn DirectoryStore) {
+    assert_eq!(put_all(store, family(1)), Ok(()));
+    let at = Timestamp::from_micros(99);
+    let hash = KeyHash::from_bytes([9; 32]);
+    let written: [Record; 7] = [
+        Project { created_at: at, ..project(1) }.into(),
+        User { added_at: at, ..user(1) }.into(),
+        Member { added_at: at, ..member(1) }.into(),
+        ServiceAccount { created_at: at, ..service_account(1) }.into(),
+        AdminKey { hash, redacted: "x".to_owned(), created_at: at, ..admin_key(1) }.into(),
+        Invite {
+            email: "x@example.com".to_owned(),
+            role: OrganizationRole::Owner,
+            projects: Vec::new(),
+            token: hash,
+            created_at: at,
+            expires_at: at,
+            ..invite(1)
+        }
+        .into(),
+        RateLimit { subject: LimitSubject::Organization, model: "x".to_owned(), ..limit(1) }.into(),
+    ];
+    assert_eq!(put_all(store, written.into()), Ok(()));
+    assert_holds(store, families(1..=1));
+}
+
 fn removes(store: &dyn DirectoryStore) {
     assert_eq!(put_all(store, family(1)), Ok(()));
     assert_eq!(put_all(store, family(2)), Ok(()));
@@ -390,8 +419,35 @@ fn refuses_what_is_taken(store: &dyn DirectoryStore) {
     let same_mail = User { id: UserId::from_bytes([9; 16]), email: "ADA@EXAMPLE.COM".to_owned(), ..user(1) };
     assert_eq!(put(store, same_mail.clone()), duplicate(RecordKind::User));
     assert_holds(store, families(1..=2));
+    // Nor is an invitation's token or a limit's place another's.
+    let same_token = Invite { id: InviteId::from_bytes([9; 16]), ..invite(1) };
+    assert_eq!(put(store, same_token), duplicate(RecordKind::Invite));
+    let same_place = RateLimit { id: LimitId::from_bytes([9; 16]), caps: Caps::default(), ..limit(1) };
+    assert_eq!(put(store, same_place), duplicate(RecordKind::Limit));
+    assert_holds(store, families(1..=2));
     let removed = User { removed_at: Some(Timestamp::from_micros(10)), ..user(1) };
     assert_eq!(put_all(store, vec![removed.into(), same_mail.into()]), Ok(()));
+}
+
+/// No record becomes another organization's, or another project's.
+fn refuses_moves(store: &dyn DirectoryStore) {
+    assert_eq!(put_all(store, family(1)), Ok(()));
+    assert_eq!(put_all(store, family(2)), Ok(()));
+    let hash = KeyHash::from_bytes([9; 32]);
+    let moved: [Record; 7] = [
+        Project { id: project(1).id, ..project(2) }.into(),
+        User { id: user(1).id, email: "new@example.com".to_owned(), ..user(2) }.into(),
+        ServiceAccount { id: service_account(1).id, ..service_account(2) }.into(),
+        Key { id: key(1).id, hash, ..key(2) }.into(),
+        AdminKey { id: admin_key(1).id, hash, ..admin_key(2) }.into(),
+        Invite { id: invite(1).id, token: hash, ..invite(2) }.into(),
+        RateLimit { id: limit(1).id, model: "new".to_owned(), ..limit(2) }.into(),
+    ];
+    for record in moved {
+        let kind = record.kind();
+        assert_eq!(put_all(store, vec![record]), Err(StoreError::Duplicate(kind)), "{kind}");
+    }
+    assert_holds(store, families(1..=2));
 }
 
 fn refuses_orphans(store: &dyn DirectoryStore) {
@@ -411,6 +467,16 @@ fn refuses_orphans(store: &dyn DirectoryStore) {
         ..key(1)
     };
     assert_eq!(put(store, crossed), orphan(RecordKind::Key));
+    // Nor does it belong to somebody of another organization, or to nobody.
+    for owner in [
+        KeyOwner::User(user(2).id),
+        KeyOwner::User(UserId::from_bytes([9; 16])),
+        KeyOwner::ServiceAccount(service_account(2).id),
+    ] {
+        let crossed =
+            Key { id: KeyId::from_bytes([9; 16]), hash: KeyHash::from_bytes([9; 32]), owner, ..key(1) };
+        assert_eq!(put(store, crossed), orphan(RecordKind::Key));
+    }
     let crossed = Member { user: user(2).id, ..member(1) };
     assert_eq!(put(store, crossed), orphan(RecordKind::Member));
     let crossed = AdminKey {

@@ -68,10 +68,10 @@ impl Directory {
         }
         let snapshot = self.snapshot.load();
         let hash = self.hasher.hash(presented);
-        let known = snapshot.by_hash.get(&hash).and_then(|id| snapshot.keys.get(id));
+        let known = snapshot.key_by_hash(hash);
         let known = known.ok_or_else(|| refusal::unknown_key(presented))?;
         let key = &known.key;
-        let tenant = snapshot.tenants.get(&key.organization);
+        let tenant = snapshot.tenant(key.organization);
         let (tenant, project) = tenant
             .and_then(|tenant| Some((tenant, tenant.project(key.project)?)))
             .ok_or_else(|| refusal::unknown_key(presented))?;
@@ -87,8 +87,8 @@ impl Directory {
     pub fn holder(&self, presented: &str) -> Option<Principal> {
         let hash = (KeyKind::of(presented) == Ok(KeyKind::Project)).then(|| self.hash(presented))?;
         let snapshot = self.snapshot.load();
-        let key = &snapshot.keys.get(snapshot.by_hash.get(&hash)?)?.key;
-        let tenant = snapshot.tenants.get(&key.organization)?;
+        let key = &snapshot.key_by_hash(hash)?.key;
+        let tenant = snapshot.tenant(key.organization)?;
         let project = Arc::clone(tenant.project(key.project)?);
         Some(Principal { key: Arc::clone(key), project, tenant: Arc::clone(tenant) })
     }
@@ -108,8 +108,7 @@ impl Directory {
         let known = known.and_then(|id| snapshot.admin_keys.get(id));
         let known = known.ok_or_else(|| refusal::unknown_key(presented))?;
         let key = &known.key;
-        let tenant =
-            snapshot.tenants.get(&key.organization).ok_or_else(|| refusal::unknown_key(presented))?;
+        let tenant = snapshot.tenant(key.organization).ok_or_else(|| refusal::unknown_key(presented))?;
         if let Some(expires_at) = key.expires_at.filter(|at| *at <= now) {
             return Err(refusal::admin_key_ended(key, "expired", expires_at));
         }
@@ -123,7 +122,7 @@ impl Directory {
 
     /// An organization and what belongs to it.
     pub fn tenant(&self, id: OrganizationId) -> Option<Arc<Tenant>> {
-        self.snapshot.load().tenants.get(&id).cloned()
+        self.snapshot.load().tenant(id).cloned()
     }
 
     /// Every organization and what belongs to it, in the order in which they were made.
@@ -135,23 +134,23 @@ impl Directory {
 
     /// The organization with this id.
     pub fn organization(&self, id: OrganizationId) -> Option<Arc<Organization>> {
-        self.snapshot.load().tenants.get(&id).map(|tenant| Arc::clone(&tenant.organization))
+        self.snapshot.load().tenant(id).map(|tenant| Arc::clone(&tenant.organization))
     }
 
     /// The project with this id.
     pub fn project(&self, id: ProjectId) -> Option<Arc<Project>> {
         let snapshot = self.snapshot.load();
-        snapshot.tenants.get(snapshot.organization_of.get(&id)?)?.project(id).cloned()
+        snapshot.tenant(*snapshot.organization_of.get(&id)?)?.project(id).cloned()
     }
 
     /// The key with this id, without its secret.
     pub fn key(&self, id: KeyId) -> Option<Arc<Key>> {
-        self.snapshot.load().keys.get(&id).map(|known| Arc::clone(&known.key))
+        self.snapshot.load().key(id).map(|known| Arc::clone(&known.key))
     }
 
     /// When a key was last used, to the second.
     pub fn last_used(&self, id: KeyId) -> Option<Timestamp> {
-        self.snapshot.load().keys.get(&id)?.last_used()
+        self.snapshot.load().key(id)?.last_used()
     }
 
     /// Keys of a project that were made after one of them, the revoked ones too, in the order in which they were made.
@@ -159,7 +158,7 @@ impl Directory {
         let snapshot = self.snapshot.load();
         let first = after.unwrap_or(KeyId::from_bytes([0; 16]));
         let range = snapshot.keys_of.range((project, first)..=(project, KeyId::from_bytes([0xff; 16])));
-        let keys = range.filter(|(_, id)| Some(*id) != after).filter_map(|(_, id)| snapshot.keys.get(id));
+        let keys = range.filter(|(_, id)| Some(*id) != after).filter_map(|(_, id)| snapshot.key(*id));
         keys.take(limit).map(|known| Arc::clone(&known.key)).collect()
     }
 
@@ -191,7 +190,7 @@ impl Directory {
     /// When keys of either sort were last used, for those that were used after `since`.
     pub fn uses_since(&self, since: Timestamp) -> Vec<([u8; 16], Timestamp)> {
         let snapshot = self.snapshot.load();
-        let keys = snapshot.keys.iter().map(|(id, known)| (*id.as_bytes(), known.last_used()));
+        let keys = snapshot.keys.values().map(|known| (*known.key.id.as_bytes(), known.last_used()));
         let admin = snapshot.admin_keys.iter().map(|(id, known)| (*id.as_bytes(), known.last_used()));
         keys.chain(admin).filter_map(|(id, used)| Some((id, used.filter(|at| *at > since)?))).collect()
     }

@@ -18,9 +18,11 @@ mod refusal;
 mod secret;
 mod service;
 mod snapshot;
+mod tag;
 mod tenant;
 #[cfg(test)]
 mod tests;
+mod trie;
 
 pub use authority::{Administrator, Permission};
 pub use directory::{Directory, Principal, Visit};

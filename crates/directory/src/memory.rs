@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use domain::Timestamp;
 
 use crate::port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
-use crate::record::{AuditEntry, User};
+use crate::record::{AdminKey, AuditEntry, Invite, KeyOwner, RateLimit, User};
 
 /// Keeps a directory as long as it lives.
 #[derive(Debug, Default)]
@@ -45,7 +45,10 @@ impl DirectoryStore for MemoryDirectory {
             apply(&mut next, change)?;
         }
         for entry in commit.audit {
-            if audit.iter().any(|other: &AuditEntry| other.id == entry.id) {
+            if audit
+                .iter()
+                .any(|other: &AuditEntry| (other.organization, other.id) == (entry.organization, entry.id))
+            {
                 return Err(StoreError::Duplicate(RecordKind::Audit));
             }
             audit.push(entry);
@@ -92,7 +95,15 @@ fn has_parent(contents: &Contents, record: &Record) -> bool {
             project(member.project, member.organization) && user(member.user, member.organization)
         }
         Record::ServiceAccount(account) => project(account.project, account.organization),
-        Record::Key(key) => project(key.project, key.organization),
+        Record::Key(key) => {
+            let owner = match key.owner {
+                KeyOwner::User(id) => user(id, key.organization),
+                KeyOwner::ServiceAccount(id) => contents.service_accounts.iter().any(|account| {
+                    (account.id, account.project, account.organization) == (id, key.project, key.organization)
+                }),
+            };
+            owner && project(key.project, key.organization)
+        }
         Record::AdminKey(key) => user(key.user, key.organization),
         Record::Invite(invite) => organization(invite.organization),
         Record::Limit(limit) => organization(limit.organization),
@@ -113,16 +124,31 @@ fn is_taken(contents: &Contents, record: &Record) -> bool {
                 let here = other.organization == new.organization && other.id != new.id;
                 here && other.removed_at.is_none() && other.email.eq_ignore_ascii_case(&new.email)
             };
-            new.removed_at.is_none() && contents.users.iter().any(same_mail)
+            let moved = |other: &User| other.id == new.id && other.organization != new.organization;
+            contents.users.iter().any(|other| moved(other) || (new.removed_at.is_none() && same_mail(other)))
         }
         Record::Key(new) => contents.keys.iter().any(|other| {
             let moved = (other.project, other.organization) != (new.project, new.organization);
             if other.id == new.id { moved } else { other.hash == new.hash }
         }),
-        Record::AdminKey(new) => {
-            contents.admin_keys.iter().any(|other| other.id != new.id && other.hash == new.hash)
-        }
-        Record::Member(_) | Record::ServiceAccount(_) | Record::Invite(_) | Record::Limit(_) => false,
+        Record::AdminKey(new) => contents.admin_keys.iter().any(|other| {
+            let moved = other.organization != new.organization;
+            if other.id == new.id { moved } else { other.hash == new.hash }
+        }),
+        Record::ServiceAccount(new) => contents.service_accounts.iter().any(|other| {
+            other.id == new.id && (other.organization, other.project) != (new.organization, new.project)
+        }),
+        Record::Invite(new) => contents.invites.iter().any(|other| {
+            let moved = other.organization != new.organization;
+            if other.id == new.id { moved } else { other.token == new.token }
+        }),
+        Record::Limit(new) => contents.limits.iter().any(|other| {
+            let moved = other.organization != new.organization;
+            let same_place = (other.organization, &other.subject, &other.model)
+                == (new.organization, &new.subject, &new.model);
+            if other.id == new.id { moved } else { same_place }
+        }),
+        Record::Member(_) => false,
     }
 }
 
@@ -145,9 +171,15 @@ fn put(contents: &mut Contents, record: Record) -> Result<(), StoreError> {
         Record::Project(new) => {
             set(&mut contents.projects, new, |p| p.id, |new, old| new.created_at = old.created_at);
         }
-        Record::User(new) => set(&mut contents.users, new, |u| u.id, |_, _| {}),
-        Record::Member(new) => set(&mut contents.members, new, |m| (m.project, m.user), |_, _| {}),
-        Record::ServiceAccount(new) => set(&mut contents.service_accounts, new, |a| a.id, |_, _| {}),
+        Record::User(new) => {
+            set(&mut contents.users, new, |u| u.id, |new, old| new.added_at = old.added_at);
+        }
+        Record::Member(new) => {
+            set(&mut contents.members, new, |m| (m.project, m.user), |new, old| new.added_at = old.added_at);
+        }
+        Record::ServiceAccount(new) => {
+            set(&mut contents.service_accounts, new, |a| a.id, |new, old| new.created_at = old.created_at);
+        }
         Record::Key(new) => set(
             &mut contents.keys,
             new,
@@ -156,9 +188,34 @@ fn put(contents: &mut Contents, record: Record) -> Result<(), StoreError> {
                 (new.owner, new.created_at) = (old.owner, old.created_at);
             },
         ),
-        Record::AdminKey(new) => set(&mut contents.admin_keys, new, |k| k.id, |_, _| {}),
-        Record::Invite(new) => set(&mut contents.invites, new, |i| i.id, |_, _| {}),
-        Record::Limit(new) => set(&mut contents.limits, new, |l| l.id, |_, _| {}),
+        Record::AdminKey(new) => set(
+            &mut contents.admin_keys,
+            new,
+            |k| k.id,
+            |new, old| {
+                *new = AdminKey {
+                    name: new.name.clone(),
+                    expires_at: new.expires_at,
+                    revoked_at: new.revoked_at,
+                    ..old.clone()
+                }
+            },
+        ),
+        Record::Invite(new) => set(
+            &mut contents.invites,
+            new,
+            |i| i.id,
+            |new, old| {
+                let (accepted_at, withdrawn_at) = (new.accepted_at, new.withdrawn_at);
+                *new = Invite { accepted_at, withdrawn_at, ..old.clone() };
+            },
+        ),
+        Record::Limit(new) => set(
+            &mut contents.limits,
+            new,
+            |l| l.id,
+            |new, old| *new = RateLimit { caps: new.caps, ..old.clone() },
+        ),
     }
     Ok(())
 }

@@ -207,7 +207,7 @@ pub(crate) fn archived(principal: &Principal, archived_at: Timestamp) -> Refusal
             "The project `{}` ({}) was archived at {archived_at}.",
             principal.project.name, principal.project.id
         ),
-        format!("{} to reopen the project, or call from a project that is open", ask(principal)),
+        "call from a project that is open; this one is closed for good",
     )
 }
 

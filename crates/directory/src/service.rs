@@ -4,6 +4,7 @@
 //! Whether somebody *may* make a change is not asked here (see [`Permission`](crate::Permission)); whether it can be
 //! made is.
 
+mod elsewhere;
 mod invites;
 mod keys;
 mod limits;
@@ -22,6 +23,7 @@ use crate::secret::KeyHasher;
 use crate::snapshot::Inconsistent;
 use crate::tenant::Tenant;
 
+pub use elsewhere::Elsewhere;
 pub use invites::{Accepted, NewInvite, SentInvite};
 pub use keys::{CreatedAdminKey, CreatedKey, DEFAULT_KEY_NAME, KeyChanges, NewAdminKey, NewKey};
 pub use limits::NewLimit;
@@ -150,6 +152,9 @@ impl DirectoryService {
     }
 
     fn finish(&self, draft: Draft<'_>) -> Result<(), ChangeError> {
+        if draft.commit.changes.is_empty() {
+            return Ok(());
+        }
         self.store.commit(draft.commit.clone())?;
         Ok(self.directory.publish(draft.commit.changes)?)
     }
@@ -256,9 +261,23 @@ fn valid_name(name: &str) -> Result<String, ChangeError> {
 }
 
 /// Characters that no name needs and that make one look like another: controls, and what turns the direction of text or
-/// takes no room (the Unicode bidirectional controls, soft hyphens, zero-width characters and the byte order mark).
+/// takes no room (the Unicode bidirectional controls, zero-width characters, fillers, tags and the byte order mark).
 fn is_invisible(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(character, '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }

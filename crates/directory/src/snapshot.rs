@@ -13,7 +13,9 @@ use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
 use crate::port::{Change, Contents, Record, RecordKind};
 use crate::record::{AdminKey, Key, KeyHash};
+use crate::tag::Tagged as _;
 use crate::tenant::Tenant;
+use crate::trie::Trie;
 
 /// A record names a parent that is not there, or not the one it should be. The store's foreign keys forbid it, so a
 /// directory that meets it does not start.
@@ -25,10 +27,16 @@ pub struct Inconsistent {
 }
 
 /// A key, and when it was last used.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Known<K> {
     pub(crate) key: Arc<K>,
     used: Arc<AtomicI64>,
+}
+
+impl<K> Clone for Known<K> {
+    fn clone(&self) -> Self {
+        Self { key: Arc::clone(&self.key), used: Arc::clone(&self.used) }
+    }
 }
 
 /// Never used.
@@ -59,17 +67,33 @@ impl<K> Known<K> {
 /// All records at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
-    pub(crate) tenants: HashTrieMapSync<OrganizationId, Arc<Tenant>>,
+    pub(crate) tenants: Trie<Arc<Tenant>>,
     pub(crate) organization_of: HashTrieMapSync<ProjectId, OrganizationId>,
-    pub(crate) keys: HashTrieMapSync<KeyId, Known<Key>>,
+    pub(crate) keys: Trie<Known<Key>>,
     pub(crate) keys_of: RedBlackTreeSetSync<(ProjectId, KeyId)>,
-    pub(crate) by_hash: HashTrieMapSync<KeyHash, KeyId>,
+    /// The same keys, by each hash they have.
+    by_hash: Trie<Known<Key>>,
     pub(crate) admin_keys: HashTrieMapSync<AdminKeyId, Known<AdminKey>>,
     pub(crate) admin_keys_of: RedBlackTreeSetSync<(OrganizationId, AdminKeyId)>,
     pub(crate) admin_by_hash: HashTrieMapSync<KeyHash, AdminKeyId>,
 }
 
 impl Snapshot {
+    /// The key that has this hash, or had it before its last rotation.
+    pub(crate) fn key_by_hash(&self, hash: KeyHash) -> Option<&Known<Key>> {
+        self.by_hash.get(hash.tag(), |known| hashes(&known.key).any(|other| other == hash))
+    }
+
+    /// The key with this id.
+    pub(crate) fn key(&self, id: KeyId) -> Option<&Known<Key>> {
+        self.keys.get(id.tag(), |known| known.key.id == id)
+    }
+
+    /// The organization with this id.
+    pub(crate) fn tenant(&self, id: OrganizationId) -> Option<&Arc<Tenant>> {
+        self.tenants.get(id.tag(), |tenant| tenant.id == id)
+    }
+
     /// The snapshot of what a store holds.
     pub(crate) fn of(contents: Contents) -> Result<Self, Inconsistent> {
         let mut snapshot = Self::default();
@@ -90,7 +114,7 @@ impl Snapshot {
             snapshot.put(record)?;
         }
         for (id, at) in contents.uses {
-            let used = snapshot.keys.get(&KeyId::from_bytes(id)).map(|known| &known.used);
+            let used = snapshot.key(KeyId::from_bytes(id)).map(|known| &known.used);
             let admin = snapshot.admin_keys.get(&AdminKeyId::from_bytes(id)).map(|known| &known.used);
             if let Some(used) = used.or(admin) {
                 used.store(at.micros(), Ordering::Relaxed);
@@ -104,12 +128,12 @@ impl Snapshot {
         match change {
             Change::Put(record) => return self.put(*record),
             Change::RemoveMember(organization, project, user) => {
-                if let Some(tenant) = self.tenant(organization) {
+                if let Some(tenant) = self.tenant_mut(organization) {
                     tenant.members.remove(&(project, user));
                 }
             }
             Change::RemoveLimit(organization, limit) => {
-                if let Some(tenant) = self.tenant(organization) {
+                if let Some(tenant) = self.tenant_mut(organization) {
                     tenant.remove_limit(limit);
                 }
             }
@@ -118,8 +142,8 @@ impl Snapshot {
     }
 
     /// The organization's own copy of its tables, to be changed.
-    fn tenant(&mut self, organization: OrganizationId) -> Option<&mut Tenant> {
-        self.tenants.get_mut(&organization).map(Arc::make_mut)
+    fn tenant_mut(&mut self, id: OrganizationId) -> Option<&mut Tenant> {
+        self.tenants.get_mut(id.tag(), |tenant| tenant.id == id).map(Arc::make_mut)
     }
 
     fn put(&mut self, record: Record) -> Result<(), Inconsistent> {
@@ -130,66 +154,77 @@ impl Snapshot {
     /// `None` when the parent is not there.
     fn try_put(&mut self, record: Record) -> Option<()> {
         match record {
-            Record::Organization(organization) => match self.tenant(organization.id) {
+            Record::Organization(organization) => match self.tenant_mut(organization.id) {
                 Some(tenant) => tenant.organization = Arc::new(organization),
                 None => {
-                    self.tenants.insert_mut(organization.id, Arc::new(Tenant::new(organization)));
+                    let id = organization.id;
+                    let tenant = Arc::new(Tenant::new(organization));
+                    self.tenants.insert(id.tag(), tenant, |other| other.id == id);
                 }
             },
             Record::Project(project) => {
                 let (id, organization) = (project.id, project.organization);
-                self.tenant(organization)?.projects.insert(id, Arc::new(project));
+                self.tenant_mut(organization)?.projects.insert(id, Arc::new(project));
                 self.organization_of.insert_mut(id, organization);
             }
             Record::User(user) => {
-                self.tenant(user.organization)?.users.insert(user.id, Arc::new(user));
+                self.tenant_mut(user.organization)?.users.insert(user.id, Arc::new(user));
             }
             Record::Member(member) => {
-                let tenant = self.tenant(member.organization)?;
+                let tenant = self.tenant_mut(member.organization)?;
                 tenant.projects.get(&member.project)?;
                 tenant.users.get(&member.user)?;
                 tenant.members.insert((member.project, member.user), Arc::new(member));
             }
             Record::ServiceAccount(account) => {
-                let tenant = self.tenant(account.organization)?;
+                let tenant = self.tenant_mut(account.organization)?;
                 tenant.projects.get(&account.project)?;
                 tenant.service_accounts.insert(account.id, Arc::new(account));
             }
             Record::Key(key) => return self.put_key(key),
             Record::AdminKey(key) => return self.put_admin_key(key),
             Record::Invite(invite) => {
-                self.tenant(invite.organization)?.invites.insert(invite.id, Arc::new(invite));
+                self.tenant_mut(invite.organization)?.invites.insert(invite.id, Arc::new(invite));
             }
-            Record::Limit(limit) => self.tenant(limit.organization)?.put_limit(limit),
+            Record::Limit(limit) => self.tenant_mut(limit.organization)?.put_limit(limit),
         }
         Some(())
     }
 
     fn put_key(&mut self, key: Key) -> Option<()> {
         // A key never reaches another organization's project, even if a row says so.
-        self.tenants.get(&key.organization)?.projects.get(&key.project)?;
-        let before = self.keys.get(&key.id).cloned();
-        if let Some(before) = &before {
-            self.by_hash.remove_mut(&before.key.hash);
-            before.key.previous.as_ref().map(|previous| self.by_hash.remove_mut(&previous.hash));
+        self.tenant(key.organization)?.projects.get(&key.project)?;
+        let before = self.key(key.id).cloned();
+        let known = Known::new(key, before.as_ref());
+        let id = known.key.id;
+        let same = |other: &Known<Key>| other.key.id == id;
+        let gone = before.iter().flat_map(|before| hashes(&before.key));
+        for hash in gone.filter(|gone| !hashes(&known.key).any(|stays| stays == *gone)) {
+            self.by_hash.remove(hash.tag(), same);
         }
-        self.by_hash.insert_mut(key.hash, key.id);
-        if let Some(previous) = &key.previous {
-            self.by_hash.insert_mut(previous.hash, key.id);
+        for hash in hashes(&known.key) {
+            self.by_hash.insert(hash.tag(), known.clone(), same);
         }
-        self.keys_of.insert_mut((key.project, key.id));
-        self.keys.insert_mut(key.id, Known::new(key, before.as_ref()));
+        if before.is_none() {
+            self.keys_of.insert_mut((known.key.project, id));
+        }
+        self.keys.insert(id.tag(), known, same);
         Some(())
     }
 
     fn put_admin_key(&mut self, key: AdminKey) -> Option<()> {
-        self.tenants.get(&key.organization)?.users.get(&key.user)?;
+        self.tenant(key.organization)?.users.get(&key.user)?;
         let before = self.admin_keys.get(&key.id).cloned();
         self.admin_by_hash.insert_mut(key.hash, key.id);
         self.admin_keys_of.insert_mut((key.organization, key.id));
         self.admin_keys.insert_mut(key.id, Known::new(key, before.as_ref()));
         Some(())
     }
+}
+
+/// By what a key is recognised.
+fn hashes(key: &Key) -> impl Iterator<Item = KeyHash> {
+    std::iter::once(key.hash).chain(key.previous.as_ref().map(|previous| previous.hash))
 }
 
 fn id_of(record: &Record) -> String {

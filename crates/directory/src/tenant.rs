@@ -5,24 +5,27 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{InviteId, LimitId, ProjectId, ServiceAccountId, UserId, name_fits};
+use domain::{InviteId, LimitId, OrganizationId, ProjectId, ServiceAccountId, UserId, name_fits};
 
 use crate::record::{
     Invite, KeyOwner, LimitSubject, Member, Organization, OrganizationRole, Project, RateLimit,
     ServiceAccount, User,
 };
+use crate::tag::IdMap;
 
 /// An organization and what belongs to it.
 #[derive(Clone, Debug)]
 pub struct Tenant {
+    /// The organization's id once more, where a look-up need not follow a pointer to see it.
+    pub(crate) id: OrganizationId,
     /// The organization.
     pub organization: Arc<Organization>,
-    pub(crate) projects: HashMap<ProjectId, Arc<Project>>,
-    pub(crate) users: HashMap<UserId, Arc<User>>,
-    pub(crate) members: HashMap<(ProjectId, UserId), Arc<Member>>,
-    pub(crate) service_accounts: HashMap<ServiceAccountId, Arc<ServiceAccount>>,
-    pub(crate) invites: HashMap<InviteId, Arc<Invite>>,
-    limits: HashMap<LimitId, Arc<RateLimit>>,
+    pub(crate) projects: IdMap<ProjectId, Arc<Project>>,
+    pub(crate) users: IdMap<UserId, Arc<User>>,
+    pub(crate) members: IdMap<(ProjectId, UserId), Arc<Member>>,
+    pub(crate) service_accounts: IdMap<ServiceAccountId, Arc<ServiceAccount>>,
+    pub(crate) invites: IdMap<InviteId, Arc<Invite>>,
+    limits: IdMap<LimitId, Arc<RateLimit>>,
     /// The same limits by whose calls they count, so that a call looks at its own.
     limits_of: HashMap<LimitSubject, Vec<Arc<RateLimit>>>,
 }
@@ -30,13 +33,14 @@ pub struct Tenant {
 impl Tenant {
     pub(crate) fn new(organization: Organization) -> Self {
         Self {
+            id: organization.id,
             organization: Arc::new(organization),
-            projects: HashMap::new(),
-            users: HashMap::new(),
-            members: HashMap::new(),
-            service_accounts: HashMap::new(),
-            invites: HashMap::new(),
-            limits: HashMap::new(),
+            projects: IdMap::default(),
+            users: IdMap::default(),
+            members: IdMap::default(),
+            service_accounts: IdMap::default(),
+            invites: IdMap::default(),
+            limits: IdMap::default(),
             limits_of: HashMap::new(),
         }
     }
@@ -122,11 +126,12 @@ impl Tenant {
         limits.iter().filter(move |limit| name_fits(&limit.model, model))
     }
 
-    /// Whether the owner of a key still has a part in the project.
+    /// Whether the owner of a key still has a part in the project. Who manages all of the organization's projects, an
+    /// owner or an admin, has one in each.
     pub fn has_part(&self, owner: KeyOwner, project: ProjectId) -> bool {
         match owner {
             KeyOwner::User(user) => self.user(user).is_some_and(|known| {
-                known.role == OrganizationRole::Owner || self.members.contains_key(&(project, user))
+                known.role != OrganizationRole::Reader || self.members.contains_key(&(project, user))
             }),
             KeyOwner::ServiceAccount(id) => {
                 self.service_account(id).is_some_and(|account| account.project == project)

@@ -23,7 +23,8 @@ use store::Store;
 use tower::ServiceExt;
 
 use crate::address;
-use crate::admin::{Admin, ClientAddress};
+use crate::admin::openapi::DESCRIPTION;
+use crate::admin::{Admin, ClientAddress, Reception};
 use crate::decisions::Keeper;
 use crate::metrics::Metrics;
 use crate::payments::{Delivered, WEBHOOK_BYTES_MAX};
@@ -59,8 +60,12 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const OPENMETRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
-/// An operator's call is a few fields.
-const OPERATOR_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// A call of the administration is a few fields.
+const ADMINISTRATION_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The token of an invitation and a name: more is not read of somebody who has shown no key.
+const STRANGER_BODY_BYTES_MAX: usize = 4 * 1024;
+/// Where OpenAI's administration API is.
+const ORGANIZATION: &str = "/v1/organization";
 
 /// Paths of OpenAI's API that we serve, as people call them when they forget `/v1`.
 const WITHOUT_V1: [&str; 3] = ["/chat/completions", "/embeddings", "/models"];
@@ -97,8 +102,10 @@ impl Front {
         if path == "/webhooks/stripe" {
             return self.webhook(id, request).await;
         }
-        if path.starts_with("/admin/") {
-            return self.operate(id, request).await;
+        let of_organization =
+            path.strip_prefix(ORGANIZATION).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if of_organization || path.starts_with("/admin/") {
+            return self.administer(id, request).await;
         }
         let response = self.look_up(id, &request);
         // What is not a call has no use for a body; a client that sends one shall still read the answer.
@@ -115,13 +122,16 @@ impl Front {
             (&Method::GET, "/livez") => text(StatusCode::OK, "ok\n", TEXT),
             (&Method::GET, "/readyz") => self.readiness(),
             (&Method::GET, "/metrics") => text(StatusCode::OK, self.metrics(), OPENMETRICS),
+            (&Method::GET, "/openapi.json") => text(StatusCode::OK, DESCRIPTION.clone(), JSON),
             (&Method::GET, "/v1/models") => self.models(request, None, id),
             (&Method::GET, "/v1/responses") => no_web_socket(id),
             (&Method::GET, _) if path.starts_with("/v1/models/") => {
                 let model = percent_decode(&path["/v1/models/".len()..]);
                 self.models(request, Some(model), id)
             }
-            (_, "/livez" | "/readyz" | "/metrics" | "/v1/models") => wrong_method(request, id),
+            (_, "/livez" | "/readyz" | "/metrics" | "/openapi.json" | "/v1/models") => {
+                wrong_method(request, id)
+            }
             _ => unknown(request, id),
         }
     }
@@ -150,27 +160,34 @@ impl Front {
         response.map(|answer| FrontBody::Answer { answer, _guard: guard })
     }
 
-    async fn operate(&self, id: RequestId, request: Request<Incoming>) -> Response<FrontBody> {
-        let (head, body) = request.into_parts();
-        let bytes = if self.lobby.admin.is_operator(&head.headers) {
-            // Read here and not where it is needed, so that a refusal does not cut its sender off.
-            let idle = self.gateway.shared().settings.client_idle;
-            let body = Limited::new(body, OPERATOR_BODY_BYTES_MAX).collect();
-            match tokio::time::timeout(idle, body).await {
-                Ok(Ok(body)) => body.to_bytes(),
-                Ok(Err(_)) | Err(_) => {
-                    let message =
-                        format!("The body broke off or is larger than {OPERATOR_BODY_BYTES_MAX} bytes");
-                    return problem(413, message, Some("request_too_large"), id);
-                }
+    /// The administration. Who asks is known before anything of the body is read.
+    async fn administer(&self, id: RequestId, request: Request<Incoming>) -> Response<FrontBody> {
+        let (mut head, body) = request.into_parts();
+        let bytes_max = match self.lobby.admin.receive(&head) {
+            Ok(Reception::Known(_)) => ADMINISTRATION_BODY_BYTES_MAX,
+            Ok(Reception::Open) => STRANGER_BODY_BYTES_MAX,
+            Err(refusal) => {
+                // A stranger's body is not read beyond what politeness asks for.
+                discard(pin!(body)).await;
+                return failed(refusal.into(), id);
             }
-        } else {
-            // The router refuses it; a stranger's body is not read beyond what politeness asks for.
-            discard(pin!(body)).await;
-            Bytes::new()
         };
+        // Read here and not where it is needed, so that a refusal does not cut its sender off.
+        let idle = self.gateway.shared().settings.client_idle;
+        let body = Limited::new(body, bytes_max).collect();
+        let Ok(Ok(body)) = tokio::time::timeout(idle, body).await else {
+            let message = format!("The body broke off or is larger than {bytes_max} bytes");
+            return problem(413, message, Some("request_too_large"), id);
+        };
+        // Asked again, because a body may take its time, and a key that ended meanwhile has ended.
+        match self.lobby.admin.receive(&head) {
+            Ok(Reception::Known(hand)) => drop(head.extensions.insert(*hand)),
+            Ok(Reception::Open) => {}
+            Err(refusal) => return failed(refusal.into(), id),
+        }
+        head.extensions.insert(id);
         let _guard = self.lobby.in_flight.enter();
-        let request = Request::from_parts(head, axum::body::Body::from(bytes));
+        let request = Request::from_parts(head, axum::body::Body::from(body.to_bytes()));
         match self.lobby.router.clone().oneshot(request).await {
             Ok(response) => response.map(FrontBody::Admin),
             Err(never) => match never {},
@@ -349,7 +366,7 @@ pub(crate) enum FrontBody {
     Answer { answer: Answer, _guard: InFlightGuard },
     /// An answer that costs nothing.
     Plain(Answer),
-    /// The operator's API.
+    /// The administration.
     Admin(axum::body::Body),
 }
 

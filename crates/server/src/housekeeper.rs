@@ -22,6 +22,8 @@ use crate::admin::Admin;
 const EVERY: Duration = Duration::from_secs(1);
 /// Every so many looks the organizations are looked at, too.
 const ORGANIZATIONS_EVERY: u64 = 5;
+/// Every so many looks the keys are walked through for those that were used: a tenth of a second for a million.
+const USES_EVERY: u64 = 30;
 /// Every so many looks what no longer counts is forgotten.
 const FORGET_EVERY: u64 = 60;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -62,6 +64,8 @@ impl Housekeeper {
     pub(crate) async fn run(mut self, mut ending: watch::Receiver<bool>) {
         for number in 0_u64.. {
             let last = *ending.borrow();
+            // The last look leaves nothing for the next.
+            let number = if last { 0 } else { number };
             // A look blocks on the store, which no runtime's thread may do.
             let look = tokio::task::spawn_blocking(move || {
                 if let Err(error) = self.look(number) {
@@ -83,7 +87,9 @@ impl Housekeeper {
 
     fn look(&mut self, number: u64) -> Result<(), Fault> {
         self.write_counts()?;
-        self.write_uses()?;
+        if number.is_multiple_of(USES_EVERY) {
+            self.write_uses()?;
+        }
         if number.is_multiple_of(FORGET_EVERY) {
             let day = day_of(self.admin.clock.now());
             self.shared.rates.limiter.forget(self.admin.clock.monotonic_micros(), day);

@@ -1,7 +1,7 @@
 //! The server: the only place that knows axum, the environment, the real clock, real chance and spawning.
 //!
 //! `serve.rs` wires everything and owns start and stop; `front.rs` says which path goes where; `admin.rs` is the
-//! operator's API; `sweeper.rs` does what time alone makes due; `config` is what can be configured.
+//! administration and `organization.rs` the part of it that OpenAI's clients know; `sweeper.rs` does what time alone makes due; `config` is what can be configured.
 
 mod address;
 mod admin;
@@ -14,6 +14,7 @@ mod front;
 mod housekeeper;
 mod log;
 mod metrics;
+mod organization;
 mod patience;
 mod payments;
 mod secrets;

@@ -133,14 +133,13 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         settings: config.settings,
     });
     let payments = Payments::new(config.payments, store.payments(), Arc::clone(&clock), Arc::clone(&ids));
-    let payments = Arc::new(payments);
     let admin = Arc::new(Admin {
         operator: secrets.operator,
         hasher: secrets.hasher(),
         directory,
         ledger: store.ledger(),
         reader: store.reader(),
-        payments: Arc::clone(&payments),
+        payments: Arc::new(payments),
         clock: Arc::clone(&clock),
         ids,
         explain: config.explain,

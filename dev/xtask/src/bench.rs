@@ -17,21 +17,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     become_release(workspace, "tollkeeper-bench", arguments)
 }
 
-/// Builds the measure of the ledger's writer and becomes it.
-pub(crate) fn run_ledger(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
+/// Builds a measure of one part and becomes it: of the ledger's writer, of the limiter or of the directory.
+pub(crate) fn run_part(workspace: &Workspace, binary: &str, arguments: &[String]) -> Result<(), Failure> {
     provide(&[&COMPILER])?;
-    let packages = ["build", "--release", "--package", "tollkeeper-bench"];
+    let packages = ["build", "--release", "--package", "tollkeeper-bench", "--bin", binary];
     must(workspace.cargo(&packages), &format!("cargo {}", packages.join(" ")))?;
-    become_release(workspace, "tollkeeper-bench-ledger", arguments)
-}
-
-/// Builds the measure of the limiter and becomes it.
-pub(crate) fn run_limits(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
-    provide(&[&COMPILER])?;
-    let packages =
-        ["build", "--release", "--package", "tollkeeper-bench", "--bin", "tollkeeper-bench-limits"];
-    must(workspace.cargo(&packages), &format!("cargo {}", packages.join(" ")))?;
-    become_release(workspace, "tollkeeper-bench-limits", arguments)
+    become_release(workspace, binary, arguments)
 }
 
 fn become_release(workspace: &Workspace, name: &str, arguments: &[String]) -> Result<(), Failure> {

@@ -36,7 +36,8 @@ usage: cargo xtask CHORE [arguments]
                      arguments the short form that CI runs
   bench [options]    measure the gateway beside nginx (`cargo xtask bench --help`)
   bench-ledger       measure the ledger's writer beside SQLite alone (`cargo xtask bench-ledger --help`)
-  bench-limits       measure one question to the limiter (`cargo xtask bench-limits --help`)";
+  bench-limits       measure one question to the limiter (`cargo xtask bench-limits --help`)
+  bench-directory    measure look-ups and changes among a million keys (`cargo xtask bench-directory --help`)";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -64,8 +65,9 @@ fn run(chore: Option<&str>, rest: &[String]) -> Result<(), Failure> {
         "tidy" => tidy::run(&workspace.root),
         "sim" => sim::run(&workspace, rest).map(drop),
         "bench" => bench::run(&workspace, rest),
-        "bench-ledger" => bench::run_ledger(&workspace, rest),
-        "bench-limits" => bench::run_limits(&workspace, rest),
+        "bench-ledger" => bench::run_part(&workspace, "tollkeeper-bench-ledger", rest),
+        "bench-limits" => bench::run_part(&workspace, "tollkeeper-bench-limits", rest),
+        "bench-directory" => bench::run_part(&workspace, "tollkeeper-bench-directory", rest),
         _ => Err(Failure::usage(format!("no chore is called `{chore}`\n\n{HELP}"))),
     }
 }

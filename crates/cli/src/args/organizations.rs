@@ -1,7 +1,7 @@
 //! Organizations, projects and keys, as typed.
 
 use clap::{Args, Subcommand};
-use domain::{OrganizationId, ProjectId};
+use domain::OrganizationId;
 
 use super::GatewayArgs;
 
@@ -10,7 +10,7 @@ use super::GatewayArgs;
 pub(crate) enum OrgCommand {
     /// Make an organization with an empty wallet
     Create(OrgCreateArgs),
-    /// Change an organization's name, time zone or policy for running calls
+    /// Change an organization's name, time zone, policy for running calls, country or verification
     Update(OrgUpdateArgs),
     /// List all organizations
     List(OrgListArgs),
@@ -45,7 +45,7 @@ pub(crate) struct OrgUpdateArgs {
     pub(crate) org: OrganizationId,
 
     /// What to call it from now on
-    #[arg(long, required_unless_present_any = ["time_zone", "in_flight"])]
+    #[arg(long, required_unless_present_any = ["time_zone", "in_flight", "country", "verified"])]
     pub(crate) name: Option<String>,
 
     /// Where its days and months begin; budgets that are made already keep the zone they were made with, statements of
@@ -56,6 +56,14 @@ pub(crate) struct OrgUpdateArgs {
     /// What becomes of running calls when the credit runs out; calls that run already go on as they began
     #[arg(long, value_parser = ["completes", "stops"])]
     pub(crate) in_flight: Option<String>,
+
+    /// Where it is, by two letters such as DE, which some routes ask for; none takes the statement back
+    #[arg(long, value_name = "CODE|none")]
+    pub(crate) country: Option<String>,
+
+    /// Whether somebody has verified who it is, which some models ask for
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) verified: Option<bool>,
 
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,
@@ -74,53 +82,6 @@ pub(crate) struct OrgShowArgs {
     /// The organization
     #[arg(value_name = "ORG")]
     pub(crate) org: OrganizationId,
-
-    #[command(flatten)]
-    pub(crate) gateway: GatewayArgs,
-}
-
-/// What `project` can do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ProjectCommand {
-    /// Make a project of an organization
-    Create(ProjectCreateArgs),
-}
-
-/// Arguments of `project create`.
-#[derive(Debug, Args)]
-pub(crate) struct ProjectCreateArgs {
-    /// What to call it
-    pub(crate) name: String,
-
-    /// The organization that pays
-    #[arg(long, value_name = "ID")]
-    pub(crate) org: OrganizationId,
-
-    /// What its traffic is for
-    #[arg(long, value_parser = ["dev", "staging", "prod"], default_value = "dev")]
-    pub(crate) environment: String,
-
-    #[command(flatten)]
-    pub(crate) gateway: GatewayArgs,
-}
-
-/// What `keys` can do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeysCommand {
-    /// Make a key of a project; its secret is shown this once
-    Create(KeysCreateArgs),
-}
-
-/// Arguments of `keys create`.
-#[derive(Debug, Args)]
-pub(crate) struct KeysCreateArgs {
-    /// The project that the key calls for
-    #[arg(long, value_name = "ID")]
-    pub(crate) project: ProjectId,
-
-    /// What to call it
-    #[arg(long)]
-    pub(crate) name: Option<String>,
 
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,

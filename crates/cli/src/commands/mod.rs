@@ -10,6 +10,8 @@ mod gateway;
 mod init;
 mod mock;
 mod operator;
+mod people;
+mod projects;
 mod recharge;
 mod restore;
 mod serve;
@@ -45,6 +47,9 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Org(command) => operator(output).org(command),
         Command::Project(command) => operator(output).project(command),
         Command::Keys(command) => operator(output).keys(command),
+        Command::Members(command) => operator(output).members(command),
+        Command::Limits(command) => operator(output).limits(command),
+        Command::Audit(args) => operator(output).audit(&args),
         Command::Wallets(command) => operator(output).wallets(command),
         Command::Credits(command) => operator(output).credits(command),
         Command::Promo(command) => operator(output).promo(command),

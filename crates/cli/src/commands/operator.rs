@@ -1,11 +1,10 @@
 //! The commands that administer a running gateway: each is one call of its operator API.
 
 use domain::Ids;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::args::{
-    EventsArgs, ExplainArgs, GatewayArgs, KeysCommand, OrgCommand, OrgUpdateArgs, PageArgs, ProjectCommand,
-    UsageCommand, UsageListArgs,
+    EventsArgs, ExplainArgs, GatewayArgs, OrgCommand, OrgUpdateArgs, PageArgs, UsageCommand, UsageListArgs,
 };
 use crate::client::{Call, send};
 use crate::failure::Failure;
@@ -53,31 +52,11 @@ impl<'a> Operator<'a> {
             ("name", args.name.map(Value::from)),
             ("time_zone", args.time_zone.map(Value::from)),
             ("in_flight", args.in_flight.map(Value::from)),
+            ("country", args.country.map(|country| Value::from((country != "none").then_some(country)))),
+            ("verified", args.verified.map(Value::from)),
         ]);
         let call = Call::patch(format!("/admin/v1/organizations/{}", args.org), body);
         self.call::<views::Organization>(&args.gateway, call)
-    }
-
-    /// `project …`
-    pub(crate) fn project(&mut self, command: ProjectCommand) -> Result<(), Failure> {
-        match command {
-            ProjectCommand::Create(args) => {
-                let body =
-                    json!({ "name": args.name, "organization": args.org, "environment": args.environment });
-                self.call::<views::Project>(&args.gateway, Call::post("/admin/v1/projects", body))
-            }
-        }
-    }
-
-    /// `keys …`
-    pub(crate) fn keys(&mut self, command: KeysCommand) -> Result<(), Failure> {
-        match command {
-            KeysCommand::Create(args) => {
-                let body =
-                    object([("project", Some(json!(args.project))), ("name", args.name.map(Value::from))]);
-                self.call::<views::Key>(&args.gateway, Call::post("/admin/v1/keys", body))
-            }
-        }
     }
 
     /// `usage …`

@@ -9,6 +9,9 @@ const PROJECT: &str = "proj_01920000000070008000000000000002";
 const REQUEST: &str = "req_01920000000070008000000000000003";
 const WALLET: &str = "wal_01920000000070008000000000000006";
 const BUDGET: &str = "bud_01920000000070008000000000000007";
+const KEY: &str = "key_01920000000070008000000000000008";
+const USER: &str = "user_01920000000070008000000000000009";
+const LIMIT: &str = "rl_0192000000007000800000000000000a";
 
 /// Parses a line, in which `ORG`, `PROJECT`, … stand for ids; arguments are parted by blanks, `_` is a blank.
 fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -18,6 +21,9 @@ fn parse(line: &str) -> Result<Cli, clap::Error> {
         "REQUEST" => REQUEST.to_owned(),
         "WALLET" => WALLET.to_owned(),
         "BUDGET" => BUDGET.to_owned(),
+        "KEY" => KEY.to_owned(),
+        "USER" => USER.to_owned(),
+        "LIMIT" => LIMIT.to_owned(),
         _ => word.replace('_', " "),
     });
     Cli::try_parse_from(std::iter::once("tollkeeper".to_owned()).chain(words))
@@ -71,6 +77,27 @@ fn lines_mean_what_they_say() {
         ("org show ORG", "Org(Show("),
         ("project create x --org ORG", "environment: \"dev\""),
         ("project create x --org ORG --environment prod", "environment: \"prod\""),
+        ("org update ORG --country none --verified false", "country: Some(\"none\"), verified: Some(false)"),
+        ("project update PROJECT --models gpt-5*,o3", "models: Some([\"gpt-5*\", \"o3\"])"),
+        ("project update PROJECT --data-class public", "data_class: Some(\"public\")"),
+        ("project list --org ORG", "Project(List("),
+        ("project archive PROJECT --yes", "confirm: ConfirmArgs { yes: true }"),
+        ("keys list --project PROJECT --limit 5 --after KEY", "limit: 5, after: Some(key_0192"),
+        ("keys show KEY", "Keys(Show("),
+        ("keys update KEY --disable --networks 10.0.0.0/8", "disable: true, enable: false"),
+        ("keys update KEY --expires never --endpoints all", "expires: Some(\"never\")"),
+        ("keys rotate KEY --grace-seconds 60", "grace_seconds: 60"),
+        ("keys revoke KEY --yes", "Keys(Revoke("),
+        ("members add a@b.c --org ORG --role owner", "role: \"owner\""),
+        ("members list --org ORG", "Members(List("),
+        ("members remove USER --org ORG", "yes: false"),
+        ("members key USER --org ORG --name ci", "name: Some(\"ci\")"),
+        ("limits set --org ORG --requests-per-minute 60", "of: \"organization\", which: None, model: \"*\""),
+        ("limits set --org ORG --of key --which KEY --model sim* --concurrent-requests 2", "of: \"key\""),
+        ("limits list --org ORG", "Limits(List("),
+        ("limits remove LIMIT --org ORG", "Limits(Remove("),
+        ("audit --org ORG --jsonl", "jsonl: true"),
+        ("audit --org ORG --limit 7", "jsonl: false, limit: 7, after: None"),
         ("keys create --project PROJECT", "name: None"),
         ("keys create --project PROJECT --name laptop", "name: Some(\"laptop\")"),
         (

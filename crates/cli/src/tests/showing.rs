@@ -41,7 +41,7 @@ fn printed(form: Form, color: bool, show: impl FnOnce(&mut Output)) -> (String, 
 }
 
 /// Asserts both forms of an answer; the JSON is the answer itself.
-fn check<T: View + DeserializeOwned>(answer: &str, human: &str, note: &str) {
+pub(super) fn check<T: View + DeserializeOwned>(answer: &str, human: &str, note: &str) {
     let answer = answer.trim();
     let raw: &RawValue = serde_json::from_str(answer).unwrap();
     let (data, words) = printed(Form::Human, false, |output| output.answer::<T>(raw).unwrap());
@@ -66,7 +66,7 @@ created        2026-11-21T06:55:50Z
 next: tollkeeper project create NAME --org org_01920000000070008000000000000001
 ",
     );
-    check::<views::Project>(
+    check::<views::NewProject>(
         r#"
 {"id":"proj_01920000000070008000000000000002","object":"project","name":"chat",
 "organization":"org_01920000000070008000000000000001","environment":"prod","created_at":"2026-11-21T06:55:50Z"}
@@ -82,7 +82,7 @@ created       2026-11-21T06:55:50Z
 next: tollkeeper keys create --project proj_01920000000070008000000000000002
 ",
     );
-    check::<views::Key>(
+    check::<views::NewKey>(
         r#"{"id":"key_01920000000070008000000000000004","object":"key","name":"laptop","project":"proj_01920000000070008000000000000002","organization":"org_01920000000070008000000000000001","secret":"tk-0123","redacted":"tk-012…","created_at":"2026-11-21T06:55:50.000000Z","a_later_field":{"x":[1]}}"#,
         "
 id            key_01920000000070008000000000000004

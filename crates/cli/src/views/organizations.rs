@@ -14,18 +14,23 @@ pub(crate) struct Organization {
     name: String,
     time_zone: String,
     in_flight: String,
+    country: Option<String>,
+    verified_at: Option<Timestamp>,
     created_at: Timestamp,
 }
 
 impl View for Organization {
     fn human(&self) -> String {
-        fields(&[
+        let mut all = vec![
             ("id", self.id.to_string()),
             ("name", self.name.clone()),
             ("time zone", self.time_zone.clone()),
             ("running calls", self.in_flight.clone()),
-            ("created", second(self.created_at)),
-        ])
+        ];
+        all.extend(self.country.clone().map(|country| ("country", country)));
+        all.extend(self.verified_at.map(|at| ("verified", second(at))));
+        all.push(("created", second(self.created_at)));
+        fields(&all)
     }
 }
 

@@ -3,10 +3,13 @@
 use std::net::IpAddr;
 
 use domain::name_fits;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 use super::{AccessMode, Scope};
+
+/// The bits before the IPv4 address in an IPv6 address that stands for one (RFC 4291, 2.5.5.2).
+const MAPPED_BITS: u8 = 96;
 
 /// A list of models, by name or as `prefix*`, and what being on it means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +55,13 @@ impl Bounds {
         }
         // An IPv4 client of a dual-stack socket shows as ::ffff:a.b.c.d and means a.b.c.d.
         let Some(address) = address.map(|address| address.to_canonical()) else { return false };
-        self.networks.iter().any(|network| network.contains(&address))
+        self.networks.iter().any(|network| plain(*network).contains(&address))
     }
+}
+
+/// The network that is meant: `::ffff:10.0.0.0/104` is 10.0.0.0/8 as an IPv6 socket shows it.
+fn plain(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else { return network };
+    let inside = mapped.addr().to_ipv4_mapped().zip(mapped.prefix_len().checked_sub(MAPPED_BITS));
+    inside.and_then(|(address, bits)| Ipv4Net::new(address, bits).ok()).map_or(network, IpNet::V4)
 }

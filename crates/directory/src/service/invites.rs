@@ -1,11 +1,14 @@
 //! Invitations: sent, accepted, withdrawn.
 
+use std::collections::HashSet;
+
 use domain::{InviteId, OrganizationId, Timestamp};
 
 use super::people::valid_email;
 use super::{ChangeError, CreatedAdminKey, DirectoryService, Draft, Mandate, NewAdminKey, NewUser, told};
 use crate::record::{Invite, InvitedTo, Member, OrganizationRole, User};
 use crate::secret::{KeyKind, Secret};
+use crate::tenant::Tenant;
 
 /// How long an invitation can be accepted: seven days.
 const OPEN_SECONDS: i64 = 7 * 24 * 60 * 60;
@@ -51,10 +54,7 @@ impl DirectoryService {
             let problem = format!("`email`: {email} is the address of a member already");
             return Err(ChangeError::conflict("email", problem));
         }
-        let missing = new.projects.iter().find(|part| tenant.project(part.id).is_none());
-        if let Some(missing) = missing {
-            return Err(ChangeError::not_found("projects", missing.id));
-        }
+        check_projects(&tenant, &new.projects)?;
         let token = Secret::generate(KeyKind::Invite, mandate.ids);
         let invite = Invite {
             id: InviteId::fresh(mandate.ids),
@@ -143,6 +143,22 @@ impl DirectoryService {
         draft.put(told("invite.deleted", None, id), Some(&**before), &after);
         self.finish(draft)
     }
+}
+
+/// Whether a person can be given these parts: each in an open project of the organization, and one in each.
+fn check_projects(tenant: &Tenant, parts: &[InvitedTo]) -> Result<(), ChangeError> {
+    let mut named = HashSet::new();
+    for part in parts {
+        let project = tenant.project(part.id).ok_or_else(|| ChangeError::not_found("projects", part.id))?;
+        if project.archived_at.is_some() {
+            return Err(ChangeError::Archived { field: "projects", id: part.id.to_string() });
+        }
+        if !named.insert(part.id) {
+            let problem = format!("names {} twice; a person has one role in a project", part.id);
+            return Err(ChangeError::invalid("projects", problem));
+        }
+    }
+    Ok(())
 }
 
 impl Invite {

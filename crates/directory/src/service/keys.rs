@@ -139,7 +139,8 @@ impl DirectoryService {
         self.change_key("api_key.updated", &before, after, mandate)
     }
 
-    /// Gives a key another secret. The old one goes on working for so many seconds.
+    /// Gives a key another secret. The old one goes on working for so many seconds; one that was replaced before it and
+    /// still worked ends at once, so that a key never has more than two secrets.
     pub fn rotate_key(
         &self,
         id: KeyId,
@@ -167,11 +168,11 @@ impl DirectoryService {
         Ok(CreatedKey { key: self.change_key("api_key.rotated", &before, after, mandate)?, secret })
     }
 
-    /// Ends a key for good, with every secret it has.
+    /// Ends a key for good, with every secret it has: the former one, too, tells whoever still has it why.
     pub fn revoke_key(&self, id: KeyId, mandate: &Mandate<'_>) -> Result<Key, ChangeError> {
         let _guard = self.one_at_a_time();
         let before = self.live_key(id)?;
-        let after = Key { revoked_at: Some(mandate.now), previous: None, ..Key::clone(&before) };
+        let after = Key { revoked_at: Some(mandate.now), ..Key::clone(&before) };
         self.change_key("api_key.deleted", &before, after, mandate)
     }
 

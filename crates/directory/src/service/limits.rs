@@ -1,6 +1,6 @@
 //! Rate limits.
 
-use domain::{LimitId, OrganizationId};
+use domain::{LimitId, OrganizationId, ProjectId};
 
 use super::organizations::check_models;
 use super::{ChangeError, DirectoryService, Draft, Mandate, told};
@@ -43,10 +43,7 @@ impl DirectoryService {
             model: new.model,
             caps: new.caps,
         };
-        let project = match limit.subject {
-            LimitSubject::Project(project) => project,
-            LimitSubject::Organization | LimitSubject::Key(_) | LimitSubject::User(_) => None,
-        };
+        let project = self.project_of(&limit);
         let mut draft = Draft::new(mandate, limit.organization);
         draft.put(told("rate_limit.updated", project, limit.id), before.map(|limit| &**limit), &limit);
         self.finish(draft)?;
@@ -63,9 +60,23 @@ impl DirectoryService {
         let _guard = self.one_at_a_time();
         let tenant = self.tenant("organization", organization)?;
         let limit = tenant.limit(id).ok_or_else(|| ChangeError::not_found("id", id))?;
+        let project = self.project_of(limit);
         let mut draft = Draft::new(mandate, organization);
-        draft.remove(told("rate_limit.deleted", None, id), Change::RemoveLimit(organization, id), &**limit);
+        draft.remove(
+            told("rate_limit.deleted", project, id),
+            Change::RemoveLimit(organization, id),
+            &**limit,
+        );
         self.finish(draft)
+    }
+
+    /// The project under which people look for a limit's changes.
+    fn project_of(&self, limit: &RateLimit) -> Option<ProjectId> {
+        match limit.subject {
+            LimitSubject::Project(project) => project,
+            LimitSubject::Key(key) => Some(self.directory.key(key?)?.project),
+            LimitSubject::Organization | LimitSubject::User(_) => None,
+        }
     }
 
     fn check_subject(&self, tenant: &Tenant, subject: &LimitSubject) -> Result<(), ChangeError> {

@@ -9,8 +9,8 @@ use crate::port::Change;
 use crate::record::{Key, KeyOwner, Member, OrganizationRole, ProjectRole, ServiceAccount, User};
 use crate::tenant::Tenant;
 
-/// The longest mail address there is (RFC 5321, 4.5.3.1.3).
-const EMAIL_CHARS_MAX: usize = 254;
+/// The longest mail address there is, in bytes (RFC 5321, 4.5.3.1.3, without the brackets).
+const EMAIL_BYTES_MAX: usize = 254;
 
 /// A person to be added.
 #[derive(Clone, Debug)]
@@ -117,7 +117,8 @@ impl DirectoryService {
         Ok((Arc::clone(known), member))
     }
 
-    /// Ends a person's part in a project. Their keys there are refused from now on.
+    /// Ends a person's part in a project. Their keys there are refused from now on, unless they own the organization and
+    /// so have a part in each of its projects.
     pub fn remove_member(
         &self,
         project: ProjectId,
@@ -178,7 +179,7 @@ impl DirectoryService {
         let mut draft = Draft::new(mandate, tenant.organization.id);
         for key in self.directory.keys(project, None, usize::MAX) {
             if key.owner == KeyOwner::ServiceAccount(id) && key.revoked_at.is_none() {
-                let revoked = Key { revoked_at: Some(mandate.now), previous: None, ..Key::clone(&key) };
+                let revoked = Key { revoked_at: Some(mandate.now), ..Key::clone(&key) };
                 draft.put(told("api_key.deleted", Some(project), key.id), Some(&*key), &revoked);
             }
         }
@@ -261,7 +262,7 @@ pub(super) fn valid_email(email: &str) -> Result<String, ChangeError> {
             && !host.ends_with('.')
     });
     let clean = email.chars().all(|c| !c.is_whitespace() && !super::is_invisible(c) && c != '<' && c != '>');
-    if plausible && clean && email.chars().count() <= EMAIL_CHARS_MAX {
+    if plausible && clean && email.len() <= EMAIL_BYTES_MAX {
         return Ok(email.to_owned());
     }
     Err(ChangeError::invalid("email", "is not a mail address such as name@example.com"))

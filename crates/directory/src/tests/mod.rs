@@ -1,7 +1,18 @@
 //! Tests of the directory, by subject.
 
+mod changes;
+mod house;
+mod invites;
 mod keys;
+mod lookup;
+mod names;
+mod networks;
+mod people;
+mod refusals;
+mod service;
 mod store;
+mod threads;
+mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,19 +31,6 @@ impl Ids for CountingIds {
 
     fn secret(&self) -> [u8; 32] {
         *blake3::hash(&self.uuid()).as_bytes()
-    }
-}
-
-/// One id and one secret, neither of them among those of [`CountingIds`].
-struct FixedIds;
-
-impl Ids for FixedIds {
-    fn uuid(&self) -> [u8; 16] {
-        [0xee; 16]
-    }
-
-    fn secret(&self) -> [u8; 32] {
-        [0xee; 32]
     }
 }
 

@@ -1,13 +1,11 @@
-//! Organizations, projects and keys.
+//! Organizations and new projects, as the operator makes them.
 
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use directory::{
-    Bounds, DataClass, Environment, InFlight, NewKey, NewOrganization, NewProject, OrganizationChanges,
-};
-use domain::{Country, OrganizationId, ProjectId, Timestamp, Zone};
+use directory::{DataClass, Environment, InFlight, NewOrganization, NewProject, OrganizationChanges};
+use domain::{Country, OrganizationId, ProjectId, Zone};
 use serde::Deserialize;
 
 use super::input::{blocking, field, nullable, optional, parse};
@@ -105,31 +103,6 @@ pub(super) async fn create_project(
     };
     let made = blocking(move || Ok(admin.directory.create_project(new, &admin.mandate(&hand))?));
     Ok(json(StatusCode::CREATED, &view::project(&made.await?)))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyBody {
-    project: String,
-    name: Option<String>,
-    expires_at: Option<String>,
-}
-
-pub(super) async fn create_key(
-    State(admin): Shared,
-    Extension(hand): Extension<Hand>,
-    body: Bytes,
-) -> Answered {
-    let body: KeyBody = parse(&body)?;
-    let new = NewKey {
-        project: field::<ProjectId>("project", &body.project)?,
-        owner: None,
-        name: body.name,
-        bounds: Bounds::default(),
-        expires_at: optional::<Timestamp>("expires_at", body.expires_at.as_deref())?,
-    };
-    let made = blocking(move || Ok(admin.directory.create_key(new, &admin.mandate(&hand))?));
-    Ok(json(StatusCode::CREATED, &view::created_key(&made.await?)))
 }
 
 impl super::Admin {

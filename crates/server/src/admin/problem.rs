@@ -3,7 +3,9 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use dialect::openai::ErrorBody;
 use directory::ChangeError;
+use domain::{Refusal, RequestId};
 use ledger::{Denial, LedgerError};
 use store::StoreError;
 
@@ -16,13 +18,26 @@ pub(crate) struct Problem {
     message: String,
     param: Option<String>,
     code: &'static str,
+    /// What a limit owner said, which is told as the gateway tells it everywhere.
+    refusal: Option<Box<ErrorBody>>,
 }
 
 impl Problem {
+    const fn new(status: StatusCode, message: String, param: Option<String>, code: &'static str) -> Self {
+        Self { status, message, param, code, refusal: None }
+    }
+
+    /// A limit owner said no.
+    pub(crate) fn refused(refusal: &Refusal) -> Self {
+        let body = ErrorBody::from(refusal);
+        let status = StatusCode::from_u16(body.status).unwrap_or(StatusCode::FORBIDDEN);
+        let told = Self::new(status, refusal.message.clone(), None, refusal.code.as_str());
+        Self { refusal: Some(Box::new(body)), ..told }
+    }
+
     /// A field holds what cannot be meant.
     pub(crate) fn field(param: &str, message: impl Into<String>) -> Self {
-        let code = "invalid_value";
-        Self { status: StatusCode::BAD_REQUEST, message: message.into(), param: Some(param.to_owned()), code }
+        Self::new(StatusCode::BAD_REQUEST, message.into(), Some(param.to_owned()), "invalid_value")
     }
 
     /// A field is missing.
@@ -36,13 +51,13 @@ impl Problem {
         let message = format!("{subject} is not what this call takes: {error}.");
         // The first name between backquotes is the field's: ours, or serde's of one that is missing or unknown.
         let param = message.split('`').nth(1).map(str::to_owned);
-        Self { status: StatusCode::BAD_REQUEST, message, param, code: "invalid_body" }
+        Self::new(StatusCode::BAD_REQUEST, message, param, "invalid_body")
     }
 
     /// What a field names does not exist.
     pub(crate) fn not_found(param: &str, id: impl std::fmt::Display) -> Self {
         let message = format!("There is no {id}; check the id.");
-        Self { status: StatusCode::NOT_FOUND, message, param: Some(param.to_owned()), code: "not_found" }
+        Self::new(StatusCode::NOT_FOUND, message, Some(param.to_owned()), "not_found")
     }
 
     /// Nothing is on record of a request, or not any more.
@@ -57,7 +72,7 @@ impl Problem {
 
     /// The call does not go with what there is.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::CONFLICT, message: message.into(), param: None, code: "conflict" }
+        Self::new(StatusCode::CONFLICT, message.into(), None, "conflict")
     }
 
     /// The same about a field that the ledger knows by another name.
@@ -71,7 +86,7 @@ impl Problem {
 
     /// The payment provider did not do it.
     pub(crate) fn payment(message: String) -> Self {
-        Self { status: StatusCode::BAD_GATEWAY, message, param: None, code: "payment_provider" }
+        Self::new(StatusCode::BAD_GATEWAY, message, None, "payment_provider")
     }
 
     /// A failure of ours: the log has the reason, the caller only the fact. Nobody knows what happened before it.
@@ -81,38 +96,44 @@ impl Problem {
             "The gateway could not do this; its log says why. If it was to change something, whether it did \
                        is unknown: look, or repeat it with the same Idempotency-Key, which counts once."
                 .to_owned();
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, message, param: None, code: "store_unavailable" }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message, None, "store_unavailable")
     }
 
     /// The ledger did not do it.
     pub(crate) fn ledger(error: LedgerError) -> Self {
         match error {
             LedgerError::Denied(denial) => denied(&denial),
-            LedgerError::Busy => Self {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                message: "The ledger is busy; nothing was changed. Try again.".to_owned(),
-                param: None,
-                code: "busy",
-            },
+            LedgerError::Busy => {
+                let message = "The ledger is busy; nothing was changed. Try again.".to_owned();
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, message, None, "busy")
+            }
             error @ (LedgerError::Stopped | LedgerError::Store(_)) => {
                 tracing::error!(%error, "an operator's call failed");
                 let message =
                     "The ledger could not answer; its log says why. Whether this was done is unknown: \
                                repeat it with the same Idempotency-Key, which counts once."
                         .to_owned();
-                Self {
-                    status: StatusCode::SERVICE_UNAVAILABLE,
-                    message,
-                    param: None,
-                    code: "store_unavailable",
-                }
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, message, None, "store_unavailable")
             }
         }
     }
 }
 
+impl Problem {
+    /// The same about the request of this id, which a refusal tells as the gateway's do.
+    pub(crate) fn of(mut self, request: Option<RequestId>) -> Self {
+        if let Some(refusal) = &mut self.refusal {
+            refusal.request_id = request.map(|id| id.to_string());
+        }
+        self
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        if let Some(refusal) = self.refusal {
+            return view::text(self.status, refusal.to_json());
+        }
         let kind = if self.status.is_server_error() { "server_error" } else { "invalid_request_error" };
         view::error(self.status, &self.message, kind, self.param.as_deref(), self.code)
     }
@@ -129,12 +150,9 @@ impl From<ChangeError> for Problem {
         let message = error.to_string();
         match error {
             ChangeError::Invalid { field, .. } => Self::field(field, message),
-            ChangeError::NotFound { field, .. } => Self {
-                status: StatusCode::NOT_FOUND,
-                message,
-                param: Some(field.to_owned()),
-                code: "not_found",
-            },
+            ChangeError::NotFound { field, .. } => {
+                Self::new(StatusCode::NOT_FOUND, message, Some(field.to_owned()), "not_found")
+            }
             ChangeError::Archived { field, .. } | ChangeError::Conflict { field, .. } => {
                 Self { param: Some(field.to_owned()), ..Self::conflict(message) }
             }
@@ -144,11 +162,8 @@ impl From<ChangeError> for Problem {
 }
 
 fn denied(denial: &Denial) -> Problem {
-    let coded = |status, param: Option<&str>, code, message: String| Problem {
-        status,
-        message,
-        param: param.map(str::to_owned),
-        code,
+    let coded = |status, param: Option<&str>, code, message: String| {
+        Problem::new(status, message, param.map(str::to_owned), code)
     };
     match denial {
         Denial::Invalid { field } => Problem::field(field, fix(field)),

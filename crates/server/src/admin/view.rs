@@ -1,4 +1,4 @@
-//! The operator's API as JSON: one function a shape.
+//! What `/admin/v1` answers, as JSON: one function a shape.
 
 mod books;
 mod budget;
@@ -6,7 +6,9 @@ mod explanation;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use directory::{CreatedKey, Organization, Project};
+use directory::{
+    CreatedAdminKey, CreatedKey, Key, KeyOwner, LimitSubject, Organization, Project, RateLimit, User,
+};
 use domain::{Money, RequestId, Timestamp};
 use ledger::CostRow;
 use serde_json::{Value, json};
@@ -18,8 +20,13 @@ pub(crate) use explanation::explanation;
 
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
+    text(status, body.to_string())
+}
+
+/// The same of a text that is JSON already.
+pub(crate) fn text(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
     let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    (status, [content_type], body.to_string()).into_response()
+    (status, [content_type], body.into()).into_response()
 }
 
 /// An error in OpenAI's shape.
@@ -66,20 +73,92 @@ pub(crate) fn project(project: &Project) -> Value {
     })
 }
 
-/// The one answer that holds a key's secret.
-pub(crate) fn created_key(created: &CreatedKey) -> Value {
-    let key = &created.key;
+/// A key without its secret.
+pub(crate) fn key(key: &Key, last_used: Option<Timestamp>) -> Value {
+    let owner = match key.owner {
+        KeyOwner::User(id) => id.to_string(),
+        KeyOwner::ServiceAccount(id) => id.to_string(),
+    };
     json!({
         "id": key.id,
         "object": "key",
         "name": key.name,
         "project": key.project,
         "organization": key.organization,
+        "owner": owner,
+        "redacted": key.redacted,
+        "previous": key.previous,
+        "endpoints": key.bounds.endpoints,
+        "models": key.bounds.models,
+        "networks": key.bounds.networks,
+        "expires_at": key.expires_at,
+        "disabled_at": key.disabled_at,
+        "revoked_at": key.revoked_at,
+        "last_used_at": last_used,
+        "created_at": key.created_at,
+    })
+}
+
+/// The one answer that holds a key's secret.
+pub(crate) fn created_key(created: &CreatedKey) -> Value {
+    let mut shown = key(&created.key, None);
+    if let Some(members) = shown.as_object_mut() {
+        members.insert("secret".to_owned(), json!(created.secret.expose()));
+    }
+    shown
+}
+
+/// A member of an organization.
+pub(crate) fn user(user: &User) -> Value {
+    json!({
+        "id": user.id,
+        "object": "user",
+        "organization": user.organization,
+        "email": user.email,
+        "name": user.name,
+        "role": user.role,
+        "added_at": user.added_at,
+    })
+}
+
+/// The one answer that holds the secret of an administrator's key.
+pub(crate) fn created_admin_key(created: &CreatedAdminKey) -> Value {
+    let key = &created.key;
+    json!({
+        "id": key.id,
+        "object": "admin_key",
+        "organization": key.organization,
+        "user": key.user,
+        "name": key.name,
         "secret": created.secret.expose(),
         "redacted": key.redacted,
         "expires_at": key.expires_at,
         "created_at": key.created_at,
     })
+}
+
+/// A rate limit.
+pub(crate) fn limit(limit: &RateLimit) -> Value {
+    let (subject, which) = match &limit.subject {
+        LimitSubject::Organization => ("organization", None),
+        LimitSubject::Project(id) => ("project", id.map(|id| id.to_string())),
+        LimitSubject::Key(id) => ("key", id.map(|id| id.to_string())),
+        LimitSubject::User(name) => ("user", name.clone()),
+    };
+    let mut shown = json!({
+        "id": limit.id,
+        "object": "rate_limit",
+        "organization": limit.organization,
+        "subject": subject,
+        "which": which,
+        "model": limit.model,
+    });
+    if let (Some(members), Ok(Value::Object(caps))) =
+        (shown.as_object_mut(), serde_json::to_value(limit.caps))
+    {
+        members.extend(caps);
+    }
+    shown
 }
 
 pub(crate) fn usage(rows: &[CostRow], has_more: bool) -> Value {

@@ -41,8 +41,10 @@ pub struct AuditFilter {
     pub actions: Vec<String>,
     /// About these ids.
     pub subjects: Vec<String>,
-    /// By these keys or people, by id or mail address.
+    /// By these keys or people.
     pub actors: Vec<String>,
+    /// By people with these mail addresses.
+    pub emails: Vec<String>,
     /// Older than this line.
     pub after: Option<AuditId>,
     /// Newer than this line.
@@ -125,5 +127,6 @@ impl AuditFilter {
             && any(&self.actions, std::slice::from_ref(&line.action))
             && any(&self.subjects, std::slice::from_ref(&line.subject))
             && any(&self.actors, &actor)
+            && any(&self.emails, &actor)
     }
 }

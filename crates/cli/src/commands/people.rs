@@ -1,0 +1,119 @@
+//! `members …`, `limits …` and `audit`.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::operator::{Operator, object};
+use crate::args::{AuditArgs, LimitsCommand, LimitsSetArgs, MembersCommand};
+use crate::client::{Call, send};
+use crate::failure::{Exit, Failure};
+use crate::views;
+
+impl Operator<'_> {
+    /// `members …`
+    pub(crate) fn members(&mut self, command: MembersCommand) -> Result<(), Failure> {
+        match command {
+            MembersCommand::Add(args) => {
+                let body = object([
+                    ("email", Some(Value::from(args.email))),
+                    ("name", args.name.map(Value::from)),
+                    ("role", Some(Value::from(args.role))),
+                ]);
+                let call = Call::post(&format!("/admin/v1/organizations/{}/users", args.org), body);
+                self.call::<views::NewMember>(&args.gateway, call)
+            }
+            MembersCommand::List(args) => {
+                let call = Call::get(format!("/admin/v1/organizations/{}/users", args.org));
+                self.call::<views::Members>(&args.gateway, call)
+            }
+            MembersCommand::Remove(args) => {
+                let question = format!("{} leaves the organization, and their keys end.", args.user);
+                self.confirm(args.confirm.yes, &question)?;
+                let path = format!("/admin/v1/organizations/{}/users/{}", args.org, args.user);
+                self.call::<views::Gone>(&args.gateway, Call::delete(path))
+            }
+            MembersCommand::Key(args) => {
+                let body = object([("user", Some(json!(args.user))), ("name", args.name.map(Value::from))]);
+                let call = Call::post(&format!("/admin/v1/organizations/{}/admin-keys", args.org), body);
+                self.call::<views::NewAdminKey>(&args.gateway, call)
+            }
+        }
+    }
+
+    /// `limits …`
+    pub(crate) fn limits(&mut self, command: LimitsCommand) -> Result<(), Failure> {
+        match command {
+            LimitsCommand::Set(args) => self.set_limit(args),
+            LimitsCommand::List(args) => {
+                let call = Call::get(format!("/admin/v1/organizations/{}/limits", args.org));
+                self.call::<views::Limits>(&args.gateway, call)
+            }
+            LimitsCommand::Remove(args) => {
+                let path = format!("/admin/v1/organizations/{}/limits/{}", args.org, args.limit);
+                self.call::<views::Gone>(&args.gateway, Call::delete(path))
+            }
+        }
+    }
+
+    fn set_limit(&mut self, args: LimitsSetArgs) -> Result<(), Failure> {
+        let body = object([
+            ("subject", Some(Value::from(args.of))),
+            ("which", args.which.map(Value::from)),
+            ("model", Some(Value::from(args.model))),
+            ("requests_per_minute", args.requests_per_minute.map(Value::from)),
+            ("tokens_per_minute", args.tokens_per_minute.map(Value::from)),
+            ("input_tokens_per_minute", args.input_tokens_per_minute.map(Value::from)),
+            ("output_tokens_per_minute", args.output_tokens_per_minute.map(Value::from)),
+            ("images_per_minute", args.images_per_minute.map(Value::from)),
+            ("requests_per_day", args.requests_per_day.map(Value::from)),
+            ("tokens_per_day", args.tokens_per_day.map(Value::from)),
+            ("concurrent_requests", args.concurrent_requests.map(Value::from)),
+        ]);
+        let call = Call::put(format!("/admin/v1/organizations/{}/limits", args.org), body);
+        self.call::<views::Limit>(&args.gateway, call)
+    }
+
+    /// `audit`
+    pub(crate) fn audit(&mut self, args: &AuditArgs) -> Result<(), Failure> {
+        let path = format!("/admin/v1/organizations/{}/audit", args.org);
+        if args.jsonl {
+            return self.export(args, &path);
+        }
+        let after = args.after.map(|after| format!("&after={after}")).unwrap_or_default();
+        self.call::<views::Audit>(&args.gateway, Call::get(format!("{path}?limit={}{after}", args.limit)))
+    }
+
+    /// Prints all of the log, page by page, so that none of it is kept in memory.
+    fn export(&mut self, args: &AuditArgs, path: &str) -> Result<(), Failure> {
+        #[derive(Deserialize)]
+        struct Page {
+            data: Vec<Box<RawValue>>,
+            has_more: bool,
+        }
+        #[derive(Deserialize)]
+        struct Line {
+            id: String,
+        }
+        let unreadable = |error: serde_json::Error| {
+            Failure::new(Exit::Failure, format!("the gateway's answer could not be read: {error}"))
+                .next("use a `tollkeeper` of the gateway's own version")
+        };
+        let mut after = String::new();
+        loop {
+            let call = Call::get(format!("{path}?limit=1000{after}"));
+            let answer = send(&args.gateway.url, self.key, call)?;
+            let page: Page = serde_json::from_str(answer.get()).map_err(unreadable)?;
+            for line in &page.data {
+                self.output.data(line.get())?;
+            }
+            match page.data.last().filter(|_| page.has_more) {
+                Some(last) => {
+                    let Line { id } = serde_json::from_str(last.get()).map_err(unreadable)?;
+                    after = format!("&after={id}");
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+}
