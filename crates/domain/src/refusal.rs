@@ -95,12 +95,13 @@ pub enum RefusalCode {
     TokensPerDayExceeded,
     /// Too many requests at once.
     ConcurrentRequestsExceeded,
+    /// The wallet was frozen by a broken invariant and waits for an operator. What it holds nobody knows, nor what its
+    /// budgets have left: it alone is told before them ([`Owner::UsageLimit`]).
+    WalletFrozen,
+    /// The wallet owes; new holds wait for a top-up. It has no credit either.
+    WalletInDebt,
     /// The wallet cannot cover the hold.
     CreditExhausted,
-    /// The wallet owes; new holds wait for a top-up.
-    WalletInDebt,
-    /// The wallet was frozen by a broken invariant and waits for an operator.
-    WalletFrozen,
 }
 
 impl RefusalCode {
@@ -137,9 +138,9 @@ impl RefusalCode {
         Self::RequestsPerDayExceeded,
         Self::TokensPerDayExceeded,
         Self::ConcurrentRequestsExceeded,
-        Self::CreditExhausted,
-        Self::WalletInDebt,
         Self::WalletFrozen,
+        Self::WalletInDebt,
+        Self::CreditExhausted,
     ];
 
     /// The layer that owns this code.
@@ -174,7 +175,7 @@ impl RefusalCode {
             | Self::RequestsPerDayExceeded
             | Self::TokensPerDayExceeded
             | Self::ConcurrentRequestsExceeded => Owner::RateLimit,
-            Self::CreditExhausted | Self::WalletInDebt | Self::WalletFrozen => Owner::Billing,
+            Self::WalletFrozen | Self::WalletInDebt | Self::CreditExhausted => Owner::Billing,
         }
     }
 

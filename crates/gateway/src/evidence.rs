@@ -78,8 +78,14 @@ pub(crate) fn identify(directory: &Directory, headers: &HeaderMap, visit: &Visit
 
 /// The key that came with these headers, whatever it is worth.
 pub(crate) fn presented(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next()?;
+    // Of two headers a proxy in front of us may have looked at the other one: neither counts.
+    if values.next().is_some() {
+        return Some("");
+    }
     // A header that is no text holds no key of ours; an empty one is told so like any other wrong key.
-    let text = headers.get(AUTHORIZATION)?.to_str().unwrap_or_default().trim();
+    let text = value.to_str().unwrap_or_default().trim();
     let (scheme, key) = text.split_at_checked("Bearer ".len())?;
     scheme.eq_ignore_ascii_case("Bearer ").then(|| key.trim())
 }
@@ -98,6 +104,7 @@ pub(crate) fn authorize(
     now: Timestamp,
 ) -> Result<Permit, Failure> {
     let route = routes.find(call.model())?;
+    check_kind(&route, &call, now)?;
     access::check(&caller.0, &route, tiers)?;
     check_options(&call)?;
     let (target, price) = choose(&route, &call, &traffic(&caller.0), now)?;
@@ -109,6 +116,28 @@ pub(crate) fn authorize(
         target: target.clone(),
         price: Arc::clone(price),
     })
+}
+
+/// Refuses a model that does something else than what is asked for, wherever it is served: to the endpoint it is none.
+fn check_kind(route: &Route, call: &Call, now: Timestamp) -> Result<(), Refusal> {
+    let mut prices = route.targets.iter().filter_map(|target| target.prices.as_ref()?.at(now)).peekable();
+    if prices.peek().is_some() && !prices.any(|price| suits(price, call)) {
+        return Err(not_for_chat(&route.model));
+    }
+    Ok(())
+}
+
+/// Whether a price is one for such a call: one for embeddings says nothing about output.
+fn suits(price: &PriceVersion, call: &Call) -> bool {
+    call.endpoint() != Endpoint::Chat || price.kind != ModelKind::Embedding
+}
+
+fn not_for_chat(model: &str) -> Refusal {
+    Refusal::new(
+        RefusalCode::ModelNotFound,
+        format!("The model `{model}` is not a chat model; it makes embeddings."),
+        "Call POST /v1/embeddings with it, or name a chat model.",
+    )
 }
 
 /// Refuses what is asked for and has no price.
@@ -176,13 +205,8 @@ fn admit<'a>(
 ) -> Result<&'a Arc<PriceVersion>, Refusal> {
     let price = target.prices.as_ref().and_then(|prices| prices.at(now));
     let price = price.ok_or_else(|| unpriced(&route.model, &target.provider.name, &target.model))?;
-    if call.endpoint() == Endpoint::Chat && price.kind == ModelKind::Embedding {
-        // Its price says nothing about output.
-        return Err(Refusal::new(
-            RefusalCode::ModelNotFound,
-            format!("The model `{}` is not a chat model; it makes embeddings.", route.model),
-            "Call POST /v1/embeddings with it, or name a chat model.",
-        ));
+    if !suits(price, call) {
+        return Err(not_for_chat(&route.model));
     }
     target.contract.check(&target.label, traffic, now)?;
     Ok(price)

@@ -152,11 +152,11 @@ impl Pace {
         }
     }
 
-    /// The call has ended with this usage, which takes the place of what was expected. An answer that is `whole` says
-    /// how long the next ones will be.
-    pub(crate) fn end(mut self, usage: &Usage, whole: bool) {
-        if whole {
-            self.rates.learned.learn(self.pair, usage.output_total());
+    /// The call has ended with this usage, which takes the place of what was expected. A whole answer, of so many
+    /// choices, says how long each of the next ones will be.
+    pub(crate) fn end(mut self, usage: &Usage, choices: Option<u64>) {
+        if let Some(choices) = choices {
+            self.rates.learned.learn(self.pair, usage.output_total().div_ceil(choices.max(1)));
         }
         self.need.input_tokens = usage.input_total();
         self.need.output_tokens = usage.output_total();

@@ -121,7 +121,7 @@ impl Open {
         let (cost, duration_us) = (row.cost, row.duration_us);
         let Self { shared, began, plan, mut held, pace, dispatched_us, first_byte_us, .. } = self;
         let is_answer = ending.status == AttemptStatus::Succeeded && plan.call.endpoint() == Endpoint::Chat;
-        pace.end(&usage, is_answer && !estimated);
+        pace.end(&usage, (is_answer && !estimated).then(|| plan.call.choices()));
         held.conclude(row);
         let mut settlement = Settlement { request: began.id, held, tried: 0, wait: FIRST_WAIT };
         if let Err(error) = settlement.pursue(TRIES_WITHHELD_MAX).await {

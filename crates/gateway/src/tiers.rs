@@ -81,8 +81,13 @@ impl Tiers {
 }
 
 /// The budget by which an organization's monthly ceiling is held to: always the same one, and no id that is ever fresh.
+/// Fresh ids begin with the time, which does not begin with a zero byte any more, so of an organization's budgets without
+/// room the ceiling is the first.
 pub fn ceiling_id(organization: OrganizationId) -> BudgetId {
-    BudgetId::from_bytes(organization.as_bytes().map(|byte| byte ^ 0xa5))
+    let [_, rest @ ..] = *organization.as_bytes();
+    let mut bytes = [0; 16];
+    bytes[1..].copy_from_slice(&rest);
+    BudgetId::from_bytes(bytes)
 }
 
 impl Tier {

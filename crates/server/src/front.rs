@@ -13,7 +13,7 @@ use dialect::openai::{Endpoint, ErrorBody, ModelCard, model_json, models_json};
 use directory::{Scope, Visit};
 use domain::RequestId;
 use gateway::{Answer, Failure, Gateway, discard};
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
@@ -124,6 +124,7 @@ impl Front {
             (&Method::GET, "/metrics") => text(StatusCode::OK, self.metrics(), OPENMETRICS),
             (&Method::GET, "/openapi.json") => text(StatusCode::OK, DESCRIPTION.clone(), JSON),
             (&Method::GET, "/v1/models") => self.models(request, None, id),
+            (&Method::GET, "/v1/responses") => no_web_socket(id),
             (&Method::GET, _) if path.starts_with("/v1/models/") => {
                 let model = percent_decode(&path["/v1/models/".len()..]);
                 self.models(request, Some(model), id)
@@ -302,6 +303,20 @@ fn wrong_method(request: &Request<Incoming>, id: RequestId) -> Response<FrontBod
     let calls =
         matches!(request.uri().path(), "/v1/chat/completions" | "/v1/embeddings" | "/webhooks/stripe");
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(if calls { "POST" } else { "GET, HEAD" }));
+    response
+}
+
+/// The official SDKs can talk to this path over a WebSocket, which this gateway does not speak: told before anybody is
+/// asked for a key, so that nothing is counted.
+fn no_web_socket(id: RequestId) -> Response<FrontBody> {
+    let message =
+        "This gateway answers over HTTP/1.1 and HTTP/2, not over WebSockets: send POST /v1/responses, with \
+                   \"stream\": true for a stream."
+            .to_owned();
+    let mut response = problem(426, message, Some("upgrade_required"), id);
+    // RFC 9110, 15.5.22: what to upgrade to must be said. It is hop by hop, so the connection names it, too.
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("HTTP/1.1"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     response
 }
 

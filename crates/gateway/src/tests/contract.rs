@@ -19,7 +19,7 @@ pub(crate) fn contract() -> Arc<Contract> {
     Arc::new(covering(DataClass::Sensitive, false, Verified::Always))
 }
 
-fn covering(data: DataClass, training: bool, verified: Verified) -> Contract {
+pub(super) fn covering(data: DataClass, training: bool, verified: Verified) -> Contract {
     let text = |text: &str| text.to_owned();
     Contract {
         class: AccessClass::Direct,
@@ -36,7 +36,7 @@ fn covering(data: DataClass, training: bool, verified: Verified) -> Contract {
 }
 
 /// Checked so many days ago.
-fn checked(days: i64) -> Verified {
+pub(super) fn checked(days: i64) -> Verified {
     Verified::On { day: NOW.plus_seconds(-days * 24 * 60 * 60), days_max: DAYS_MAX }
 }
 

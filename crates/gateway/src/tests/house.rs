@@ -1,22 +1,23 @@
 //! A gateway with everything around it: books and directory in memory, a provider that plays a script.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dialect::openai::Endpoint;
 use directory::{
-    Bounds, DataClass, DirectoryService, InFlight, KeyChanges, KeyHasher, Mandate, MemoryDirectory, NewKey,
-    NewOrganization, NewProject,
+    Bounds, DataClass, Directory, DirectoryService, InFlight, KeyChanges, KeyHasher, Mandate,
+    MemoryDirectory, NewKey, NewOrganization, NewProject,
 };
 use domain::{Clock, Ids, LotId, Money, OrganizationId, ProjectId, RequestId, Timestamp};
-use http::request::Builder;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use ledger::{
-    Act, Booking, Books, Command, CostRow, Extension, Grant, LedgerError, LedgerStore, LotKind, MemoryLedger,
-    Note, Reply, ReplySender, Ticket,
+    Act, Booking, Books, Command, CostRow, Denial, Extension, Grant, LedgerError, LedgerStore, LotKind,
+    MemoryLedger, Note, Reply, ReplySender, Ticket,
 };
 use pricing::{ModelKind, PriceVersion, RoutePrice, Schedule};
 use providers::{Client, Provider, Timeouts};
@@ -36,6 +37,15 @@ pub(super) const SLICE: u64 = 512;
 /// What an input and an output token cost, in nano-units.
 pub(super) const INPUT_NANO: i64 = 1_000;
 pub(super) const OUTPUT_NANO: i64 = 10_000;
+
+/// What keys are hashed with.
+pub(super) const PEPPER: [u8; 32] = [7; 32];
+
+/// Reading the machine's certificates takes longer than all else that a house needs.
+static CLIENTS: LazyLock<Box<dyn Fn() -> Client + Send + Sync>> = LazyLock::new(|| {
+    let tls = Client::tls().unwrap();
+    Box::new(move || Client::new(Timeouts::default(), &tls))
+});
 
 /// What the provider answers.
 #[derive(Clone, Debug)]
@@ -59,16 +69,43 @@ pub(super) fn answer(tokens: u64) -> Script {
     ))
 }
 
+/// A clock that stands still until it is moved, but for a microsecond at each look at the one that never steps.
 #[derive(Default)]
-pub(super) struct Steady(AtomicU64);
+pub(super) struct Steady {
+    looks: AtomicU64,
+    moved: AtomicU64,
+}
+
+impl Steady {
+    pub(super) fn advance(&self, time: Duration) {
+        self.moved.fetch_add(u64::try_from(time.as_micros()).unwrap(), Ordering::Relaxed);
+    }
+
+    fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+}
 
 impl Clock for Steady {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(1_800_000_000_000_000)
+        Timestamp::from_micros(1_800_000_000_000_000).plus_micros(i64::try_from(self.moved()).unwrap())
     }
 
     fn monotonic_micros(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
+        self.looks.fetch_add(1, Ordering::Relaxed) + 1 + self.moved()
+    }
+}
+
+/// The house's clock, for the books.
+pub(super) struct Wall(Arc<Steady>);
+
+impl Clock for Wall {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn monotonic_micros(&self) -> u64 {
+        self.0.monotonic_micros()
     }
 }
 
@@ -84,8 +121,10 @@ impl Ids for Steady {
 
 /// Books in memory whose answers to extensions can be kept back, or be that it is busy.
 pub(super) struct Gate {
-    books: MemoryLedger<Steady>,
+    books: MemoryLedger<Wall>,
     pub(super) closed: AtomicBool,
+    /// Whether everything is answered as frozen books answer.
+    pub(super) frozen: AtomicBool,
     pub(super) busy: AtomicBool,
     /// What the next hold is answered with, if not what the books say.
     pub(super) denies: Mutex<Option<LedgerError>>,
@@ -95,6 +134,9 @@ pub(super) struct Gate {
 
 impl LedgerStore for Gate {
     fn submit(&self, command: Command) -> Ticket {
+        if self.frozen.load(Ordering::Relaxed) {
+            return Ticket::answered(Err(Denial::Frozen.into()));
+        }
         if let Command::Extend(extension) = &command {
             self.extensions.fetch_add(1, Ordering::Relaxed);
             if self.busy.load(Ordering::Relaxed) {
@@ -182,7 +224,24 @@ pub(super) struct House {
     pub(super) gateway: Gateway,
     /// The keys by name; `laptop` is the one that works.
     pub(super) keys: BTreeMap<&'static str, String>,
+    pub(super) clock: Arc<Steady>,
+    /// What changes the directory that the gateway reads.
+    pub(super) service: DirectoryService,
+    pub(super) store: Arc<MemoryDirectory>,
+    pub(super) project: ProjectId,
+    pub(super) provider: Arc<Provider>,
+    client: Client,
     record: Arc<Record>,
+    calls: AtomicU64,
+}
+
+/// How a call is made, beside its body.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Manner<'a> {
+    /// The key's text.
+    pub(super) key: Option<&'a str>,
+    pub(super) address: Option<IpAddr>,
+    pub(super) headers: &'a [(&'a str, &'a str)],
 }
 
 /// What a caller got.
@@ -245,9 +304,9 @@ impl House {
             Route::new("unpriced", unpriced),
         ]);
 
-        let ids = Steady::default();
-        let service =
-            DirectoryService::open(Arc::new(MemoryDirectory::default()), KeyHasher::new([7; 32])).unwrap();
+        let (ids, clock) = (Steady::default(), Arc::new(Steady::default()));
+        let store = Arc::new(MemoryDirectory::default());
+        let service = DirectoryService::open(Arc::clone(&store) as _, KeyHasher::new(PEPPER)).unwrap();
         let new = NewOrganization { name: "Acme".to_owned(), in_flight, ..NewOrganization::default() };
         let now = ids.now();
         let organization = service.create_organization(new, &Mandate::operator(&ids, now)).unwrap();
@@ -264,8 +323,9 @@ impl House {
         let keys = make_keys(&service, &ids, project, closed);
 
         let gate = Arc::new(Gate {
-            books: MemoryLedger::new(Steady::default()),
+            books: MemoryLedger::new(Wall(Arc::clone(&clock))),
             closed: AtomicBool::default(),
+            frozen: AtomicBool::default(),
             busy: AtomicBool::default(),
             denies: Mutex::default(),
             waiting: Mutex::default(),
@@ -277,22 +337,54 @@ impl House {
             routes,
             tiers: Tiers::default(),
             rates: Arc::new(Rates::default()),
-            clock: Arc::new(Steady::default()),
+            clock: Arc::clone(&clock) as _,
             ids: Arc::new(Steady::default()),
             tasks: Arc::new(Spawner),
             observer: Arc::new(Silent),
             recorder: Arc::clone(&record) as _,
             settings: Settings { output_slice: SLICE, ..Settings::default() },
         };
-        let client = Client::new(Timeouts::default(), &Client::tls().unwrap());
-        let gateway = Gateway::new(Arc::new(shared), Arc::clone(&gate) as _, client);
-        let house = Self { gate, seen, organization: organization.id, gateway, keys, record };
+        let client = CLIENTS();
+        let gateway = Gateway::new(Arc::new(shared), Arc::clone(&gate) as _, client.clone());
+        let house = Self {
+            gate,
+            seen,
+            organization: organization.id,
+            gateway,
+            keys,
+            clock,
+            service,
+            store,
+            project,
+            provider,
+            client,
+            record,
+            calls: AtomicU64::default(),
+        };
         let open = Command::Open { organization: organization.id, wallet: organization.wallet };
         house.gate.submit(open).await.unwrap();
         if credit > 0 {
             house.grant(credit, 1).await;
         }
         house
+    }
+
+    /// Changes what is configured; what was counted and learned stays.
+    pub(super) fn configure(&mut self, directory: Arc<Directory>, routes: Routes, tiers: Tiers) {
+        let old = self.gateway.shared();
+        let shared = Shared {
+            directory,
+            routes,
+            tiers,
+            rates: Arc::clone(&old.rates),
+            clock: Arc::clone(&old.clock),
+            ids: Arc::clone(&old.ids),
+            tasks: Arc::clone(&old.tasks),
+            observer: Arc::clone(&old.observer),
+            recorder: Arc::clone(&old.recorder),
+            settings: old.settings,
+        };
+        self.gateway = Gateway::new(Arc::new(shared), Arc::clone(&self.gate) as _, self.client.clone());
     }
 
     pub(super) async fn grant(&self, nano: i64, lot: u8) {
@@ -307,7 +399,7 @@ impl House {
     }
 
     pub(super) async fn book(&self, act: Act) {
-        let note = Note { actor: "test".into(), reason: None };
+        let note = Note { actor: "test".into(), reason: Some("a test".into()) };
         let booking = Booking { organization: self.organization, idempotency: None, note, act };
         self.gate.submit(Command::Book(Box::new(booking))).await.unwrap();
     }
@@ -325,25 +417,36 @@ impl House {
     }
 
     pub(super) async fn call_with(&self, number: u8, body: &str, headers: &[(&str, &str)]) -> Got {
-        let request =
-            headers.iter().fold(Request::builder(), |request, (name, value)| request.header(*name, *value));
-        let (head, body) = self.send(number, request, body).await.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Got { status: head.status, headers: head.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+        let manner = Manner { key: Some(&self.keys["laptop"]), headers, address: None };
+        got(self.send(RequestId::from_bytes([number; 16]), manner, body).await).await
+    }
+
+    /// Makes a call with a number of its own, and takes its whole answer.
+    pub(super) async fn ask(&self, manner: Manner<'_>, body: &str) -> Got {
+        got(self.open(manner, body).await).await
+    }
+
+    /// Makes a call with a number of its own, and takes the head of its answer.
+    pub(super) async fn open(&self, manner: Manner<'_>, body: &str) -> Response<Answer> {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        self.send(RequestId::from_bytes(u128::from(number).to_be_bytes()), manner, body).await
     }
 
     /// Makes a call and takes the head of its answer.
     pub(super) async fn begin(&self, number: u8, body: &str) -> Response<Answer> {
-        self.send(number, Request::builder(), body).await
+        let manner = Manner { key: Some(&self.keys["laptop"]), ..Manner::default() };
+        self.send(RequestId::from_bytes([number; 16]), manner, body).await
     }
 
-    async fn send(&self, number: u8, request: Builder, body: &str) -> Response<Answer> {
-        let request = request
-            .method("POST")
-            .header("authorization", format!("Bearer {}", self.keys["laptop"]))
-            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
-            .unwrap();
-        self.gateway.serve(Endpoint::Chat, RequestId::from_bytes([number; 16]), None, request).await
+    async fn send(&self, id: RequestId, manner: Manner<'_>, body: &str) -> Response<Answer> {
+        let Manner { key, address, headers } = manner;
+        let mut request = Request::builder().method("POST");
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap();
+        self.gateway.serve(Endpoint::Chat, id, address, request).await
     }
 
     /// The decisions so far, which were not asked for before.
@@ -371,6 +474,13 @@ impl House {
         assert_eq!(books.wallets[0].held, Money::ZERO);
         books.wallets[0].debt.nano()
     }
+}
+
+/// Takes a whole answer.
+async fn got(response: Response<Answer>) -> Got {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Got { status: head.status, headers: head.headers, body: String::from_utf8(body.to_vec()).unwrap() }
 }
 
 /// A key for each way in which one is good or not, by its name.

@@ -6,6 +6,9 @@ mod decisions;
 mod denial;
 mod house;
 mod in_flight;
+mod precedence;
+mod rates;
 mod refusals;
+mod scene;
 
 pub(crate) use contract::contract;
