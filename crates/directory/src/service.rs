@@ -154,7 +154,7 @@ impl DirectoryService {
     }
 
     fn finish(&self, draft: Draft<'_>) -> Result<(), ChangeError> {
-        if draft.commit.changes.is_empty() {
+        if draft.commit.changes.is_empty() && draft.commit.audit.is_empty() {
             return Ok(());
         }
         self.store.commit(draft.commit.clone())?;
