@@ -92,8 +92,8 @@ def test_odd_heads_are_refused_once(gateway: Gateway, tenant: Tenant, case: str)
     head, body, expected = HEADS[case]
     request = POST + b"host: x\r\n" + filled(head, tenant) + b"\r\n" + body
     found = statuses(gateway, request)
-    # What is no HTTP at all may be answered by closing the connection.
-    assert len(found) <= 1 and set(found) <= expected, found
+    # A head that is cut off in the middle may be gone before its answer is read.
+    assert (len(found) == 1 or case == "a key of a megabyte" and not found) and set(found) <= expected, found
     assert tenant.rows() == []
 
 

@@ -80,16 +80,15 @@ macro_rules! typed_ids {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 // Ids are written for every call, many times; the formatter's way takes several times as long.
-                const { assert!($prefix.len() + 32 <= HEX_AT_MOST) };
+                const LENGTH: usize = $prefix.len() + 32;
+                const { assert!(LENGTH <= HEX_AT_MOST) };
                 let (mut text, prefix) = ([0; HEX_AT_MOST], $prefix.as_bytes());
                 let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
                 let digits = digits.filter_map(|digit| HEX.get(usize::from(digit)).copied());
-                let mut length = 0;
                 for (place, byte) in text.iter_mut().zip(prefix.iter().copied().chain(digits)) {
                     *place = byte;
-                    length += 1;
                 }
-                match text.get(..length).map(std::str::from_utf8) {
+                match text.get(..LENGTH).map(std::str::from_utf8) {
                     Some(Ok(text)) => serializer.serialize_str(text),
                     Some(Err(_)) | None => serializer.collect_str(self),
                 }

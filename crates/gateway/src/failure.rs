@@ -136,10 +136,7 @@ impl Failure {
     /// The failure as HTTP, in OpenAI's shape.
     pub fn into_response(self, id: RequestId) -> Response<Answer> {
         let retry_after = self.retry_after();
-        let rates = match &self {
-            Self::Limited(over) => over.told,
-            _ => RateHeaders::default(),
-        };
+        let rates = if let Self::Limited(over) = &self { over.told } else { RateHeaders::default() };
         let body = ErrorBody { request_id: Some(id.to_string()), ..self.into_body() };
         let mut response = Response::new(Answer::from(body.to_json()));
         *response.status_mut() = StatusCode::from_u16(body.status).unwrap_or(StatusCode::BAD_GATEWAY);

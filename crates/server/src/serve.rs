@@ -167,6 +167,9 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, sweeper })
 }
 
+/// The way to hand a serving thread its connections.
+type Handover = mpsc::UnboundedSender<StdStream>;
+
 /// What every serving thread is given.
 struct Serving<'a> {
     shared: &'a Arc<Shared>,
@@ -177,10 +180,7 @@ struct Serving<'a> {
 
 impl Serving<'_> {
     /// Starts so many threads, each with a way to hand it connections.
-    fn start(
-        &self,
-        count: usize,
-    ) -> Result<(Vec<mpsc::UnboundedSender<StdStream>>, Vec<JoinHandle<()>>), StartError> {
+    fn start(&self, count: usize) -> Result<(Vec<Handover>, Vec<JoinHandle<()>>), StartError> {
         let tls = Client::tls().map_err(|error| StartError::Tls(error.to_string()))?;
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
         for number in 0..count {
@@ -306,11 +306,7 @@ fn recharge(lobby: &Lobby, ending: watch::Receiver<bool>) -> Result<JoinHandle<(
 }
 
 /// Accepts connections and deals them out in turn, so that every thread has its share.
-fn accept(
-    listener: StdListener,
-    workers: &[mpsc::UnboundedSender<StdStream>],
-    mut ending: watch::Receiver<bool>,
-) {
+fn accept(listener: StdListener, workers: &[Handover], mut ending: watch::Receiver<bool>) {
     run_on_this_thread(async move {
         let listener = match TcpListener::from_std(listener) {
             Ok(listener) => listener,

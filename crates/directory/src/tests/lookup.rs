@@ -321,3 +321,26 @@ fn a_directory_that_does_not_hang_together_does_not_open() {
     assert_eq!(refused, Some(RefusalCode::PrincipalRemoved));
     assert_eq!(member().user, user().id);
 }
+
+#[test]
+fn how_much_of_a_guess_is_right_shows_nowhere() {
+    // A key is looked up by its hash and compared with no key: the time that takes can follow the hash alone, and the
+    // hashes of keys that differ in one character have nothing in common that a guesser could steer.
+    let (directory, own) = (directory(contents()), own_secret());
+    let bits = |hash: crate::KeyHash| u64::from_be_bytes(*hash.as_bytes().first_chunk().unwrap());
+    let body = "tk-".len()..own.expose().len() - 6;
+    for place in body {
+        let mut guess = own.expose().as_bytes().to_vec();
+        guess[place] = if guess[place] == b'0' { b'1' } else { b'0' };
+        let signed = guess.len() - 6;
+        let sum = crate::checksum::of(&guess[..signed]);
+        guess[signed..].copy_from_slice(&sum);
+        let guess = String::from_utf8(guess).unwrap();
+        assert_eq!(KeyKind::of(&guess), Ok(KeyKind::Project), "whole, so that it is looked up");
+        let alike = (bits(hasher().hash(&guess)) ^ bits(hasher().hash(own.expose()))).leading_zeros();
+        assert!(alike < 32, "{alike} bits alike after a change at {place}");
+        let refusal = directory.authenticate(&guess, &visit(at(1))).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::InvalidKey);
+        assert_eq!(refusal.message, format!("Incorrect API key provided: {}.", crate::mask(&guess)));
+    }
+}
