@@ -2,6 +2,7 @@
 
 mod budgets;
 mod credits;
+mod limits;
 mod organizations;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ pub(crate) use credits::{
     CreditsPayoutArgs, CreditsRedeemArgs, CreditsRefundArgs, CreditsStatementArgs, CreditsTransferArgs,
     OnceArgs, PromoCommand, PromoCreateArgs, WalletName, WalletsCommand, WalletsCreateArgs, WalletsListArgs,
 };
+pub(crate) use limits::{LimitsCommand, LimitsShowArgs};
 pub(crate) use organizations::{KeysCommand, OrgCommand, OrgUpdateArgs, ProjectCommand};
 
 /// Where a gateway listens unless told otherwise.
@@ -129,6 +131,10 @@ pub(crate) enum Command {
     /// Work with budgets, which cap what is consumed in a period
     #[command(subcommand)]
     Budgets(BudgetsCommand),
+
+    /// See what limits a key: rates, budgets, credit, and whose each of them is
+    #[command(subcommand)]
+    Limits(LimitsCommand),
 
     /// List what an organization should hear of, newest first: budgets near their caps, credit near its expiry, debt
     Events(EventsArgs),

@@ -4,6 +4,7 @@
 
 mod budgets;
 mod credits;
+pub(crate) mod effective;
 mod explain;
 mod input;
 mod organizations;
@@ -37,6 +38,8 @@ pub(crate) struct Admin {
     pub(crate) operator: KeyHash,
     pub(crate) hasher: KeyHasher,
     pub(crate) directory: DirectoryService,
+    /// What calls are decided by: routes, tiers, and what is counted under rate limits.
+    pub(crate) gateway: Arc<gateway::Shared>,
     pub(crate) ledger: Arc<dyn LedgerStore>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) payments: Arc<crate::payments::Payments>,
@@ -60,6 +63,7 @@ pub(crate) fn router(admin: Arc<Admin>) -> Router {
         .route("/admin/v1/organizations/{id}/statement", get(statement::show))
         .route("/admin/v1/projects", post(organizations::create_project))
         .route("/admin/v1/keys", post(organizations::create_key))
+        .route("/admin/v1/keys/{id}/limits", get(effective::show))
         .route("/admin/v1/wallets", post(wallets::create).get(wallets::list))
         .route("/admin/v1/credits/grants", post(credits::grant))
         .route("/admin/v1/credits/transfers", post(credits::transfer))

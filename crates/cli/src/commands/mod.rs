@@ -8,6 +8,7 @@ mod demo;
 pub(crate) mod doctor;
 mod gateway;
 mod init;
+mod limits;
 mod mock;
 mod operator;
 mod recharge;
@@ -49,6 +50,7 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Credits(command) => operator(output).credits(command),
         Command::Promo(command) => operator(output).promo(command),
         Command::Budgets(command) => operator(output).budgets(command),
+        Command::Limits(command) => operator(output).limits(command),
         Command::Events(args) => operator(output).events(args),
         Command::Usage(command) => operator(output).usage(command),
         Command::Explain(args) => operator(output).explain(args),
