@@ -6,14 +6,14 @@ mod budgets;
 mod credits;
 pub(crate) mod effective;
 mod explain;
-mod input;
+pub(crate) mod input;
 mod organizations;
 mod problem;
 mod promo;
 mod records;
 mod statement;
 mod topups;
-mod view;
+pub(crate) mod view;
 mod wallets;
 
 use std::net::IpAddr;
@@ -105,7 +105,7 @@ impl Admin {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = text.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then_some(key.trim())

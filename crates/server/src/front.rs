@@ -26,6 +26,7 @@ use crate::address;
 use crate::admin::{Admin, ClientAddress};
 use crate::decisions::Keeper;
 use crate::metrics::Metrics;
+use crate::openrouter;
 use crate::payments::{Delivered, WEBHOOK_BYTES_MAX};
 use crate::tasks::{InFlight, InFlightGuard};
 
@@ -96,6 +97,9 @@ impl Front {
         }
         if path == "/webhooks/stripe" {
             return self.webhook(id, request).await;
+        }
+        if path.starts_with(openrouter::PATH) {
+            return self.openrouter(id, request).await;
         }
         if path.starts_with("/admin/") {
             return self.operate(id, request).await;
@@ -174,6 +178,30 @@ impl Front {
             Ok(response) => response.map(FrontBody::Admin),
             Err(never) => match never {},
         }
+    }
+
+    /// OpenRouter's API. Who asks is known before anything of the body is read.
+    async fn openrouter(&self, id: RequestId, request: Request<Incoming>) -> Response<FrontBody> {
+        let (head, body) = request.into_parts();
+        let admin = &self.lobby.admin;
+        let (status, answer) = match openrouter::receive(admin, &head) {
+            Err(fault) => {
+                discard(pin!(body)).await;
+                fault.into_answer()
+            }
+            Ok(asked) => {
+                let idle = self.gateway.shared().settings.client_idle;
+                let body = Limited::new(body, openrouter::BODY_BYTES_MAX).collect();
+                let Ok(Ok(body)) = tokio::time::timeout(idle, body).await else {
+                    let message =
+                        format!("The body broke off or is larger than {} bytes", openrouter::BODY_BYTES_MAX);
+                    return problem(413, message, Some("request_too_large"), id);
+                };
+                let _guard = self.lobby.in_flight.enter();
+                openrouter::answer(admin, asked, body.to_bytes()).await
+            }
+        };
+        text(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), answer, JSON)
     }
 
     /// A payment provider's webhook. Its signature is its credential, so no key is asked for. It is taken while a

@@ -14,6 +14,7 @@ mod front;
 mod housekeeper;
 mod log;
 mod metrics;
+mod openrouter;
 mod patience;
 mod payments;
 mod secrets;

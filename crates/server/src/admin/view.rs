@@ -15,7 +15,7 @@ use store::RequestRecord;
 
 pub(crate) use books::{OWN, balance, entry, granted, promo_code, transfer, wallet, wallets, withdrawal};
 pub(crate) use budget::{budget, budget_record, budget_removed, event};
-pub(crate) use effective::effective;
+pub(crate) use effective::{effective, remaining};
 pub(crate) use explanation::explanation;
 
 /// A JSON answer.
