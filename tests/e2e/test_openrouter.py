@@ -191,6 +191,27 @@ def test_mistakes_name_the_field(gateway: Gateway, tenant: Tenant) -> None:
     assert len(ok(call(gateway, "GET", "keys", **operators))["data"]) == 1
 
 
+def test_an_administrators_key_acts_for_its_member(gateway: Gateway, tenant: Tenant) -> None:
+    path = f"/admin/v1/organizations/{tenant.org}"
+    admins = {}
+    for name, role in (("ada", "owner"), ("rea", "reader")):
+        made = gateway.api("POST", f"{path}/users", {"email": f"{name}@example.com", "name": name, "role": role})
+        if made.status_code == 404:
+            pytest.skip("people are not administered here yet")
+        key = gateway.api("POST", f"{path}/admin-keys", {"user": made.json()["id"], "name": name})
+        admins[name] = key.json()["secret"]
+    assert ok(call(gateway, "GET", "credits", admins["ada"]))["data"]["total_credits"] == 5
+    made = ok(call(gateway, "POST", "keys", admins["ada"], {"name": "hers"}), 201)
+    assert ok(call(gateway, "GET", "keys", admins["ada"]))["data"][-1]["hash"] == made["data"]["hash"]
+    # Another role may see the organization and change no project's keys.
+    assert ok(call(gateway, "GET", "credits", admins["rea"]))
+    for method, path in (("GET", "keys"), ("POST", "keys"), ("DELETE", f"keys/{made['data']['hash']}")):
+        failed(call(gateway, method, path, admins["rea"], {"name": "x"}), 403, "permission_denied")
+    # It administers its own organization alone, and calls no models.
+    failed(call(gateway, "GET", "keys", admins["ada"], org="org_" + "0" * 32), 403, "permission_denied")
+    failed(call(gateway, "GET", "key", admins["ada"]), 403, "permission_denied")
+
+
 @pytest.mark.skipif(openrouter is None, reason="the package openrouter is not installed")
 def test_its_own_sdk_reads_all_of_it(gateway: Gateway, tenant: Tenant) -> None:
     request = tenant.post("/chat/completions", ASK).headers["x-request-id"]

@@ -195,6 +195,20 @@ impl Price {
         PerMillion(self.0).to_string()
     }
 
+    /// The price in currency of one unit, exactly: `0.0000025`.
+    pub fn to_per_unit(self) -> String {
+        const DIGITS: usize = 12;
+        let text = format!("{:0>width$}", self.0, width = DIGITS + 1);
+        let (whole, fraction) = text.split_at(text.len().saturating_sub(DIGITS));
+        format!("{whole}.{fraction}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+
+    /// Parses what [`Price::to_per_unit`] writes; `None` for anything else.
+    pub fn per_unit(text: &str) -> Option<Self> {
+        let pico = parse_scaled(text, 12).ok()?;
+        u64::try_from(pico).ok().map(Self)
+    }
+
     /// The exact cost of `quantity` units; `None` when it does not fit.
     #[must_use]
     pub fn times(self, quantity: u64) -> Option<Pico> {

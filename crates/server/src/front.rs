@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use bytes::Bytes;
-use dialect::openai::{Endpoint, ErrorBody, ModelCard, model_json, models_json};
+use dialect::openai::{Endpoint, ErrorBody, ModelCard, ModelPricing, model_json, models_json};
 use directory::{Scope, Visit};
-use domain::RequestId;
+use domain::{RequestId, Timestamp};
 use gateway::{Answer, Failure, Gateway, discard};
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -257,6 +257,7 @@ impl Front {
                 .targets
                 .first()
                 .map_or_else(String::new, |target| target.provider.name.to_string()),
+            pricing: pricing_of(route, now),
         };
         match model {
             None => {
@@ -290,6 +291,17 @@ impl Front {
     fn is_draining(&self) -> bool {
         self.lobby.draining.load(Ordering::Acquire)
     }
+}
+
+/// What a call of a route's model costs now: at the first of its targets that has a price, which is where it goes.
+fn pricing_of(route: &gateway::Route, now: Timestamp) -> Option<ModelPricing> {
+    let price = route.targets.iter().find_map(|target| target.prices.as_ref()?.at(now))?;
+    let prices = price.prices(0);
+    let kind = match price.kind {
+        pricing::ModelKind::Chat => "chat",
+        pricing::ModelKind::Embedding => "embedding",
+    };
+    Some(ModelPricing { prompt: prices.input.to_per_unit(), completion: prices.output.to_per_unit(), kind })
 }
 
 fn client_address(request: &Request<Incoming>) -> Option<IpAddr> {

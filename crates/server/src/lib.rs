@@ -26,7 +26,7 @@ mod tasks;
 pub use self::payments::PaymentSettings;
 pub use clock::{SystemClock, SystemIds};
 pub use decisions::{ExplainSettings, Recorded};
-pub use doctor::{DoctorOptions, Finding, doctor};
+pub use doctor::{DoctorOptions, Finding, doctor, key_text};
 pub use log::start_logging;
 pub use secrets::{OPERATOR_KEY, SecretsError};
 pub use serve::{Options, Running, StartError, start};

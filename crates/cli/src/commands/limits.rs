@@ -17,7 +17,7 @@ impl Operator<'_> {
 }
 
 /// A text as a query can hold it.
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -8,7 +8,7 @@ mod demo;
 pub(crate) mod doctor;
 mod gateway;
 mod init;
-mod limits;
+pub(crate) mod limits;
 mod mock;
 mod operator;
 mod recharge;
