@@ -84,10 +84,10 @@ macro_rules! typed_ids {
                 let (mut text, prefix) = ([0; HEX_AT_MOST], $prefix.as_bytes());
                 let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
                 let digits = digits.filter_map(|digit| HEX.get(usize::from(digit)).copied());
-                let mut length = 0;
+                let mut length = 0_usize;
                 for (place, byte) in text.iter_mut().zip(prefix.iter().copied().chain(digits)) {
                     *place = byte;
-                    length += 1;
+                    length = length.saturating_add(1);
                 }
                 match text.get(..length).map(std::str::from_utf8) {
                     Some(Ok(text)) => serializer.serialize_str(text),

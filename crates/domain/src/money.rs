@@ -295,6 +295,23 @@ mod tests {
     }
 
     #[test]
+    fn a_price_of_one_unit_is_exact_both_ways() {
+        for (pico, text) in [
+            (0, "0"),
+            (1, "0.000000000001"),
+            (2_500_000, "0.0000025"),
+            (1_000_000_000_000, "1"),
+            (u64::MAX, "18446744.073709551615"),
+        ] {
+            assert_eq!(Price::from_pico(pico).to_per_unit(), text);
+            assert_eq!(Price::per_unit(text), Some(Price::from_pico(pico)));
+        }
+        for text in ["", "-1", "1e-6", "0.0000000000001"] {
+            assert_eq!(Price::per_unit(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
     fn prices_are_exact_and_rounding_is_up_and_once() {
         let price = Price::per_million("0.0025").unwrap();
         assert_eq!(price.pico(), 2_500);

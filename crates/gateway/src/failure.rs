@@ -138,7 +138,14 @@ impl Failure {
         let retry_after = self.retry_after();
         let rates = match &self {
             Self::Limited(over) => over.told,
-            _ => RateHeaders::default(),
+            Self::Refused(_)
+            | Self::BadRequest(_)
+            | Self::Body(_)
+            | Self::Busy
+            | Self::Unavailable
+            | Self::Draining
+            | Self::Unsettled
+            | Self::Upstream(_) => RateHeaders::default(),
         };
         let body = ErrorBody { request_id: Some(id.to_string()), ..self.into_body() };
         let mut response = Response::new(Answer::from(body.to_json()));

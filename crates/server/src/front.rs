@@ -99,7 +99,7 @@ impl Front {
             return self.webhook(id, request).await;
         }
         if path.starts_with(openrouter::PATH) {
-            return self.openrouter(id, request).await;
+            return self.openrouter(request).await;
         }
         if path.starts_with("/admin/") {
             return self.operate(id, request).await;
@@ -181,7 +181,7 @@ impl Front {
     }
 
     /// OpenRouter's API. Who asks is known before anything of the body is read.
-    async fn openrouter(&self, id: RequestId, request: Request<Incoming>) -> Response<FrontBody> {
+    async fn openrouter(&self, request: Request<Incoming>) -> Response<FrontBody> {
         let (head, body) = request.into_parts();
         let admin = &self.lobby.admin;
         let (status, answer) = match openrouter::receive(admin, &head) {
@@ -192,13 +192,13 @@ impl Front {
             Ok(asked) => {
                 let idle = self.gateway.shared().settings.client_idle;
                 let body = Limited::new(body, openrouter::BODY_BYTES_MAX).collect();
-                let Ok(Ok(body)) = tokio::time::timeout(idle, body).await else {
-                    let message =
-                        format!("The body broke off or is larger than {} bytes", openrouter::BODY_BYTES_MAX);
-                    return problem(413, message, Some("request_too_large"), id);
-                };
-                let _guard = self.lobby.in_flight.enter();
-                openrouter::answer(admin, asked, body.to_bytes()).await
+                match tokio::time::timeout(idle, body).await {
+                    Ok(Ok(body)) => {
+                        let _guard = self.lobby.in_flight.enter();
+                        openrouter::answer(admin, asked, body.to_bytes()).await
+                    }
+                    Ok(Err(_)) | Err(_) => openrouter::Fault::body().into_answer(),
+                }
             }
         };
         text(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), answer, JSON)

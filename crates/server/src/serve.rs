@@ -177,12 +177,12 @@ struct Serving<'a> {
     ending: &'a watch::Receiver<bool>,
 }
 
+/// Serving threads, and how each is handed connections.
+type Workers = (Vec<mpsc::UnboundedSender<StdStream>>, Vec<JoinHandle<()>>);
+
 impl Serving<'_> {
     /// Starts so many threads, each with a way to hand it connections.
-    fn start(
-        &self,
-        count: usize,
-    ) -> Result<(Vec<mpsc::UnboundedSender<StdStream>>, Vec<JoinHandle<()>>), StartError> {
+    fn start(&self, count: usize) -> Result<Workers, StartError> {
         let tls = Client::tls().map_err(|error| StartError::Tls(error.to_string()))?;
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
         for number in 0..count {

@@ -2,5 +2,6 @@
 //! binary itself.
 
 mod failing;
+mod limits;
 mod parsing;
 mod showing;

@@ -123,7 +123,7 @@ impl View for EffectiveLimits {
 
     fn note(&self) -> Option<String> {
         let nothing = self.note.as_ref().map(|note| format!("{note} but the credit"));
-        let marked = "* will refuse first; one limit of a measure binds as long as it is the tightest";
+        let marked = "* refuses first: it is the tightest of its measure";
         Some(nothing.unwrap_or_else(|| marked.to_owned()))
     }
 }

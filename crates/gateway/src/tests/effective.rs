@@ -36,7 +36,7 @@ fn caller(limits: &[(&str, &str, u64)]) -> Principal {
     let mandate = Mandate::operator(&ids, now);
     let new = NewOrganization { name: "Acme".to_owned(), ..NewOrganization::default() };
     let organization = service.create_organization(new, &mandate).unwrap().id;
-    let mut of = |name: &str| {
+    let of = |name: &str| {
         let (environment, data_class) = (Environment::Dev, DataClass::Internal);
         let new = NewProject { organization, name: name.to_owned(), environment, data_class };
         let project = service.create_project(new, &mandate).unwrap().id;
@@ -44,7 +44,7 @@ fn caller(limits: &[(&str, &str, u64)]) -> Principal {
         service.create_key(new, &mandate).unwrap().key
     };
     let (own, other) = (of("own"), of("other"));
-    let mut set = |subject, model: &str, most| {
+    let set = |subject, model: &str, most| {
         let new = NewLimit { organization, subject, model: model.to_owned(), caps: per_minute(most) };
         service.set_limit(new, &mandate).unwrap();
     };

@@ -39,6 +39,11 @@ impl Fault {
         Self { next_step: Some(next_step.into()), owner: Some(Owner::Project), ..Self::new(403, message) }
     }
 
+    /// The body did not come whole, or is too large.
+    pub(crate) fn body() -> Self {
+        Self::new(413, format!("The body broke off or is larger than {} bytes.", super::BODY_BYTES_MAX))
+    }
+
     /// A failure of ours: the log has the reason, the caller only the fact.
     pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "a call of OpenRouter's API failed");
@@ -78,11 +83,9 @@ impl Fault {
 
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {
-        let status = match refusal.code {
-            // OpenRouter says so of every key that does not open, whatever the reason.
-            RefusalCode::ExpiredKey | RefusalCode::DisabledKey => 401,
-            _ => ErrorBody::from(&refusal).status,
-        };
+        // OpenRouter says so of every key that does not open, whatever the reason.
+        let is_closed = matches!(refusal.code, RefusalCode::ExpiredKey | RefusalCode::DisabledKey);
+        let status = if is_closed { 401 } else { ErrorBody::from(&refusal).status };
         Self {
             status,
             message: refusal.message,
