@@ -2,6 +2,7 @@
 
 mod budgets;
 mod credits;
+mod limits;
 mod organizations;
 mod people;
 mod projects;
@@ -20,8 +21,9 @@ pub(crate) use credits::{
     CreditsPayoutArgs, CreditsRedeemArgs, CreditsRefundArgs, CreditsStatementArgs, CreditsTransferArgs,
     OnceArgs, PromoCommand, PromoCreateArgs, WalletName, WalletsCommand, WalletsCreateArgs, WalletsListArgs,
 };
+pub(crate) use limits::{LimitsCommand, LimitsSetArgs, LimitsShowArgs};
 pub(crate) use organizations::{OrgCommand, OrgUpdateArgs};
-pub(crate) use people::{AuditArgs, LimitsCommand, LimitsSetArgs, MembersCommand};
+pub(crate) use people::{AuditArgs, MembersCommand};
 pub(crate) use projects::{KeysCommand, KeysCreateArgs, KeysUpdateArgs, ProjectCommand, ProjectUpdateArgs};
 
 /// Where a gateway listens unless told otherwise.
@@ -76,10 +78,12 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
 
-    /// Say what is wrong with an installation, and how to mend it
+    /// Say what is wrong with an installation or with a key, and how to mend it
     ///
-    /// Looks at the configuration, the store, every provider's reachability and the balances. Makes no paid call
-    /// unless --live is given. Exit code 6 when something is found.
+    /// With --data it looks at the configuration, the store, every provider's reachability and the balances. With a key
+    /// it walks every layer that the key's calls pass on a running gateway, makes the smallest safe call, and checks
+    /// that the cost landed where it should; TOLLKEEPER_OPERATOR_KEY lets it see more. Makes no call that costs real
+    /// money unless --live is given. Exit code 6 when something is found.
     Doctor(DoctorArgs),
 
     /// Check every rule of the ledger on the stored data
@@ -122,7 +126,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Members(MembersCommand),
 
-    /// Work with rate limits, which cap how fast an organization, project, key or end user calls
+    /// Work with rate limits, and see everything that limits a key
     #[command(subcommand)]
     Limits(LimitsCommand),
 
@@ -221,16 +225,48 @@ pub(crate) struct ConfigCheckArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// Folder of the gateway's data
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["key", "key_file"])]
+    pub(crate) data: Option<PathBuf>,
 
     /// Configuration file, as given to `serve`
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Make one minimal call to each provider besides; it costs a fraction of a cent
+    /// Make one minimal call to each provider besides, and with a key one of the model; it costs a fraction of a cent
     #[arg(long)]
     pub(crate) live: bool,
+
+    /// Key of a project to walk with; in the list of processes others can see it, so rather set TOLLKEEPER_KEY or give
+    /// a file
+    #[arg(long, value_name = "KEY", env = "TOLLKEEPER_KEY", hide_env_values = true)]
+    pub(crate) key: Option<KeyText>,
+
+    /// File that holds the key and nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+
+    /// Model to call; without it the cheapest that the key may call and that costs nothing real
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// A secret that was typed. It is never shown.
+#[derive(Clone)]
+pub(crate) struct KeyText(pub(crate) String);
+
+impl From<&str> for KeyText {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl std::fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyText(…)")
+    }
 }
 
 /// Arguments of `verify`.

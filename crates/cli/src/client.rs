@@ -1,5 +1,7 @@
 //! The client of a gateway's operator API: one request, one JSON answer, every failure with its fix.
 
+mod exchange;
+
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
@@ -19,6 +21,8 @@ use serde_json::value::RawValue;
 use server::OPERATOR_KEY;
 
 use crate::failure::{Exit, Failure};
+
+pub(crate) use exchange::{Heard, ask};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For the whole exchange; the operator API does nothing slow.

@@ -3,6 +3,7 @@
 
 mod books;
 mod budgets;
+mod effective;
 mod explanation;
 mod organizations;
 mod people;
@@ -16,6 +17,7 @@ use crate::table::{Column, rows};
 
 pub(crate) use books::{Balance, Ledger, Lot, PromoCode, PromoCodes, Transfer, Wallet, Wallets, Withdrawal};
 pub(crate) use budgets::{Budget, Budgets, Events, Removed};
+pub(crate) use effective::EffectiveLimits;
 pub(crate) use explanation::Explained;
 pub(crate) use organizations::{NewOrganization, Organization, Organizations};
 pub(crate) use people::{Audit, Gone, Limit, Limits, Members, NewAdminKey, NewMember};

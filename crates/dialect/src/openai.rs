@@ -22,7 +22,7 @@ pub use body::BodyParts;
 pub use cut::{Cut, CutCall};
 pub use error::ErrorBody;
 pub use media::MediaParts;
-pub use models::{ModelCard, model_json, models_json};
+pub use models::{ModelCard, ModelPricing, model_json, models_json};
 pub use output::OUTPUT_TEXT_BYTES_MAX;
 pub use request::Call;
 pub use response::{AnswerFacts, Garbage};

@@ -126,6 +126,17 @@ impl Tenant {
         limits.iter().filter(move |limit| name_fits(&limit.model, model))
     }
 
+    /// Every rate limit, in no order.
+    pub fn all_limits(&self) -> impl Iterator<Item = &RateLimit> {
+        self.limits.values().map(|limit| &**limit)
+    }
+
+    /// The rate limits that count the calls for end users, one of them or each, to a model.
+    pub fn limits_of_users(&self, model: &str) -> impl Iterator<Item = &RateLimit> {
+        let of_users = |limit: &&RateLimit| matches!(limit.subject, LimitSubject::User(_));
+        self.all_limits().filter(of_users).filter(move |limit| name_fits(&limit.model, model))
+    }
+
     /// Whether the owner of a key still has a part in the project. Who manages all of the organization's projects, an
     /// owner or an admin, has one in each.
     pub fn has_part(&self, owner: KeyOwner, project: ProjectId) -> bool {

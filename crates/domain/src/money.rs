@@ -195,6 +195,20 @@ impl Price {
         PerMillion(self.0).to_string()
     }
 
+    /// The price in currency of one unit, exactly: `0.0000025`.
+    pub fn to_per_unit(self) -> String {
+        const DIGITS: usize = 12;
+        let text = format!("{:0>width$}", self.0, width = DIGITS + 1);
+        let (whole, fraction) = text.split_at(text.len().saturating_sub(DIGITS));
+        format!("{whole}.{fraction}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+
+    /// Parses what [`Price::to_per_unit`] writes; `None` for anything else.
+    pub fn per_unit(text: &str) -> Option<Self> {
+        let pico = parse_scaled(text, 12).ok()?;
+        u64::try_from(pico).ok().map(Self)
+    }
+
     /// The exact cost of `quantity` units; `None` when it does not fit.
     #[must_use]
     pub fn times(self, quantity: u64) -> Option<Pico> {
@@ -277,6 +291,23 @@ mod tests {
         }
         for text in ["-1", "0.0000001", "99999999999999999999"] {
             assert!(Price::per_million(text).is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_price_of_one_unit_is_exact_both_ways() {
+        for (pico, text) in [
+            (0, "0"),
+            (1, "0.000000000001"),
+            (2_500_000, "0.0000025"),
+            (1_000_000_000_000, "1"),
+            (u64::MAX, "18446744.073709551615"),
+        ] {
+            assert_eq!(Price::from_pico(pico).to_per_unit(), text);
+            assert_eq!(Price::per_unit(text), Some(Price::from_pico(pico)));
+        }
+        for text in ["", "-1", "1e-6", "0.0000000000001"] {
+            assert_eq!(Price::per_unit(text), None, "{text:?}");
         }
     }
 

@@ -33,7 +33,7 @@ pub use evidence::Caller;
 pub use failure::Failure;
 pub use observer::{Finished, Observer};
 pub use pipeline::{Gateway, Settings, Shared};
-pub use rates::{Rates, by_measure, day_of};
+pub use rates::{EffectiveLimit, ModelGroup, Rates, by_measure, day_of, effective_limits};
 pub use routes::{Route, Routes, Target};
 pub use tasks::{Task, Tasks};
 pub use tiers::{Tier, TierLimit, Tiers, ceiling_id};

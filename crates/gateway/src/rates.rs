@@ -4,18 +4,24 @@
 //! and headers for them. How uses are counted it leaves to the crate `limits`, whether a budget refuses first to the
 //! ledger.
 
+mod chain;
+mod effective;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use dialect::openai::Endpoint;
-use directory::{Caps, LimitSubject, Principal};
+use directory::{Caps, Principal};
 use domain::{Clock, Refusal, RefusalCode, Timestamp, Usage};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use limits::{Bound, Bucket, Cap, Learned, Limiter, Measure, Need, Slot, Standing, When};
 use serde::Serialize;
 
+use self::chain::{EndUsers, Whose, named};
 use crate::evidence::Plan;
 use crate::tiers::{Tier, Tiers};
+
+pub use self::effective::{EffectiveLimit, ModelGroup, effective_limits};
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 /// When a call that stands in the way ends nobody knows: asking again after a second is soon enough.
@@ -42,16 +48,6 @@ struct Limited {
     whose: Whose,
 }
 
-/// Whose limit it is. The order is that of refusal, where one measure is used up for several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Whose {
-    Tier,
-    Organization,
-    Project,
-    Key,
-    User,
-}
-
 /// How a limit stood when a call was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct SeenLimit {
@@ -59,18 +55,6 @@ pub(crate) struct SeenLimit {
     measure: &'static str,
     limit: u64,
     remaining: u64,
-}
-
-impl Whose {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tier => "tier",
-            Self::Organization => "organization",
-            Self::Project => "project",
-            Self::Key => "key",
-            Self::User => "user",
-        }
-    }
 }
 
 /// Evidence that a call is within all rate limits: it has taken what it is expected to use.
@@ -193,38 +177,17 @@ impl Pace {
 /// Every limit that a call falls under, in the order in which they refuse.
 fn limits_of(principal: &Principal, tier: Option<&Tier>, plan: &Plan) -> Vec<Limited> {
     let mut limited = Vec::new();
-    for limit in tier.into_iter().flat_map(|tier| tier.limits_of(&plan.model)) {
-        let bucket = named(&[principal.organization().id.as_bytes(), b"tier", limit.models.as_bytes()]);
-        add(&mut limited, bucket, &limit.caps, Whose::Tier);
-    }
-    if principal.tenant.has_limits() {
-        let (project, key) = (principal.project.id, principal.key.id);
-        let user = plan.attribution.user.as_deref();
-        let mut of = |subject: &LimitSubject, whose, each: &[u8]| {
-            for limit in principal.tenant.limits_of(subject, &plan.model) {
-                add(&mut limited, named(&[limit.id.as_bytes(), each]), &limit.caps, whose);
+    let user = EndUsers::Of(plan.attribution.user.as_deref());
+    chain::walk(principal, tier, &plan.model, user, |link| {
+        let Some(bucket) = link.bucket else { return };
+        for (measure, most) in by_measure(link.caps) {
+            if let Some(most) = most {
+                limited.push(Limited { cap: Cap { bucket, measure, most }, whose: link.whose });
             }
-        };
-        of(&LimitSubject::Organization, Whose::Organization, b"");
-        of(&LimitSubject::Project(Some(project)), Whose::Project, b"");
-        of(&LimitSubject::Project(None), Whose::Project, project.as_bytes());
-        of(&LimitSubject::Key(Some(key)), Whose::Key, b"");
-        of(&LimitSubject::Key(None), Whose::Key, key.as_bytes());
-        if let Some(user) = user {
-            of(&LimitSubject::User(Some(user.to_owned())), Whose::User, b"");
-            of(&LimitSubject::User(None), Whose::User, user.as_bytes());
         }
-    }
+    });
     limited.sort_by_key(|limited| (limited.cap.measure, limited.whose));
     limited
-}
-
-fn add(limited: &mut Vec<Limited>, bucket: Bucket, caps: &Caps, whose: Whose) {
-    for (measure, most) in by_measure(caps) {
-        if let Some(most) = most {
-            limited.push(Limited { cap: Cap { bucket, measure, most }, whose });
-        }
-    }
 }
 
 /// The caps of a record, each with what it measures.
@@ -239,17 +202,6 @@ pub fn by_measure(caps: &Caps) -> [(Measure, Option<u64>); 8] {
         (Measure::TokensPerDay, caps.tokens_per_day),
         (Measure::ConcurrentRequests, caps.concurrent_requests),
     ]
-}
-
-/// The bucket of what these parts name together.
-fn named(parts: &[&[u8]]) -> Bucket {
-    let mut hasher = blake3::Hasher::new();
-    for part in parts {
-        // Lengths too, or two lists of parts could read alike.
-        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
-    }
-    let [hash @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = *hasher.finalize().as_bytes();
-    Bucket::from_bytes(hash)
 }
 
 fn pair_of(principal: &Principal, model: &str) -> Bucket {
@@ -471,11 +423,5 @@ mod tests {
         assert_eq!(day_of(noon), 20_778);
         assert_eq!(day_of(noon.plus_seconds(12 * 3_600)), 20_779);
         assert_eq!(day_of(Timestamp::from_micros(-1)), 0);
-    }
-
-    #[test]
-    fn parts_of_a_name_do_not_run_together() {
-        assert_ne!(named(&[b"ab", b"c"]), named(&[b"a", b"bc"]));
-        assert_ne!(named(&[b"ab"]), named(&[b"ab", b""]));
     }
 }

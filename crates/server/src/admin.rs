@@ -9,6 +9,7 @@ mod accounts;
 pub(crate) mod audit;
 mod budgets;
 mod credits;
+pub(crate) mod effective;
 mod explain;
 pub(crate) mod input;
 mod keys;
@@ -40,7 +41,7 @@ use ledger::LedgerStore;
 use serde_json::Value;
 use store::Reader;
 
-pub(crate) use access::{ClientAddress, Hand, Reception};
+pub(crate) use access::{ClientAddress, Hand, Reception, bearer};
 pub(crate) use problem::Problem;
 pub(crate) use route::{Call, Route};
 
@@ -49,6 +50,8 @@ pub(crate) struct Admin {
     pub(crate) operator: KeyHash,
     pub(crate) hasher: KeyHasher,
     pub(crate) directory: DirectoryService,
+    /// What calls are decided by: routes, tiers, and what is counted under rate limits.
+    pub(crate) gateway: Arc<gateway::Shared>,
     pub(crate) ledger: Arc<dyn LedgerStore>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) payments: Arc<crate::payments::Payments>,

@@ -1,6 +1,8 @@
 //! The doctor: looks at an installation the way its operator would, and says what to mend. Makes no paid call unless
 //! told to.
 
+mod key_text;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ use crate::clock::SystemClock;
 use crate::config::{Config, Environment};
 use crate::contracts;
 use crate::payments::PaymentSettings;
+
+pub use key_text::key_text;
 
 /// What to look at.
 #[derive(Debug)]

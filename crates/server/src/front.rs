@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use bytes::Bytes;
-use dialect::openai::{Endpoint, ErrorBody, ModelCard, model_json, models_json};
+use dialect::openai::{Endpoint, ErrorBody, ModelCard, ModelPricing, model_json, models_json};
 use directory::{Scope, Visit};
-use domain::RequestId;
+use domain::{RequestId, Timestamp};
 use gateway::{Answer, Failure, Gateway, discard};
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -27,6 +27,7 @@ use crate::admin::openapi::DESCRIPTION;
 use crate::admin::{Admin, ClientAddress, Reception};
 use crate::decisions::Keeper;
 use crate::metrics::Metrics;
+use crate::openrouter;
 use crate::payments::{Delivered, WEBHOOK_BYTES_MAX};
 use crate::tasks::{InFlight, InFlightGuard};
 
@@ -101,6 +102,9 @@ impl Front {
         }
         if path == "/webhooks/stripe" {
             return self.webhook(id, request).await;
+        }
+        if path.starts_with(openrouter::PATH) {
+            return self.openrouter(request).await;
         }
         let of_organization =
             path.strip_prefix(ORGANIZATION).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -194,6 +198,34 @@ impl Front {
         }
     }
 
+    /// OpenRouter's API. Who asks is known before anything of the body is read.
+    async fn openrouter(&self, request: Request<Incoming>) -> Response<FrontBody> {
+        let (head, body) = request.into_parts();
+        let admin = &self.lobby.admin;
+        let (status, answer) = match openrouter::receive(admin, &head) {
+            Err(fault) => {
+                discard(pin!(body)).await;
+                fault.into_answer()
+            }
+            Ok(_) => {
+                let idle = self.gateway.shared().settings.client_idle;
+                let body = Limited::new(body, openrouter::BODY_BYTES_MAX).collect();
+                match tokio::time::timeout(idle, body).await {
+                    Ok(Ok(body)) => {
+                        let _guard = self.lobby.in_flight.enter();
+                        // Asked again, because a body may take its time, and a key that ended meanwhile has ended.
+                        match openrouter::receive(admin, &head) {
+                            Ok(asked) => openrouter::answer(admin, asked, body.to_bytes()).await,
+                            Err(fault) => fault.into_answer(),
+                        }
+                    }
+                    Ok(Err(_)) | Err(_) => openrouter::Fault::body().into_answer(),
+                }
+            }
+        };
+        text(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), answer, JSON)
+    }
+
     /// A payment provider's webhook. Its signature is its credential, so no key is asked for. It is taken while a
     /// shutdown drains, too: money that came is credited at once rather than at Stripe's next try.
     async fn webhook(&self, id: RequestId, request: Request<Incoming>) -> Response<FrontBody> {
@@ -247,6 +279,7 @@ impl Front {
                 .targets
                 .first()
                 .map_or_else(String::new, |target| target.provider.name.to_string()),
+            pricing: pricing_of(route, now),
         };
         match model {
             None => {
@@ -280,6 +313,17 @@ impl Front {
     fn is_draining(&self) -> bool {
         self.lobby.draining.load(Ordering::Acquire)
     }
+}
+
+/// What a call of a route's model costs now: at the first of its targets that has a price, which is where it goes.
+fn pricing_of(route: &gateway::Route, now: Timestamp) -> Option<ModelPricing> {
+    let price = route.targets.iter().find_map(|target| target.prices.as_ref()?.at(now))?;
+    let prices = price.prices(0);
+    let kind = match price.kind {
+        pricing::ModelKind::Chat => "chat",
+        pricing::ModelKind::Embedding => "embedding",
+    };
+    Some(ModelPricing { prompt: prices.input.to_per_unit(), completion: prices.output.to_per_unit(), kind })
 }
 
 fn client_address(request: &Request<Incoming>) -> Option<IpAddr> {

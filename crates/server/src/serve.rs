@@ -137,6 +137,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         operator: secrets.operator,
         hasher: secrets.hasher(),
         directory,
+        gateway: Arc::clone(&shared),
         ledger: store.ledger(),
         reader: store.reader(),
         payments: Arc::new(payments),

@@ -12,6 +12,7 @@ mod day_counts;
 mod decisions;
 mod directory_store;
 mod draft;
+mod figures;
 mod folder;
 mod inbox;
 #[cfg(feature = "simulation")]
@@ -37,6 +38,7 @@ pub use backup::{Backup, BackupError, Head, Restored, backup, restore};
 pub use day_counts::DayCount;
 pub use decisions::{DecisionRecord, Decisions, FORGET_AT_ONCE};
 pub use directory_store::{AuditFilter, AuditLine};
+pub use figures::{CreditTotals, KeyCost};
 pub use reader::{Balance, BookedEntry, BudgetRecord, Reader, RequestRecord};
 pub use statement::{BookingLine, Statement, StatementError, StatementItem, StatementLine, UsageLine};
 pub use unfreeze::{UnfreezeError, unfreeze};

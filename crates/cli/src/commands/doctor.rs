@@ -1,12 +1,18 @@
-//! `doctor`: what is wrong with an installation, and how to mend it.
+//! `doctor`: what is wrong with an installation or with a key's calls, and how to mend it.
+
+mod answers;
+mod walk;
+mod words;
 
 use serde::Serialize;
+use server::OPERATOR_KEY;
 use server::config::Environment;
 
 use crate::args::DoctorArgs;
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, View};
 use crate::table::{Column, rows};
+use walk::Walk;
 
 /// The checks in the order in which they were made.
 #[derive(Debug, Serialize)]
@@ -30,13 +36,40 @@ impl View for Diagnosis {
 
 /// Looks at everything.
 pub(crate) fn run(args: DoctorArgs, environment: &Environment, output: &mut Output) -> Result<(), Failure> {
-    let checks = server::doctor(&server::DoctorOptions {
-        data: args.data,
-        config: args.config,
-        live: args.live,
-        environment: environment.clone(),
-    });
+    let key = presented(&args)?;
+    let mut checks = Vec::new();
+    if let Some(data) = args.data {
+        checks = server::doctor(&server::DoctorOptions {
+            data,
+            config: args.config,
+            live: args.live,
+            environment: environment.clone(),
+        });
+    }
+    if let Some(key) = key {
+        let walk = Walk {
+            url: &args.gateway.url,
+            key: &key,
+            operator: environment.get(OPERATOR_KEY).map(str::trim).filter(|key| !key.is_empty()),
+            model: args.model.as_deref(),
+            live: args.live,
+            findings: Vec::new(),
+        };
+        checks.extend(walk.run());
+    }
     show(checks, output)
+}
+
+/// The key to walk with, if there is one: a file's goes before one that was typed or is in the environment.
+fn presented(args: &DoctorArgs) -> Result<Option<String>, Failure> {
+    let Some(file) = &args.key_file else {
+        return Ok(args.key.as_ref().map(|key| key.0.trim().to_owned()));
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::new(Exit::Failure, format!("cannot read {}: {error}", file.display()))
+            .next("give a file with the key and nothing else as --key-file")
+    })?;
+    Ok(Some(text.trim().to_owned()))
 }
 
 /// Shows what was seen; fails with [`Exit::Findings`] when something is wrong.

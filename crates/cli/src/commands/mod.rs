@@ -8,6 +8,7 @@ mod demo;
 pub(crate) mod doctor;
 mod gateway;
 mod init;
+pub(crate) mod limits;
 mod mock;
 mod operator;
 mod people;
@@ -48,12 +49,12 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Project(command) => operator(output).project(command),
         Command::Keys(command) => operator(output).keys(command),
         Command::Members(command) => operator(output).members(command),
-        Command::Limits(command) => operator(output).limits(command),
         Command::Audit(args) => operator(output).audit(&args),
         Command::Wallets(command) => operator(output).wallets(command),
         Command::Credits(command) => operator(output).credits(command),
         Command::Promo(command) => operator(output).promo(command),
         Command::Budgets(command) => operator(output).budgets(command),
+        Command::Limits(command) => operator(output).limits(command),
         Command::Events(args) => operator(output).events(args),
         Command::Usage(command) => operator(output).usage(command),
         Command::Explain(args) => operator(output).explain(args),

@@ -1,11 +1,11 @@
-//! `members …`, `limits …` and `audit`.
+//! `members …` and `audit`.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::operator::{Operator, object};
-use crate::args::{AuditArgs, LimitsCommand, LimitsSetArgs, MembersCommand};
+use crate::args::{AuditArgs, MembersCommand};
 use crate::client::{Call, send};
 use crate::failure::{Exit, Failure};
 use crate::views;
@@ -39,39 +39,6 @@ impl Operator<'_> {
                 self.call::<views::NewAdminKey>(&args.gateway, call)
             }
         }
-    }
-
-    /// `limits …`
-    pub(crate) fn limits(&mut self, command: LimitsCommand) -> Result<(), Failure> {
-        match command {
-            LimitsCommand::Set(args) => self.set_limit(args),
-            LimitsCommand::List(args) => {
-                let call = Call::get(format!("/admin/v1/organizations/{}/limits", args.org));
-                self.call::<views::Limits>(&args.gateway, call)
-            }
-            LimitsCommand::Remove(args) => {
-                let path = format!("/admin/v1/organizations/{}/limits/{}", args.org, args.limit);
-                self.call::<views::Gone>(&args.gateway, Call::delete(path))
-            }
-        }
-    }
-
-    fn set_limit(&mut self, args: LimitsSetArgs) -> Result<(), Failure> {
-        let body = object([
-            ("subject", Some(Value::from(args.of))),
-            ("which", args.which.map(Value::from)),
-            ("model", Some(Value::from(args.model))),
-            ("requests_per_minute", args.requests_per_minute.map(Value::from)),
-            ("tokens_per_minute", args.tokens_per_minute.map(Value::from)),
-            ("input_tokens_per_minute", args.input_tokens_per_minute.map(Value::from)),
-            ("output_tokens_per_minute", args.output_tokens_per_minute.map(Value::from)),
-            ("images_per_minute", args.images_per_minute.map(Value::from)),
-            ("requests_per_day", args.requests_per_day.map(Value::from)),
-            ("tokens_per_day", args.tokens_per_day.map(Value::from)),
-            ("concurrent_requests", args.concurrent_requests.map(Value::from)),
-        ]);
-        let call = Call::put(format!("/admin/v1/organizations/{}/limits", args.org), body);
-        self.call::<views::Limit>(&args.gateway, call)
     }
 
     /// `audit`

@@ -3,5 +3,6 @@
 
 mod administering;
 mod failing;
+mod limits;
 mod parsing;
 mod showing;

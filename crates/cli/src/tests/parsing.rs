@@ -57,7 +57,10 @@ fn lines_mean_what_they_say() {
             "Serve(ServeArgs { data: \"d\", config: Some(\"c\"), listen: Some([::1]:80) })",
         ),
         ("config check --config c", "Config(Check(ConfigCheckArgs { config: Some(\"c\") }))"),
-        ("doctor --data d --live", "Doctor(DoctorArgs { data: \"d\", config: None, live: true })"),
+        (
+            "doctor --data d --live",
+            "Doctor(DoctorArgs { data: Some(\"d\"), config: None, live: true, key: None, key_file: None, model: None, gateway: GatewayArgs { url: GatewayUrl(\"http://127.0.0.1:4400\") } })",
+        ),
         ("verify --data d", "Verify(VerifyArgs { data: \"d\" })"),
         ("backup --data d --to f", "Backup(BackupArgs { data: \"d\", to: \"f\", force: false })"),
         (

@@ -12,6 +12,19 @@ pub struct ModelCard {
     pub created: i64,
     /// Who serves it.
     pub owned_by: String,
+    /// What it costs, where that is known. OpenAI's cards have none; OpenRouter's have.
+    pub pricing: Option<ModelPricing>,
+}
+
+/// What a model costs and what it is asked for, beside OpenAI's shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelPricing {
+    /// Currency for one input token, as a decimal.
+    pub prompt: String,
+    /// Currency for one output token, as a decimal.
+    pub completion: String,
+    /// `chat` or `embedding`.
+    pub kind: &'static str,
 }
 
 impl Serialize for ModelCard {
@@ -22,9 +35,27 @@ impl Serialize for ModelCard {
             object: &'static str,
             created: i64,
             owned_by: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            kind: Option<&'static str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pricing: Option<Pricing<'a>>,
         }
-        Wire { id: &self.id, object: "model", created: self.created, owned_by: &self.owned_by }
-            .serialize(serializer)
+        #[derive(Serialize)]
+        struct Pricing<'a> {
+            prompt: &'a str,
+            completion: &'a str,
+        }
+        let pricing = self.pricing.as_ref();
+        Wire {
+            id: &self.id,
+            object: "model",
+            created: self.created,
+            owned_by: &self.owned_by,
+            kind: pricing.map(|pricing| pricing.kind),
+            pricing: pricing
+                .map(|pricing| Pricing { prompt: &pricing.prompt, completion: &pricing.completion }),
+        }
+        .serialize(serializer)
     }
 }
 

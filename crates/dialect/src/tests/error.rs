@@ -120,8 +120,12 @@ fn a_providers_error_takes_openais_shape() {
 
 #[test]
 fn models_are_listed() {
-    let card =
-        |id: &str| ModelCard { id: id.to_owned(), created: 1_700_000_000, owned_by: "openai".to_owned() };
+    let card = |id: &str| ModelCard {
+        id: id.to_owned(),
+        created: 1_700_000_000,
+        owned_by: "openai".to_owned(),
+        pricing: None,
+    };
     assert_eq!(
         models_json(&[card("a"), card("org/b:\"free\"")]),
         r#"{"object":"list","data":[{"id":"a","object":"model","created":1700000000,"owned_by":"openai"},{"id":"org/b:\"free\"","object":"model","created":1700000000,"owned_by":"openai"}]}"#

@@ -4,6 +4,7 @@ mod allowance;
 mod contract;
 mod decisions;
 mod denial;
+mod effective;
 mod house;
 mod in_flight;
 mod precedence;

@@ -9,8 +9,8 @@ use super::route::Access::{May, OfKey, Open};
 use super::route::Verb::{Delete, Get, Patch, Post, Put};
 use super::route::{Route, Work};
 use super::{
-    accounts, audit, budgets, credits, explain, keys, organizations, promo, rates, records, statement,
-    status, topups, wallets,
+    accounts, audit, budgets, credits, effective, explain, keys, organizations, promo, rates, records,
+    statement, status, topups, wallets,
 };
 
 /// Members of a body that makes or changes a key.
@@ -174,6 +174,14 @@ pub(super) const PROJECTS: &[Route] = &[
         KEY_BOUNDS[2],
     ]),
     Route::new(Get, "/admin/v1/keys/{key}", May(Read), "Show a key, without its secret", keys::show),
+    Route::new(
+        Get,
+        "/admin/v1/keys/{key}/limits",
+        May(Read),
+        "Show everything that binds a key",
+        effective::show,
+    )
+    .query(&["user"]),
     Route::new(Patch, "/admin/v1/keys/{key}", OfKey, "Change a key", keys::update).takes(&[
         "name: string",
         "expires_at: string",

@@ -18,7 +18,10 @@ use serde_json::json;
 
 use super::*;
 use crate::clock::{SystemClock, SystemIds};
+use crate::decisions::{ExplainSettings, Keeper, Recorded};
+use crate::metrics::Metrics;
 use crate::payments::{PaymentSettings, Payments};
+use crate::tasks::{InFlight, RuntimeTasks};
 
 const OPERATOR: &str = "operator-of-the-tests";
 
@@ -66,19 +69,31 @@ fn admin_of(store: &Store, clock: &Arc<dyn Clock>) -> Arc<Admin> {
         look_every: std::time::Duration::from_secs(1),
     };
     let payments = Payments::new(settings, store.payments(), Arc::clone(clock), Arc::clone(&ids));
+    let explain = ExplainSettings { recorded: Recorded::All, keep_days: 30 };
+    let directory = DirectoryService::open(store.directory(), hasher()).unwrap();
+    let gateway = gateway::Shared {
+        directory: Arc::clone(directory.directory()),
+        routes: gateway::Routes::default(),
+        rates: Arc::default(),
+        tiers: gateway::Tiers::default(),
+        clock: Arc::clone(clock),
+        ids: Arc::clone(&ids),
+        tasks: Arc::new(RuntimeTasks::new(InFlight::default())),
+        observer: Arc::new(Metrics::new(std::iter::empty())),
+        recorder: Arc::new(Keeper::new(store.decisions(), Arc::clone(clock), explain)),
+        settings: gateway::Settings::default(),
+    };
     Arc::new(Admin {
         operator: hasher().hash(OPERATOR),
         hasher: hasher(),
-        directory: DirectoryService::open(store.directory(), hasher()).unwrap(),
+        directory,
+        gateway: Arc::new(gateway),
         ledger: store.ledger(),
         reader: store.reader(),
         payments: Arc::new(payments),
         clock: Arc::clone(clock),
         ids,
-        explain: crate::decisions::ExplainSettings {
-            recorded: crate::decisions::Recorded::All,
-            keep_days: 30,
-        },
+        explain,
         status: Box::new(|| Value::Null),
     })
 }

@@ -2,6 +2,7 @@
 
 mod books;
 mod budget;
+mod effective;
 mod explanation;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -16,6 +17,7 @@ use store::RequestRecord;
 
 pub(crate) use books::{OWN, balance, entry, granted, promo_code, transfer, wallet, wallets, withdrawal};
 pub(crate) use budget::{budget, budget_record, budget_removed, event};
+pub(crate) use effective::{effective, remaining};
 pub(crate) use explanation::explanation;
 
 /// A JSON answer.

@@ -90,7 +90,7 @@ pub(crate) fn event(number: i64, event: &Event) -> Value {
 }
 
 /// The two words by which a subject is written: of what, and of which of them if it is one alone.
-fn subject(subject: &Subject) -> (&'static str, Option<&str>) {
+pub(super) fn subject(subject: &Subject) -> (&'static str, Option<&str>) {
     match subject {
         Subject::Organization => ("organization", None),
         Subject::Project(which) => ("project", which.as_deref()),

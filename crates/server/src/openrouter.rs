@@ -1,0 +1,213 @@
+//! OpenRouter's `/api/v1/key`, `/keys`, `/credits` and `/generation`, in its shapes, for the programs that know them:
+//! status lines, tray applications, its SDKs.
+//!
+//! It knows paths, JSON and who may ask. What a key has cost the books say, and its limit is a budget like any other.
+
+mod access;
+mod amount;
+mod fault;
+mod keys;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::http::Method;
+use axum::http::request::Parts;
+use bytes::Bytes;
+use directory::Principal;
+use domain::{KeyId, OrganizationId, RequestId, Zone};
+use ledger::Period;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use store::KeyCost;
+
+use self::access::{Audience, Manager, Who, identify};
+use self::amount::Amount;
+pub(crate) use self::fault::Fault;
+use self::shape::{Credits, Data, Generation, OwnKey};
+use crate::admin::Admin;
+use crate::admin::effective::budgets_of;
+
+/// Where all of it is.
+pub(crate) const PATH: &str = "/api/v1/";
+/// A call is a few fields.
+pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
+/// How OpenRouter's ids of calls begin; ours are as good.
+const GENERATION: &str = "gen-";
+
+type Answer = Result<(u16, Bytes), Fault>;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Call {
+    OwnKey,
+    ListKeys,
+    CreateKey,
+    ShowKey(String),
+    UpdateKey(String),
+    RemoveKey(String),
+    Credits,
+    Generation,
+}
+
+/// A call, and who makes it.
+pub(crate) struct Asked {
+    call: Call,
+    who: Who,
+    query: Query,
+}
+
+/// The fields of a query, as they were written: ids, numbers and words, none of which is ever encoded.
+#[derive(Clone, Debug, Default)]
+struct Query(String);
+
+impl Query {
+    fn get(&self, name: &str) -> Option<&str> {
+        let mut fields = self.0.split('&').filter_map(|field| field.split_once('='));
+        fields.find(|(field, _)| *field == name).map(|(_, value)| value).filter(|value| !value.is_empty())
+    }
+}
+
+/// What is asked and by whom, from the head alone.
+pub(crate) fn receive(admin: &Admin, head: &Parts) -> Result<Asked, Fault> {
+    let call = Call::of(&head.method, head.uri.path())?;
+    let who = identify(admin, head, call.audience())?;
+    Ok(Asked { call, who, query: Query(head.uri.query().unwrap_or_default().to_owned()) })
+}
+
+/// The answer, by its status and body.
+pub(crate) async fn answer(admin: &Arc<Admin>, asked: Asked, body: Bytes) -> (u16, Bytes) {
+    let admin = Arc::clone(admin);
+    // Everything here reads or writes the store, which blocks.
+    let answer = tokio::task::spawn_blocking(move || asked.answer(&admin, &body)).await;
+    match answer {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(fault)) => fault.into_answer(),
+        Err(error) => Fault::internal(&error).into_answer(),
+    }
+}
+
+impl Call {
+    fn of(method: &Method, path: &str) -> Result<Self, Fault> {
+        let rest = path.strip_prefix(PATH).unwrap_or_default().trim_end_matches('/');
+        let (first, second) =
+            rest.split_once('/').map_or((rest, None), |(first, second)| (first, Some(second)));
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        let allowed = match (first, second) {
+            ("key" | "credits" | "generation", None) => "GET",
+            ("keys", None) => "GET, POST",
+            ("keys", Some(hash)) if !hash.contains('/') => "GET, PATCH, DELETE",
+            _ => return Err(Fault::new(404, format!("There is no {path} here."))),
+        };
+        let hash = || second.unwrap_or_default().to_owned();
+        Ok(match (first, method, second) {
+            ("key", &Method::GET, _) => Self::OwnKey,
+            ("credits", &Method::GET, _) => Self::Credits,
+            ("generation", &Method::GET, _) => Self::Generation,
+            ("keys", &Method::GET, None) => Self::ListKeys,
+            ("keys", &Method::POST, None) => Self::CreateKey,
+            ("keys", &Method::GET, Some(_)) => Self::ShowKey(hash()),
+            ("keys", &Method::PATCH, Some(_)) => Self::UpdateKey(hash()),
+            ("keys", &Method::DELETE, Some(_)) => Self::RemoveKey(hash()),
+            _ => {
+                let message = format!("{method} is not a method of {path}; it takes {allowed}.");
+                return Err(Fault::new(405, message));
+            }
+        })
+    }
+
+    const fn audience(&self) -> Audience {
+        match self {
+            Self::OwnKey => Audience::Projects,
+            Self::Generation => Audience::Both,
+            Self::ListKeys
+            | Self::CreateKey
+            | Self::ShowKey(_)
+            | Self::UpdateKey(_)
+            | Self::RemoveKey(_)
+            | Self::Credits => Audience::Administrators,
+        }
+    }
+}
+
+impl Asked {
+    fn answer(&self, admin: &Admin, body: &[u8]) -> Answer {
+        match (&self.call, &self.who) {
+            (Call::Generation, who) => generation(admin, who, &self.query),
+            (Call::OwnKey, Who::Caller(caller)) => own_key(admin, caller),
+            (Call::ListKeys, Who::Manager(manager)) => keys::list(admin, manager, &self.query),
+            (Call::CreateKey, Who::Manager(manager)) => keys::create(admin, manager, body),
+            (Call::ShowKey(hash), Who::Manager(manager)) => keys::show(admin, manager, hash),
+            (Call::UpdateKey(hash), Who::Manager(manager)) => keys::update(admin, manager, hash, body),
+            (Call::RemoveKey(hash), Who::Manager(manager)) => keys::remove(admin, manager, hash),
+            (Call::Credits, Who::Manager(manager)) => credits(admin, manager),
+            // Whoever has come this far is of the call's audience.
+            (_, Who::Caller(_) | Who::Manager(_)) => Err(Fault::internal(&"a caller of the wrong kind")),
+        }
+    }
+}
+
+/// `GET /key`: what a key may still spend and what it has cost.
+fn own_key(admin: &Admin, caller: &Principal) -> Answer {
+    let (now, organization) = (admin.clock.now(), caller.organization().id);
+    let budgets = budgets_of(&admin.reader, caller, None, now)?;
+    let cost = costs_of(admin, organization, Some(caller.key.id))?.remove(&caller.key.id);
+    let has_bought = !admin.reader.credit_totals(organization)?.purchased.is_zero();
+    let key = OwnKey::new(&caller.key, &budgets, cost.unwrap_or_default(), has_bought, now);
+    found(&Data { data: key })
+}
+
+/// `GET /credits`: what the organization was given and has bought, and what it has spent.
+fn credits(admin: &Admin, manager: &Manager) -> Answer {
+    manager.must_read()?;
+    let totals = admin.reader.credit_totals(manager.tenant.organization.id)?;
+    let (total_credits, total_usage) = (Amount(totals.credited), Amount(totals.charged));
+    found(&Data { data: Credits { total_credits, total_usage } })
+}
+
+/// `GET /generation?id=`: what a call was and what it cost.
+fn generation(admin: &Admin, who: &Who, query: &Query) -> Answer {
+    let id =
+        query.get("id").ok_or_else(|| Fault::field("id", "is missing; it is the call's x-request-id"))?;
+    let digits = id.strip_prefix(GENERATION).or_else(|| id.strip_prefix(RequestId::PREFIX)).unwrap_or(id);
+    let request: Option<RequestId> = format!("{}{digits}", RequestId::PREFIX).parse().ok();
+    let record = request.map(|request| admin.reader.request(request)).transpose()?.flatten();
+    // A call of somebody else's is no call to this one; one that runs has no cost yet.
+    let rows = record.map(|record| record.rows).unwrap_or_default();
+    let rows = if rows.iter().all(|row| row.organization == who.organization()) { rows } else { Vec::new() };
+    let generation = Generation::of(id, &rows).ok_or_else(|| Fault::not_found("generation"))?;
+    found(&Data { data: generation })
+}
+
+/// What keys have cost: in all, today, this week and this month (UTC).
+fn costs_of(
+    admin: &Admin,
+    organization: OrganizationId,
+    key: Option<KeyId>,
+) -> Result<HashMap<KeyId, KeyCost>, Fault> {
+    let (now, utc) = (admin.clock.now(), Zone::default());
+    let since = [Period::Daily, Period::Weekly, Period::Monthly].map(|period| period.around(now, &utc).start);
+    Ok(admin.reader.key_costs(organization, key, since)?)
+}
+
+fn found(body: &impl Serialize) -> Answer {
+    written(200, body)
+}
+
+fn created(body: &impl Serialize) -> Answer {
+    written(201, body)
+}
+
+fn written(status: u16, body: &impl Serialize) -> Answer {
+    let body = serde_json::to_vec(body).map_err(|error| Fault::internal(&error))?;
+    Ok((status, Bytes::from(body)))
+}
+
+/// A JSON body.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(body)
+        .map_err(|error| Fault::new(400, format!("The body is not what this call takes: {error}.")))
+}

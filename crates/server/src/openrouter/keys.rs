@@ -1,0 +1,242 @@
+//! `/api/v1/keys`: the keys of a project, for those who administer them.
+//!
+//! A key's limit is a hard budget on the key, by days, weeks or months in UTC or for ever; the ledger holds to it.
+
+use std::sync::Arc;
+
+use directory::{Bounds, Key, KeyChanges, KeyOwner, Mandate, NewKey};
+use domain::{BudgetId, Money, OrganizationId, Timestamp, UserId, Zone};
+use ledger::{Act, Booking, Budget, Caps, Command, Note, Period, Subject, Use};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use store::KeyCost;
+
+use super::access::Manager;
+use super::amount;
+use super::fault::Fault;
+use super::shape::{CreatedKey, Data, ManagedKey, hash, limit_of};
+use super::{Answer, Query, costs_of, created, found, parse};
+use crate::admin::Admin;
+use crate::admin::effective::{budgets_of, principal_of};
+use crate::admin::input::nullable;
+
+const PAGE: usize = 100;
+/// When whoever administers hears of a limit, in percent of it.
+const THRESHOLDS: [u8; 3] = [50, 80, 100];
+
+/// The keys of a project that were not revoked, a page of them.
+pub(super) fn list(admin: &Admin, manager: &Manager, query: &Query) -> Answer {
+    let project = manager.project(query.get("workspace_id"))?;
+    let offset = query.get("offset").unwrap_or("0");
+    let offset: usize =
+        offset.parse().map_err(|_| Fault::field("offset", "must be a number of 0 or more"))?;
+    let [with_disabled, with_expired] =
+        ["include_disabled", "include_expired"].map(|field| query.get(field) == Some("true"));
+    let keys = admin.directory.directory().keys(project.id, None, usize::MAX).into_iter();
+    let now = admin.clock.now();
+    let keys = keys.filter(|key| {
+        key.revoked_at.is_none()
+            && (with_disabled || key.disabled_at.is_none())
+            && (with_expired || key.expires_at.is_none_or(|at| at > now))
+    });
+    let page: Vec<Arc<Key>> = keys.skip(offset).take(PAGE).collect();
+    let mut costs = costs_of(admin, manager.tenant.organization.id, None)?;
+    let shown = page.iter().map(|key| shown(admin, key, costs.remove(&key.id).unwrap_or_default()));
+    found(&Data { data: shown.collect::<Result<Vec<_>, Fault>>()? })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewBody {
+    name: String,
+    limit: Option<Box<RawValue>>,
+    limit_reset: Option<String>,
+    /// We know no keys of callers at providers: there is nothing that it could mean.
+    #[serde(rename = "include_byok_in_limit")]
+    _include_byok_in_limit: Option<bool>,
+    expires_at: Option<String>,
+    workspace_id: Option<String>,
+    creator_user_id: Option<String>,
+}
+
+/// Makes a key.
+pub(super) fn create(admin: &Admin, manager: &Manager, body: &[u8]) -> Answer {
+    let body: NewBody = parse(body)?;
+    let project = manager.project(body.workspace_id.as_deref())?;
+    let limit = body.limit.as_deref().map(read_limit).transpose()?;
+    let period = period(body.limit_reset.as_deref())?;
+    if limit.is_none() && period != Period::Total {
+        return Err(Fault::field("limit_reset", "says when a limit starts anew, and there is no `limit`"));
+    }
+    let owner = body.creator_user_id.as_deref().map(str::parse::<UserId>).transpose();
+    let owner = owner.map_err(|error| Fault::field("creator_user_id", error))?;
+    let expires_at = body.expires_at.as_deref().map(str::parse::<Timestamp>).transpose();
+    let new = NewKey {
+        project: project.id,
+        owner: owner.map(KeyOwner::User),
+        name: Some(body.name),
+        bounds: Bounds::default(),
+        expires_at: expires_at.map_err(|error| Fault::field("expires_at", error))?,
+    };
+    let made = admin.directory.create_key(new, &mandate(admin, manager))?;
+    if let Some(limit) = limit {
+        let set = set_limit(admin, manager, &made.key, None, limit, period);
+        if let Err(fault) = set {
+            // Nobody has its secret yet; without its limit nobody shall.
+            admin.directory.revoke_key(made.key.id, &mandate(admin, manager))?;
+            return Err(fault);
+        }
+    }
+    let data = shown(admin, &made.key, KeyCost::default())?;
+    created(&CreatedKey { data, key: made.secret.expose() })
+}
+
+/// One key.
+pub(super) fn show(admin: &Admin, manager: &Manager, name: &str) -> Answer {
+    answer(admin, &*find(admin, manager, name)?)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "a missing limit stays, null takes it away")]
+struct Patch {
+    name: Option<String>,
+    disabled: Option<bool>,
+    #[serde(default, deserialize_with = "nullable")]
+    limit: Option<Option<Box<RawValue>>>,
+    #[serde(default, deserialize_with = "nullable")]
+    limit_reset: Option<Option<String>>,
+    #[serde(rename = "include_byok_in_limit")]
+    _include_byok_in_limit: Option<bool>,
+    /// A key stays in its project.
+    workspace_id: Option<String>,
+}
+
+/// Changes a key: its name, whether it works, its limit.
+pub(super) fn update(admin: &Admin, manager: &Manager, name: &str, body: &[u8]) -> Answer {
+    let key = find(admin, manager, name)?;
+    let patch: Patch = parse(body)?;
+    if patch.workspace_id.is_some_and(|named| named != key.project.to_string()) {
+        return Err(Fault::field("workspace_id", "cannot be changed: make a key in the other workspace"));
+    }
+    let before = limit_budget(admin, &key)?;
+    let limit = match &patch.limit {
+        Some(limit) => limit.as_deref().map(read_limit).transpose()?,
+        None => before.as_ref().and_then(|(budget, _)| budget.caps.cost),
+    };
+    let period = match &patch.limit_reset {
+        Some(reset) => period(reset.as_deref())?,
+        None => before.as_ref().map_or(Period::Total, |(budget, _)| budget.period),
+    };
+    if limit.is_none() && patch.limit_reset.flatten().is_some() {
+        return Err(Fault::field("limit_reset", "says when a limit starts anew, and the key has no `limit`"));
+    }
+    let changes = KeyChanges { name: patch.name, disabled: patch.disabled, ..KeyChanges::default() };
+    let key = admin.directory.update_key(key.id, changes, &mandate(admin, manager))?;
+    let before = before.map(|(budget, _)| budget);
+    match (limit, before) {
+        (Some(limit), before) => set_limit(admin, manager, &key, before, limit, period)?,
+        (None, Some(before)) => book(admin, manager, key.organization, Act::RemoveBudget(before.id))?,
+        (None, None) => {}
+    }
+    answer(admin, &key)
+}
+
+/// Ends a key for good.
+pub(super) fn remove(admin: &Admin, manager: &Manager, name: &str) -> Answer {
+    let key = find(admin, manager, name)?;
+    admin.directory.revoke_key(key.id, &mandate(admin, manager))?;
+    found(&serde_json::json!({ "deleted": true }))
+}
+
+/// The key of the organization that has this hash.
+fn find(admin: &Admin, manager: &Manager, name: &str) -> Result<Arc<Key>, Fault> {
+    let directory = admin.directory.directory();
+    let projects = manager.tenant.projects();
+    let keys = projects.iter().flat_map(|project| directory.keys(project.id, None, usize::MAX));
+    let key = keys.filter(|key| key.revoked_at.is_none()).find(|key| hash(key) == name);
+    let key = key.ok_or_else(|| Fault::not_found("key"))?;
+    manager.must_manage(key.project)?;
+    Ok(key)
+}
+
+fn answer(admin: &Admin, key: &Key) -> Answer {
+    let cost = costs_of(admin, key.organization, Some(key.id))?.remove(&key.id);
+    found(&Data { data: shown(admin, key, cost.unwrap_or_default())? })
+}
+
+fn shown(admin: &Admin, key: &Key, cost: KeyCost) -> Result<ManagedKey, Fault> {
+    let limit = limit_budget(admin, key)?;
+    let last_used = admin.directory.directory().last_used(key.id);
+    Ok(ManagedKey::new(key, limit.as_ref(), cost, last_used))
+}
+
+/// The budget that is the key's limit.
+fn limit_budget(admin: &Admin, key: &Key) -> Result<Option<(Budget, Use)>, Fault> {
+    let principal = principal_of(admin.directory.directory(), key.id);
+    let Some(principal) = principal else { return Ok(None) };
+    let budgets = budgets_of(&admin.reader, &principal, None, admin.clock.now())?;
+    Ok(limit_of(key, &budgets).cloned())
+}
+
+/// Makes the key's limit this one.
+fn set_limit(
+    admin: &Admin,
+    manager: &Manager,
+    key: &Key,
+    before: Option<Budget>,
+    limit: Money,
+    period: Period,
+) -> Result<(), Fault> {
+    let utc = Zone::default();
+    let is_same = |budget: &Budget| budget.period == period && budget.zone == utc;
+    if let Some(budget) = before.as_ref().filter(|budget| is_same(budget)) {
+        let caps = Caps { cost: Some(limit), ..budget.caps };
+        return book(admin, manager, key.organization, Act::SetBudget(Budget { caps, ..budget.clone() }));
+    }
+    // What a budget has counted it has counted for its period, so another period is another budget. The new one comes
+    // first: for a moment both hold, and never none.
+    let budget = Budget {
+        id: BudgetId::fresh(admin.ids.as_ref()),
+        subject: Subject::Key(Some(key.id.to_string().into())),
+        period,
+        zone: utc,
+        caps: Caps { cost: Some(limit), ..before.as_ref().map_or_else(Caps::default, |before| before.caps) },
+        hard: true,
+        thresholds: THRESHOLDS.to_vec(),
+    };
+    book(admin, manager, key.organization, Act::SetBudget(budget))?;
+    match before {
+        Some(before) => book(admin, manager, key.organization, Act::RemoveBudget(before.id)),
+        None => Ok(()),
+    }
+}
+
+fn book(admin: &Admin, manager: &Manager, organization: OrganizationId, act: Act) -> Result<(), Fault> {
+    let actor = match &manager.by {
+        directory::Administrator::Operator => "operator".to_owned(),
+        directory::Administrator::Member { key, .. } => key.id.to_string(),
+    };
+    let note = Note { actor: actor.into(), reason: Some("limit of a key".into()) };
+    let booking = Booking { organization, idempotency: None, note, act };
+    admin.ledger.submit(Command::Book(Box::new(booking))).wait()?;
+    Ok(())
+}
+
+fn mandate<'a>(admin: &'a Admin, manager: &Manager) -> Mandate<'a> {
+    Mandate { actor: manager.by.actor(manager.address), ids: admin.ids.as_ref(), now: admin.clock.now() }
+}
+
+fn read_limit(number: &RawValue) -> Result<Money, Fault> {
+    amount::read(number).map_err(|problem| Fault::field("limit", problem))
+}
+
+fn period(reset: Option<&str>) -> Result<Period, Fault> {
+    match reset {
+        None => Ok(Period::Total),
+        Some("daily") => Ok(Period::Daily),
+        Some("weekly") => Ok(Period::Weekly),
+        Some("monthly") => Ok(Period::Monthly),
+        Some(_) => Err(Fault::field("limit_reset", "must be daily, weekly, monthly or null")),
+    }
+}
