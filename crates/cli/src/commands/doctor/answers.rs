@@ -26,6 +26,11 @@ struct Pricing {
 }
 
 impl Model {
+    /// One that the key may call, perhaps, and may not look at: nothing is known of its price.
+    pub(super) fn unseen(name: &str) -> Self {
+        Self { id: name.to_owned(), owned_by: String::new(), kind: None, pricing: None }
+    }
+
     /// The prices of a token of input and of output, where they are known.
     pub(super) fn prices(&self) -> Option<(Price, Price)> {
         let pricing = self.pricing.as_ref()?;

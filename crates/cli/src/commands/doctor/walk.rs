@@ -18,6 +18,9 @@ const HARMLESS: &str = "Say: ok";
 /// Enough for a word, and a small bill if a model says more.
 const TOKENS_MAX: u32 = 16;
 
+/// The code of a refusal of a key that may call other endpoints.
+const NOT_ITS_ENDPOINT: &str = "insufficient_permissions";
+
 /// What is walked.
 pub(super) struct Walk<'a> {
     pub(super) url: &'a GatewayUrl,
@@ -99,7 +102,7 @@ impl Walk<'_> {
             }
         };
         self.say(ok("gateway", format!("answers at {url}")));
-        if refusal.code.as_deref() == Some("insufficient_permissions") {
+        if refusal.code.as_deref() == Some(NOT_ITS_ENDPOINT) {
             self.say(ok("1.1 key", "the key may not list models; name one with --model"));
             return Ok(None);
         }
@@ -222,6 +225,9 @@ impl Walk<'_> {
         if let Some(name) = self.model {
             let heard = self.ask(CHECK, &format!("/v1/models/{}", encoded(name)), None)?;
             if let Some(refusal) = heard.read::<Refused>() {
+                if refusal.error.code.as_deref() == Some(NOT_ITS_ENDPOINT) {
+                    return Ok(self.afford(Model::unseen(name)));
+                }
                 return self.end(refused(&refusal.error));
             }
             let Some(model) = heard.read::<Model>() else {
