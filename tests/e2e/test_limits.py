@@ -1,4 +1,4 @@
-"""Rate limits, usage tiers and refusals as the official SDKs see them: what they raise, what they try again, what stays."""
+"""Rate limits, usage tiers and refusals as the official SDKs see them: what they raise and what they try again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ limits = [{ models = "sim*", requests_per_day = 500 }]
 
 def limit(tenant: Tenant, **caps: int) -> None:
     """Limits all calls of an organization."""
-    answer = tenant.gateway.api("PUT", f"/admin/v1/organizations/{tenant.org}/limits", {"subject": "organization", **caps})
+    path = f"/admin/v1/organizations/{tenant.org}/limits"
+    answer = tenant.gateway.api("PUT", path, {"subject": "organization", **caps})
     assert answer.status_code == 200, answer.text
 
 
