@@ -149,6 +149,7 @@ fn invite(n: u8) -> Invite {
         email: "bob@example.com".to_owned(),
         role: OrganizationRole::Reader,
         projects: vec![InvitedTo { id: project(n).id, role: ProjectRole::Member }],
+        invited_by: Some(user(n).id),
         token: KeyHash::from_bytes([0x20 | n; 32]),
         created_at: Timestamp::from_micros(1),
         expires_at: Timestamp::from_micros(2),

@@ -180,11 +180,10 @@ impl Directory {
     /// The invitation that a token accepts, whatever became of it.
     pub fn invitation(&self, token: &str) -> Option<(Arc<Tenant>, Arc<Invite>)> {
         let hash = (KeyKind::of(token) == Ok(KeyKind::Invite)).then(|| self.hash(token))?;
-        // Invitations are accepted once in a lifetime: a walk over all of them is soon enough.
-        self.snapshot.load().tenants.values().find_map(|tenant| {
-            let invite = tenant.invites.values().find(|invite| invite.token == hash)?;
-            Some((Arc::clone(tenant), Arc::clone(invite)))
-        })
+        let snapshot = self.snapshot.load();
+        let (organization, invite) = snapshot.invites.get(&hash)?;
+        let tenant = snapshot.tenant(*organization)?;
+        Some((Arc::clone(tenant), Arc::clone(tenant.invites.get(invite)?)))
     }
 
     /// When keys of either sort were last used, for those that were used after `since`.

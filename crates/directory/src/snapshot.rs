@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use domain::{AdminKeyId, KeyId, OrganizationId, ProjectId, Timestamp};
+use domain::{AdminKeyId, InviteId, KeyId, OrganizationId, ProjectId, Timestamp};
 
 use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
@@ -76,6 +76,8 @@ pub(crate) struct Snapshot {
     pub(crate) admin_keys: HashTrieMapSync<AdminKeyId, Known<AdminKey>>,
     pub(crate) admin_keys_of: RedBlackTreeSetSync<(OrganizationId, AdminKeyId)>,
     pub(crate) admin_by_hash: HashTrieMapSync<KeyHash, AdminKeyId>,
+    /// Invitations by the hashes of their tokens.
+    pub(crate) invites: HashTrieMapSync<KeyHash, (OrganizationId, InviteId)>,
 }
 
 impl Snapshot {
@@ -184,7 +186,9 @@ impl Snapshot {
             Record::Key(key) => return self.put_key(key),
             Record::AdminKey(key) => return self.put_admin_key(key),
             Record::Invite(invite) => {
-                self.tenant_mut(invite.organization)?.invites.insert(invite.id, Arc::new(invite));
+                let (organization, id, token) = (invite.organization, invite.id, invite.token);
+                self.tenant_mut(organization)?.invites.insert(id, Arc::new(invite));
+                self.invites.insert_mut(token, (organization, id));
             }
             Record::Limit(limit) => self.tenant_mut(limit.organization)?.put_limit(limit),
         }

@@ -233,10 +233,10 @@ impl Trail {
     }
 
     /// The layers that a call passed before this failure stopped it on its way to a route (1.3 to 1.5).
-    pub(crate) fn passed_before(&mut self, failure: &Failure, model: &str) {
+    pub(crate) fn passed_before(&mut self, failure: &Failure, model: &str, route: &str) {
         let stopped_by = failure.refusal().map(|refusal| refusal.code.owner());
         if stopped_by > Some(Owner::ModelAccess) {
-            self.passed(Owner::ModelAccess, &SawModel { model: cut(model), route: cut(model) });
+            self.passed(Owner::ModelAccess, &SawModel { model: cut(model), route });
         }
         if stopped_by > Some(Owner::Region) {
             let country = self.caller.as_ref().and_then(|caller| caller.organization().country);

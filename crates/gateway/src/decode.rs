@@ -10,6 +10,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::Body;
 use http_body_util::BodyExt;
 use ledger::Attribution;
+use tokio::time::Instant;
 
 use crate::failure::{BodyFailure, Failure};
 
@@ -59,6 +60,10 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), BodyFailure> {
     }
 }
 
+/// How long a whole body may take: at 35 KB a second the largest one comes in time, and nobody can hold a place open for
+/// ever by sending a byte now and then.
+const BODY_TIME_MAX: Duration = Duration::from_secs(600);
+
 /// Collects the body. A body that arrives in one piece is taken as it is; only several pieces are joined.
 async fn read_whole<B>(
     headers: &HeaderMap,
@@ -75,8 +80,11 @@ where
     }
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
+    let deadline = Instant::now() + BODY_TIME_MAX;
     loop {
-        let frame = tokio::time::timeout(idle, body.frame()).await.map_err(|_| BodyFailure::Slow { idle })?;
+        let wait = idle.min(deadline.saturating_duration_since(Instant::now()));
+        let frame =
+            tokio::time::timeout(wait, body.frame()).await.map_err(|_| BodyFailure::Slow { idle: wait })?;
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| BodyFailure::Broken)?.into_data() else { continue };
         let so_far = first.len() + joined.len();

@@ -138,16 +138,24 @@ impl Drop for Held {
 }
 
 /// Asks whether a budget would refuse the call, and changes nothing: for a call that a later owner refuses, because of
-/// several the first is told.
+/// several the first is told. Answers whether the budgets were looked at, which books that are frozen or a ledger that is
+/// busy are not.
 ///
 /// # Errors
 /// The budget's refusal.
-pub(crate) async fn probe(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Plan) -> Result<(), Failure> {
+pub(crate) async fn probe(
+    ledger: &Arc<dyn LedgerStore>,
+    began: &Began,
+    plan: &Plan,
+) -> Result<bool, Failure> {
     match ledger.submit(Command::Probe(request_of(began, plan))).await {
         Err(error @ LedgerError::Denied(Denial::BudgetExceeded(_))) => {
             Err(refuse(error, &plan.principal, &plan.allowance.ask()))
         }
-        Ok(_) | Err(_) => Ok(()),
+        Ok(_) | Err(LedgerError::Denied(Denial::InsufficientCredit { .. } | Denial::InDebt { .. })) => {
+            Ok(true)
+        }
+        Err(_) => Ok(false),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialect::openai::Endpoint;
 use directory::{Directory, Visit};
-use domain::{Clock, Ids, Money, Owner, Refusal, RefusalCode, RequestId, Usage};
+use domain::{Clock, Ids, Money, Owner, Refusal, RefusalCode, RequestId, Timestamp, Usage};
 use http::header::{CONNECTION, EXPECT};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
@@ -166,35 +166,47 @@ impl Gateway {
     where
         B: Body<Data = Bytes>,
     {
-        let Shared { directory, routes, tiers, settings, .. } = &*self.shared;
+        let Shared { directory, routes, tiers, settings, clock, .. } = &*self.shared;
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
         let visit = Visit { address, endpoint: scope(endpoint), now: began.at };
-        let caller = identify_on(trail, directory, headers, &visit)?;
+        identify_on(trail, directory, headers, &visit)?;
         // What: one parse that keeps the body's bytes; nothing is consumed by a request that cannot be read.
         let limits = (settings.request_bytes_max, settings.client_idle);
         let (call, attribution) = decode(endpoint, headers, body, limits.0, limits.1).await?;
+        // Who, again: a body may take its time, and a key that ended meanwhile has ended. What follows goes by what is so
+        // now, the caller's limits and the prices too.
+        let now = clock.now();
+        let caller = identify(directory, headers, &Visit { now, ..visit })
+            .inspect_err(|_| *trail = Trail::begin(endpoint.as_str(), began))?;
         // May it, where, and at which price: before anything is counted, so that a forbidden request costs nobody's
         // quota. The price is pinned here, so that a change of it never touches a call that is under way.
         let model = Box::<str>::from(call.model());
-        let permit = authorize(caller, call, attribution, (routes, tiers), began.at)
-            .inspect_err(|failure| trail.passed_before(failure, &model))?;
+        let permit = authorize(caller, call, attribution, (routes, tiers), now)
+            .inspect_err(|failure| trail.passed_before(failure, &model, routes.name_of(&model)))?;
         // How much it can cost at most.
         let plan = plan(permit, settings.output_slice);
         trail.passed_route(&plan, routes.name_of(&plan.model));
         // How fast: taken before the hold, so that a call over its rate never becomes a write.
-        let pace = self.pace_on(trail, began, &plan).await?;
+        let pace = self.pace_on(trail, began, &plan, now).await?;
         Ok((plan, pace))
     }
 
     /// Takes what the call is expected to use under the rate limits. When one of them refuses, the budgets are asked
     /// first: they come before it in precedence, though they are looked at after it.
-    async fn pace_on(&self, trail: &mut Trail, began: &Began, plan: &Plan) -> Result<Pace, Failure> {
+    async fn pace_on(
+        &self,
+        trail: &mut Trail,
+        began: &Began,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<Pace, Failure> {
         let Shared { rates, tiers, clock, .. } = &*self.shared;
-        match pace(rates, tiers, clock, plan, began.at) {
+        match pace(rates, tiers, clock, plan, now) {
             Ok(pace) => Ok(pace),
             Err(over) => {
-                probe(&self.ledger, began, plan).await?;
-                trail.passed_budgets(plan);
+                if probe(&self.ledger, began, plan).await? {
+                    trail.passed_budgets(plan);
+                }
                 Err(Failure::Limited(over))
             }
         }

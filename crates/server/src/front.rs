@@ -354,8 +354,8 @@ fn wrong_method(request: &Request<Incoming>, id: RequestId) -> Response<FrontBod
 /// asked for a key, so that nothing is counted.
 fn no_web_socket(id: RequestId) -> Response<FrontBody> {
     let message =
-        "This gateway answers over HTTP/1.1 and HTTP/2, not over WebSockets: send POST /v1/responses, with \
-                   \"stream\": true for a stream."
+        "This gateway answers over HTTP/1.1, not over WebSockets, and has no Responses API yet: send POST \
+                   /v1/chat/completions, with \"stream\": true for a stream."
             .to_owned();
     let mut response = problem(426, message, Some("upgrade_required"), id);
     // RFC 9110, 15.5.22: what to upgrade to must be said. It is hop by hop, so the connection names it, too.

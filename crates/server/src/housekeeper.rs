@@ -35,6 +35,8 @@ pub(crate) struct Housekeeper {
     admin: Arc<Admin>,
     shared: Arc<Shared>,
     store: Arc<Store>,
+    /// Counts of a day that could not be stored yet.
+    unsaved: Vec<DayCount>,
     /// The ceilings as they stand on the books, as far as they were looked at.
     ceilings: HashMap<OrganizationId, Option<Money>>,
     /// Uses of keys up to this moment are written down.
@@ -57,11 +59,13 @@ enum Fault {
 impl Housekeeper {
     pub(crate) fn new(admin: Arc<Admin>, shared: Arc<Shared>, store: Arc<Store>) -> Self {
         let uses_until = admin.clock.now();
-        Self { admin, shared, store, ceilings: HashMap::new(), uses_until }
+        Self { admin, shared, store, unsaved: Vec::new(), ceilings: HashMap::new(), uses_until }
     }
 
-    /// Looks at every interval until the end, and once more then: whoever uses limits should have ended before.
+    /// Looks at every interval until the end, and once more then: whoever uses limits should have ended before. A look
+    /// that ends in a panic is one look less: the next begins with what is stored.
     pub(crate) async fn run(mut self, mut ending: watch::Receiver<bool>) {
+        let parts = (Arc::clone(&self.admin), Arc::clone(&self.shared), Arc::clone(&self.store));
         for number in 0_u64.. {
             let last = *ending.borrow();
             // The last look leaves nothing for the next.
@@ -74,9 +78,15 @@ impl Housekeeper {
                 self
             });
             match look.await {
-                Ok(housekeeper) if !last => self = housekeeper,
-                Ok(_) => return,
-                Err(error) => return tracing::error!(%error, "nobody looks after the house any more"),
+                Ok(housekeeper) => self = housekeeper,
+                Err(error) => {
+                    tracing::error!(%error, "a look after the house ended in a panic");
+                    let (admin, shared, store) = parts.clone();
+                    self = Self::new(admin, shared, store);
+                }
+            }
+            if last {
+                return;
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
@@ -112,18 +122,21 @@ impl Housekeeper {
         Ok(())
     }
 
-    fn write_counts(&self) -> Result<(), Fault> {
+    fn write_counts(&mut self) -> Result<(), Fault> {
         let day = day_of(self.admin.clock.now());
         let counts = self.shared.rates.limiter.day_counts(day).into_iter();
-        let counts: Vec<DayCount> = counts
-            .map(|(bucket, measure, used)| DayCount {
-                day,
-                bucket: bucket.to_bytes(),
-                measure: measure.as_str().to_owned(),
-                used,
-            })
-            .collect();
-        if counts.is_empty() { Ok(()) } else { Ok(self.store.save_day_counts(counts)?) }
+        // What could not be stored before comes first, so that the newer word on the same count is the last.
+        self.unsaved.extend(counts.map(|(bucket, measure, used)| DayCount {
+            day,
+            bucket: bucket.to_bytes(),
+            measure: measure.as_str().to_owned(),
+            used,
+        }));
+        if !self.unsaved.is_empty() {
+            self.store.save_day_counts(self.unsaved.clone())?;
+            self.unsaved.clear();
+        }
+        Ok(())
     }
 
     fn look_at_organizations(&mut self) -> Result<(), Fault> {
@@ -134,10 +147,18 @@ impl Housekeeper {
         };
         for tenant in self.admin.directory.directory().tenants() {
             let bought = purchased.get(&tenant.organization.id).copied().unwrap_or_default();
-            let organization = self.promote(&tenant.organization, bought)?;
-            self.keep_ceiling(&organization)?;
+            // What is wrong with one organization is no other's matter.
+            if let Err(error) = self.look_at(&tenant.organization, bought) {
+                let organization = tenant.organization.id;
+                tracing::warn!(%organization, %error, "an organization's usage tier could not be seen to");
+            }
         }
         Ok(())
+    }
+
+    fn look_at(&mut self, organization: &Arc<Organization>, bought: Money) -> Result<(), Fault> {
+        let organization = self.promote(organization, bought)?;
+        self.keep_ceiling(&organization)
     }
 
     fn write_uses(&mut self) -> Result<(), Fault> {

@@ -94,8 +94,8 @@ pub struct Running {
     drain: Duration,
     shutdown: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
-    /// Ends after all others, so that it tells of what their last calls left.
-    sweeper: (watch::Sender<bool>, JoinHandle<()>),
+    /// Those that end after all others, since they look at what the others leave: the sweeper and the housekeeper.
+    last: (watch::Sender<bool>, Vec<JoinHandle<()>>),
 }
 
 /// Starts a gateway and returns when it takes calls.
@@ -160,12 +160,13 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let (shutdown, ending) = watch::channel(false);
     let serving = Serving { shared: &shared, lobby: &lobby, timeouts: config.timeouts, ending: &ending };
     let (workers, mut threads) = serving.start(worker_count(config.workers))?;
-    let sweeper = sweep(&lobby, &clock, config.sweep, config.explain.keep_days)?;
+    let (end_last, after) = watch::channel(false);
+    let sweeper = sweep(&lobby, &clock, config.sweep, config.explain.keep_days, after.clone())?;
+    let last = (end_last, vec![sweeper, keep_house(&lobby, shared, after)?]);
     threads.push(recharge(&lobby, ending.clone())?);
-    threads.push(keep_house(&lobby, shared, ending.clone())?);
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
-    Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, sweeper })
+    Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, last })
 }
 
 /// The way to hand a serving thread its connections.
@@ -226,8 +227,8 @@ impl Running {
         }
         let ended = self.lobby.in_flight.count() == 0;
         end(&self.shutdown, self.threads.drain(..));
-        let (last, sweeper) = self.sweeper;
-        end(&last, [sweeper]);
+        let (end_last, last) = self.last;
+        end(&end_last, last);
         ended
     }
 
@@ -264,13 +265,14 @@ fn end(shutdown: &watch::Sender<bool>, threads: impl IntoIterator<Item = JoinHan
     }
 }
 
-/// The thread that does what time alone makes due, and what ends it.
+/// The thread that does what time alone makes due, until the end.
 fn sweep(
     lobby: &Lobby,
     clock: &Arc<dyn Clock>,
     settings: SweepSettings,
     keep_days: i64,
-) -> Result<(watch::Sender<bool>, JoinHandle<()>), StartError> {
+    ending: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, StartError> {
     let metrics = Arc::clone(&lobby.metrics);
     let tell = move |event: &ledger::Event| {
         crate::log::event(event);
@@ -282,8 +284,7 @@ fn sweep(
     let forgetter = Forgetter { decisions: store.decisions(), reader: store.reader(), keep_days };
     let sweeper = Sweeper::new(reader, ledger, Arc::clone(clock), settings, told, Box::new(tell));
     let sweeper = sweeper.forgetting(forgetter);
-    let (last, ending) = watch::channel(false);
-    Ok((last, spawn("sweeper", move || run_on_this_thread(sweeper.run(ending)))?))
+    spawn("sweeper", move || run_on_this_thread(sweeper.run(ending)))
 }
 
 /// The thread that looks after what nobody asks for, until the end. What today's limits have counted before this start

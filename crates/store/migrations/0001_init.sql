@@ -106,12 +106,14 @@ CREATE TABLE invite (
   email        TEXT    NOT NULL,
   role         TEXT    NOT NULL,
   projects     TEXT    NOT NULL,            -- JSON
+  invited_by   BLOB,                        -- the member who sent it; NULL is the operator
   token        BLOB    NOT NULL UNIQUE CHECK (length(token) = 32),
   created_at   INTEGER NOT NULL,
   expires_at   INTEGER NOT NULL,
   accepted_at  INTEGER,
   withdrawn_at INTEGER,
-  PRIMARY KEY (organization, id)
+  PRIMARY KEY (organization, id),
+  FOREIGN KEY (organization, invited_by) REFERENCES user (organization, id)
 ) STRICT, WITHOUT ROWID;
 
 -- The limits alone: what was used of them is kept for days only, in day_count.

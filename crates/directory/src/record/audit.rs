@@ -64,6 +64,14 @@ pub enum ActorKind {
 }
 
 impl Actor {
+    /// The member, where one acts.
+    pub const fn user(&self) -> Option<UserId> {
+        match self.by {
+            ActorKind::AdminKey { user, .. } => Some(user),
+            ActorKind::Operator | ActorKind::Invited { .. } | ActorKind::Gateway => None,
+        }
+    }
+
     /// Every id and mail address by which one may look for them.
     pub fn names(&self) -> Vec<String> {
         match &self.by {

@@ -69,6 +69,8 @@ pub struct Invite {
     pub role: OrganizationRole,
     /// What they will be in projects.
     pub projects: Vec<InvitedTo>,
+    /// The member who sent it; `None` when the operator did.
+    pub invited_by: Option<UserId>,
     /// What the token that accepts it is recognised by.
     #[serde(skip)]
     pub token: KeyHash,

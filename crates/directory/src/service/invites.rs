@@ -62,6 +62,7 @@ impl DirectoryService {
             email,
             role: new.role,
             projects: new.projects,
+            invited_by: mandate.actor.user(),
             token: self.directory.hash(token.expose()),
             created_at: mandate.now,
             expires_at: mandate.now.plus_seconds(OPEN_SECONDS),
@@ -81,11 +82,18 @@ impl DirectoryService {
         name: Option<String>,
         mandate: &Mandate<'_>,
     ) -> Result<Accepted, ChangeError> {
-        let _guard = self.one_at_a_time();
         let unknown = || ChangeError::invalid("token", "belongs to no open invitation; ask for another");
+        // Strangers come here: nobody's change waits for one whose token is none.
+        self.directory.invitation(token).ok_or_else(unknown)?;
+        let _guard = self.one_at_a_time();
         let (tenant, before) = self.directory.invitation(token).ok_or_else(unknown)?;
         if before.accepted_at.is_some() || before.withdrawn_at.is_some() || before.expires_at <= mandate.now {
             return Err(unknown());
+        }
+        if !may_still_invite(&tenant, &before) {
+            let problem =
+                "is of somebody who may not invite any more; ask an owner of the organization for another";
+            return Err(ChangeError::invalid("token", problem));
         }
         let mut draft = Draft::new(mandate, before.organization);
         let new = NewUser {
@@ -170,4 +178,15 @@ impl Invite {
             (None, _) => "pending",
         }
     }
+}
+
+/// Whether whoever sent an invitation could send it now: who was removed or put down does not come back by an invitation
+/// of their own.
+fn may_still_invite(tenant: &Tenant, invite: &Invite) -> bool {
+    let Some(sender) = invite.invited_by else { return true };
+    tenant.user(sender).is_some_and(|sender| match sender.role {
+        OrganizationRole::Owner => true,
+        OrganizationRole::Admin => invite.role == OrganizationRole::Reader,
+        OrganizationRole::Reader => false,
+    })
 }

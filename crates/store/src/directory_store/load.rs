@@ -52,8 +52,8 @@ pub(crate) fn load(connection: &Connection) -> Result<Contents, StoreError> {
         )?,
         invites: collect(
             connection,
-            "SELECT organization, id, email, role, projects, token, created_at, expires_at, accepted_at, withdrawn_at
-               FROM invite",
+            "SELECT organization, id, email, role, projects, token, created_at, expires_at, accepted_at, withdrawn_at,
+                    invited_by FROM invite",
             invite,
         )?,
         limits: collect(
@@ -188,6 +188,7 @@ fn invite(row: &Row<'_>) -> Result<Invite, StoreError> {
         expires_at: Timestamp::from_micros(row.get(7)?),
         accepted_at: moment(row, 8)?,
         withdrawn_at: moment(row, 9)?,
+        invited_by: row.get::<_, Option<_>>(10)?.map(UserId::from_bytes),
     })
 }
 

@@ -4,7 +4,7 @@
 use directory::{
     AdminKey, Invite, Key, KeyOwner, Member, Organization, Project, RateLimit, Record, ServiceAccount, User,
 };
-use domain::Timestamp;
+use domain::{Timestamp, UserId};
 use rusqlite::{Connection, ToSql};
 
 use crate::columns::{count, to_json};
@@ -205,6 +205,7 @@ fn put_invite(connection: &Connection, invite: &Invite) -> rusqlite::Result<()> 
             ("email", &invite.email),
             ("role", &invite.role.as_str()),
             ("projects", &to_json(&invite.projects)),
+            ("invited_by", &invite.invited_by.as_ref().map(UserId::as_bytes)),
             ("token", invite.token.as_bytes()),
             ("created_at", &invite.created_at.micros()),
             ("expires_at", &invite.expires_at.micros()),
