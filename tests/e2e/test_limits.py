@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import socket
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from conftest import MakeGateway
-from harness import FREE, SETTINGS, Gateway, Json, Mock, Provider, Route, Tenant, config, eventually, unlike
+from harness import FREE, PATIENCE, SETTINGS, Gateway, Json, Mock, Provider, Route, Tenant, config, eventually, unlike
 from sdk import Sdk
 
 MESSAGES: Json = [{"role": "user", "content": "hi"}]
@@ -194,3 +196,21 @@ def test_a_top_up_leads_to_the_next_tier(make_gateway: MakeGateway, mock: Mock) 
     # The limits are the new tier's at once; its ceiling is looked after right afterwards.
     assert eventually(lambda: tenant.post("/chat/completions", ASK).status_code == 200, "no ceiling")
     assert int(remaining(tenant)) > 400
+
+
+def test_a_key_that_is_revoked_while_a_body_arrives_has_ended(gateway: Gateway) -> None:
+    tenant = gateway.tenant()
+    body = json.dumps(ASK).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {tenant.secret}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    address = gateway.url.removeprefix("http://").split(":")
+    with socket.create_connection((address[0], int(address[1])), timeout=PATIENCE) as connection:
+        connection.sendall(head.encode() + body[:10])
+        revoked = gateway.api("DELETE", f"/admin/v1/keys/{tenant.key_id}", None)
+        assert revoked.status_code == 200, revoked.text
+        connection.sendall(body[10:])
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 403 ") and b'"owner":"key"' in answer, answer
+    assert tenant.rows() == []

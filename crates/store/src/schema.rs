@@ -53,12 +53,33 @@ pub(crate) fn open_for_checkpoints(path: &Path) -> Result<Connection, StoreError
 pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.pragma_update(None, "query_only", true)?;
-    let (found, known) = (user_version(&connection)?, known_version());
+    let found = match user_version(&connection) {
+        Err(StoreError::Sqlite(error)) if is_half_done(&error) => {
+            roll_back(path)?;
+            user_version(&connection)?
+        }
+        found => found?,
+    };
+    let known = known_version();
     match found.cmp(&known) {
         Ordering::Equal => Ok(connection),
         Ordering::Less => Err(StoreError::TooOld { found, known }),
         Ordering::Greater => Err(StoreError::TooNew { found, known }),
     }
+}
+
+/// Whether somebody died in the middle of a change, which whoever comes next must undo before anything can be read. A
+/// gateway never leaves this, since it keeps a log; a restore does that is killed while it merges the old log.
+fn is_half_done(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK | rusqlite::ffi::SQLITE_READONLY_RECOVERY))
+}
+
+/// Undoes a change in the middle of which somebody died: SQLite does it by itself for whoever may write.
+fn roll_back(path: &Path) -> Result<(), StoreError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    user_version(&connection).map(drop)
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
@@ -80,4 +101,31 @@ fn user_version(connection: &Connection) -> Result<i64, StoreError> {
 
 fn known_version() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_died_in_the_middle_of_a_change_leaves_what_was_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("whole.db");
+        let connection = open_for_writing(&path, Durability::Process).unwrap();
+        connection.pragma_update(None, "journal_mode", "DELETE").unwrap();
+        // With no room in memory the pages of a change reach the file before its end, as its journal does.
+        connection.pragma_update(None, "cache_size", 1).unwrap();
+        connection.execute_batch("BEGIN; PRAGMA user_version = 99;").unwrap();
+        for number in 0..2_000_i64 {
+            let sql =
+                "INSERT INTO event (organization, at, detail) VALUES (zeroblob(16), ?1, hex(zeroblob(500)))";
+            connection.execute(sql, [number]).unwrap();
+        }
+        let dead = folder.path().join("dead.db");
+        std::fs::copy(&path, &dead).unwrap();
+        std::fs::copy(folder.path().join("whole.db-journal"), folder.path().join("dead.db-journal")).unwrap();
+        let read = open_for_reading(&dead).unwrap();
+        let events: i64 = read.query_row("SELECT count(*) FROM event", [], |row| row.get(0)).unwrap();
+        assert_eq!((events, user_version(&read).unwrap()), (0, known_version()));
+    }
 }

@@ -1,11 +1,14 @@
 //! Invitations: accepted once, in time, by whoever has the token.
 
-use domain::{InviteId, OrganizationId, ProjectId};
+use domain::{AdminKeyId, InviteId, OrganizationId, ProjectId};
 
 use super::at;
 use super::house::{House, actions, field};
 use super::world::secret;
-use crate::{ChangeError, InvitedTo, KeyKind, NewInvite, OrganizationRole, ProjectRole};
+use crate::{
+    Actor, ActorKind, ChangeError, InvitedTo, KeyKind, Mandate, NewInvite, OrganizationRole, ProjectRole,
+    UserChanges,
+};
 
 /// Seven days.
 const OPEN: i64 = 7 * 24 * 60 * 60;
@@ -136,4 +139,43 @@ fn what_changed_since_an_invitation_was_sent_is_respected() {
     let again = accept(&twin.token, 5).unwrap();
     assert_ne!(again.user.id, user.id);
     house.is_in_step();
+}
+
+#[test]
+fn nobody_comes_in_by_the_word_of_one_who_may_not_invite_any_more() {
+    for (sender, role, after, lets_in) in [
+        (OrganizationRole::Owner, OrganizationRole::Owner, Some(OrganizationRole::Owner), true),
+        (OrganizationRole::Owner, OrganizationRole::Owner, Some(OrganizationRole::Admin), false),
+        (OrganizationRole::Owner, OrganizationRole::Reader, Some(OrganizationRole::Admin), true),
+        (OrganizationRole::Owner, OrganizationRole::Reader, Some(OrganizationRole::Reader), false),
+        (OrganizationRole::Owner, OrganizationRole::Owner, None, false),
+        (OrganizationRole::Owner, OrganizationRole::Reader, None, false),
+    ] {
+        let house = House::new();
+        house.add_user("keeper@example.com", OrganizationRole::Owner);
+        let sender = house.add_user("sender@example.com", sender).id;
+        let (key, email) = (AdminKeyId::from_bytes([1; 16]), "sender@example.com".to_owned());
+        let actor = Actor { by: ActorKind::AdminKey { key, user: sender, email }, address: None };
+        let new = NewInvite {
+            organization: house.organization,
+            email: "second@example.com".to_owned(),
+            role,
+            projects: Vec::new(),
+        };
+        let sent = house.service.create_invite(new, &Mandate { actor, ..house.mandate(1) }).unwrap();
+        match after {
+            Some(role) => {
+                let changes = UserChanges { role: Some(role), ..UserChanges::default() };
+                house.service.update_user(house.organization, sender, changes, &house.mandate(2)).map(drop)
+            }
+            None => house.service.remove_user(house.organization, sender, &house.mandate(2)),
+        }
+        .unwrap();
+        let accepted = house.service.accept_invite(sent.token.expose(), None, &house.mandate(3));
+        if lets_in {
+            assert_eq!(accepted.unwrap().user.role, role);
+        } else {
+            assert_eq!(field(accepted), "token", "{role} by one who is {after:?} now");
+        }
+    }
 }
