@@ -1,6 +1,8 @@
 //! Every route against everybody: no key, a key that calls models, another organization's administrator, each role, the
 //! operator. What a route does is tested elsewhere; here only whether it may be taken.
 
+mod bounds;
+
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
 use directory::{
