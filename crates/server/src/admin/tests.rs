@@ -142,6 +142,35 @@ impl House {
         self.send(request.body(Body::from(body.to_string())).unwrap())
     }
 
+    /// The same of OpenRouter's API.
+    fn ask_openrouter(&self, method: &str, path: &str, key: &str, body: &Value) -> (u16, Value) {
+        let mut request = HttpRequest::builder()
+            .method(method)
+            .uri(format!("/api/v1/{path}"))
+            .header("authorization", format!("Bearer {key}"));
+        if key == OPERATOR {
+            request = request.header("openai-organization", self.name("organization"));
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let (status, body) = match crate::openrouter::receive(&self.admin, &head) {
+            Ok(asked) => {
+                let body = axum::body::Bytes::from(body.to_string());
+                self.runtime.block_on(crate::openrouter::answer(&self.admin, asked, body))
+            }
+            Err(fault) => fault.into_answer(),
+        };
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    /// What the audit log tells of a subject, the newest first.
+    fn told(&self, subject: &str) -> Vec<Value> {
+        let path = format!("/admin/v1/organizations/{}/audit?limit=100", self.name("organization"));
+        let (status, page) = self.ask("GET", &path, Some(OPERATOR), &json!({}));
+        assert_eq!(status, 200, "{page}");
+        let lines = page["data"].as_array().unwrap().iter();
+        lines.filter(|line| line["subject"] == subject).cloned().collect()
+    }
+
     /// As the front door does.
     fn send(&self, request: HttpRequest<Body>) -> (u16, Value) {
         let (mut head, body) = request.into_parts();

@@ -19,6 +19,7 @@ use super::{Answer, Query, costs_of, created, found, parse};
 use crate::admin::Admin;
 use crate::admin::effective::{budgets_of, principal_of};
 use crate::admin::input::nullable;
+use crate::admin::keys::somebody_elses;
 
 const PAGE: usize = 100;
 /// When whoever administers hears of a limit, in percent of it.
@@ -69,11 +70,14 @@ pub(super) fn create(admin: &Admin, manager: &Manager, body: &[u8]) -> Answer {
         return Err(Fault::field("limit_reset", "says when a limit starts anew, and there is no `limit`"));
     }
     let owner = body.creator_user_id.as_deref().map(str::parse::<UserId>).transpose();
-    let owner = owner.map_err(|error| Fault::field("creator_user_id", error))?;
+    let owner = owner.map_err(|error| Fault::field("creator_user_id", error))?.map(KeyOwner::User);
+    if let Some(problem) = owner.and_then(|owner| somebody_elses(&manager.by, owner)) {
+        return Err(Fault::field("creator_user_id", problem));
+    }
     let expires_at = body.expires_at.as_deref().map(str::parse::<Timestamp>).transpose();
     let new = NewKey {
         project: project.id,
-        owner: owner.map(KeyOwner::User),
+        owner,
         name: Some(body.name),
         bounds: Bounds::default(),
         expires_at: expires_at.map_err(|error| Fault::field("expires_at", error))?,

@@ -31,3 +31,19 @@ fn a_spend_limit_that_was_deleted_can_be_set_again() {
         assert_eq!(ask("DELETE", &json!({})).0, 200);
     }
 }
+
+#[test]
+fn nobody_gets_a_key_in_another_ones_name_by_openrouters_api() {
+    let house = House::new();
+    let user = house.name("user").to_owned();
+    let body = json!({ "name": "theirs", "creator_user_id": user, "workspace_id": house.name("project") });
+    for key in [&house.callers.owner, &house.callers.admin, &house.callers.project_owner] {
+        let (status, answer) = house.ask_openrouter("POST", "keys", key, &body);
+        assert_eq!(status, 400, "{answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("somebody else"), "{answer}");
+    }
+    let (status, made) = house.ask_openrouter("POST", "keys", OPERATOR, &body);
+    assert_eq!((status, &made["data"]["creator_user_id"]), (201, &json!(user)), "{made}");
+    let nobodys = json!({ "name": "robot", "workspace_id": house.name("project") });
+    assert_eq!(house.ask_openrouter("POST", "keys", &house.callers.project_owner, &nobodys).0, 201);
+}
