@@ -1,5 +1,9 @@
 //! Budgets, limits and bounds: set, ended and set again, by whom, and what the audit log tells of it.
 
+use domain::Zone;
+use gateway::ceiling_id;
+use ledger::{Act, Booking, Budget, Caps as BudgetCaps, Command, Note, Period, Subject};
+
 use super::*;
 
 #[test]
@@ -46,4 +50,62 @@ fn nobody_gets_a_key_in_another_ones_name_by_openrouters_api() {
     assert_eq!((status, &made["data"]["creator_user_id"]), (201, &json!(user)), "{made}");
     let nobodys = json!({ "name": "robot", "workspace_id": house.name("project") });
     assert_eq!(house.ask_openrouter("POST", "keys", &house.callers.project_owner, &nobodys).0, 201);
+}
+
+#[test]
+fn the_audit_log_tells_of_budgets() {
+    let house = House::new();
+    let organization = house.name("organization");
+    let of = json!({ "organization": organization, "of": "project", "which": house.name("project"), "period": "daily",
+                     "cost": "5.00" });
+    let (status, made) = house.ask("POST", "/admin/v1/budgets", Some(OPERATOR), &of);
+    assert_eq!(status, 201, "{made}");
+    let id = made["id"].as_str().unwrap();
+    let path = format!("/admin/v1/budgets/{id}");
+    let patch = json!({ "organization": organization, "cost": "7.00" });
+    for _ in 0..2 {
+        // The second one changes nothing, and nothing is told of it.
+        assert_eq!(house.ask("PATCH", &path, Some(OPERATOR), &patch).0, 200);
+    }
+    let removal = format!("{path}?organization={organization}");
+    assert_eq!(house.ask("DELETE", &removal, Some(OPERATOR), &json!({})).0, 200);
+    let told = house.told(id);
+    let what = |line: &Value| {
+        let cost = |side: &str| line[side]["cost"].as_str().map(str::to_owned);
+        (line["action"].as_str().unwrap().to_owned(), cost("before"), cost("after"))
+    };
+    let [five, seven] = ["5.00", "7.00"].map(|cost| Some(cost.to_owned()));
+    let expected = [
+        ("budget.deleted".to_owned(), seven.clone(), None),
+        ("budget.updated".to_owned(), five.clone(), seven),
+        ("budget.updated".to_owned(), None, five),
+    ];
+    assert_eq!(told.iter().map(what).collect::<Vec<_>>(), expected);
+    assert_eq!((&told[2]["after"], &told[2]["project"]), (&made, &json!(house.name("project"))));
+}
+
+#[test]
+fn the_ceiling_of_a_tier_is_for_the_tier_to_set() {
+    let house = House::new();
+    let organization: OrganizationId = house.name("organization").parse().unwrap();
+    let budget = Budget {
+        id: ceiling_id(organization),
+        subject: Subject::Organization,
+        period: Period::Monthly,
+        zone: Zone::default(),
+        caps: BudgetCaps { cost: Some("5".parse().unwrap()), ..BudgetCaps::default() },
+        hard: true,
+        thresholds: Vec::new(),
+    };
+    let note = Note { actor: "gateway".into(), reason: None };
+    let booking = Booking { organization, idempotency: None, note, act: Act::SetBudget(budget) };
+    house.admin.ledger.submit(Command::Book(Box::new(booking))).wait().unwrap();
+    let path = format!("/admin/v1/budgets/{}?organization={organization}", ceiling_id(organization));
+    let bare = path.split('?').next().unwrap();
+    let patch = json!({ "organization": organization, "cost": "7.00" });
+    for (method, path, body) in [("PATCH", bare, patch), ("DELETE", path.as_str(), json!({}))] {
+        let (status, answer) = house.ask(method, path, Some(OPERATOR), &body);
+        assert_eq!(status, 409, "{method}: {answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("[[tiers]]"), "{answer}");
+    }
 }
