@@ -109,3 +109,37 @@ fn the_ceiling_of_a_tier_is_for_the_tier_to_set() {
         assert!(answer["error"]["message"].as_str().unwrap().contains("[[tiers]]"), "{answer}");
     }
 }
+
+#[test]
+fn a_project_owner_only_tightens_the_limit_of_a_key() {
+    let house = House::new();
+    let (part, admin) = (house.callers.project_owner.as_str(), house.callers.admin.as_str());
+    let body = json!({ "name": "robot", "workspace_id": house.name("project") });
+    let (_, made) = house.ask_openrouter("POST", "keys", part, &body);
+    let name = made["data"]["hash"].as_str().unwrap();
+    let path = format!("keys/{name}");
+    let key = house.admin.directory.directory().keys(house.name("project").parse().unwrap(), None, 9);
+    let key = key.iter().find(|key| key.name == "robot").unwrap().id;
+    let budget = json!({ "organization": house.name("organization"), "of": "key", "which": key, "period": "daily",
+                         "cost": "5.00", "zone": "Europe/Berlin" });
+    let (status, first) = house.ask("POST", "/admin/v1/budgets", Some(OPERATOR), &budget);
+    assert_eq!(status, 201, "{first}");
+    let patch = |key: &str, body: Value| house.ask_openrouter("PATCH", &path, key, &body);
+    for body in [json!({ "limit": null }), json!({ "limit": 6 }), json!({ "limit_reset": "weekly" })] {
+        let (status, answer) = patch(part, body.clone());
+        assert_eq!(status, 403, "{body}: {answer}");
+    }
+    // Another name is no other limit: the budget keeps its zone and its counts.
+    assert_eq!(patch(part, json!({ "name": "machine" })).0, 200);
+    assert!(house.told(first["id"].as_str().unwrap()).len() == 1);
+    // Another zone counts anew.
+    assert_eq!(patch(part, json!({ "limit": 4 })).0, 403);
+    let (status, answer) = patch(admin, json!({ "limit": 4, "limit_reset": "weekly" }));
+    assert_eq!((status, &answer["data"]["limit"]), (200, &json!(4)), "{answer}");
+    assert_eq!(house.told(first["id"].as_str().unwrap())[0]["action"], "budget.deleted");
+    let (status, answer) = patch(part, json!({ "limit": 3 }));
+    assert_eq!((status, &answer["data"]["limit"]), (200, &json!(3)), "{answer}");
+    assert_eq!(patch(part, json!({ "limit": 4 })).0, 403);
+    assert_eq!(patch(admin, json!({ "limit": null })).0, 200);
+    assert_eq!(patch(part, json!({ "limit": 9 })).0, 200);
+}
