@@ -123,6 +123,14 @@ impl Who {
             Self::Manager(manager) => manager.tenant.organization.id,
         }
     }
+
+    /// The one project that it is about, if not the whole organization.
+    pub(super) fn project(&self) -> Option<ProjectId> {
+        match self {
+            Self::Caller(caller) => Some(caller.project.id),
+            Self::Manager(_) => None,
+        }
+    }
 }
 
 impl Manager {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use store::KeyCost;
 
 use super::shape::{Generation, ManagedKey, OwnKey, limit_of};
-use super::{Call, Fault, Query};
+use super::{Call, Fault, Query, is_for};
 
 const COSTS: &str = "usage usage_daily usage_weekly usage_monthly byok_usage byok_usage_daily byok_usage_weekly \
                      byok_usage_monthly limit limit_remaining limit_reset include_byok_in_limit label creator_user_id \
@@ -134,6 +134,18 @@ fn a_generation_has_every_member() {
                    num_search_results origin preset_id provider_name provider_responses router service_tier streamed \
                    tokens_completion tokens_prompt total_cost upstream_id upstream_inference_cost usage user_agent \
                    web_search_engine workspace_id request_id session_id response_cache_source_id";
+    // A project's key sees the calls of its project, an administrator's those of the organization.
+    let (own, other) = (row.organization, OrganizationId::from_bytes([9; 16]));
+    let (ours, theirs) = (Some(row.project), Some(ProjectId::from_bytes([9; 16])));
+    for (organization, project, shown) in [
+        (own, None, true),
+        (own, ours, true),
+        (own, theirs, false),
+        (other, None, false),
+        (other, ours, false),
+    ] {
+        assert_eq!(is_for(&[failed.clone(), row.clone()], organization, project), shown, "{project:?}");
+    }
     let shown = with(&Generation::of("gen-1", &[failed, row]).unwrap(), members);
     assert_eq!((&shown["id"], shown["total_cost"].as_f64()), (&"gen-1".into(), Some(3e-9)));
     assert_eq!(
