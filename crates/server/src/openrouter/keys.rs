@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use directory::{Bounds, Key, KeyChanges, KeyOwner, Mandate, NewKey};
-use domain::{BudgetId, Money, OrganizationId, Timestamp, UserId, Zone};
+use directory::{Bounds, Directory, Key, KeyChanges, KeyOwner, Mandate, NewKey};
+use domain::{BudgetId, Money, OrganizationId, ProjectId, Timestamp, UserId, Zone};
 use ledger::{Act, Booking, Budget, Caps, Command, Note, Period, Subject, Use};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,7 +14,7 @@ use store::KeyCost;
 use super::access::Manager;
 use super::amount;
 use super::fault::Fault;
-use super::shape::{CreatedKey, Data, ManagedKey, hash, limit_of};
+use super::shape::{CreatedKey, Data, ManagedKey, hash_of, limit_of};
 use super::{Answer, Query, costs_of, created, found, parse};
 use crate::admin::Admin;
 use crate::admin::effective::{budgets_of, principal_of};
@@ -22,6 +22,8 @@ use crate::admin::input::nullable;
 use crate::admin::keys::somebody_elses;
 
 const PAGE: usize = 100;
+/// Keys that are looked through at once for those that are asked for.
+const KEYS_AT_ONCE: usize = 1_000;
 /// When whoever administers hears of a limit, in percent of it.
 const THRESHOLDS: [u8; 3] = [50, 80, 100];
 
@@ -33,17 +35,44 @@ pub(super) fn list(admin: &Admin, manager: &Manager, query: &Query) -> Answer {
         offset.parse().map_err(|_| Fault::field("offset", "must be a number of 0 or more"))?;
     let [with_disabled, with_expired] =
         ["include_disabled", "include_expired"].map(|field| query.get(field) == Some("true"));
-    let keys = admin.directory.directory().keys(project.id, None, usize::MAX).into_iter();
     let now = admin.clock.now();
-    let keys = keys.filter(|key| {
+    let fits = |key: &Key| {
         key.revoked_at.is_none()
             && (with_disabled || key.disabled_at.is_none())
             && (with_expired || key.expires_at.is_none_or(|at| at > now))
-    });
-    let page: Vec<Arc<Key>> = keys.skip(offset).take(PAGE).collect();
+    };
+    let page = page_of(admin.directory.directory(), project.id, offset, fits);
     let mut costs = costs_of(admin, manager.tenant.organization.id, None)?;
     let shown = page.iter().map(|key| shown(admin, key, costs.remove(&key.id).unwrap_or_default()));
     found(&Data { data: shown.collect::<Result<Vec<_>, Fault>>()? })
+}
+
+/// A page of a project's keys that fit, behind so many others. A project may have a million keys, so they are looked
+/// through a few at a time.
+fn page_of(
+    directory: &Directory,
+    project: ProjectId,
+    offset: usize,
+    fits: impl Fn(&Key) -> bool,
+) -> Vec<Arc<Key>> {
+    let (mut after, mut skipped, mut page) = (None, 0, Vec::new());
+    loop {
+        let keys = directory.keys(project, after, KEYS_AT_ONCE);
+        let is_last = keys.len() < KEYS_AT_ONCE;
+        after = keys.last().map(|key| key.id);
+        for key in keys.into_iter().filter(|key| fits(key)) {
+            if skipped < offset {
+                skipped += 1;
+            } else if page.len() < PAGE {
+                page.push(key);
+            } else {
+                return page;
+            }
+        }
+        if is_last {
+            return page;
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -179,10 +208,9 @@ pub(super) fn remove(admin: &Admin, manager: &Manager, name: &str) -> Answer {
 
 /// The key of the organization that has this hash.
 fn find(admin: &Admin, manager: &Manager, name: &str) -> Result<Arc<Key>, Fault> {
-    let directory = admin.directory.directory();
-    let projects = manager.tenant.projects();
-    let keys = projects.iter().flat_map(|project| directory.keys(project.id, None, usize::MAX));
-    let key = keys.filter(|key| key.revoked_at.is_none()).find(|key| hash(key) == name);
+    let key = hash_of(name).and_then(|hash| admin.directory.directory().key_by_hash(hash));
+    let organization = manager.tenant.organization.id;
+    let key = key.filter(|key| key.revoked_at.is_none() && key.organization == organization);
     let key = key.ok_or_else(|| Fault::not_found("key"))?;
     manager.must_manage(key.project)?;
     Ok(key)

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use store::KeyCost;
 
-use super::shape::{Generation, ManagedKey, OwnKey, limit_of};
+use super::shape::{Generation, ManagedKey, OwnKey, hash_of, limit_of};
 use super::{Call, Fault, Query, is_for};
 
 const COSTS: &str = "usage usage_daily usage_weekly usage_monthly byok_usage byok_usage_daily byok_usage_weekly \
@@ -92,6 +92,10 @@ fn a_key_has_every_member() {
     let managed = ManagedKey::new(&key, limit_of(&key, &budgets), cost, None);
     let shown = with(&managed, &format!("{COSTS} {members}"));
     assert_eq!(shown["hash"], "ab".repeat(32));
+    assert_eq!(hash_of(&"ab".repeat(32)), Some(key.hash));
+    for bad in ["", "ab", &"ab".repeat(33), &"AB".repeat(32), &"0x".repeat(32), &"ä".repeat(32)] {
+        assert_eq!(hash_of(bad), None, "{bad}");
+    }
     assert_eq!(shown["creator_user_id"], UserId::from_bytes([4; 16]).to_string());
     let free = Key { owner: KeyOwner::ServiceAccount(ServiceAccountId::from_bytes([4; 16])), ..key };
     let shown = with(&ManagedKey::new(&free, None, KeyCost::default(), None), COSTS);

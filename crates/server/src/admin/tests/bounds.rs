@@ -143,3 +143,43 @@ fn a_project_owner_only_tightens_the_limit_of_a_key() {
     assert_eq!(patch(admin, json!({ "limit": null })).0, 200);
     assert_eq!(patch(part, json!({ "limit": 9 })).0, 200);
 }
+
+#[test]
+fn openrouters_keys_are_found_by_their_hash_and_paged() {
+    let house = House::new();
+    let mandate = Mandate::operator(&SystemIds, house.admin.clock.now());
+    let project: ProjectId = house.name("project").parse().unwrap();
+    let make = |n: usize| {
+        let name = Some(format!("key {n}"));
+        let new = NewKey { project, owner: None, name, bounds: Bounds::default(), expires_at: None };
+        house.admin.directory.create_key(new, &mandate).unwrap().key.id
+    };
+    // More than are looked through at once, every second one of them revoked.
+    let made: Vec<_> = (0..1_100).map(make).collect();
+    for key in made.iter().step_by(2) {
+        house.admin.directory.revoke_key(*key, &mandate).unwrap();
+    }
+    let page = |offset: usize| {
+        let path = format!("keys?workspace_id={project}&offset={offset}");
+        let (status, page) = house.ask_openrouter("GET", &path, &house.callers.owner, &json!({}));
+        assert_eq!(status, 200, "{page}");
+        page["data"].as_array().unwrap().clone()
+    };
+    // The key of the house comes first.
+    let names = |page: &[Value]| [page.first(), page.last()].map(|key| key.map(|key| key["name"].clone()));
+    let named = |n: usize| Some(json!(format!("key {n}")));
+    let (second, last) = (page(100), page(501));
+    assert_eq!((second.len(), names(&second)), (100, [named(199), named(397)]));
+    assert_eq!((last.len(), names(&last)), (50, [named(1_001), named(1_099)]));
+    assert!(page(551).is_empty());
+    let show =
+        |name: &str, key: &str| house.ask_openrouter("GET", &format!("keys/{name}"), key, &json!({})).0;
+    let name = second[0]["hash"].as_str().unwrap();
+    assert_eq!((show(name, &house.callers.owner), show(name, &house.callers.other_owner)), (200, 404));
+    let gone = house.admin.directory.directory().key(made[1]).unwrap();
+    let before = gone.hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(show(&before, &house.callers.owner), 200);
+    house.admin.directory.rotate_key(made[1], 60, &mandate).unwrap();
+    // Its former secret has another hash, which names it no longer.
+    assert_eq!(show(&before, &house.callers.owner), 404);
+}
