@@ -118,8 +118,12 @@ struct KeyPatch {
 
 pub(super) fn update(call: &Call) -> Answered {
     let patch: KeyPatch = parse(&call.body)?;
-    if patch.disabled == Some(false) {
-        // Who disabled a member's key had a reason; the member does not undo it.
+    let bounds = patch.expires_at.is_some()
+        || patch.endpoints.is_some()
+        || patch.models.is_some()
+        || patch.networks.is_some();
+    if patch.disabled == Some(false) || bounds {
+        // Who disabled or bounded a member's key had a reason; the member does not undo it.
         call.require(Permission::ManageProject)?;
     }
     let key = call.key()?;

@@ -47,6 +47,7 @@ struct Callers {
     admin: String,
     reader: String,
     project_owner: String,
+    guest: String,
 }
 
 impl Callers {
@@ -222,7 +223,7 @@ fn furnish(service: &DirectoryService, mandate: &Mandate<'_>) -> (Vec<(&'static 
     let (_, owner) = person("owner", OrganizationRole::Owner);
     let (_, admin) = person("admin", OrganizationRole::Admin);
     let (_, reader) = person("reader", OrganizationRole::Reader);
-    let (guest_id, _) = person("guest", OrganizationRole::Reader);
+    let (guest_id, guest) = person("guest", OrganizationRole::Reader);
     let (part_id, project_owner) = person("part", OrganizationRole::Reader);
     let (_, other_owner) = member(service, mandate, other, "other", OrganizationRole::Owner);
     let project = project_of(service, mandate, id);
@@ -260,7 +261,7 @@ fn furnish(service: &DirectoryService, mandate: &Mandate<'_>) -> (Vec<(&'static 
         ("id", "unknown".to_owned()),
     ];
     let (model_key, invite_token) = (text(&key.secret), text(&invite.token));
-    (names, Callers { model_key, invite_token, other_owner, owner, admin, reader, project_owner })
+    (names, Callers { model_key, invite_token, other_owner, owner, admin, reader, project_owner, guest })
 }
 
 fn project_of(service: &DirectoryService, mandate: &Mandate<'_>, organization: OrganizationId) -> ProjectId {

@@ -183,3 +183,37 @@ fn openrouters_keys_are_found_by_their_hash_and_paged() {
     // Its former secret has another hash, which names it no longer.
     assert_eq!(show(&before, &house.callers.owner), 404);
 }
+
+#[test]
+fn a_member_does_not_undo_the_bounds_of_their_own_key() {
+    let house = House::new();
+    let (guest, part) = (house.callers.guest.as_str(), house.callers.project_owner.as_str());
+    let project = house.name("project");
+    let (status, made) =
+        house.ask("POST", "/admin/v1/keys", Some(guest), &json!({ "project": project, "name": "mine" }));
+    assert_eq!(status, 201, "{made}");
+    let path = format!("/admin/v1/keys/{}", made["id"].as_str().unwrap());
+    let patch = |key: &str, body: &Value| house.ask("PATCH", &path, Some(key), body).0;
+    let bounds = [
+        json!({ "expires_at": "2999-01-01T00:00:00Z" }),
+        json!({ "networks": ["10.0.0.0/8"] }),
+        json!({ "models": { "mode": "allow_list", "models": ["sim"] } }),
+        json!({ "endpoints": ["models"] }),
+        json!({ "expires_at": null }),
+        json!({ "networks": null }),
+        json!({ "models": null }),
+        json!({ "endpoints": null }),
+        json!({ "disabled": false }),
+    ];
+    for body in &bounds {
+        assert_eq!((patch(guest, body), patch(part, body)), (403, 200), "{body}");
+    }
+    let openai = format!("/v1/organization/projects/{project}/api_keys/{}", made["id"].as_str().unwrap());
+    for body in [json!({ "scopes": [] }), json!({ "expires_in_seconds": 9 })] {
+        let post = |key: &str| house.ask("POST", &openai, Some(key), &body).0;
+        assert_eq!((post(guest), post(part)), (403, 200), "{body}");
+    }
+    assert_eq!(patch(guest, &json!({ "name": "still mine", "disabled": true })), 200);
+    assert_eq!(house.ask("POST", &format!("{path}/rotate"), Some(guest), &json!({})).0, 200);
+    assert_eq!(house.ask("DELETE", &path, Some(guest), &json!({})).0, 200);
+}
