@@ -148,6 +148,13 @@ impl Directory {
         self.snapshot.load().key(id).map(|known| Arc::clone(&known.key))
     }
 
+    /// The key whose secret has this hash now.
+    pub fn key_by_hash(&self, hash: KeyHash) -> Option<Arc<Key>> {
+        let snapshot = self.snapshot.load();
+        let known = snapshot.key_by_hash(hash).filter(|known| known.key.hash == hash);
+        known.map(|known| Arc::clone(&known.key))
+    }
+
     /// When a key was last used, to the second.
     pub fn last_used(&self, id: KeyId) -> Option<Timestamp> {
         self.snapshot.load().key(id)?.last_used()

@@ -12,7 +12,7 @@ mod credits;
 pub(crate) mod effective;
 mod explain;
 pub(crate) mod input;
-mod keys;
+pub(crate) mod keys;
 pub(crate) mod openapi;
 mod organizations;
 mod problem;

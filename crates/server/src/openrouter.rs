@@ -18,8 +18,8 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use bytes::Bytes;
 use directory::Principal;
-use domain::{KeyId, OrganizationId, RequestId, Zone};
-use ledger::Period;
+use domain::{KeyId, OrganizationId, ProjectId, RequestId, Zone};
+use ledger::{CostRow, Period};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::KeyCost;
@@ -177,9 +177,17 @@ fn generation(admin: &Admin, who: &Who, query: &Query) -> Answer {
     let record = request.map(|request| admin.reader.request(request)).transpose()?.flatten();
     // A call of somebody else's is no call to this one; one that runs has no cost yet.
     let rows = record.map(|record| record.rows).unwrap_or_default();
-    let rows = if rows.iter().all(|row| row.organization == who.organization()) { rows } else { Vec::new() };
+    let rows = if is_for(&rows, who.organization(), who.project()) { rows } else { Vec::new() };
     let generation = Generation::of(id, &rows).ok_or_else(|| Fault::not_found("generation"))?;
     found(&Data { data: generation })
+}
+
+/// Whether a call may be shown to somebody of this organization and, by a project's key, of this project alone.
+fn is_for(rows: &[CostRow], organization: OrganizationId, project: Option<ProjectId>) -> bool {
+    let own = |row: &CostRow| {
+        row.organization == organization && project.is_none_or(|project| row.project == project)
+    };
+    rows.iter().all(own)
 }
 
 /// What keys have cost: in all, today, this week and this month (UTC).

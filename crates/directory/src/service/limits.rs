@@ -29,19 +29,34 @@ pub struct NewLimit {
 impl DirectoryService {
     /// Sets a rate limit: of the same subject and model there is one, which gets these caps.
     pub fn set_limit(&self, new: NewLimit, mandate: &Mandate<'_>) -> Result<RateLimit, ChangeError> {
+        self.put_limit(new, |caps, _| caps, mandate)
+    }
+
+    /// The same, but that a cap which is not named stays as it is: two who name different ones at once both get theirs.
+    pub fn update_limit(&self, new: NewLimit, mandate: &Mandate<'_>) -> Result<RateLimit, ChangeError> {
+        self.put_limit(new, merged, mandate)
+    }
+
+    fn put_limit(
+        &self,
+        new: NewLimit,
+        caps: impl Fn(Caps, Caps) -> Caps,
+        mandate: &Mandate<'_>,
+    ) -> Result<RateLimit, ChangeError> {
         check_models("model", &ModelAccess { mode: AccessMode::Allow, models: vec![new.model.clone()] })?;
-        check_caps(&new.caps)?;
         let _guard = self.one_at_a_time();
         let tenant = self.tenant("organization", new.organization)?;
         self.check_subject(&tenant, &new.subject)?;
         let limits = tenant.limits();
         let before = limits.iter().find(|limit| limit.subject == new.subject && limit.model == new.model);
+        let caps = caps(new.caps, before.map_or_else(Caps::default, |limit| limit.caps));
+        check_caps(&caps)?;
         let limit = RateLimit {
             id: before.map_or_else(|| LimitId::fresh(mandate.ids), |limit| limit.id),
             organization: new.organization,
             subject: new.subject,
             model: new.model,
-            caps: new.caps,
+            caps,
         };
         let project = self.project_of(&limit);
         let mut draft = Draft::new(mandate, limit.organization);
@@ -97,6 +112,20 @@ impl DirectoryService {
             | LimitSubject::Key(None)
             | LimitSubject::User(_) => Ok(()),
         }
+    }
+}
+
+/// These caps, and where one is not named the one there was.
+fn merged(new: Caps, before: Caps) -> Caps {
+    Caps {
+        requests_per_minute: new.requests_per_minute.or(before.requests_per_minute),
+        tokens_per_minute: new.tokens_per_minute.or(before.tokens_per_minute),
+        input_tokens_per_minute: new.input_tokens_per_minute.or(before.input_tokens_per_minute),
+        output_tokens_per_minute: new.output_tokens_per_minute.or(before.output_tokens_per_minute),
+        images_per_minute: new.images_per_minute.or(before.images_per_minute),
+        requests_per_day: new.requests_per_day.or(before.requests_per_day),
+        tokens_per_day: new.tokens_per_day.or(before.tokens_per_day),
+        concurrent_requests: new.concurrent_requests.or(before.concurrent_requests),
     }
 }
 

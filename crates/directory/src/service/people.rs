@@ -78,9 +78,25 @@ impl DirectoryService {
         id: UserId,
         mandate: &Mandate<'_>,
     ) -> Result<(), ChangeError> {
+        self.remove_user_if(organization, id, |_| true, mandate)
+    }
+
+    /// The same, of a person whose role at that moment is one that the caller may remove.
+    pub fn remove_user_if(
+        &self,
+        organization: OrganizationId,
+        id: UserId,
+        may_go: impl Fn(OrganizationRole) -> bool,
+        mandate: &Mandate<'_>,
+    ) -> Result<(), ChangeError> {
         let _guard = self.one_at_a_time();
         let tenant = self.tenant("organization", organization)?;
         let before = tenant.user(id).ok_or_else(|| ChangeError::not_found("user", id))?;
+        if !may_go(before.role) {
+            let problem =
+                format!("{} has become {} meanwhile; nobody was removed", before.email, before.role);
+            return Err(ChangeError::conflict("role", problem));
+        }
         keep_an_owner(&tenant, before)?;
         let after = User { removed_at: Some(mandate.now), ..User::clone(before) };
         let mut draft = Draft::new(mandate, organization);

@@ -323,6 +323,25 @@ fn a_subject_and_a_model_have_one_limit() {
 }
 
 #[test]
+fn of_two_changes_of_a_limit_neither_undoes_the_other() {
+    let house = House::new();
+    let update = |caps| {
+        let (organization, subject) = (house.organization, LimitSubject::Organization);
+        let new = NewLimit { organization, subject, model: "*".to_owned(), caps };
+        house.service.update_limit(new, &house.mandate(5))
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| update(Caps { requests_per_minute: Some(1), ..Caps::default() }).unwrap());
+        scope.spawn(|| update(Caps { tokens_per_day: Some(2), ..Caps::default() }).unwrap());
+    });
+    let both = Caps { requests_per_minute: Some(1), tokens_per_day: Some(2), ..Caps::default() };
+    assert_eq!(update(Caps::default()).unwrap().caps, both);
+    let changed = update(Caps { requests_per_minute: Some(3), ..Caps::default() }).unwrap().caps;
+    assert_eq!(changed, Caps { requests_per_minute: Some(3), ..both });
+    house.is_in_step();
+}
+
+#[test]
 fn limits_are_checked() {
     let house = House::new();
     let key = house.add_key(None).key.id;

@@ -104,6 +104,20 @@ fn an_organization_that_has_an_owner_keeps_one() {
 }
 
 #[test]
+fn a_person_is_removed_in_a_role_that_may_be_removed() {
+    let house = House::new();
+    let (service, mandate) = (&house.service, house.mandate(5));
+    let ada = house.add_user("ada@example.com", OrganizationRole::Reader).id;
+    let promoted = UserChanges { role: Some(OrganizationRole::Admin), ..UserChanges::default() };
+    service.update_user(house.organization, ada, promoted, &mandate).unwrap();
+    let remove = |role| service.remove_user_if(house.organization, ada, |found| found == role, &mandate);
+    assert_eq!(field(remove(OrganizationRole::Reader)), "role");
+    assert!(service.directory().tenant(house.organization).unwrap().user(ada).is_some());
+    remove(OrganizationRole::Admin).unwrap();
+    house.is_in_step();
+}
+
+#[test]
 fn who_manages_all_projects_needs_no_part_in_one() {
     let house = House::new();
     let (service, mandate) = (&house.service, house.mandate(5));

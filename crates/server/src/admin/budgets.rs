@@ -1,17 +1,21 @@
 //! Budgets: made, changed, removed, and how far each is used up.
 
+use std::sync::Arc;
+
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use directory::{Environment, Organization};
-use domain::{BudgetId, KeyId, Money, Zone};
+use directory::{ChangeError, Elsewhere, Environment, Mandate, Organization};
+use domain::{BudgetId, KeyId, Money, OrganizationId, ProjectId, Zone};
+use gateway::ceiling_id;
 use ledger::{Act, Budget, Caps, Period, Reply, Subject, Tag};
 use serde::Deserialize;
 use store::BudgetRecord;
 
 use super::input::{Order, Page, blocking, field, nullable, optional, shown, strange_answer};
 use super::view::{self, json};
-use super::{Admin, Answered, Problem, Shared};
+use super::{Admin, Answered, Hand, Problem, Shared};
 
 /// When the owner of a budget hears of it, in percent of its cap (3.6).
 const THRESHOLDS: [u8; 3] = [50, 80, 100];
@@ -33,7 +37,13 @@ struct BudgetBody {
     thresholds: Option<Vec<u8>>,
 }
 
-pub(super) async fn create(State(admin): Shared, uri: Uri, headers: HeaderMap, body: Bytes) -> Answered {
+pub(super) async fn create(
+    State(admin): Shared,
+    Extension(hand): Extension<Hand>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answered {
     let order = Order::read(&uri, &headers, body)?;
     let body: BudgetBody = order.parse()?;
     let organization = admin.organization("organization", &body.organization)?;
@@ -47,7 +57,8 @@ pub(super) async fn create(State(admin): Shared, uri: Uri, headers: HeaderMap, b
         hard: body.hard.unwrap_or(true),
         thresholds: body.thresholds.unwrap_or_else(|| THRESHOLDS.to_vec()),
     };
-    set(&admin, &order, &organization, budget, StatusCode::CREATED).await
+    let own = Own { admin, hand, organization };
+    own.set(&order, budget, None, StatusCode::CREATED).await
 }
 
 #[derive(Deserialize)]
@@ -67,6 +78,7 @@ struct BudgetPatch {
 
 pub(super) async fn update(
     State(admin): Shared,
+    Extension(hand): Extension<Hand>,
     Path(id): Path<String>,
     uri: Uri,
     headers: HeaderMap,
@@ -75,10 +87,10 @@ pub(super) async fn update(
     let order = Order::read(&uri, &headers, body)?;
     let patch: BudgetPatch = order.parse()?;
     let organization = admin.organization("organization", &patch.organization)?;
-    let id: BudgetId = field("id", &id)?;
-    let records = records(&admin, &organization, 0).await?;
-    let known = records.into_iter().find(|record| record.budget.id == id);
-    let known = known.ok_or_else(|| Problem::not_found("id", id))?.budget;
+    let own = Own { admin, hand, organization };
+    let id = own.id(&id)?;
+    let known = own.find(id).await?.ok_or_else(|| Problem::not_found("id", id))?;
+    let before = known.clone();
     let budget = Budget {
         caps: Caps {
             cost: patch.cost.unwrap_or(known.caps.cost),
@@ -89,25 +101,65 @@ pub(super) async fn update(
         thresholds: patch.thresholds.unwrap_or(known.thresholds),
         ..known
     };
-    set(&admin, &order, &organization, budget, StatusCode::OK).await
+    own.set(&order, budget, Some(before), StatusCode::OK).await
 }
 
-async fn set(
-    admin: &Admin,
-    order: &Order,
-    organization: &Organization,
-    budget: Budget,
-    status: StatusCode,
-) -> Answered {
-    let Reply::BudgetSet(budget) = admin.book(order, organization.id, None, Act::SetBudget(budget)).await?
-    else {
-        return Err(strange_answer());
-    };
-    Ok(json(status, &view::budget(organization.id, &budget)))
+/// A change of one organization's budgets by the operator.
+struct Own {
+    admin: Arc<Admin>,
+    hand: Hand,
+    organization: Arc<Organization>,
+}
+
+impl Own {
+    /// The id of a budget that is for the operator to change.
+    fn id(&self, text: &str) -> Result<BudgetId, Problem> {
+        let id = field("id", text)?;
+        if id == ceiling_id(self.organization.id) {
+            // The gateway sets it and sees no need to set it again, so a change would stand unnoticed.
+            return Err(Problem::conflict(
+                "This budget is the monthly ceiling of the organization's usage tier, which the gateway sets by itself: \
+                 change `monthly_ceiling` of the tier, under `[[tiers]]` in the configuration.",
+            ));
+        }
+        Ok(id)
+    }
+
+    async fn find(&self, id: BudgetId) -> Result<Option<Budget>, Problem> {
+        let records = records(&self.admin, &self.organization, 0).await?;
+        Ok(records.into_iter().map(|record| record.budget).find(|budget| budget.id == id))
+    }
+
+    async fn set(
+        &self,
+        order: &Order,
+        budget: Budget,
+        before: Option<Budget>,
+        status: StatusCode,
+    ) -> Answered {
+        let asked = budget.id;
+        let reply = self.admin.book(order, self.organization.id, None, Act::SetBudget(budget)).await?;
+        let Reply::BudgetSet(budget) = reply else { return Err(strange_answer()) };
+        // A call that is repeated by its name changes nothing and is answered as it was: what is so now is told.
+        if budget.id == asked {
+            self.tell(asked, before, self.find(asked).await?).await?;
+        }
+        Ok(json(status, &view::budget(self.organization.id, &budget)))
+    }
+
+    async fn tell(&self, id: BudgetId, before: Option<Budget>, after: Option<Budget>) -> Result<(), Problem> {
+        let (admin, hand, organization) = (Arc::clone(&self.admin), self.hand.clone(), self.organization.id);
+        blocking(move || {
+            let mandate = admin.mandate(&hand);
+            Ok(admin.tell_budget(organization, id, before.as_ref(), after.as_ref(), &mandate)?)
+        })
+        .await
+    }
 }
 
 pub(super) async fn remove(
     State(admin): Shared,
+    Extension(hand): Extension<Hand>,
     Path(id): Path<String>,
     Query(page): Query<Page>,
     uri: Uri,
@@ -116,11 +168,13 @@ pub(super) async fn remove(
 ) -> Answered {
     let order = Order::read(&uri, &headers, body)?;
     let organization = admin.organization("organization", page.organization()?)?;
-    let id: BudgetId = field("id", &id)?;
-    let Reply::BudgetRemoved = admin.book(&order, organization.id, None, Act::RemoveBudget(id)).await? else {
-        return Err(strange_answer());
-    };
-    Ok(json(StatusCode::OK, &view::budget_removed(organization.id, id)))
+    let own = Own { admin, hand, organization };
+    let id = own.id(&id)?;
+    let (organization, before) = (own.organization.id, own.find(id).await?);
+    let reply = own.admin.book(&order, organization, None, Act::RemoveBudget(id)).await?;
+    let Reply::BudgetRemoved = reply else { return Err(strange_answer()) };
+    own.tell(id, before, None).await?;
+    Ok(json(StatusCode::OK, &view::budget_removed(organization, id)))
 }
 
 pub(super) async fn list(State(admin): Shared, Query(page): Query<Page>) -> Answered {
@@ -133,11 +187,11 @@ pub(super) async fn list(State(admin): Shared, Query(page): Query<Page>) -> Answ
 
 /// The budgets of an organization, each with so many of the subjects that consumed most.
 async fn records(
-    admin: &std::sync::Arc<Admin>,
+    admin: &Arc<Admin>,
     organization: &Organization,
     limit: u32,
 ) -> Result<Vec<BudgetRecord>, Problem> {
-    let (admin, id) = (std::sync::Arc::clone(admin), organization.id);
+    let (admin, id) = (Arc::clone(admin), organization.id);
     blocking(move || Ok(admin.reader.budgets(id, admin.clock.now(), limit)?)).await
 }
 
@@ -155,6 +209,47 @@ fn period(text: &str) -> Result<Period, Problem> {
 }
 
 impl Admin {
+    /// Tells the audit log of a budget that was set or removed, as the API shows it. Nothing of one that is as it was.
+    ///
+    /// # Errors
+    /// When it could not be told.
+    pub(crate) fn tell_budget(
+        &self,
+        organization: OrganizationId,
+        id: BudgetId,
+        before: Option<&Budget>,
+        after: Option<&Budget>,
+        mandate: &Mandate<'_>,
+    ) -> Result<(), ChangeError> {
+        if before == after {
+            return Ok(());
+        }
+        let shown = |budget: &Budget| view::budget(organization, budget).to_string();
+        let change = Elsewhere {
+            organization,
+            project: after.or(before).and_then(|budget| self.project_counted(&budget.subject)),
+            action: if after.is_some() { "budget.updated" } else { "budget.deleted" },
+            subject: id.to_string(),
+            before: before.map(shown),
+            after: after.map(shown),
+        };
+        self.directory.tell(change, mandate)
+    }
+
+    /// The project under which people look for changes of a budget of this.
+    fn project_counted(&self, subject: &Subject) -> Option<ProjectId> {
+        match subject {
+            Subject::Project(Some(project)) => project.parse().ok(),
+            Subject::Key(Some(key)) => Some(self.directory.directory().key(key.parse().ok()?)?.project),
+            Subject::Organization
+            | Subject::Project(None)
+            | Subject::Key(None)
+            | Subject::User(_)
+            | Subject::Tag(..)
+            | Subject::Run(_) => None,
+        }
+    }
+
     /// Which calls a budget counts.
     fn subject(
         &self,

@@ -66,17 +66,20 @@ fn owner(call: &Call, named: Option<&str>) -> Result<Option<KeyOwner>, Problem> 
     Ok(owner)
 }
 
-/// Whoever had the secret of another person's key could call in their name.
 fn in_ones_own_name(call: &Call, field: &str, owner: KeyOwner) -> Result<(), Problem> {
-    match (&call.hand.by, owner) {
-        (Administrator::Member { user, .. }, KeyOwner::User(id)) if id != user.id => {
-            let message = format!(
-                "`{field}`: {id} is somebody else; a person's key is made and rotated by this person alone. Use a \
-                 service account for what several people call with."
-            );
-            Err(Problem::field(field, message))
-        }
-        (Administrator::Operator | Administrator::Member { .. }, _) => Ok(()),
+    let found = somebody_elses(&call.hand.by, owner);
+    found.map_or(Ok(()), |problem| Err(Problem::field(field, format!("`{field}`: {problem}."))))
+}
+
+/// Why somebody must not have the secret of this owner's key: whoever had the secret of another person's key could call
+/// in their name. `None` when they may.
+pub(crate) fn somebody_elses(by: &Administrator, owner: KeyOwner) -> Option<String> {
+    match (by, owner) {
+        (Administrator::Member { user, .. }, KeyOwner::User(id)) if id != user.id => Some(format!(
+            "{id} is somebody else; a person's key is made and rotated by this person alone. Use a service account \
+             for what several people call with"
+        )),
+        (Administrator::Operator | Administrator::Member { .. }, _) => None,
     }
 }
 
@@ -115,8 +118,12 @@ struct KeyPatch {
 
 pub(super) fn update(call: &Call) -> Answered {
     let patch: KeyPatch = parse(&call.body)?;
-    if patch.disabled == Some(false) {
-        // Who disabled a member's key had a reason; the member does not undo it.
+    let bounds = patch.expires_at.is_some()
+        || patch.endpoints.is_some()
+        || patch.models.is_some()
+        || patch.networks.is_some();
+    if patch.disabled == Some(false) || bounds {
+        // Who disabled or bounded a member's key had a reason; the member does not undo it.
         call.require(Permission::ManageProject)?;
     }
     let key = call.key()?;

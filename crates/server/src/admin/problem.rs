@@ -205,9 +205,11 @@ fn denied(denial: &Denial) -> Problem {
             "The books are frozen because a rule of the ledger was about to be broken, or was. `tollkeeper verify` says \
              which; if it finds nothing else, `tollkeeper unfreeze` lets them go on, otherwise restore a backup.",
         ),
-        Denial::BudgetExceeded(_) | Denial::InDebt { .. } | Denial::Duplicate | Denial::HoldGone => {
-            Problem::internal(denial)
-        }
+        Denial::Duplicate => Problem::conflict(
+            "The books know this already, or have known it and never take its id again; nothing was changed. Look what \
+             there is, and make another.",
+        ),
+        Denial::BudgetExceeded(_) | Denial::InDebt { .. } | Denial::HoldGone => Problem::internal(denial),
     }
 }
 
@@ -283,6 +285,7 @@ mod tests {
             ),
             (Denial::Overflow, 400, "amount", "invalid_value", "more than the books"),
             (Denial::Frozen, 409, "", "conflict", "tollkeeper verify"),
+            (Denial::Duplicate, 409, "", "conflict", "nothing was changed"),
         ] {
             let problem = denied(&denial);
             let found = (problem.status.as_u16(), problem.param.as_deref().unwrap_or_default(), problem.code);

@@ -372,7 +372,8 @@ impl Call {
 
     /// Whether this may be done beyond what the route asks for.
     pub(crate) fn require(&self, permission: Permission) -> Result<(), Problem> {
-        let project = self.project.as_ref().map(|project| project.id);
+        let of_key = || self.key.as_ref().map(|key| key.project);
+        let project = self.project.as_ref().map(|project| project.id).or_else(of_key);
         if self.hand.by.may(permission, self.tenant.organization.id, project) {
             return Ok(());
         }

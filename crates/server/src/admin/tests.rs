@@ -1,6 +1,8 @@
 //! Every route against everybody: no key, a key that calls models, another organization's administrator, each role, the
 //! operator. What a route does is tested elsewhere; here only whether it may be taken.
 
+mod bounds;
+
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
 use directory::{
@@ -45,6 +47,7 @@ struct Callers {
     admin: String,
     reader: String,
     project_owner: String,
+    guest: String,
 }
 
 impl Callers {
@@ -140,6 +143,35 @@ impl House {
         self.send(request.body(Body::from(body.to_string())).unwrap())
     }
 
+    /// The same of OpenRouter's API.
+    fn ask_openrouter(&self, method: &str, path: &str, key: &str, body: &Value) -> (u16, Value) {
+        let mut request = HttpRequest::builder()
+            .method(method)
+            .uri(format!("/api/v1/{path}"))
+            .header("authorization", format!("Bearer {key}"));
+        if key == OPERATOR {
+            request = request.header("openai-organization", self.name("organization"));
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let (status, body) = match crate::openrouter::receive(&self.admin, &head) {
+            Ok(asked) => {
+                let body = axum::body::Bytes::from(body.to_string());
+                self.runtime.block_on(crate::openrouter::answer(&self.admin, asked, body))
+            }
+            Err(fault) => fault.into_answer(),
+        };
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    /// What the audit log tells of a subject, the newest first.
+    fn told(&self, subject: &str) -> Vec<Value> {
+        let path = format!("/admin/v1/organizations/{}/audit?limit=100", self.name("organization"));
+        let (status, page) = self.ask("GET", &path, Some(OPERATOR), &json!({}));
+        assert_eq!(status, 200, "{page}");
+        let lines = page["data"].as_array().unwrap().iter();
+        lines.filter(|line| line["subject"] == subject).cloned().collect()
+    }
+
     /// As the front door does.
     fn send(&self, request: HttpRequest<Body>) -> (u16, Value) {
         let (mut head, body) = request.into_parts();
@@ -191,7 +223,7 @@ fn furnish(service: &DirectoryService, mandate: &Mandate<'_>) -> (Vec<(&'static 
     let (_, owner) = person("owner", OrganizationRole::Owner);
     let (_, admin) = person("admin", OrganizationRole::Admin);
     let (_, reader) = person("reader", OrganizationRole::Reader);
-    let (guest_id, _) = person("guest", OrganizationRole::Reader);
+    let (guest_id, guest) = person("guest", OrganizationRole::Reader);
     let (part_id, project_owner) = person("part", OrganizationRole::Reader);
     let (_, other_owner) = member(service, mandate, other, "other", OrganizationRole::Owner);
     let project = project_of(service, mandate, id);
@@ -229,7 +261,7 @@ fn furnish(service: &DirectoryService, mandate: &Mandate<'_>) -> (Vec<(&'static 
         ("id", "unknown".to_owned()),
     ];
     let (model_key, invite_token) = (text(&key.secret), text(&invite.token));
-    (names, Callers { model_key, invite_token, other_owner, owner, admin, reader, project_owner })
+    (names, Callers { model_key, invite_token, other_owner, owner, admin, reader, project_owner, guest })
 }
 
 fn project_of(service: &DirectoryService, mandate: &Mandate<'_>, organization: OrganizationId) -> ProjectId {

@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
-use directory::{Administrator, KeyKind, Permission, Principal, Project, Tenant, Visit};
+use directory::{Administrator, Key, KeyKind, Permission, Principal, Project, Tenant, Visit};
 use domain::{OrganizationId, ProjectId};
+use ledger::Budget;
 
 use super::fault::Fault;
 use crate::admin::{Admin, ClientAddress, bearer};
@@ -122,6 +123,14 @@ impl Who {
             Self::Manager(manager) => manager.tenant.organization.id,
         }
     }
+
+    /// The one project that it is about, if not the whole organization.
+    pub(super) fn project(&self) -> Option<ProjectId> {
+        match self {
+            Self::Caller(caller) => Some(caller.project.id),
+            Self::Manager(_) => None,
+        }
+    }
 }
 
 impl Manager {
@@ -155,6 +164,21 @@ impl Manager {
         Err(Fault::forbidden(
             format!("The member to whom this key belongs may not manage the project {project}."),
             "Ask an owner of the organization to make them an owner of the project.",
+        ))
+    }
+
+    /// Whether this one may weaken a budget that a key has: as on every other way, whoever sets budgets.
+    pub(super) fn must_loosen(&self, key: &Key, budget: &Budget) -> Result<(), Fault> {
+        if self.by.may(Permission::ManageLimits, key.organization, Some(key.project)) {
+            return Ok(());
+        }
+        Err(Fault::forbidden(
+            format!(
+                "The key has a limit already, the budget {}: only owners and admins of the organization raise it, lift \
+                 it or give it another period.",
+                budget.id
+            ),
+            "Ask an owner or admin of the organization to do it; you may lower it.",
         ))
     }
 

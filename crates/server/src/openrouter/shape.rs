@@ -1,7 +1,7 @@
 //! The objects of OpenRouter's API, with every member that its clients require. What we do not have is said as nothing:
 //! zero, `null` or an empty list.
 
-use directory::{Key, KeyOwner};
+use directory::{Key, KeyHash, KeyOwner};
 use domain::{Money, OrganizationId, ProjectId, RequestId, Timestamp, UserId};
 use ledger::{AttemptStatus, Budget, CostRow, Period, Subject, Use};
 use serde::Serialize;
@@ -121,8 +121,23 @@ impl ManagedKey {
 }
 
 /// By what a key is named: the hash that we keep of its secret, since we do not keep the secret.
-pub(super) fn hash(key: &Key) -> String {
+fn hash(key: &Key) -> String {
     key.hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The hash that is written so.
+pub(super) fn hash_of(text: &str) -> Option<KeyHash> {
+    let digit = |byte: &u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
+        [high, low] => Some(digit(high)? * 16 + digit(low)?),
+        _ => None,
+    });
+    let bytes = pairs.collect::<Option<Vec<u8>>>()?;
+    bytes.try_into().ok().map(KeyHash::from_bytes)
 }
 
 const fn owner(key: &Key) -> Option<UserId> {

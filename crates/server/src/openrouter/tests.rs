@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde_json::Value;
 use store::KeyCost;
 
-use super::shape::{Generation, ManagedKey, OwnKey, limit_of};
-use super::{Call, Fault, Query};
+use super::shape::{Generation, ManagedKey, OwnKey, hash_of, limit_of};
+use super::{Call, Fault, Query, is_for};
 
 const COSTS: &str = "usage usage_daily usage_weekly usage_monthly byok_usage byok_usage_daily byok_usage_weekly \
                      byok_usage_monthly limit limit_remaining limit_reset include_byok_in_limit label creator_user_id \
@@ -92,6 +92,10 @@ fn a_key_has_every_member() {
     let managed = ManagedKey::new(&key, limit_of(&key, &budgets), cost, None);
     let shown = with(&managed, &format!("{COSTS} {members}"));
     assert_eq!(shown["hash"], "ab".repeat(32));
+    assert_eq!(hash_of(&"ab".repeat(32)), Some(key.hash));
+    for bad in ["", "ab", &"ab".repeat(33), &"AB".repeat(32), &"0x".repeat(32), &"ä".repeat(32)] {
+        assert_eq!(hash_of(bad), None, "{bad}");
+    }
     assert_eq!(shown["creator_user_id"], UserId::from_bytes([4; 16]).to_string());
     let free = Key { owner: KeyOwner::ServiceAccount(ServiceAccountId::from_bytes([4; 16])), ..key };
     let shown = with(&ManagedKey::new(&free, None, KeyCost::default(), None), COSTS);
@@ -134,6 +138,18 @@ fn a_generation_has_every_member() {
                    num_search_results origin preset_id provider_name provider_responses router service_tier streamed \
                    tokens_completion tokens_prompt total_cost upstream_id upstream_inference_cost usage user_agent \
                    web_search_engine workspace_id request_id session_id response_cache_source_id";
+    // A project's key sees the calls of its project, an administrator's those of the organization.
+    let (own, other) = (row.organization, OrganizationId::from_bytes([9; 16]));
+    let (ours, theirs) = (Some(row.project), Some(ProjectId::from_bytes([9; 16])));
+    for (organization, project, shown) in [
+        (own, None, true),
+        (own, ours, true),
+        (own, theirs, false),
+        (other, None, false),
+        (other, ours, false),
+    ] {
+        assert_eq!(is_for(&[failed.clone(), row.clone()], organization, project), shown, "{project:?}");
+    }
     let shown = with(&Generation::of("gen-1", &[failed, row]).unwrap(), members);
     assert_eq!((&shown["id"], shown["total_cost"].as_f64()), (&"gen-1".into(), Some(3e-9)));
     assert_eq!(

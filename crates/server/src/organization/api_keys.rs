@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use directory::{BoundsChanges, Key, KeyChanges, KeyOwner, Scope, Tenant};
+use directory::{BoundsChanges, Key, KeyChanges, KeyOwner, Permission, Scope, Tenant};
 use domain::{KeyId, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -124,6 +124,10 @@ struct Update {
 pub(super) fn update(call: &Call) -> Answered {
     let key = live(call)?;
     let body: Update = call.members()?;
+    if body.scopes.is_some() || body.expires_in_seconds.is_some() {
+        // Who bounded a member's key had a reason; the member does not undo it.
+        call.require(Permission::ManageProject)?;
+    }
     let endpoints = body.scopes.map(|scopes| endpoints(&scopes)).transpose()?;
     let bounds = BoundsChanges { endpoints, ..BoundsChanges::default() };
     let expires_at = expiry(call, body.expires_in_seconds)?.map(Some);

@@ -47,28 +47,24 @@ struct Update {
 
 pub(super) fn update(call: &Call) -> Answered {
     let named = call.text("rate_limit");
-    let limits = of_project(call)?;
-    let (model, caps) = match named.strip_prefix("rl-") {
-        Some(model) => {
-            let known = limits.iter().find(|limit| limit.model == model);
-            (model.to_owned(), known.map_or_else(Caps::default, |limit| limit.caps))
-        }
+    let model = match named.strip_prefix("rl-") {
+        Some(model) => model.to_owned(),
         None => {
             let id: LimitId = call.id("rate_limit")?;
-            let known =
-                limits.iter().find(|limit| limit.id == id).ok_or_else(|| call.unknown("rate_limit"))?;
-            (known.model.clone(), known.caps)
+            let known = of_project(call)?.into_iter().find(|limit| limit.id == id);
+            known.ok_or_else(|| call.unknown("rate_limit"))?.model.clone()
         }
     };
     let body: Update = call.members()?;
     let caps = Caps {
-        requests_per_minute: body.max_requests_per_1_minute.or(caps.requests_per_minute),
-        tokens_per_minute: body.max_tokens_per_1_minute.or(caps.tokens_per_minute),
-        images_per_minute: body.max_images_per_1_minute.or(caps.images_per_minute),
-        requests_per_day: body.max_requests_per_1_day.or(caps.requests_per_day),
-        ..caps
+        requests_per_minute: body.max_requests_per_1_minute,
+        tokens_per_minute: body.max_tokens_per_1_minute,
+        images_per_minute: body.max_images_per_1_minute,
+        requests_per_day: body.max_requests_per_1_day,
+        // What OpenAI has no word for stays as it is, as does what the body does not name.
+        ..Caps::default()
     };
     let subject = LimitSubject::Project(Some(call.project()?.id));
     let new = NewLimit { organization: call.tenant.organization.id, subject, model, caps };
-    ok(&show(&call.admin.directory.set_limit(new, &call.admin.mandate(&call.hand))?))
+    ok(&show(&call.admin.directory.update_limit(new, &call.admin.mandate(&call.hand))?))
 }

@@ -71,11 +71,10 @@ pub(super) fn delete(call: &Call) -> Answered {
     if user.role != OrganizationRole::Reader {
         call.require(Permission::ManagePeople)?;
     }
-    call.admin.directory.remove_user(
-        call.tenant.organization.id,
-        user.id,
-        &call.admin.mandate(&call.hand),
-    )?;
+    // Who was a reader when the call came may have been promoted since.
+    let may_go = |role| role == OrganizationRole::Reader || call.require(Permission::ManagePeople).is_ok();
+    let (organization, mandate) = (call.tenant.organization.id, call.admin.mandate(&call.hand));
+    call.admin.directory.remove_user_if(organization, user.id, may_go, &mandate)?;
     deleted("organization.user.deleted", user.id)
 }
 
