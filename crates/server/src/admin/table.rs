@@ -5,7 +5,7 @@ use directory::Permission::{
     ManageAdminKeys, ManageLimits, ManagePeople, ManageProject, ManageProjects, OwnKeys, Read, ReadAudit,
 };
 
-use super::route::Access::{May, OfKey, Open};
+use super::route::Access::{May, OfKey, OfRequest, Open};
 use super::route::Verb::{Delete, Get, Patch, Post, Put};
 use super::route::{Route, Work};
 use super::{
@@ -316,7 +316,19 @@ pub(super) const MONEY: &[Route] = &[
     }),
     Route::own(Get, "/admin/v1/usage", "Read cost rows", || get(records::usage))
         .query(&["organization", "limit"]),
-    Route::own(Get, "/admin/v1/requests/{id}", "Show a call's rows and hold", || get(records::request)),
-    Route::own(Get, "/admin/v1/requests/{id}/explain", "Explain a request", || get(explain::show)),
+    Route::with(
+        Get,
+        "/admin/v1/requests/{id}",
+        OfRequest,
+        "Show a call's rows and hold",
+        Work::Own(|| get(records::request)),
+    ),
+    Route::with(
+        Get,
+        "/admin/v1/requests/{id}/explain",
+        OfRequest,
+        "Explain a request",
+        Work::Own(|| get(explain::show)),
+    ),
     Route::own(Get, "/admin/v1/status", "Show the gateway's state", || get(status)),
 ];

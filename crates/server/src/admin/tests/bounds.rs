@@ -1,8 +1,9 @@
 //! Budgets, limits and bounds: set, ended and set again, by whom, and what the audit log tells of it.
 
-use domain::Zone;
+use domain::{RequestId, Zone};
 use gateway::ceiling_id;
 use ledger::{Act, Booking, Budget, Caps as BudgetCaps, Command, Note, Period, Subject};
+use store::DecisionRecord;
 
 use super::*;
 
@@ -216,4 +217,31 @@ fn a_member_does_not_undo_the_bounds_of_their_own_key() {
     assert_eq!(patch(guest, &json!({ "name": "still mine", "disabled": true })), 200);
     assert_eq!(house.ask("POST", &format!("{path}/rotate"), Some(guest), &json!({})).0, 200);
     assert_eq!(house.ask("DELETE", &path, Some(guest), &json!({})).0, 200);
+}
+
+#[test]
+fn members_see_why_their_organizations_requests_went_as_they_did() {
+    let house = House::new();
+    let organization: OrganizationId = house.name("organization").parse().unwrap();
+    let decide = |organization: Option<OrganizationId>| {
+        let (request, at) = (RequestId::fresh(&SystemIds), house.admin.clock.now());
+        house.store.decisions().keep(DecisionRecord { organization, request, at, body: "{}".to_owned() });
+        request
+    };
+    let (ours, nobodys, unknown) = (decide(Some(organization)), decide(None), RequestId::fresh(&SystemIds));
+    let explain = |request: RequestId, key: &str| {
+        let path = format!("/admin/v1/requests/{request}/explain");
+        let (status, answer) = house.ask("GET", &path, Some(key), &json!({}));
+        (status, answer.to_string().replace(&request.to_string(), "REQUEST"))
+    };
+    let Callers { owner, reader, other_owner, .. } = &house.callers;
+    for key in [OPERATOR, owner, reader] {
+        assert_eq!(explain(ours, key).0, 200, "{}", explain(ours, key).1);
+    }
+    assert_eq!(explain(nobodys, OPERATOR).0, 200);
+    let missing = explain(unknown, owner);
+    assert_eq!(missing.0, 404);
+    for found in [explain(ours, other_owner), explain(nobodys, owner), explain(unknown, OPERATOR)] {
+        assert_eq!(found, missing);
+    }
 }
