@@ -2,7 +2,8 @@
 
 use axum::routing::{delete, get, patch, post, put};
 use directory::Permission::{
-    ManageAdminKeys, ManageLimits, ManagePeople, ManageProject, ManageProjects, OwnKeys, Read, ReadAudit,
+    ManageAdminKeys, ManageLimits, ManageOrganization, ManagePeople, ManageProject, ManageProjects, OwnKeys,
+    Read, ReadAudit,
 };
 
 use super::route::Access::{May, OfKey, OfRequest, Open};
@@ -25,9 +26,13 @@ pub(super) const ORGANIZATIONS: &[Route] = &[
     Route::own(Get, "/admin/v1/organizations/{organization}", "Show an organization", || {
         get(organizations::show)
     }),
-    Route::own(Patch, "/admin/v1/organizations/{organization}", "Change an organization", || {
-        patch(organizations::update)
-    })
+    Route::new(
+        Patch,
+        "/admin/v1/organizations/{organization}",
+        May(ManageOrganization),
+        "Change an organization; its country and whether it is verified are for the operator to say",
+        organizations::update,
+    )
     .takes(&[
         "name: string",
         "time_zone: string",

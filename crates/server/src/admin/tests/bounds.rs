@@ -245,3 +245,25 @@ fn members_see_why_their_organizations_requests_went_as_they_did() {
         assert_eq!(found, missing);
     }
 }
+
+#[test]
+fn owners_and_admins_change_their_organization_but_not_where_it_is() {
+    let house = House::new();
+    let path = format!("/admin/v1/organizations/{}", house.name("organization"));
+    let patch = |key: &str, body: &Value| house.ask("PATCH", &path, Some(key), body);
+    let Callers { owner, admin, reader, other_owner, .. } = &house.callers;
+    let ours = json!({ "name": "Ours", "time_zone": "Europe/Berlin", "in_flight": "stops" });
+    for key in [owner, admin] {
+        let (status, changed) = patch(key, &ours);
+        assert_eq!((status, &changed["name"], &changed["in_flight"]), (200, &json!("Ours"), &json!("stops")));
+    }
+    assert_eq!((patch(reader, &ours).0, patch(other_owner, &ours).0), (403, 404));
+    for (name, value) in [("country", json!("DE")), ("country", Value::Null), ("verified", json!(true))] {
+        let body = json!({ "name": "Theirs", name: value });
+        let (status, refused) = patch(owner, &body);
+        assert_eq!(status, 403, "{refused}");
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert!(message.contains(&format!("`{name}`")) && message.contains("operator"), "{message}");
+        assert_eq!(patch(OPERATOR, &body).0, 200);
+    }
+}
