@@ -27,6 +27,16 @@ pub(crate) struct Hand {
     pub(crate) named: Option<String>,
 }
 
+impl Hand {
+    /// Whether they see what belongs to an organization; what belongs to none is the operator's.
+    pub(crate) fn may_see(&self, organization: Option<OrganizationId>) -> bool {
+        match organization {
+            Some(organization) => self.by.may(Permission::Read, organization, None),
+            None => matches!(self.by, Administrator::Operator),
+        }
+    }
+}
+
 /// The client's address, as the front door found it out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);

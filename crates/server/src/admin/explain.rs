@@ -2,23 +2,34 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::RequestId;
 
 use super::input::{blocking, field};
+use super::records::organization_of;
 use super::view::{self, json};
-use super::{Answered, Problem, Shared};
+use super::{Answered, Hand, Problem, Shared};
 use crate::decisions::Recorded;
 
 /// The store writes a decision that comes alone after a moment.
 const SECOND_LOOK: Duration = Duration::from_millis(150);
 
-pub(super) async fn show(State(admin): Shared, Path(id): Path<String>) -> Answered {
+pub(super) async fn show(
+    State(admin): Shared,
+    Extension(hand): Extension<Hand>,
+    Path(id): Path<String>,
+) -> Answered {
     let request: RequestId = field("id", &id)?;
+    // Somebody else's request is as unknown as one that does not exist, and takes as long.
     let look = || {
-        let reader = std::sync::Arc::clone(&admin.reader);
-        blocking(move || Ok((reader.decision(request)?, reader.request(request)?)))
+        let (reader, hand) = (std::sync::Arc::clone(&admin.reader), hand.clone());
+        blocking(move || {
+            let decision = reader.decision(request)?.filter(|found| hand.may_see(found.organization));
+            let record = reader.request(request)?.filter(|found| hand.may_see(organization_of(found)));
+            Ok((decision, record))
+        })
     };
     let mut found = look().await?;
     if found.0.is_none() && admin.explain.recorded != Recorded::Nothing {

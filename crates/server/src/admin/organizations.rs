@@ -4,13 +4,15 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use directory::{DataClass, Environment, InFlight, NewOrganization, NewProject, OrganizationChanges};
-use domain::{Country, OrganizationId, ProjectId, Zone};
+use directory::{
+    Administrator, DataClass, Environment, InFlight, NewOrganization, NewProject, OrganizationChanges,
+};
+use domain::{Country, OrganizationId, ProjectId, Refusal, RefusalCode, Zone};
 use serde::Deserialize;
 
 use super::input::{blocking, field, nullable, optional, parse};
 use super::view::{self, json};
-use super::{Answered, Hand, Problem, Shared};
+use super::{Answered, Call, Hand, Problem, Shared};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,14 +46,13 @@ struct OrganizationPatch {
     verified: Option<bool>,
 }
 
-pub(super) async fn update(
-    State(admin): Shared,
-    Extension(hand): Extension<Hand>,
-    Path(id): Path<String>,
-    body: Bytes,
-) -> Answered {
-    let id: OrganizationId = field("id", &id)?;
-    let body: OrganizationPatch = parse(&body)?;
+pub(super) fn update(call: &Call) -> Answered {
+    let body: OrganizationPatch = parse(&call.body)?;
+    let stated = [("country", body.country.is_some()), ("verified", body.verified.is_some())];
+    let stated = stated.iter().find_map(|(name, is_stated)| is_stated.then_some(*name));
+    if let (Some(name), Administrator::Member { .. }) = (stated, &call.hand.by) {
+        return Err(Problem::refused(&for_the_operator(name)));
+    }
     let changes = OrganizationChanges {
         name: body.name,
         time_zone: optional::<Zone>("time_zone", body.time_zone.as_deref())?,
@@ -60,9 +61,21 @@ pub(super) async fn update(
         verified: body.verified,
         tier: None,
     };
-    let changed =
-        blocking(move || Ok(admin.directory.update_organization(id, changes, &admin.mandate(&hand))?));
-    Ok(json(StatusCode::OK, &view::organization(&changed.await?)))
+    let (id, mandate) = (call.tenant.organization.id, call.admin.mandate(&call.hand));
+    let changed = call.admin.directory.update_organization(id, changes, &mandate)?;
+    Ok(json(StatusCode::OK, &view::organization(&changed)))
+}
+
+/// What decides which providers serve an organization, nobody says of their own one.
+fn for_the_operator(name: &str) -> Refusal {
+    Refusal::new(
+        RefusalCode::EndpointNotAllowed,
+        format!(
+            "You have insufficient permissions for this operation: `{name}` decides which providers may serve the \
+             organization, so only the operator says it."
+        ),
+        format!("leave `{name}` out, or ask whoever operates this gateway to set it"),
+    )
 }
 
 pub(super) async fn show(State(admin): Shared, Path(id): Path<String>) -> Answered {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use domain::{LotId, RequestId};
+use domain::{LotId, OrganizationId, RequestId};
 use ledger::{Account, Leg};
+use store::RequestRecord;
 
 use super::input::{Page, blocking, cut, field};
 use super::view::{self, json};
-use super::{Answered, Problem, Shared};
+use super::{Answered, Hand, Problem, Shared};
 
 pub(super) async fn usage(State(admin): Shared, Query(page): Query<Page>) -> Answered {
     let organization = admin.organization("organization", page.organization()?)?.id;
@@ -19,11 +21,23 @@ pub(super) async fn usage(State(admin): Shared, Query(page): Query<Page>) -> Ans
     Ok(json(StatusCode::OK, &view::usage(&rows, has_more)))
 }
 
-pub(super) async fn request(State(admin): Shared, Path(id): Path<String>) -> Answered {
+pub(super) async fn request(
+    State(admin): Shared,
+    Extension(hand): Extension<Hand>,
+    Path(id): Path<String>,
+) -> Answered {
     let request: RequestId = field("id", &id)?;
     let found = blocking(move || Ok(admin.reader.request(request)?)).await?;
+    // Somebody else's request is as unknown as one that does not exist.
+    let found = found.filter(|record| hand.may_see(organization_of(record)));
     let record = found.ok_or_else(|| Problem::not_found("id", request))?;
     Ok(json(StatusCode::OK, &view::request(request, &record)))
+}
+
+/// Whose request it was, by its attempts or by the one that runs.
+pub(super) fn organization_of(record: &RequestRecord) -> Option<OrganizationId> {
+    let running = record.hold.as_ref().map(|hold| &*hold.draft);
+    record.rows.first().or(running).map(|row| row.organization)
 }
 
 pub(super) async fn ledger(

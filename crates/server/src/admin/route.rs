@@ -45,6 +45,8 @@ pub(crate) enum Access {
     May(Permission),
     /// The operator, members who manage the key's project, and the member whose own key it is.
     OfKey,
+    /// The operator, and members who see the organization whose request it is; a handler finds out whose it is.
+    OfRequest,
 }
 
 /// Where the project of a call is named, if not in its path.
@@ -63,7 +65,7 @@ pub(crate) enum Work {
     Blocking(fn(&Call) -> Answered),
     /// Something that waits, for the ledger.
     Waiting(fn(Call) -> Pin<Box<dyn Future<Output = Answered> + Send>>),
-    /// Something of the operator's, which finds out by itself what it is about.
+    /// Something that finds out by itself what it is about, and asks whether it may if it is not the operator's.
     Own(fn() -> MethodRouter<Arc<Admin>>),
 }
 
@@ -232,7 +234,7 @@ impl Route {
                 Some(Permission::OwnKeys)
             }
             (Access::OfKey, _) => Some(Permission::ManageProject),
-            (Access::Open | Access::Operator, _) => None,
+            (Access::Open | Access::Operator | Access::OfRequest, _) => None,
         }
     }
 }
@@ -306,11 +308,18 @@ async fn path_of(head: &mut axum::http::request::Parts) -> Result<HashMap<String
     Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
-/// Lets the operator alone to what finds out by itself what it is about; and anybody to what is open.
+/// Lets the operator alone to what finds out by itself what it is about; whoever administers to what is of a request,
+/// and anybody to what is open.
 async fn guard(access: Access, request: Request, next: Next) -> Response {
-    let is_operator =
-        request.extensions().get::<Hand>().is_some_and(|hand| matches!(hand.by, Administrator::Operator));
-    if is_operator || access == Access::Open {
+    let hand = request.extensions().get::<Hand>();
+    let is_let_in = match access {
+        Access::Open => true,
+        Access::OfRequest => hand.is_some(),
+        Access::Operator | Access::May(_) | Access::OfKey => {
+            hand.is_some_and(|hand| matches!(hand.by, Administrator::Operator))
+        }
+    };
+    if is_let_in {
         return next.run(request).await;
     }
     Problem::refused(&operator_only()).of(request.extensions().get().copied()).into_response()

@@ -2,10 +2,11 @@
 
 use axum::routing::{delete, get, patch, post, put};
 use directory::Permission::{
-    ManageAdminKeys, ManageLimits, ManagePeople, ManageProject, ManageProjects, OwnKeys, Read, ReadAudit,
+    ManageAdminKeys, ManageLimits, ManageOrganization, ManagePeople, ManageProject, ManageProjects, OwnKeys,
+    Read, ReadAudit,
 };
 
-use super::route::Access::{May, OfKey, Open};
+use super::route::Access::{May, OfKey, OfRequest, Open};
 use super::route::Verb::{Delete, Get, Patch, Post, Put};
 use super::route::{Route, Work};
 use super::{
@@ -25,9 +26,13 @@ pub(super) const ORGANIZATIONS: &[Route] = &[
     Route::own(Get, "/admin/v1/organizations/{organization}", "Show an organization", || {
         get(organizations::show)
     }),
-    Route::own(Patch, "/admin/v1/organizations/{organization}", "Change an organization", || {
-        patch(organizations::update)
-    })
+    Route::new(
+        Patch,
+        "/admin/v1/organizations/{organization}",
+        May(ManageOrganization),
+        "Change an organization; its country and whether it is verified are for the operator to say",
+        organizations::update,
+    )
     .takes(&[
         "name: string",
         "time_zone: string",
@@ -316,7 +321,19 @@ pub(super) const MONEY: &[Route] = &[
     }),
     Route::own(Get, "/admin/v1/usage", "Read cost rows", || get(records::usage))
         .query(&["organization", "limit"]),
-    Route::own(Get, "/admin/v1/requests/{id}", "Show a call's rows and hold", || get(records::request)),
-    Route::own(Get, "/admin/v1/requests/{id}/explain", "Explain a request", || get(explain::show)),
+    Route::with(
+        Get,
+        "/admin/v1/requests/{id}",
+        OfRequest,
+        "Show a call's rows and hold",
+        Work::Own(|| get(records::request)),
+    ),
+    Route::with(
+        Get,
+        "/admin/v1/requests/{id}/explain",
+        OfRequest,
+        "Explain a request",
+        Work::Own(|| get(explain::show)),
+    ),
     Route::own(Get, "/admin/v1/status", "Show the gateway's state", || get(status)),
 ];

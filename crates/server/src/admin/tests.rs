@@ -34,7 +34,7 @@ struct House {
     runtime: tokio::runtime::Runtime,
     names: Vec<(&'static str, String)>,
     callers: Callers,
-    _store: Store,
+    store: Store,
     _folder: tempfile::TempDir,
 }
 
@@ -110,7 +110,7 @@ impl House {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (names, callers) = furnish(&admin.directory, &Mandate::operator(&SystemIds, clock.now()));
         let router = router(Arc::clone(&admin));
-        Self { admin, router, runtime, names, callers, _store: store, _folder: folder }
+        Self { admin, router, runtime, names, callers, store, _folder: folder }
     }
 
     fn path(&self, route: &Route) -> String {
@@ -276,6 +276,8 @@ fn may(role: &str, access: Access) -> bool {
     let permission = match access {
         Access::Open => return true,
         Access::Operator => return role == "operator",
+        // The request is made up.
+        Access::OfRequest => return true,
         // The key of the house is a service account's, so it takes a right to its project.
         Access::OfKey => P::ManageProject,
         Access::May(permission) => permission,
@@ -320,6 +322,7 @@ fn every_route_is_for_those_it_is_for() {
         let names_something = route.path.contains('{') || route.path == "/admin/v1/keys";
         match route.access {
             Access::Operator => assert_eq!(status, 403, "{}", told("another's owner", status)),
+            Access::OfRequest => assert!(is_let_in(status, route), "{}", told("another's owner", status)),
             Access::Open | Access::May(_) | Access::OfKey if names_something => {
                 assert_eq!(status, 404, "{}", told("another's owner", status));
             }

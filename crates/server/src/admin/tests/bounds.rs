@@ -1,8 +1,9 @@
 //! Budgets, limits and bounds: set, ended and set again, by whom, and what the audit log tells of it.
 
-use domain::Zone;
+use domain::{RequestId, Zone};
 use gateway::ceiling_id;
 use ledger::{Act, Booking, Budget, Caps as BudgetCaps, Command, Note, Period, Subject};
+use store::DecisionRecord;
 
 use super::*;
 
@@ -216,4 +217,53 @@ fn a_member_does_not_undo_the_bounds_of_their_own_key() {
     assert_eq!(patch(guest, &json!({ "name": "still mine", "disabled": true })), 200);
     assert_eq!(house.ask("POST", &format!("{path}/rotate"), Some(guest), &json!({})).0, 200);
     assert_eq!(house.ask("DELETE", &path, Some(guest), &json!({})).0, 200);
+}
+
+#[test]
+fn members_see_why_their_organizations_requests_went_as_they_did() {
+    let house = House::new();
+    let organization: OrganizationId = house.name("organization").parse().unwrap();
+    let decide = |organization: Option<OrganizationId>| {
+        let (request, at) = (RequestId::fresh(&SystemIds), house.admin.clock.now());
+        house.store.decisions().keep(DecisionRecord { organization, request, at, body: "{}".to_owned() });
+        request
+    };
+    let (ours, nobodys, unknown) = (decide(Some(organization)), decide(None), RequestId::fresh(&SystemIds));
+    let explain = |request: RequestId, key: &str| {
+        let path = format!("/admin/v1/requests/{request}/explain");
+        let (status, answer) = house.ask("GET", &path, Some(key), &json!({}));
+        (status, answer.to_string().replace(&request.to_string(), "REQUEST"))
+    };
+    let Callers { owner, reader, other_owner, .. } = &house.callers;
+    for key in [OPERATOR, owner, reader] {
+        assert_eq!(explain(ours, key).0, 200, "{}", explain(ours, key).1);
+    }
+    assert_eq!(explain(nobodys, OPERATOR).0, 200);
+    let missing = explain(unknown, owner);
+    assert_eq!(missing.0, 404);
+    for found in [explain(ours, other_owner), explain(nobodys, owner), explain(unknown, OPERATOR)] {
+        assert_eq!(found, missing);
+    }
+}
+
+#[test]
+fn owners_and_admins_change_their_organization_but_not_where_it_is() {
+    let house = House::new();
+    let path = format!("/admin/v1/organizations/{}", house.name("organization"));
+    let patch = |key: &str, body: &Value| house.ask("PATCH", &path, Some(key), body);
+    let Callers { owner, admin, reader, other_owner, .. } = &house.callers;
+    let ours = json!({ "name": "Ours", "time_zone": "Europe/Berlin", "in_flight": "stops" });
+    for key in [owner, admin] {
+        let (status, changed) = patch(key, &ours);
+        assert_eq!((status, &changed["name"], &changed["in_flight"]), (200, &json!("Ours"), &json!("stops")));
+    }
+    assert_eq!((patch(reader, &ours).0, patch(other_owner, &ours).0), (403, 404));
+    for (name, value) in [("country", json!("DE")), ("country", Value::Null), ("verified", json!(true))] {
+        let body = json!({ "name": "Theirs", name: value });
+        let (status, refused) = patch(owner, &body);
+        assert_eq!(status, 403, "{refused}");
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert!(message.contains(&format!("`{name}`")) && message.contains("operator"), "{message}");
+        assert_eq!(patch(OPERATOR, &body).0, 200);
+    }
 }
