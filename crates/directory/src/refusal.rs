@@ -169,7 +169,11 @@ pub(crate) fn admin_key_ended(key: &AdminKey, how: &str, at: Timestamp) -> Refus
     Refusal::new(
         code,
         format!("The administrator's key {} (`{}`) {how} at {at}.", key.redacted, key.name),
-        "ask an owner of the organization for another",
+        format!(
+            "ask whoever operates this gateway to run `tollkeeper members key {} --org {}`, or an owner of the \
+             organization to do what it was for",
+            key.user, key.organization
+        ),
     )
 }
 

@@ -234,7 +234,7 @@ impl Contract {
                 traffic.organization_name
             );
             let next = format!(
-                "Whoever administers the organization states its country, by its two letters of ISO 3166-1: \
+                "The operator states the organization's country, by its two letters of ISO 3166-1: \
                  `tollkeeper org update {} --country XX`.",
                 traffic.organization
             );

@@ -112,7 +112,7 @@ fn over_budget(bound: &BudgetBound, principal: &Principal) -> Refusal {
          call needs {needed}.{anew}"
     );
     let raise = format!(
-        "he organization's owner raises it: `tollkeeper budgets set --org {} --id {budget} {}`.",
+        "he operator raises it: `tollkeeper budgets set --org {} --id {budget} {}`.",
         principal.organization().id,
         enough(*measure, cap, used, needed)
     );

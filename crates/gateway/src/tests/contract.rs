@@ -154,7 +154,7 @@ fn refusals_name_the_value_the_limit_and_the_step() {
             "DE",
             "not stated",
             "has not stated its country",
-            "--country",
+            "The operator states the organization's country",
         ),
         (
             covering(DataClass::Public, true, checked(0)),

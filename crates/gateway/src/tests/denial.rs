@@ -134,7 +134,7 @@ async fn budgets_say_whose_they_are_what_is_left_and_when_they_start_anew() {
         let (status, error) = wire(denial, 1, 1).await;
         let organization = principal().organization().id;
         let raise = format!(
-            "he organization's owner raises it: `tollkeeper budgets set --org {organization} --id {budget} {raise}`."
+            "he operator raises it: `tollkeeper budgets set --org {organization} --id {budget} {raise}`."
         );
         let next_step = match resets_at {
             Some(at) => format!("Wait until {at}, or t{raise}"),
