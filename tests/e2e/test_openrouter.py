@@ -5,15 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import httpx as sdk_httpx
 import httpx2 as httpx
+import openrouter
 import pytest
 
 from harness import HTTP, Gateway, Json, Tenant, unlike
-
-try:
-    import openrouter
-except ImportError:
-    openrouter = None
 
 ASK: Json = {"model": "sim", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}], "user": "u-1"}
 COSTS = {f"{kind}usage{span}" for kind in ("", "byok_") for span in ("", "_daily", "_weekly", "_monthly")}
@@ -212,11 +209,9 @@ def test_an_administrators_key_acts_for_its_member(gateway: Gateway, tenant: Ten
     failed(call(gateway, "GET", "key", admins["ada"]), 403, "permission_denied")
 
 
-@pytest.mark.skipif(openrouter is None, reason="the package openrouter is not installed")
 def test_its_own_sdk_reads_all_of_it(gateway: Gateway, tenant: Tenant) -> None:
     request = tenant.post("/chat/completions", ASK).headers["x-request-id"]
     cost = float(tenant.settled_one()["cost"])
-    assert openrouter
     own = openrouter.OpenRouter(api_key=tenant.secret, server_url=gateway.url + "/api/v1")
     assert own.api_keys.get_current_key_metadata().data.usage == cost
     assert own.generations.get_generation(id=request).data.total_cost == cost
@@ -237,6 +232,4 @@ def test_its_own_sdk_reads_all_of_it(gateway: Gateway, tenant: Tenant) -> None:
 
 def httpx_of_the_sdk(headers: dict[str, str]) -> Any:
     """A client for the SDK, which has no option for headers of one's own."""
-    import httpx as sdk_httpx
-
     return sdk_httpx.Client(headers=headers, trust_env=False)

@@ -263,7 +263,13 @@ fn furnish(service: &DirectoryService, ids: &Counter) -> OrganizationId {
     let projects = vec![InvitedTo { id: project, role: ProjectRole::Member }];
     let email = "bob@example.com".to_owned();
     let new = NewInvite { organization, email, role: OrganizationRole::Reader, projects };
-    let sent = service.create_invite(new, &mandate).unwrap();
+    let by = ActorKind::AdminKey {
+        key: AdminKeyId::from_bytes([1; 16]),
+        user,
+        email: "ada@example.com".to_owned(),
+    };
+    let sent =
+        service.create_invite(new, &Mandate { actor: Actor { by, address: None }, ids, now: at(1) }).unwrap();
     service.accept_invite(sent.token.expose(), Some("Bob".to_owned()), &mandate).unwrap();
     let caps = Caps { requests_per_minute: Some(60), ..Caps::default() };
     for subject in [LimitSubject::Organization, LimitSubject::Key(Some(key)), LimitSubject::User(None)] {
