@@ -176,8 +176,14 @@ impl Gateway {
         // Who, again: a body may take its time, and a key that ended meanwhile has ended. What follows goes by what is so
         // now, the caller's limits and the prices too.
         let now = clock.now();
-        let caller = identify(directory, headers, &Visit { now, ..visit })
-            .inspect_err(|_| *trail = Trail::begin(endpoint.as_str(), began))?;
+        let caller = match identify(directory, headers, &Visit { now, ..visit }) {
+            Ok(caller) => caller,
+            Err(refusal) => {
+                *trail = Trail::begin(endpoint.as_str(), began);
+                recognise(trail, directory, headers, &refusal);
+                return Err(refusal.into());
+            }
+        };
         // May it, where, and at which price: before anything is counted, so that a forbidden request costs nobody's
         // quota. The price is pinned here, so that a change of it never touches a call that is under way.
         let model = Box::<str>::from(call.model());
@@ -287,16 +293,19 @@ fn identify_on(
             trail.passed_key(caller.principal());
             trail.passed_project(caller.principal());
         }
-        Err(refusal) => {
-            if let Some(holder) = presented(headers).and_then(|key| directory.holder(key)) {
-                trail.recognised(&holder);
-                if refusal.code.owner() > Owner::Key {
-                    trail.passed_key(&holder);
-                }
-            }
-        }
+        Err(refusal) => recognise(trail, directory, headers, refusal),
     }
     identified
+}
+
+/// Notes who it was whose key is no longer good.
+fn recognise(trail: &mut Trail, directory: &Directory, headers: &HeaderMap, refusal: &Refusal) {
+    if let Some(holder) = presented(headers).and_then(|key| directory.holder(key)) {
+        trail.recognised(&holder);
+        if refusal.code.owner() > Owner::Key {
+            trail.passed_key(&holder);
+        }
+    }
 }
 
 /// Sets the money aside, and records what was decided.
