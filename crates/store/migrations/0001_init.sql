@@ -409,3 +409,9 @@ CREATE TABLE payment_event (
   at       INTEGER NOT NULL,
   PRIMARY KEY (provider, id)
 ) STRICT, WITHOUT ROWID;
+
+-- One row, which each start of the gateway replaces by one that never was.
+CREATE TABLE start (
+  id   INTEGER PRIMARY KEY CHECK (id = 1),
+  mark BLOB NOT NULL
+) STRICT;

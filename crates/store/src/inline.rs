@@ -8,7 +8,7 @@ use ledger::{Books, Command, LedgerAnswer, Ticket};
 use rusqlite::Connection;
 
 use crate::writer::{Counters, Inline};
-use crate::{Durability, StoreError, books, checkpoint, database_path, schema};
+use crate::{Durability, StoreError, books, checkpoint, database_path, past, schema};
 
 /// Opens or makes the store in `folder`, settles what a dead gateway left held, and lets `work` use it.
 ///
@@ -48,6 +48,14 @@ impl Machine<'_> {
     /// When the database cannot be read.
     pub fn books(&self, organization: OrganizationId) -> Result<Option<Books>, StoreError> {
         books::load(self.connection, organization)
+    }
+
+    /// An organization's idempotency keys, each with the digest of the body that it came with, by key.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn names(&self, organization: OrganizationId) -> Result<Vec<(String, [u8; 32])>, StoreError> {
+        past::names(self.connection, organization)
     }
 
     /// Copies the log back into the database as far as that goes, as the checkpoint thread does beside the writer;

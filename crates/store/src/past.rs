@@ -183,6 +183,18 @@ fn is_budget(
     exists(connection, sql, params![organization.as_bytes(), id.as_bytes()])
 }
 
+/// Every idempotency key of an organization and the digest of the body that it came with, by key.
+#[cfg(feature = "simulation")]
+pub(crate) fn names(
+    connection: &Connection,
+    organization: OrganizationId,
+) -> Result<Vec<(String, [u8; 32])>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT key, digest FROM idempotency WHERE organization = ?1 ORDER BY key")?;
+    let rows = statement.query_map(params![organization.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// The digest and the answer under an idempotency key.
 fn answered(
     connection: &Connection,

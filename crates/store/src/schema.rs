@@ -31,8 +31,6 @@ pub(crate) fn open_for_writing(path: &Path, durability: Durability) -> Result<Co
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // This also writes the version anew at every start, and so commits and syncs: what a dead process had committed and
-    // not yet synced becomes durable before anybody reads it and relies on it.
     migrate(&mut connection)?;
     // Asked only now, after a real statement: an error while the mode changed is reported by nobody, and a rollback
     // journal does not keep what `synchronous = FULL` promises here.
@@ -82,6 +80,12 @@ fn roll_back(path: &Path) -> Result<(), StoreError> {
     user_version(&connection).map(drop)
 }
 
+/// Brings the schema up to date and marks the start, which commits and so syncs: what a dead process had committed and not
+/// yet synced becomes durable before anybody reads it and relies on it.
+///
+/// The mark is one that no other start has. After a loss of power the log may have a hole with good pages behind it, and
+/// a page of the log is good if its checksum fits those of all before it. Would this start write what the one before it
+/// wrote, it would fill the hole, and what is lost and by now has been seen to be lost would be back at the next start.
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = user_version(&transaction)?;
@@ -91,6 +95,7 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         transaction.execute_batch(migration)?;
     }
     transaction.pragma_update(None, "user_version", known_version())?;
+    transaction.execute("INSERT OR REPLACE INTO start (id, mark) VALUES (1, randomblob(16))", [])?;
     transaction.commit()?;
     Ok(())
 }
@@ -125,7 +130,43 @@ mod tests {
         std::fs::copy(&path, &dead).unwrap();
         std::fs::copy(folder.path().join("whole.db-journal"), folder.path().join("dead.db-journal")).unwrap();
         let read = open_for_reading(&dead).unwrap();
-        let events: i64 = read.query_row("SELECT count(*) FROM event", [], |row| row.get(0)).unwrap();
-        assert_eq!((events, user_version(&read).unwrap()), (0, known_version()));
+        assert_eq!((events(&read), user_version(&read).unwrap()), (0, known_version()));
+    }
+
+    #[test]
+    fn what_a_loss_of_power_took_never_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second, third, fourth] =
+            ["1.db", "2.db", "3.db", "4.db"].map(|name| folder.path().join(name));
+        let open = |path: &Path| open_for_writing(path, Durability::Process).unwrap();
+        let log = |path: &Path| std::fs::read(path.with_extension("db-wal")).unwrap();
+        kill(&open(&first), &second);
+        // A start upon the log of a dead process, a commit, and a loss of power: all of the log is saved but for what the
+        // start wrote.
+        let dead = log(&second).len();
+        let living = open(&second);
+        let start = log(&second).len();
+        living.execute("INSERT INTO event (organization, at, detail) VALUES (x'00', 0, '{}')", []).unwrap();
+        kill(&living, &third);
+        let mut torn = log(&third);
+        torn[dead..start].fill(0);
+        std::fs::write(third.with_extension("db-wal"), torn).unwrap();
+        // The next start does not find the commit. The one after it, nothing having happened, neither.
+        let living = open(&third);
+        assert_eq!(events(&living), 0);
+        kill(&living, &fourth);
+        assert_eq!(events(&open(&fourth)), 0);
+    }
+
+    /// Copies a living database as a kill would leave it.
+    fn kill(living: &Connection, to: &Path) {
+        let path = Path::new(living.path().unwrap());
+        for kind in ["db", "db-wal"] {
+            std::fs::copy(path.with_extension(kind), to.with_extension(kind)).unwrap();
+        }
+    }
+
+    fn events(connection: &Connection) -> i64 {
+        connection.query_row("SELECT count(*) FROM event", [], |row| row.get(0)).unwrap()
     }
 }

@@ -30,6 +30,8 @@ struct Found {
     events: Vec<(i64, Event)>,
     budgets: Vec<BudgetRecord>,
     rows: Vec<CostRow>,
+    /// Idempotency keys: a booking that finds its payment booked leaves nothing else.
+    names: Vec<(String, [u8; 32])>,
 }
 
 /// Everything that readers find.
@@ -57,6 +59,7 @@ impl Seen {
         for organization in look.organizations {
             let mut found = Found::read(&reader, *organization, look)?;
             found.stamp = store.books(*organization)?.map(|books| books.last_at);
+            found.names = store.names(*organization)?;
             books.insert(*organization, found);
         }
         Ok(Self { books, promos: reader.promo_codes()?, now: look.now })
@@ -91,6 +94,7 @@ impl Seen {
                     .or_else(|| found.events_differ(tail, marks.last_event))
                     .or_else(|| found.books_differ(owner, balance, self.now))
                     .or_else(|| found.rows_differ(owner))
+                    .or_else(|| found.names_differ(owner))
                     .or_else(|| found.stamp_differs(world.saved(*organization))),
                 (owner, balance) => {
                     let (stored, due) = (balance.is_some(), owner.is_some());
@@ -146,6 +150,7 @@ impl Found {
             events,
             budgets: reader.budgets(organization, look.now, u32::MAX)?,
             rows: reader.usage(organization, look.rows)?,
+            names: Vec::new(),
         })
     }
 
@@ -207,6 +212,12 @@ impl Found {
 
     fn stamp_differs(&self, due: Timestamp) -> Option<String> {
         (self.stamp != Some(due)).then(|| format!("the last stamp is {:?}, due is {due:?}", self.stamp))
+    }
+
+    fn names_differ(&self, owner: &Owner) -> Option<String> {
+        let due = owner.answers.iter().map(|(key, (digest, _))| (key, digest));
+        let same = self.names.iter().map(|(key, digest)| (key, digest)).eq(due);
+        (!same).then(|| format!("idempotency keys: stored are {:?}, due are {:?}", self.names, owner.answers))
     }
 
     fn rows_differ(&self, owner: &Owner) -> Option<String> {
