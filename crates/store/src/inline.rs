@@ -7,8 +7,9 @@ use domain::{Clock, OrganizationId};
 use ledger::{Books, Command, LedgerAnswer, Ticket};
 use rusqlite::Connection;
 
+pub use crate::past::Remembered;
 use crate::writer::{Counters, Inline};
-use crate::{Durability, StoreError, books, checkpoint, database_path, past, schema};
+use crate::{Durability, StoreError, books, checkpoint, database_path, schema};
 
 /// Opens or makes the store in `folder`, settles what a dead gateway left held, and lets `work` use it.
 ///
@@ -50,12 +51,12 @@ impl Machine<'_> {
         books::load(self.connection, organization)
     }
 
-    /// An organization's idempotency keys, each with the digest of the body that it came with, by key.
+    /// What an organization's books remember and no reader shows.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn names(&self, organization: OrganizationId) -> Result<Vec<(String, [u8; 32])>, StoreError> {
-        past::names(self.connection, organization)
+    pub fn remembered(&self, organization: OrganizationId) -> Result<Remembered, StoreError> {
+        Remembered::load(self.connection, organization)
     }
 
     /// Copies the log back into the database as far as that goes, as the checkpoint thread does beside the writer;

@@ -183,16 +183,28 @@ fn is_budget(
     exists(connection, sql, params![organization.as_bytes(), id.as_bytes()])
 }
 
-/// Every idempotency key of an organization and the digest of the body that it came with, by key.
+/// What an organization's books remember and no reader shows, in the order of its keys.
 #[cfg(feature = "simulation")]
-pub(crate) fn names(
-    connection: &Connection,
-    organization: OrganizationId,
-) -> Result<Vec<(String, [u8; 32])>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT key, digest FROM idempotency WHERE organization = ?1 ORDER BY key")?;
-    let rows = statement.query_map(params![organization.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// The idempotency keys, each with the digest of the body that it came with.
+    pub names: Vec<(String, [u8; 32])>,
+    /// The budgets that there are, and those that were removed.
+    pub budgets: Vec<BudgetId>,
+}
+
+#[cfg(feature = "simulation")]
+impl Remembered {
+    pub(crate) fn load(connection: &Connection, organization: OrganizationId) -> Result<Self, StoreError> {
+        let owner = params![organization.as_bytes()];
+        let mut names = connection
+            .prepare_cached("SELECT key, digest FROM idempotency WHERE organization = ?1 ORDER BY key")?;
+        let names = names.query_map(owner, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut budgets =
+            connection.prepare_cached("SELECT id FROM budget WHERE organization = ?1 ORDER BY id")?;
+        let budgets = budgets.query_map(owner, |row| Ok(BudgetId::from_bytes(row.get(0)?)))?;
+        Ok(Self { names: names.collect::<Result<_, _>>()?, budgets: budgets.collect::<Result<_, _>>()? })
+    }
 }
 
 /// The digest and the answer under an idempotency key.

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use domain::{OrganizationId, Timestamp};
 use ledger::{Books, CostRow, Entry, Event, PromoCode, UseKey};
-use store::inline::Machine as OpenStore;
+use store::inline::{Machine as OpenStore, Remembered};
 use store::{Balance, BudgetRecord, Reader, StoreError};
 
 use super::world::{DueEntry, Tail, World};
 use crate::compare::{difference, use_of};
-use crate::model::{Booked, Owner};
+use crate::model::{Booked, Model, Owner};
 
 /// Where the tails of a world begin in what is stored.
 #[derive(Clone, Debug, Default)]
@@ -30,8 +30,8 @@ struct Found {
     events: Vec<(i64, Event)>,
     budgets: Vec<BudgetRecord>,
     rows: Vec<CostRow>,
-    /// Idempotency keys: a booking that finds its payment booked leaves nothing else.
-    names: Vec<(String, [u8; 32])>,
+    /// A booking that finds its payment booked, or a budget that is set and removed, leaves nothing else.
+    remembered: Remembered,
 }
 
 /// Everything that readers find.
@@ -59,7 +59,7 @@ impl Seen {
         for organization in look.organizations {
             let mut found = Found::read(&reader, *organization, look)?;
             found.stamp = store.books(*organization)?.map(|books| books.last_at);
-            found.names = store.names(*organization)?;
+            found.remembered = store.remembered(*organization)?;
             books.insert(*organization, found);
         }
         Ok(Self { books, promos: reader.promo_codes()?, now: look.now })
@@ -94,7 +94,7 @@ impl Seen {
                     .or_else(|| found.events_differ(tail, marks.last_event))
                     .or_else(|| found.books_differ(owner, balance, self.now))
                     .or_else(|| found.rows_differ(owner))
-                    .or_else(|| found.names_differ(owner))
+                    .or_else(|| found.remembered_differ(&remembered(&world.model, owner)))
                     .or_else(|| found.stamp_differs(world.saved(*organization))),
                 (owner, balance) => {
                     let (stored, due) = (balance.is_some(), owner.is_some());
@@ -150,7 +150,7 @@ impl Found {
             events,
             budgets: reader.budgets(organization, look.now, u32::MAX)?,
             rows: reader.usage(organization, look.rows)?,
-            names: Vec::new(),
+            remembered: Remembered::default(),
         })
     }
 
@@ -214,10 +214,8 @@ impl Found {
         (self.stamp != Some(due)).then(|| format!("the last stamp is {:?}, due is {due:?}", self.stamp))
     }
 
-    fn names_differ(&self, owner: &Owner) -> Option<String> {
-        let due = owner.answers.iter().map(|(key, (digest, _))| (key, digest));
-        let same = self.names.iter().map(|(key, digest)| (key, digest)).eq(due);
-        (!same).then(|| format!("idempotency keys: stored are {:?}, due are {:?}", self.names, owner.answers))
+    fn remembered_differ(&self, due: &Remembered) -> Option<String> {
+        (self.remembered != *due).then(|| format!("stored are {:?}, due are {due:?}", self.remembered))
     }
 
     fn rows_differ(&self, owner: &Owner) -> Option<String> {
@@ -228,6 +226,14 @@ impl Found {
         }
         let found = self.rows.iter().zip(due).find(|(row, due)| *row != *due);
         found.map(|(row, due)| format!("stored is {row:?}, due is {due:?}"))
+    }
+}
+
+fn remembered(model: &Model, owner: &Owner) -> Remembered {
+    let budgets = model.budget_ids.iter().filter(|(_, organization)| **organization == owner.id);
+    Remembered {
+        names: owner.answers.iter().map(|(key, (digest, _))| (key.clone(), *digest)).collect(),
+        budgets: budgets.map(|(budget, _)| *budget).collect(),
     }
 }
 
