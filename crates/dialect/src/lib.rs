@@ -3,12 +3,39 @@
 //! Nothing here does I/O or waits. Every byte may be hostile: whatever it is, the answer is a value or a typed error,
 //! never a panic, and never more memory than a small multiple of the bytes that came.
 //!
-//! A request is parsed once, borrowed, and goes upstream as slices of itself ([`openai::Call`]); an answer is read
-//! beside the bytes that pass ([`openai::AnswerFacts`], [`openai::StreamMeter`]).
+//! A request is parsed once, borrowed, and goes upstream as slices of itself ([`Call`]); an answer is read beside the
+//! bytes that pass ([`AnswerFacts`], [`StreamMeter`]). What all dialects have in common stands here at the root; each
+//! dialect has a module that says how its own members are called ([`openai`]). [`Endpoint`] tells which is meant.
 #![cfg_attr(not(test), deny(clippy::as_conversions, clippy::indexing_slicing, clippy::string_slice))]
 
+mod answer;
+mod bad_request;
+mod body;
+mod call;
+mod cap;
+mod cut;
+mod endpoint;
+mod error;
+mod field;
 mod json;
+mod media;
 pub mod openai;
+mod output;
+mod sse;
+mod stream;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
+mod upstream_error;
+
+pub use answer::{AnswerFacts, Garbage};
+pub use bad_request::BadRequest;
+pub use body::BodyParts;
+pub use call::Call;
+pub use cut::{Cut, CutCall};
+pub use endpoint::Endpoint;
+pub use error::ErrorBody;
+pub use media::MediaParts;
+pub use output::OUTPUT_TEXT_BYTES_MAX;
+pub use stream::{EVENT_BYTES_MAX, StreamFault, StreamMeter, StreamOptions};
+pub use upstream_error::UpstreamError;

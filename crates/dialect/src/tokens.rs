@@ -9,8 +9,8 @@ use bpe_openai::Tokenizer;
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use crate::endpoint::Endpoint;
 use crate::json::{self, Into, Kind, Name, Take};
-use crate::openai::Endpoint;
 
 /// Tokens around each message, and tokens that begin the answer, by OpenAI's published recipe.
 const MESSAGE_TOKENS: u64 = 3;

@@ -23,7 +23,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use dialect::openai::Call;
+use dialect::Call;
 use directory::InFlight;
 use domain::{Money, Pico, Usage};
 use pricing::PriceVersion;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::openai::{AnswerFacts, StreamMeter, StreamOptions, UpstreamError};
+use dialect::{AnswerFacts, StreamMeter, StreamOptions, UpstreamError};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -108,7 +108,7 @@ fn stream(open: Open, body: Incoming, idle: Duration) -> Response<Answer> {
     let options = StreamOptions { client_asked_usage: open.plan.call.asked_usage() };
     let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
     let rates = *open.pace.told();
-    let relay = Relay::new(body, StreamMeter::new(options), open, idle);
+    let relay = Relay::new(body, StreamMeter::new(open.plan.call.endpoint(), options), open, idle);
     let mut response = Response::new(Answer::Stream(Box::new(relay)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, EVENT_STREAM);

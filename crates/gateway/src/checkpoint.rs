@@ -5,7 +5,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use dialect::openai::StreamMeter;
+use dialect::StreamMeter;
 use dialect::tokens::{Encoding, count_text};
 use domain::{Money, Usage};
 use ledger::{Denial, LedgerError, Ticket};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use dialect::openai::{BadRequest, Call, Endpoint};
+use dialect::{BadRequest, Call, Endpoint};
 use directory::{Directory, Principal, Scope, Visit};
 use domain::{Refusal, RefusalCode, RequestId, Timestamp};
 use http::HeaderMap;
@@ -129,7 +129,7 @@ fn check_kind(route: &Route, call: &Call, now: Timestamp) -> Result<(), Refusal>
 
 /// Whether a price is one for such a call: one for embeddings says nothing about output.
 fn suits(price: &PriceVersion, call: &Call) -> bool {
-    call.endpoint() != Endpoint::Chat || price.kind != ModelKind::Embedding
+    !call.endpoint().generates() || price.kind != ModelKind::Embedding
 }
 
 fn not_for_chat(model: &str) -> Refusal {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dialect::openai::{BadRequest, ErrorBody, UpstreamError};
+use dialect::{BadRequest, ErrorBody, UpstreamError};
 use domain::{Owner, Refusal, RequestId};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};

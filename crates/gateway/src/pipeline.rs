@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dialect::openai::Endpoint;
+use dialect::Endpoint;
 use directory::{Directory, Visit};
 use domain::{Clock, Ids, Money, Owner, Refusal, RefusalCode, RequestId, Timestamp, Usage};
 use http::header::{CONNECTION, EXPECT};

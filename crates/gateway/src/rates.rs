@@ -10,7 +10,6 @@ mod effective;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dialect::openai::Endpoint;
 use directory::{Caps, Principal};
 use domain::{Clock, Refusal, RefusalCode, Timestamp, Usage};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -96,7 +95,7 @@ pub(crate) fn pace(
     let each = rates.learned.expected_output(pair, plan.call.output_cap());
     let need = Need {
         input_tokens: plan.input_guess,
-        output_tokens: if plan.call.endpoint() == Endpoint::Chat {
+        output_tokens: if plan.call.endpoint().generates() {
             each.saturating_mul(plan.call.choices())
         } else {
             0

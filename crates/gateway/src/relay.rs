@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::openai::{Cut, CutCall, StreamMeter};
+use dialect::{Cut, CutCall, StreamMeter};
 use domain::Usage;
 use http_body::Body;
 use hyper::body::Incoming;

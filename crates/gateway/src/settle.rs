@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dialect::openai::{AnswerFacts, Endpoint};
 use dialect::tokens;
+use dialect::{AnswerFacts, Endpoint};
 use domain::{Money, RequestId, Usage};
 use ledger::{AttemptStatus, CostRow, Denial, LedgerError};
 use tokio::sync::oneshot;
@@ -120,7 +120,7 @@ impl Open {
         };
         let (cost, duration_us) = (row.cost, row.duration_us);
         let Self { shared, began, plan, mut held, pace, dispatched_us, first_byte_us, .. } = self;
-        let is_answer = ending.status == AttemptStatus::Succeeded && plan.call.endpoint() == Endpoint::Chat;
+        let is_answer = ending.status == AttemptStatus::Succeeded && plan.call.endpoint().generates();
         pace.end(&usage, (is_answer && !estimated).then(|| plan.call.choices()));
         held.conclude(row);
         let mut settlement = Settlement { request: began.id, held, tried: 0, wait: FIRST_WAIT };
@@ -204,9 +204,7 @@ impl Open {
             call.output_cap().max(self.plan.price.max_output).unwrap_or(0).max(OUTPUT_TOKENS_MAX);
         usage.input_total() <= input_max
             && usage.output_total() <= answer_max.saturating_mul(call.choices())
-            && (usage.output_total() > 0
-                || call.endpoint() == Endpoint::Embeddings
-                || output.is_empty(call.endpoint()))
+            && (usage.output_total() > 0 || !call.endpoint().generates() || output.is_empty(call.endpoint()))
             && priced(&self.plan, usage).is_some()
     }
 

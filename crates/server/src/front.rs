@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use bytes::Bytes;
-use dialect::openai::{Endpoint, ErrorBody, ModelCard, ModelPricing, model_json, models_json};
+use dialect::openai::{ModelCard, ModelPricing, model_json, models_json};
+use dialect::{Endpoint, ErrorBody};
 use directory::{Scope, Visit};
 use domain::{RequestId, Timestamp};
 use gateway::{Answer, Failure, Gateway, discard};
@@ -92,12 +93,7 @@ impl Front {
 
     async fn dispatch(&self, id: RequestId, request: Request<Incoming>) -> Response<FrontBody> {
         let path = request.uri().path();
-        let endpoint = match path {
-            "/v1/chat/completions" => Some(Endpoint::Chat),
-            "/v1/embeddings" => Some(Endpoint::Embeddings),
-            _ => None,
-        };
-        if let Some(endpoint) = endpoint {
+        if let Some(endpoint) = Endpoint::at(path) {
             return self.call(endpoint, id, request).await;
         }
         if path == "/webhooks/stripe" {

@@ -6,23 +6,20 @@ use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use super::cut::Choices;
-use super::output::{Output, Speech};
-use super::response::short;
-use super::upstream_error::is_error;
+use super::speech::Speech;
 use super::usage::WireUsage;
+use crate::answer::short;
 use crate::json::{self, Into, Kind, Name, Take};
+use crate::stream::Told;
+use crate::upstream_error::is_error;
 
-/// What the events of a stream said so far.
+/// What the events of a chat said so far that the end of one needs which is cut off.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Head {
     pub(super) id: Option<String>,
     pub(super) created: Option<u64>,
-    pub(super) model: Option<String>,
-    pub(super) service_tier: Option<String>,
     pub(super) system_fingerprint: Option<String>,
     pub(super) choices: Choices,
-    pub(super) output: Output,
-    pub(super) finish_seen: bool,
 }
 
 /// How an event says that something went wrong.
@@ -38,6 +35,7 @@ pub(super) enum Complaint {
 
 /// Reads one event into what the stream told, and keeps what it says about itself.
 pub(super) struct Chunk<'t> {
+    head: &'t mut Head,
     told: &'t mut Told,
     pub(super) kind: Kind,
     /// Whether there is a `choices` member, and how many choices are in it.
@@ -48,8 +46,8 @@ pub(super) struct Chunk<'t> {
 }
 
 impl<'t> Chunk<'t> {
-    pub(super) fn new(told: &'t mut Told) -> Self {
-        Self { told, kind: Kind::Null, choices: None, usage: None, complaint: None }
+    pub(super) fn new(head: &'t mut Head, told: &'t mut Told) -> Self {
+        Self { head, told, kind: Kind::Null, choices: None, usage: None, complaint: None }
     }
 }
 
@@ -62,16 +60,16 @@ impl<'de> Take<'de> for Chunk<'_> {
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
                 "choices" => {
-                    let mut choices = Spoken { told: self.told, count: 0 };
+                    let mut choices = Spoken { head: self.head, told: self.told, count: 0 };
                     map.next_value_seed(Into(&mut choices))?;
                     self.choices = Some(choices.count);
                 }
-                "id" => map.next_value_seed(Into(&mut First(&mut self.told.id)))?,
-                "created" if self.told.created.is_none() => {
-                    map.next_value_seed(Into(&mut self.told.created))?;
+                "id" => map.next_value_seed(Into(&mut First(&mut self.head.id)))?,
+                "created" if self.head.created.is_none() => {
+                    map.next_value_seed(Into(&mut self.head.created))?;
                 }
                 "system_fingerprint" => {
-                    map.next_value_seed(Into(&mut First(&mut self.told.system_fingerprint)))?;
+                    map.next_value_seed(Into(&mut First(&mut self.head.system_fingerprint)))?;
                 }
                 "model" => map.next_value_seed(Into(&mut First(&mut self.told.model)))?,
                 "service_tier" => map.next_value_seed(Into(&mut First(&mut self.told.service_tier)))?,
@@ -122,6 +120,7 @@ impl<'de> Take<'de> for UsageObject<'_> {
 
 /// The choices of one event.
 struct Spoken<'t> {
+    head: &'t mut Head,
     told: &'t mut Told,
     count: u64,
 }
@@ -144,7 +143,7 @@ impl<'de> Take<'de> for Spoken<'_> {
                 _ => json::skip(&mut map)?,
             }
         }
-        self.told.choices.note(index.unwrap_or(position), has_ended);
+        self.head.choices.note(index.unwrap_or(position), has_ended);
         self.told.finish_seen |= has_ended;
         Ok(())
     }

@@ -1,33 +1,22 @@
-//! The end of a stream that the gateway cuts off: what a provider would have sent that ran into the cap on its output.
+//! The end of a chat that the gateway cuts off: what a provider would have sent that ran into the cap on its output.
 //!
 //! It knows how such an end looks on the wire; it must never know why the stream was cut.
 
 use bytes::Bytes;
-use domain::{Timestamp, Usage};
+use domain::Usage;
 use serde::Serialize;
 
-use super::chunk::Told;
-use super::sse;
+use super::chunk::Head;
+use crate::cut::CutCall;
+use crate::sse;
+use crate::stream::Told;
 
 /// Most choices that a request can ask for; OpenAI's limit. One bit for each in [`Choices`].
 const CHOICES_MAX: u32 = u128::BITS;
 
-/// What the gateway knows of a call whose stream it cuts off.
-#[derive(Clone, Copy, Debug)]
-pub struct CutCall<'a> {
-    /// The gateway's id of the request: the answer's id is made of it if no event told one.
-    pub request_id: &'a str,
-    /// When the call began: the answer's time if no event told one.
-    pub at: Timestamp,
-    /// The model that was called: the answer's model if no event told one.
-    pub model: &'a str,
-    /// How many choices were asked for.
-    pub choices: u64,
-}
-
-/// The end of a stream that is cut off, but for the usage, which is known when the call is settled.
+/// The end of a chat that is cut off, but for the usage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
+pub(crate) struct Cut {
     id: String,
     created: u64,
     model: String,
@@ -38,21 +27,21 @@ pub struct Cut {
 }
 
 impl Cut {
-    pub(super) fn new(told: &Told, client_asked_usage: bool, call: CutCall<'_>) -> Self {
+    pub(super) fn new(head: &Head, told: &Told, client_asked_usage: bool, call: CutCall<'_>) -> Self {
         Self {
-            id: told.id.clone().unwrap_or_else(|| format!("chatcmpl-{}", call.request_id)),
-            created: told.created.unwrap_or_else(|| u64::try_from(call.at.seconds()).unwrap_or(0)),
+            id: head.id.clone().unwrap_or_else(|| format!("chatcmpl-{}", call.request_id)),
+            created: head.created.unwrap_or_else(|| u64::try_from(call.at.seconds()).unwrap_or(0)),
             model: told.model.clone().unwrap_or_else(|| call.model.to_owned()),
             service_tier: told.service_tier.clone(),
-            system_fingerprint: told.system_fingerprint.clone(),
+            system_fingerprint: head.system_fingerprint.clone(),
             client_asked_usage,
-            choices: told.choices.of(call.choices),
+            choices: head.choices.of(call.choices),
         }
     }
 
     /// The events for the client: the finish reason `length` for every choice that has none, this usage if the client
     /// asked for it, and `[DONE]`. Nothing may follow.
-    pub fn events(&self, usage: &Usage) -> Vec<Bytes> {
+    pub(crate) fn events(&self, usage: &Usage) -> Vec<Bytes> {
         let mut events = Vec::new();
         let not_yet = self.client_asked_usage.then_some(UsageJson::NotYet);
         // One choice an event and in order, as providers send them: clients read the first of an event and no other,

@@ -1,56 +1,10 @@
-//! Parts of a prompt that are not text, and what to reckon for them before the provider has counted.
+//! Parts of a message that are not text.
 
 use serde::de::{Error, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use crate::json::{self, Into, Kind, Name, Take};
-
-/// Tokens that an image can cost: 10,000 patches (the budget of detail `original`, the largest) at 1.2 tokens each.
-/// Tiled models stay below: 1,445 for the GPT-4o family, whose high detail has at most 8 tiles of 170 and 85 more.
-const IMAGE_TOKENS: u64 = 12_000;
-
-/// The same for GPT-4o mini, which counts 33 times as many tokens for an image: 2,833 + 8 x 5,667.
-const IMAGE_TOKENS_4O_MINI: u64 = 48_169;
-
-/// Base64 characters to one token of audio, rounded down with room: the thinnest MP3 (8 kbit/s) has 1,333 of them a
-/// second, and no provider counts more than 32 tokens a second.
-const AUDIO_CHARS_PER_TOKEN: u64 = 16;
-
-/// Tokens reckoned for a file whose contents are elsewhere, and the most for one that came along: 100 pages (the
-/// usual limit) of 1,000 tokens of text and an image of 1,445 each.
-const FILE_TOKENS: u64 = 244_500;
-
-/// How many parts of a prompt are not text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MediaParts {
-    /// `image_url` parts.
-    pub images: u64,
-    /// `input_audio` parts.
-    pub audio: u64,
-    /// `file` parts.
-    pub files: u64,
-}
-
-/// The same, with the sizes that matter.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Media {
-    pub(super) parts: MediaParts,
-    /// Bytes of media that stand in the body itself, as data URLs and the like. They are not read as text.
-    pub(super) inline_bytes: u64,
-    audio_bytes: u64,
-    file_tokens: u64,
-}
-
-impl Media {
-    /// What to reckon for the parts that are not text, with this model.
-    pub(super) fn tokens_bound(&self, model: &str) -> u64 {
-        let image = if model.contains("4o-mini") { IMAGE_TOKENS_4O_MINI } else { IMAGE_TOKENS };
-        image
-            .saturating_mul(self.parts.images)
-            .saturating_add(self.audio_bytes.div_ceil(AUDIO_CHARS_PER_TOKEN))
-            .saturating_add(self.file_tokens)
-    }
-}
+use crate::media::Media;
 
 /// One message of a request, of which only media matter here: what else it holds is the provider's business.
 pub(super) struct Message<'m>(pub(super) &'m mut Media);
@@ -98,25 +52,17 @@ impl<'de> Take<'de> for Content<'_> {
     fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key_seed(Name)? {
             let mut inline = Inline(0);
-            match &*name {
-                "image_url" => {
-                    self.0.parts.images += 1;
-                    map.next_value_seed(Into(&mut inline))?;
+            let note: fn(&mut Media, u64) = match &*name {
+                "image_url" => Media::image,
+                "input_audio" => Media::audio,
+                "file" => Media::file,
+                _ => {
+                    json::skip_shallow(&mut map)?;
+                    continue;
                 }
-                "input_audio" => {
-                    self.0.parts.audio += 1;
-                    map.next_value_seed(Into(&mut inline))?;
-                    self.0.audio_bytes = self.0.audio_bytes.saturating_add(inline.0);
-                }
-                "file" => {
-                    self.0.parts.files += 1;
-                    map.next_value_seed(Into(&mut inline))?;
-                    let tokens = if inline.0 == 0 { FILE_TOKENS } else { inline.0.min(FILE_TOKENS) };
-                    self.0.file_tokens = self.0.file_tokens.saturating_add(tokens);
-                }
-                _ => json::skip_shallow(&mut map)?,
-            }
-            self.0.inline_bytes = self.0.inline_bytes.saturating_add(inline.0);
+            };
+            map.next_value_seed(Into(&mut inline))?;
+            note(self.0, inline.0);
         }
         Ok(())
     }

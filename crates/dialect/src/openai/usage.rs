@@ -3,7 +3,7 @@
 use domain::Usage;
 use serde::de::MapAccess;
 
-use super::Endpoint;
+use crate::endpoint::Endpoint;
 use crate::json::{self, Into, Name, Take};
 
 /// `usage` as it stands in an answer. A member with another type than a number counts as absent.

@@ -2,7 +2,7 @@
 
 use domain::Usage;
 
-use crate::openai::{AnswerFacts, Endpoint, Garbage};
+use crate::{AnswerFacts, Endpoint, Garbage};
 
 const NONE: Usage =
     Usage { input: 0, cached: 0, cache_write: 0, audio_input: 0, output: 0, audio_output: 0, reasoning: 0 };

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{join, json};
-use crate::openai::{Call, Endpoint};
+use crate::{Call, Endpoint};
 
 #[track_caller]
 fn check(body: &str, upstream_model: &str, expected: &str, pieces: usize) {

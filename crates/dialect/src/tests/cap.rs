@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::body::any_json;
 use super::{join, json};
-use crate::openai::{BodyParts, Call, Endpoint};
+use crate::{BodyParts, Call, Endpoint};
 
 fn capped(endpoint: Endpoint, body: &str, model: &str, cap: u64) -> BodyParts {
     let call = Call::read(endpoint, Bytes::copy_from_slice(body.as_bytes())).unwrap();

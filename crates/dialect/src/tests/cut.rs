@@ -5,7 +5,7 @@ use domain::{Timestamp, Usage};
 use proptest::prelude::*;
 
 use super::{join, json};
-use crate::openai::{CutCall, StreamMeter, StreamOptions};
+use crate::{CutCall, Endpoint, StreamMeter, StreamOptions};
 
 const USAGE: Usage =
     Usage { input: 5, cached: 4, cache_write: 3, audio_input: 2, output: 30, audio_output: 10, reasoning: 8 };
@@ -14,7 +14,7 @@ const STATED: &str = r#"{"prompt_tokens":14,"completion_tokens":40,"total_tokens
 
 /// The end of a stream of which this much has come.
 fn cut(asked: bool, choices: u64, stream: &[u8], usage: &Usage) -> Vec<Bytes> {
-    let mut meter = StreamMeter::new(StreamOptions { client_asked_usage: asked });
+    let mut meter = StreamMeter::new(Endpoint::Chat, StreamOptions { client_asked_usage: asked });
     // A stream that breaks is not cut, but nothing bad must come of it.
     let _ = meter.push(Bytes::copy_from_slice(stream), &mut Vec::new());
     let at = Timestamp::from_micros(1_700_000_000_999_999);
@@ -142,7 +142,7 @@ pub(super) fn check_any(stream: &[u8]) {
 
 #[track_caller]
 fn check_end(stream: &[u8], choices: u64, usage: &Usage) {
-    let mut meter = StreamMeter::new(StreamOptions { client_asked_usage: true });
+    let mut meter = StreamMeter::new(Endpoint::Chat, StreamOptions { client_asked_usage: true });
     let mut out = Vec::new();
     for piece in cut(true, choices, stream, usage) {
         meter.push(piece, &mut out).expect("the end is a stream");

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use domain::Timestamp;
 
-use crate::openai::{BadRequest, ErrorBody, ModelCard, UpstreamError, model_json, models_json};
+use crate::openai::{ModelCard, model_json, models_json};
+use crate::{BadRequest, ErrorBody, UpstreamError};
 
 #[test]
 fn an_error_always_has_the_four_members() {

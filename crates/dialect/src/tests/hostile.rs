@@ -6,8 +6,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::stream::{corpus, run};
-use crate::openai::{AnswerFacts, Call, Endpoint, UpstreamError};
 use crate::tokens;
+use crate::{AnswerFacts, Call, Endpoint, UpstreamError};
 
 const DOCUMENTS: &[&str] = &[
     r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}},{"type":"file","file":{}}]}],"stream":true,"stream_options":{"include_usage":false},"n":2,"metadata":{"run":"\u00e9"}}"#,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::openai::{BadRequest, Call, Endpoint, MediaParts};
+use crate::{BadRequest, Call, Endpoint, MediaParts};
 
 fn read(endpoint: Endpoint, body: &str) -> Result<Call, BadRequest> {
     Call::read(endpoint, Bytes::copy_from_slice(body.as_bytes()))

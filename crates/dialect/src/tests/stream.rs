@@ -4,7 +4,7 @@ use bytes::Bytes;
 use domain::Usage;
 
 use super::join;
-use crate::openai::{EVENT_BYTES_MAX, StreamFault, StreamMeter, StreamOptions};
+use crate::{EVENT_BYTES_MAX, Endpoint, StreamFault, StreamMeter, StreamOptions};
 
 /// Everything that a stream came to.
 #[derive(Debug, PartialEq)]
@@ -25,7 +25,7 @@ pub(super) struct Outcome {
 
 /// Pushes a stream in these pieces, to its end or its first fault.
 pub(super) fn run(asked: bool, pieces: impl IntoIterator<Item = Bytes>) -> Outcome {
-    let mut meter = StreamMeter::new(StreamOptions { client_asked_usage: asked });
+    let mut meter = StreamMeter::new(Endpoint::Chat, StreamOptions { client_asked_usage: asked });
     let mut out = Vec::new();
     let mut fault = None;
     for piece in pieces {
@@ -103,7 +103,7 @@ fn an_ordinary_stream_passes_in_one_slice_but_for_its_end() {
     let body = ordinary().replace(USAGE, "").replace(DONE, "");
     for asked in [false, true] {
         let stream = Bytes::from(ordinary());
-        let mut meter = StreamMeter::new(StreamOptions { client_asked_usage: asked });
+        let mut meter = StreamMeter::new(Endpoint::Chat, StreamOptions { client_asked_usage: asked });
         let mut out = Vec::new();
         meter.push(stream.clone(), &mut out).unwrap();
         assert_eq!(out.len(), 1);
@@ -277,13 +277,13 @@ fn facts_are_gathered_from_every_event() {
     assert!(!whole(false, &chunk("{}", r#""""#)).finish, "an empty reason is none");
     // A provider that sends many tokens at once is not thought to send few.
     assert_eq!(whole(false, &say(&"word ".repeat(100))).tokens_seen, 125);
-    let debug = format!("{:?}", StreamMeter::new(StreamOptions::default()));
+    let debug = format!("{:?}", StreamMeter::new(Endpoint::Chat, StreamOptions::default()));
     assert!(debug.contains("chunks: 0"), "{debug}");
 }
 
 #[test]
 fn text_is_kept_within_bounds() {
-    let mut meter = StreamMeter::new(StreamOptions::default());
+    let mut meter = StreamMeter::new(Endpoint::Chat, StreamOptions::default());
     let mut out = Vec::new();
     let piece = Bytes::from(say(&"x".repeat(1 << 20)));
     for _ in 0..10 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::openai::Endpoint;
+use crate::Endpoint;
 use crate::tokens::{Encoding, count_prompt, count_text};
 
 const SAYING: &str = "You miss 100% of the shots you don't take";

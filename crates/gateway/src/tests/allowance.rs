@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dialect::openai::{Call, Endpoint};
+use dialect::{Call, Endpoint};
 use directory::InFlight;
 use domain::{Money, Pico, Usage};
 use pricing::{ModelKind, PriceVersion, RoutePrice};

@@ -1,7 +1,7 @@
 //! What is recorded of a request: the layers it passed, what each saw, and the one that stopped it.
 
 use bytes::Bytes;
-use dialect::openai::Endpoint;
+use dialect::Endpoint;
 use directory::InFlight;
 use domain::{BudgetId, Money, RequestId, WalletId, Zone};
 use http::Request;

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dialect::openai::Endpoint;
+use dialect::Endpoint;
 use directory::{
     Bounds, DataClass, Directory, DirectoryService, InFlight, KeyChanges, KeyHasher, Mandate,
     MemoryDirectory, NewKey, NewOrganization, NewProject,

@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use dialect::openai::ErrorBody;
+use dialect::ErrorBody;
 use directory::ChangeError;
 use domain::{Refusal, RequestId};
 use ledger::{Denial, LedgerError};

@@ -2,7 +2,7 @@
 //! whose refusal it was and the step that helps.
 
 use bytes::Bytes;
-use dialect::openai::ErrorBody;
+use dialect::ErrorBody;
 use directory::ChangeError;
 use domain::{Owner, Refusal, RefusalCode};
 use ledger::LedgerError;

@@ -12,27 +12,27 @@ pub struct BodyParts {
 }
 
 /// Where a part of the body stands in it.
-pub(super) fn span(body: &str, part: &str) -> Range<usize> {
+pub(crate) fn span(body: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr().addr().saturating_sub(body.as_ptr().addr());
     start..start + part.len()
 }
 
 /// The place after the brace that opens an object.
-pub(super) fn after_brace(body: &str, object: &str) -> Range<usize> {
+pub(crate) fn after_brace(body: &str, object: &str) -> Range<usize> {
     let at = span(body, object.trim_ascii_start()).start + 1;
     at..at
 }
 
 /// A change to a body: these bytes in place of that range.
 #[derive(Clone, Debug)]
-pub(super) struct Edit {
-    pub(super) range: Range<usize>,
-    pub(super) text: Bytes,
+pub(crate) struct Edit {
+    pub(crate) range: Range<usize>,
+    pub(crate) text: Bytes,
 }
 
 impl BodyParts {
     /// The body with these edits, which must not overlap. Those for one place go there in their order.
-    pub(super) fn edited(body: &Bytes, mut edits: Vec<Edit>) -> Self {
+    pub(crate) fn edited(body: &Bytes, mut edits: Vec<Edit>) -> Self {
         edits.sort_by_key(|edit| edit.range.start);
         let mut parts = Vec::with_capacity(2 * edits.len() + 1);
         let mut copied = 0;

@@ -13,12 +13,12 @@ pub struct BadRequest {
 }
 
 impl BadRequest {
-    pub(super) fn new(param: &str, code: &'static str, message: String) -> Self {
+    pub(crate) fn new(param: &str, code: &'static str, message: String) -> Self {
         Self { message, param: Some(param.to_owned()), code: Some(code) }
     }
 
     /// The body as a whole is wrong.
-    pub(super) fn body(why: impl std::fmt::Display) -> Self {
+    pub(crate) fn body(why: impl std::fmt::Display) -> Self {
         Self {
             message: format!("We could not parse the JSON body of your request: {why}."),
             param: None,
@@ -26,31 +26,31 @@ impl BadRequest {
         }
     }
 
-    pub(super) fn missing(param: &str) -> Self {
+    pub(crate) fn missing(param: &str) -> Self {
         let message = format!("Missing required parameter: '{param}'.");
         Self::new(param, "missing_required_parameter", message)
     }
 
-    pub(super) fn mistyped(param: &str, expected: &str, got: impl std::fmt::Display) -> Self {
+    pub(crate) fn mistyped(param: &str, expected: &str, got: impl std::fmt::Display) -> Self {
         let message = format!("Invalid type for '{param}': expected {expected}, but got {got} instead.");
         Self::new(param, "invalid_type", message)
     }
 
-    pub(super) fn empty_array(param: &str) -> Self {
+    pub(crate) fn empty_array(param: &str) -> Self {
         let message = format!(
             "Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead."
         );
         Self::new(param, "empty_array", message)
     }
 
-    pub(super) fn empty_string(param: &str) -> Self {
+    pub(crate) fn empty_string(param: &str) -> Self {
         let message = format!(
             "Invalid '{param}': empty string. Expected a string with minimum length 1, but got an empty string instead."
         );
         Self::new(param, "empty_string", message)
     }
 
-    pub(super) fn long_string(param: &str, max: usize, got: usize) -> Self {
+    pub(crate) fn long_string(param: &str, max: usize, got: usize) -> Self {
         let message = format!(
             "Invalid '{param}': string too long. Expected a string with maximum length {max}, but got a string with \
              length {got} instead."
@@ -58,14 +58,14 @@ impl BadRequest {
         Self::new(param, "string_above_max_length", message)
     }
 
-    pub(super) fn below(param: &str, min: u64, got: &str) -> Self {
+    pub(crate) fn below(param: &str, min: u64, got: &str) -> Self {
         let message = format!(
             "Invalid '{param}': integer below minimum value. Expected a value >= {min}, but got {got} instead."
         );
         Self::new(param, "integer_below_min_value", message)
     }
 
-    pub(super) fn above(param: &str, max: u64, got: &str) -> Self {
+    pub(crate) fn above(param: &str, max: u64, got: &str) -> Self {
         let message = format!(
             "Invalid '{param}': integer above maximum value. Expected a value <= {max}, but got {got} instead."
         );
@@ -73,7 +73,7 @@ impl BadRequest {
     }
 
     /// Only a stream has options for streams.
-    pub(super) fn options_without_stream() -> Self {
+    pub(crate) fn options_without_stream() -> Self {
         Self {
             message: "The 'stream_options' parameter is only allowed when 'stream' is enabled.".to_owned(),
             param: Some("stream_options".to_owned()),
@@ -81,12 +81,12 @@ impl BadRequest {
         }
     }
 
-    pub(super) fn duplicate(param: &str) -> Self {
+    pub(crate) fn duplicate(param: &str) -> Self {
         let message = format!("Duplicate parameter: '{param}' is given more than once.");
         Self::new(param, "duplicate_parameter", message)
     }
 
-    pub(super) fn disguised(param: &str, meant: &str) -> Self {
+    pub(crate) fn disguised(param: &str, meant: &str) -> Self {
         let message = format!("Unknown parameter: '{param}'. Did you mean '{meant}'?");
         Self::new(param, "unknown_parameter", message)
     }

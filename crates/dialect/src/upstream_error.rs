@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
-use super::error::ErrorBody;
+use crate::error::ErrorBody;
 use crate::json::{self, Into, Name, Take};
 
 /// Characters of a provider's message that are kept.
@@ -67,7 +67,7 @@ impl UpstreamError {
 }
 
 /// Whether the value of an `error` member is one: SDKs take null and empty values for none.
-pub(super) fn is_error(value: &RawValue) -> bool {
+pub(crate) fn is_error(value: &RawValue) -> bool {
     let text = value.get();
     let empty_object =
         text.starts_with('{') && text.get(1..).unwrap_or_default().trim_start().starts_with('}');

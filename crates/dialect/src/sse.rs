@@ -10,7 +10,7 @@ use serde::Serialize;
 /// Whether a CR is a whole line end is known only with the byte after it, so a stream whose lines end in bare CR (no
 /// provider sends one) is read right but one block late.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Scanner {
+pub(crate) struct Scanner {
     /// The line that is being read has bytes.
     in_line: bool,
     /// The last byte was a CR.
@@ -22,7 +22,7 @@ pub(super) struct Scanner {
 impl Scanner {
     /// Reads on. Returns how many of these bytes belong to the block, once its empty line is among them; what follows
     /// is the next block's.
-    pub(super) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+    pub(crate) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             if std::mem::take(&mut self.after_cr) {
@@ -49,7 +49,7 @@ impl Scanner {
     }
 
     /// What completes a block after which nothing comes.
-    pub(super) const fn missing_end(self) -> &'static [u8] {
+    pub(crate) const fn missing_end(self) -> &'static [u8] {
         match self {
             Self { after_cr: true, empty_cr: true, .. } => b"",
             Self { in_line: true, .. } => b"\n\n",
@@ -59,7 +59,7 @@ impl Scanner {
 }
 
 /// Appends an event with this data.
-pub(super) fn write_event(into: &mut Vec<u8>, data: &impl Serialize) {
+pub(crate) fn write_event(into: &mut Vec<u8>, data: &impl Serialize) {
     into.extend_from_slice(b"data: ");
     // Strings and numbers into memory: there is nothing that could fail.
     let written = serde_json::to_writer(&mut *into, data);
@@ -68,7 +68,7 @@ pub(super) fn write_event(into: &mut Vec<u8>, data: &impl Serialize) {
 }
 
 /// The data of a block that is one `data:` line and nothing else, as nearly every block is.
-pub(super) fn single_data(block: &str) -> Option<&str> {
+pub(crate) fn single_data(block: &str) -> Option<&str> {
     let rest = block.strip_prefix("data:")?;
     let end = memchr::memchr2(b'\n', b'\r', rest.as_bytes())?;
     let (data, ends) = rest.split_at_checked(end)?;
@@ -77,19 +77,19 @@ pub(super) fn single_data(block: &str) -> Option<&str> {
 
 /// A block, read line by line.
 #[derive(Debug, Default)]
-pub(super) struct Block<'a> {
+pub(crate) struct Block<'a> {
     /// The lines of `data`, joined; none if there is no such line.
-    pub(super) data: Option<Cow<'a, str>>,
+    pub(crate) data: Option<Cow<'a, str>>,
     /// The last `event`.
-    pub(super) event: Option<&'a str>,
+    pub(crate) event: Option<&'a str>,
     /// There are `event`, `id` or `retry` lines.
-    pub(super) has_fields: bool,
+    pub(crate) has_fields: bool,
     /// There are lines that are neither fields of the standard nor comments.
-    pub(super) has_unknown: bool,
+    pub(crate) has_unknown: bool,
 }
 
 impl<'a> Block<'a> {
-    pub(super) fn read(text: &'a str) -> Self {
+    pub(crate) fn read(text: &'a str) -> Self {
         let mut block = Self::default();
         for line in Lines::of(text) {
             match line.field {
@@ -115,7 +115,7 @@ impl<'a> Block<'a> {
 /// The ranges of a block that may go to a client: all but its `id` and `retry` lines, and `event` lines if told so.
 ///
 /// A Python SDK that once saw an `id` breaks at the next block without data, a mere comment among them.
-pub(super) fn presentable(block: &str, cut_event: bool) -> Vec<Range<usize>> {
+pub(crate) fn presentable(block: &str, cut_event: bool) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for line in Lines::of(block) {
         if matches!(line.field, "id" | "retry") || cut_event && line.field == "event" {

@@ -1,53 +1,11 @@
-//! The text that a model generated, gathered for an estimate where the provider does not say what it was.
+//! What a choice says, in a chunk of a stream or in a whole answer.
 
 use std::borrow::Cow;
 
 use serde::de::{MapAccess, SeqAccess};
 
 use crate::json::{self, Into, Name, Take};
-
-/// Text of one answer that is kept for counting, in bytes. No model puts out nearly as much; what a provider gone wild
-/// sends beyond it goes uncounted.
-pub const OUTPUT_TEXT_BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// English text has about four bytes to a token.
-const BYTES_PER_TOKEN: usize = 4;
-
-/// What was generated: contents, refusals, reasoning, names and arguments of calls, of all choices in one.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Output {
-    text: String,
-    pieces: u64,
-}
-
-impl Output {
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    pub(super) fn into_text(self) -> String {
-        self.text
-    }
-
-    pub(super) fn take_text(&mut self) -> String {
-        std::mem::take(&mut self.text)
-    }
-
-    /// Tokens, roughly and at no cost. A provider that streams sends a piece for each token, or fewer pieces of more.
-    pub(super) fn tokens_seen(&self) -> u64 {
-        self.pieces.max(u64::try_from(self.text.len() / BYTES_PER_TOKEN).unwrap_or(u64::MAX))
-    }
-
-    fn push(&mut self, text: &str) {
-        if text.is_empty() {
-            return;
-        }
-        self.pieces += 1;
-        if self.text.len().saturating_add(text.len()) <= OUTPUT_TEXT_BYTES_MAX {
-            self.text.push_str(text);
-        }
-    }
-}
+use crate::output::Output;
 
 /// A `delta` or a `message`: what one choice says.
 pub(super) struct Speech<'o>(pub(super) &'o mut Output);

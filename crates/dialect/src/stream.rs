@@ -6,18 +6,15 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use domain::Usage;
 
-use super::Endpoint;
-use super::chunk::{Chunk, Complaint, Told};
-use super::cut::{Cut, CutCall};
-use super::sse::{self, Block, Scanner};
-use super::upstream_error::UpstreamError;
-use crate::json::{self, Kind};
+use crate::cut::{Cut, CutCall, Form};
+use crate::endpoint::Endpoint;
+use crate::openai;
+use crate::output::Output;
+use crate::sse::{self, Block, Scanner};
+use crate::upstream_error::UpstreamError;
 
 /// The longest event that is taken, in bytes, its line ends included.
 pub const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// Names of events that only keep a connection alive. Clients take their data for a chunk and stumble over it.
-const KEEP_ALIVES: [&str; 4] = ["ping", "keepalive", "keep-alive", "heartbeat"];
 
 const BOM: &str = "\u{feff}";
 
@@ -32,7 +29,7 @@ pub struct StreamOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum StreamFault {
     /// An event that is no JSON object, or what is no event at all.
-    #[error("the provider's stream holds what is no event of a chat")]
+    #[error("the provider's stream holds what is no event of such a stream")]
     Garbage,
     /// An event longer than [`EVENT_BYTES_MAX`].
     #[error("the provider's stream has an event of more than {EVENT_BYTES_MAX} bytes")]
@@ -42,36 +39,65 @@ pub enum StreamFault {
     Truncated,
 }
 
-/// Reads a chat stream as it passes.
+/// Reads a stream as it passes.
 ///
 /// Bytes pass as they came, in slices of what was pushed; only an event that straddles pieces is joined, because
 /// slices of it would keep every piece alive. What would break a client's parser is left out: `id:` and `retry:`
 /// lines, blocks without data that are no comments, and a byte order mark. Errors pass in the one form that every
-/// client sees. The event with the usage, and `[DONE]`, wait for [`StreamMeter::tail`].
+/// client sees. What ends a stream, the event with the usage and the one after which nothing comes, waits for
+/// [`StreamMeter::tail`].
 pub struct StreamMeter {
-    options: StreamOptions,
+    reader: Reader,
     scanner: Scanner,
     /// The bytes of an event whose end has not come.
     carry: BytesMut,
     /// No event has been read.
     at_start: bool,
     told: Told,
-    usage: Option<Usage>,
-    error: Option<UpstreamError>,
-    chunks: u64,
     held_usage: Vec<Bytes>,
     held_done: Vec<Bytes>,
     done: bool,
     fault: Option<StreamFault>,
 }
 
+/// What the events of a stream said so far.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// The model that answers, as the first event says that names one.
+    pub(crate) model: Option<String>,
+    /// The tier that was served, as the first event says that names one.
+    pub(crate) service_tier: Option<String>,
+    pub(crate) output: Output,
+    /// Whether the answer told why it ended.
+    pub(crate) finish_seen: bool,
+    /// What was consumed, by the provider's last word on it.
+    pub(crate) usage: Option<Usage>,
+    pub(crate) error: Option<UpstreamError>,
+    /// Events that brought something which could be charged.
+    pub(crate) chunks: u64,
+}
+
+/// Reads the events of one dialect.
+enum Reader {
+    Chat(openai::Reader),
+}
+
+impl Reader {
+    /// Reads the data of one event, which is not empty, into what the stream told; says what becomes of the event.
+    fn read(&mut self, data: &str, event: Option<&str>, told: &mut Told) -> Result<Fate, StreamFault> {
+        match self {
+            Self::Chat(reader) => reader.read(data, event, told),
+        }
+    }
+}
+
 /// What becomes of a block.
-enum Fate {
+pub(crate) enum Fate {
     Pass,
     /// It passes without its `event` line.
     PassUnnamed,
     Drop,
-    /// It waits for the tail if the client asked for it.
+    /// It tells the usage, and waits for the tail.
     Usage,
     /// It waits for the tail, and nothing after it is read.
     Done,
@@ -80,17 +106,17 @@ enum Fate {
 }
 
 impl StreamMeter {
-    /// A meter for one stream.
-    pub fn new(options: StreamOptions) -> Self {
+    /// A meter for one stream of this form. Embeddings are never streamed: their meter reads chats.
+    pub fn new(endpoint: Endpoint, options: StreamOptions) -> Self {
+        let reader = match endpoint {
+            Endpoint::Chat | Endpoint::Embeddings => Reader::Chat(openai::Reader::new(options)),
+        };
         Self {
-            options,
+            reader,
             scanner: Scanner::default(),
             carry: BytesMut::new(),
             at_start: true,
             told: Told::default(),
-            usage: None,
-            error: None,
-            chunks: 0,
             held_usage: Vec::new(),
             held_done: Vec::new(),
             done: false,
@@ -131,8 +157,8 @@ impl StreamMeter {
         self.fault.map_or(Ok(()), Err)
     }
 
-    /// What is to go out after the settlement: the event with the usage if the client asked for it, and `[DONE]` as it
-    /// was received.
+    /// What is to go out after the settlement, as it was received: the event with the usage if the client is to see it,
+    /// and the one that ends the stream.
     pub fn tail(&self) -> Vec<Bytes> {
         self.held_usage.iter().chain(&self.held_done).cloned().collect()
     }
@@ -141,12 +167,14 @@ impl StreamMeter {
     /// answer which ran into the cap on its output. An event that has not come in full is dropped, and so is what else
     /// waits. Nothing more may be pushed; a stream that broke or told an error has no such end.
     pub fn cut(&self, call: CutCall<'_>) -> Cut {
-        Cut::new(&self.told, self.options.client_asked_usage, call)
+        Cut(match &self.reader {
+            Reader::Chat(reader) => Form::Chat(reader.cut(&self.told, call)),
+        })
     }
 
     /// What was consumed, by the provider's last word on it.
     pub const fn usage(&self) -> Option<Usage> {
-        self.usage
+        self.told.usage
     }
 
     /// The model that answers, as its first event says, cut to 256 bytes.
@@ -159,24 +187,24 @@ impl StreamMeter {
         self.told.service_tier.as_deref()
     }
 
-    /// Whether a choice told why it ended.
+    /// Whether the answer, or a choice of it, told why it ended.
     pub const fn finish_seen(&self) -> bool {
         self.told.finish_seen
     }
 
-    /// Whether `[DONE]` came. Whatever comes after it is not read, and does not pass.
+    /// Whether the event came that ends the stream. Whatever comes after it is not read, and does not pass.
     pub const fn done_seen(&self) -> bool {
         self.done
     }
 
     /// The last error that the provider reported in an event. The event itself has passed.
     pub const fn upstream_error(&self) -> Option<&UpstreamError> {
-        self.error.as_ref()
+        self.told.error.as_ref()
     }
 
     /// Events with JSON that were read.
     pub const fn chunks(&self) -> u64 {
-        self.chunks
+        self.told.chunks
     }
 
     /// The text generated so far, of all choices together in the order of the events; at most
@@ -274,7 +302,6 @@ impl StreamMeter {
             Fate::Pass => parts(false).into_iter().for_each(|part| run.add(part, out)),
             Fate::PassUnnamed => parts(true).into_iter().for_each(|part| run.add(part, out)),
             Fate::Drop => {}
-            Fate::Usage if !self.options.client_asked_usage => {}
             Fate::Usage => {
                 // Only the last one waits: no provider may make us keep any number of them.
                 run.flush(out);
@@ -310,38 +337,7 @@ impl StreamMeter {
         if data.is_empty() {
             return Ok(Fate::Drop);
         }
-        if data.starts_with("[DONE]") {
-            return Ok(Fate::Done);
-        }
-        let mut chunk = Chunk::new(&mut self.told);
-        let read = json::read(data, &mut chunk);
-        let Chunk { kind, choices, usage, mut complaint, .. } = chunk;
-        let named_error = event == Some("error");
-        if read.is_err() || kind != Kind::Object {
-            return if named_error { Ok(self.complain(data)) } else { Err(StreamFault::Garbage) };
-        }
-        if named_error && choices.is_none() {
-            complaint = complaint.or(Some(Complaint::Flat));
-        }
-        // An error brings nothing that could be charged.
-        self.chunks += u64::from(complaint.is_none());
-        self.usage = usage.and_then(|usage| usage.to_usage(Endpoint::Chat)).or(self.usage);
-        Ok(match complaint {
-            Some(Complaint::Nested) => {
-                self.error = Some(UpstreamError::read(200, data.as_bytes()));
-                Fate::PassUnnamed
-            }
-            Some(Complaint::Bare | Complaint::Flat) => self.complain(data),
-            None if usage.is_some() && choices.is_none_or(|count| count == 0) => Fate::Usage,
-            None if choices.is_none() && event.is_some_and(|name| KEEP_ALIVES.contains(&name)) => Fate::Drop,
-            None => Fate::Pass,
-        })
-    }
-
-    /// Puts an error that some clients would overlook into the form that none does.
-    fn complain(&mut self, data: &str) -> Fate {
-        let error = self.error.insert(UpstreamError::read(200, data.as_bytes()));
-        Fate::Replace(error.to_body(502).stream_event())
+        self.reader.read(data, event, &mut self.told)
     }
 }
 
@@ -349,8 +345,8 @@ impl fmt::Debug for StreamMeter {
     /// Without what was said.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamMeter")
-            .field("chunks", &self.chunks)
-            .field("usage", &self.usage)
+            .field("chunks", &self.told.chunks)
+            .field("usage", &self.told.usage)
             .field("done", &self.done)
             .field("fault", &self.fault)
             .finish_non_exhaustive()

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use domain::{Owner, Refusal, RefusalCode, Timestamp};
 use serde::Serialize;
 
-use super::bad_request::BadRequest;
-use super::sse;
+use crate::bad_request::BadRequest;
+use crate::sse;
 
 /// An error for the client. The four members that OpenAI has are always there; ours follow where they are known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

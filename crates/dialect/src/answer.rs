@@ -1,0 +1,58 @@
+//! An answer that is not streamed: its facts, read beside the bytes that pass.
+
+use domain::Usage;
+
+use crate::endpoint::Endpoint;
+use crate::openai;
+use crate::output::Output;
+
+/// Texts of a provider that are kept are cut to this many bytes.
+const NAME_BYTES_MAX: usize = 256;
+
+/// An answer that is no JSON object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the provider's answer is no JSON object")]
+pub struct Garbage;
+
+/// What an answer says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnswerFacts {
+    /// The model that answered, cut to 256 bytes.
+    pub model: Option<String>,
+    /// What was consumed, unless the provider does not say.
+    pub usage: Option<Usage>,
+    /// The tier that was served, cut to 256 bytes.
+    pub service_tier: Option<String>,
+    /// Whether this is an error in spite of its status: there is an `error` that is not null or empty.
+    pub has_error: bool,
+}
+
+impl AnswerFacts {
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// [`Garbage`] when it is no JSON object. Members of an unexpected type count as absent.
+    pub fn read(endpoint: Endpoint, body: &[u8]) -> Result<Self, Garbage> {
+        let text = std::str::from_utf8(body).map_err(|_| Garbage)?;
+        match endpoint {
+            Endpoint::Chat | Endpoint::Embeddings => openai::read_answer(endpoint, text),
+        }
+    }
+
+    /// All text that was generated: contents, refusals, reasoning, names and arguments of calls, of all choices. For
+    /// the estimate of an answer whose usage is missing; empty for embeddings and for what cannot be read.
+    pub fn output_text(endpoint: Endpoint, body: &[u8]) -> String {
+        let mut output = Output::default();
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        match endpoint {
+            Endpoint::Chat => openai::read_speech(text, &mut output),
+            Endpoint::Embeddings => {}
+        }
+        output.into_text()
+    }
+}
+
+/// A provider's name for something, as an owned text of bounded size.
+pub(crate) fn short(text: &str) -> String {
+    text.get(..text.floor_char_boundary(NAME_BYTES_MAX)).unwrap_or_default().to_owned()
+}

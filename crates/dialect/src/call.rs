@@ -1,0 +1,185 @@
+//! A request, read once: what it asks for, and its bytes as they go upstream.
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::bad_request::BadRequest;
+use crate::body::{BodyParts, Edit};
+use crate::cap::OutputCap;
+use crate::endpoint::Endpoint;
+use crate::media::{Media, MediaParts};
+use crate::openai;
+
+/// Tokens that frame a prompt and have no byte in the body: those that begin the answer, and a few spare. What frames
+/// a message is fewer tokens than its JSON has bytes.
+const FRAME_TOKENS: u64 = 16;
+
+/// A call as its caller wrote it.
+#[derive(Clone)]
+pub struct Call {
+    endpoint: Endpoint,
+    body: Bytes,
+    asked: Asked,
+}
+
+/// What a request asks for, as the reader of its dialect finds it.
+#[derive(Clone)]
+pub(crate) struct Asked {
+    pub(crate) model: String,
+    /// Where the model's name stands, quotes included.
+    pub(crate) model_span: Range<usize>,
+    pub(crate) stream: bool,
+    /// Whether the caller itself wants the usage in the stream, where its dialect lets it choose.
+    pub(crate) asked_usage: bool,
+    /// What makes a stream tell its usage, if the caller did not ask for it.
+    pub(crate) usage_edit: Option<Edit>,
+    /// None where there is no output.
+    pub(crate) output_cap: Option<OutputCap>,
+    pub(crate) choices: u64,
+    pub(crate) service_tier: Option<String>,
+    pub(crate) web_search: bool,
+    pub(crate) user: Option<String>,
+    pub(crate) feature: Option<String>,
+    pub(crate) run: Option<String>,
+    pub(crate) media: Media,
+}
+
+impl Call {
+    /// Reads a body. All of it must be JSON; what the gateway does not need is passed over and goes upstream as it is.
+    ///
+    /// # Errors
+    /// [`BadRequest`] for a body that is no JSON object or is nested more than 128 levels deep, and for a member that
+    /// is missing, has the wrong type, is out of range or stands there twice, naming it.
+    pub fn read(endpoint: Endpoint, body: Bytes) -> Result<Self, BadRequest> {
+        let text = std::str::from_utf8(&body).map_err(|error| {
+            BadRequest::body(format_args!("it is not UTF-8, from byte {} on", error.valid_up_to()))
+        })?;
+        let asked = match endpoint {
+            Endpoint::Chat | Endpoint::Embeddings => openai::read(endpoint, text)?,
+        };
+        Ok(Self { endpoint, asked, body })
+    }
+
+    /// What is called.
+    pub const fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// The body as it came.
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The model that was asked for, decoded; 1 to 256 bytes.
+    pub fn model(&self) -> &str {
+        &self.asked.model
+    }
+
+    /// The service tier that was asked for, which can change the price.
+    pub fn service_tier(&self) -> Option<&str> {
+        self.asked.service_tier.as_deref()
+    }
+
+    /// Whether the provider is to search the web, which it charges for by the search.
+    pub const fn web_search(&self) -> bool {
+        self.asked.web_search
+    }
+
+    /// Whether the answer is to be a stream.
+    pub const fn stream(&self) -> bool {
+        self.asked.stream
+    }
+
+    /// Whether the caller itself wants the usage at the end of the stream.
+    pub const fn asked_usage(&self) -> bool {
+        self.asked.asked_usage
+    }
+
+    /// The most output tokens of each choice, if the caller names it; 0 for embeddings, which have no output.
+    ///
+    /// Of `max_completion_tokens` and `max_tokens` the larger one counts where both stand: providers differ in which
+    /// they obey, and a hold for the smaller could be escaped by naming a small one that is not obeyed.
+    pub fn output_cap(&self) -> Option<u64> {
+        self.asked.output_cap.as_ref().map_or(Some(0), OutputCap::tokens)
+    }
+
+    /// How many choices are asked for; each has the cap to itself. 1 to 128.
+    pub const fn choices(&self) -> u64 {
+        self.asked.choices
+    }
+
+    /// The end user: `user`, else `safety_identifier`, else `metadata.user`.
+    pub fn user(&self) -> Option<&str> {
+        self.asked.user.as_deref()
+    }
+
+    /// The caller's feature: `metadata.feature`.
+    pub fn feature(&self) -> Option<&str> {
+        self.asked.feature.as_deref()
+    }
+
+    /// The run of an agent or a job: `metadata.run`.
+    pub fn run(&self) -> Option<&str> {
+        self.asked.run.as_deref()
+    }
+
+    /// How many parts of the prompt are not text.
+    pub const fn media(&self) -> MediaParts {
+        self.asked.media.parts
+    }
+
+    /// The most input tokens that the call can be billed, without counting any.
+    ///
+    /// For text a true bound: a token is at least one byte. Media that stand in the body are not text and count by
+    /// allowances instead, which are bounds for images and audio as OpenAI counts them, and a guess for files.
+    pub fn input_tokens_bound(&self) -> u64 {
+        let bytes = u64::try_from(self.body.len()).unwrap_or(u64::MAX);
+        bytes
+            .saturating_sub(self.asked.media.inline_bytes)
+            .saturating_add(FRAME_TOKENS)
+            .saturating_add(self.asked.media.tokens_bound(&self.asked.model))
+    }
+
+    /// The body for the provider: this model's name in place of the caller's, and a stream that tells its usage.
+    pub fn upstream_body(&self, upstream_model: &str) -> BodyParts {
+        BodyParts::edited(&self.body, self.edits(upstream_model))
+    }
+
+    /// The same with at most this many output tokens for each choice.
+    ///
+    /// Caps of the caller's that are larger are lowered; where it names none, one is put in by the name that the model
+    /// takes. Some providers refuse a cap beyond what the model can put out, so this should be no more than that.
+    /// Embeddings have no output, and their body stays.
+    pub fn upstream_body_capped(&self, upstream_model: &str, output_cap: NonZeroU64) -> BodyParts {
+        let mut edits = self.edits(upstream_model);
+        if let Some(cap) = &self.asked.output_cap {
+            cap.lower(output_cap, upstream_model, &mut edits);
+        }
+        BodyParts::edited(&self.body, edits)
+    }
+
+    fn edits(&self, upstream_model: &str) -> Vec<Edit> {
+        let mut edits = Vec::with_capacity(4);
+        if self.asked.model != upstream_model {
+            let text = Bytes::from(serde_json::Value::from(upstream_model).to_string());
+            edits.push(Edit { range: self.asked.model_span.clone(), text });
+        }
+        edits.extend(self.asked.usage_edit.clone());
+        edits
+    }
+}
+
+impl fmt::Debug for Call {
+    /// Without the prompt.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("endpoint", &self.endpoint)
+            .field("model", &self.asked.model)
+            .field("stream", &self.asked.stream)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}

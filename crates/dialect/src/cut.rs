@@ -1,0 +1,41 @@
+//! The end of a stream that the gateway cuts off: what a provider would have sent that ran into the cap on its output.
+//!
+//! It knows what such an end needs to be told; it must never know why the stream was cut.
+
+use bytes::Bytes;
+use domain::{Timestamp, Usage};
+
+use crate::openai;
+
+/// What the gateway knows of a call whose stream it cuts off.
+#[derive(Clone, Copy, Debug)]
+pub struct CutCall<'a> {
+    /// The gateway's id of the request: the answer's id is made of it if no event told one.
+    pub request_id: &'a str,
+    /// When the call began: the answer's time if no event told one.
+    pub at: Timestamp,
+    /// The model that was called: the answer's model if no event told one.
+    pub model: &'a str,
+    /// How many choices were asked for.
+    pub choices: u64,
+}
+
+/// The end of a stream that is cut off, but for the usage, which is known when the call is settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut(pub(crate) Form);
+
+/// The same in the form of its dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Chat(openai::Cut),
+}
+
+impl Cut {
+    /// The events for the client: that the answer ended at its cap, with this usage where the client is to be told, and
+    /// the end of the stream. Nothing may follow.
+    pub fn events(&self, usage: &Usage) -> Vec<Bytes> {
+        match &self.0 {
+            Form::Chat(cut) => cut.events(usage),
+        }
+    }
+}

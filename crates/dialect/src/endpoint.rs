@@ -1,0 +1,48 @@
+//! The calls that are metered, by the form that they have on the wire.
+//!
+//! A caller's call comes at one endpoint of ours, and goes to one of its provider's: the same one, where the provider
+//! has it.
+
+/// A metered call's form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// OpenAI's `POST /v1/chat/completions`.
+    Chat,
+    /// OpenAI's `POST /v1/embeddings`.
+    Embeddings,
+}
+
+impl Endpoint {
+    /// The endpoint at a path of ours.
+    pub fn at(path: &str) -> Option<Self> {
+        Some(match path {
+            "/v1/chat/completions" => Self::Chat,
+            "/v1/embeddings" => Self::Embeddings,
+            _ => return None,
+        })
+    }
+
+    /// The path below a provider's base URL, which ends in `/v1` or the like.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/chat/completions",
+            Self::Embeddings => "/embeddings",
+        }
+    }
+
+    /// The name in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embeddings => "embeddings",
+        }
+    }
+
+    /// Whether a model generates an answer of tokens, which count as output.
+    pub const fn generates(self) -> bool {
+        match self {
+            Self::Chat => true,
+            Self::Embeddings => false,
+        }
+    }
+}
