@@ -57,6 +57,7 @@ pub(crate) struct Admin {
     pub(crate) payments: Arc<crate::payments::Payments>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) decisions: store::Decisions,
     pub(crate) explain: crate::decisions::ExplainSettings,
     /// The answer to `/admin/v1/status`, but for what changes.
     pub(crate) status: Box<dyn Fn() -> Value + Send + Sync>,

@@ -143,6 +143,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         payments: Arc::new(payments),
         clock: Arc::clone(&clock),
         ids,
+        decisions: store.decisions(),
         explain: config.explain,
         status: status(Arc::clone(&shared), Arc::clone(&store)),
     });

@@ -69,6 +69,11 @@ impl Decisions {
         self.writer.keep_decision(record);
     }
 
+    /// Waits until every decision that was kept before can be read, or was dropped.
+    pub async fn catch_up(&self) {
+        self.writer.catch_up_decisions().await;
+    }
+
     /// Forgets some of the decisions about requests that came before this moment, [`FORGET_AT_ONCE`] at most; answers how
     /// many. `None` are those about callers whom nobody knew.
     ///

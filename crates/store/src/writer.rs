@@ -50,6 +50,8 @@ enum Job {
     LoadDirectory(oneshot::Sender<Loaded>),
     Payment(PaymentWrite, oneshot::Sender<PaymentWritten>),
     Forget(OrganizationId, Timestamp, oneshot::Sender<Forgotten>),
+    /// Write all decisions that wait.
+    CatchUp(oneshot::Sender<()>),
     Stop,
 }
 
@@ -65,6 +67,7 @@ enum Answer {
     Directory(oneshot::Sender<Written>, Written),
     Payment(oneshot::Sender<PaymentWritten>, PaymentWritten),
     Forgotten(oneshot::Sender<Forgotten>, usize),
+    CaughtUp(oneshot::Sender<()>),
 }
 
 /// What the writer has done since it started.
@@ -161,6 +164,15 @@ impl Writer {
         let stopped = || StoreError::Recovery("the writer has stopped".to_owned());
         self.inbox.put(Job::Forget(organization, before, sender), usize::MAX).map_err(|_| stopped())?;
         receiver.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Waits until every decision that was kept before is written, or was dropped.
+    pub(crate) async fn catch_up_decisions(&self) {
+        let (sender, receiver) = oneshot::channel();
+        if self.inbox.put(Job::CatchUp(sender), usize::MAX).is_ok() {
+            // A writer that has stopped writes nothing any more: there is nothing to wait for.
+            let _ = receiver.await;
+        }
     }
 
     /// Queues a write of the directory and waits, on this thread, until it is durable.
@@ -348,7 +360,7 @@ impl Batch<'_> {
         if self.checkpointer.as_ref().is_some_and(Checkpointer::has_failed) {
             return Err(StoreError::Checkpoint);
         }
-        let mut stop = false;
+        let (mut stop, mut catch_up) = (false, false);
         let mut failure = self.statements.begin().err();
         let mut taken = 0;
         while !stop && taken < BATCH {
@@ -362,6 +374,10 @@ impl Batch<'_> {
                 Job::Forget(organization, before, reply) => {
                     self.forget(organization, before, reply, &mut failure);
                 }
+                Job::CatchUp(reply) => {
+                    catch_up = true;
+                    self.answers.push(Answer::CaughtUp(reply));
+                }
                 Job::LoadDirectory(reply) => {
                     let loaded = directory_store::load(self.connection);
                     drop(
@@ -373,8 +389,8 @@ impl Batch<'_> {
         if failure.is_none() {
             failure = self.flush().err();
         }
-        // Last, so that the ledger's work never waits for them, and at the end all there are.
-        let share = if stop { decisions::WAITING_MAX } else { decisions::share(taken) };
+        // Last, so that the ledger's work never waits for them, and at the end, or when somebody asks, all there are.
+        let share = if stop || catch_up { decisions::WAITING_MAX } else { decisions::share(taken) };
         self.keep(&jobs.decisions(share), &mut failure);
         match failure {
             None => self.commit()?,
@@ -637,6 +653,7 @@ impl Batch<'_> {
                 (Answer::Directory(reply, _), Some(text)) => {
                     drop(reply.send(Err(directory::StoreError::Failed(text.to_owned()))));
                 }
+                (Answer::CaughtUp(reply), _) => drop(reply.send(())),
                 (Answer::Forgotten(reply, forgotten), None) => drop(reply.send(Ok(forgotten))),
                 (Answer::Forgotten(reply, _), Some(text)) => {
                     drop(reply.send(Err(StoreError::Recovery(text.to_owned()))));

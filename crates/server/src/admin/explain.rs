@@ -1,7 +1,5 @@
 //! Why a request went as it did: what was decided, as it was recorded then, and what the books say of it now.
 
-use std::time::Duration;
-
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -12,9 +10,6 @@ use super::records::organization_of;
 use super::view::{self, json};
 use super::{Answered, Hand, Problem, Shared};
 use crate::decisions::Recorded;
-
-/// The store writes a decision that comes alone after a moment.
-const SECOND_LOOK: Duration = Duration::from_millis(150);
 
 pub(super) async fn show(
     State(admin): Shared,
@@ -33,7 +28,8 @@ pub(super) async fn show(
     };
     let mut found = look().await?;
     if found.0.is_none() && admin.explain.recorded != Recorded::Nothing {
-        tokio::time::sleep(SECOND_LOOK).await;
+        // The store writes a decision that comes alone after a moment.
+        admin.decisions.catch_up().await;
         found = look().await?;
     }
     let (decision, record) = found;

@@ -96,6 +96,7 @@ fn admin_of(store: &Store, clock: &Arc<dyn Clock>) -> Arc<Admin> {
         payments: Arc::new(payments),
         clock: Arc::clone(clock),
         ids,
+        decisions: store.decisions(),
         explain,
         status: Box::new(|| Value::Null),
     })
