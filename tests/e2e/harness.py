@@ -131,7 +131,7 @@ class Provider:
             [
                 "[[providers]]",
                 f'name = "{self.name}"',
-                'dialect = "openai"',
+                'kind = "openai"',
                 f'base_url = "{self.base_url}"',
                 'api_key = "env:UPSTREAM_KEY"',
                 f"http2 = {str(self.http2).lower()}",

@@ -11,7 +11,7 @@ from harness import UPSTREAM_KEY, Contract, Gateway, Json, Mock, Provider, Route
 
 MESSAGES: Json = [{"role": "user", "content": "hi"}]
 #: A provider, but for its contract.
-BARE = '[[providers]]\nname = "p"\ndialect = "openai"\nbase_url = "http://127.0.0.1:1/v1"\n'
+BARE = '[[providers]]\nname = "p"\nkind = "openai"\nbase_url = "http://127.0.0.1:1/v1"\n'
 
 #: The routes of these tests, by name: what each one's contract says.
 CONTRACTS = {

@@ -30,6 +30,44 @@ pub(crate) struct Edit {
     pub(crate) text: Bytes,
 }
 
+/// Where the name of a member stands, quotes included, whose value stands here. The body must be JSON.
+pub(crate) fn name_of(body: &str, value: &Range<usize>) -> Range<usize> {
+    let before = body.get(..value.start).unwrap_or_default();
+    let name = before.trim_end().trim_end_matches(':').trim_end();
+    // A name may be written with escapes. Those of a quote are the one place where a quote could stand in it, and no
+    // member that is edited has one.
+    let start = name.get(..name.len().saturating_sub(1)).and_then(|inner| inner.rfind('"')).unwrap_or(0);
+    start..name.len()
+}
+
+/// What takes members out of the body's outermost object, with the commas that go with them. At least one other member
+/// must stay.
+pub(crate) fn without(body: &str, values: impl IntoIterator<Item = Range<usize>>) -> Vec<Edit> {
+    let is_space = |c: char| c.is_ascii_whitespace();
+    let mut members: Vec<Range<usize>> =
+        values.into_iter().map(|value| name_of(body, &value).start..value.end).collect();
+    members.sort_by_key(|member| member.start);
+    // Neighbours go as one, so that no comma is taken twice.
+    let mut runs: Vec<Range<usize>> = Vec::with_capacity(members.len());
+    for member in members {
+        let between = |run: &Range<usize>| body.get(run.end..member.start).unwrap_or_default();
+        match runs.last_mut().filter(|run| between(run).trim_matches(is_space) == ",") {
+            Some(run) => run.end = member.end,
+            None => runs.push(member),
+        }
+    }
+    let cut = |run: Range<usize>| {
+        let (before, after) =
+            (body.get(..run.start).unwrap_or_default(), body.get(run.end..).unwrap_or_default());
+        let range = match after.trim_start_matches(is_space).strip_prefix(',') {
+            Some(rest) => run.start..body.len().saturating_sub(rest.len()),
+            None => before.trim_end_matches(is_space).trim_end_matches(',').len()..run.end,
+        };
+        Edit { range, text: Bytes::new() }
+    };
+    runs.into_iter().map(cut).collect()
+}
+
 impl BodyParts {
     /// The body with these edits, which must not overlap. Those for one place go there in their order.
     pub(crate) fn edited(body: &Bytes, mut edits: Vec<Edit>) -> Self {

@@ -1,15 +1,15 @@
 //! A request, read once: what it asks for, and its bytes as they go upstream.
 
 use std::fmt;
-use std::num::NonZeroU64;
 use std::ops::Range;
 
 use bytes::Bytes;
 
 use crate::bad_request::BadRequest;
-use crate::body::{BodyParts, Edit};
+use crate::body::{self, BodyParts, Edit};
 use crate::cap::OutputCap;
 use crate::endpoint::Endpoint;
+use crate::manners::Upstream;
 use crate::media::{Media, MediaParts};
 use crate::openai;
 
@@ -36,6 +36,8 @@ pub(crate) struct Asked {
     pub(crate) asked_usage: bool,
     /// What makes a stream tell its usage, if the caller did not ask for it.
     pub(crate) usage_edit: Option<Edit>,
+    /// Where the value of `stream_options` stands, if it is there.
+    pub(crate) stream_options: Option<Range<usize>>,
     /// None where there is no output.
     pub(crate) output_cap: Option<OutputCap>,
     pub(crate) choices: u64,
@@ -143,32 +145,31 @@ impl Call {
             .saturating_add(self.asked.media.tokens_bound(&self.asked.model))
     }
 
-    /// The body for the provider: this model's name in place of the caller's, and a stream that tells its usage.
-    pub fn upstream_body(&self, upstream_model: &str) -> BodyParts {
-        BodyParts::edited(&self.body, self.edits(upstream_model))
-    }
-
-    /// The same with at most this many output tokens for each choice.
+    /// The body for the provider: this model's name in place of the caller's, a stream that tells its usage, and at
+    /// most this many output tokens for each choice.
     ///
     /// Caps of the caller's that are larger are lowered; where it names none, one is put in by the name that the model
-    /// takes. Some providers refuse a cap beyond what the model can put out, so this should be no more than that.
+    /// takes. Some providers refuse a cap beyond what the model can put out, so it should be no more than that.
     /// Embeddings have no output, and their body stays.
-    pub fn upstream_body_capped(&self, upstream_model: &str, output_cap: NonZeroU64) -> BodyParts {
-        let mut edits = self.edits(upstream_model);
-        if let Some(cap) = &self.asked.output_cap {
-            cap.lower(output_cap, upstream_model, &mut edits);
-        }
-        BodyParts::edited(&self.body, edits)
-    }
-
-    fn edits(&self, upstream_model: &str) -> Vec<Edit> {
+    pub fn upstream_body(&self, to: &Upstream<'_>) -> BodyParts {
         let mut edits = Vec::with_capacity(4);
-        if self.asked.model != upstream_model {
-            let text = Bytes::from(serde_json::Value::from(upstream_model).to_string());
+        if self.asked.model != to.model {
+            let text = Bytes::from(serde_json::Value::from(to.model).to_string());
             edits.push(Edit { range: self.asked.model_span.clone(), text });
         }
-        edits.extend(self.asked.usage_edit.clone());
-        edits
+        // It was text when it was read.
+        let text = std::str::from_utf8(&self.body).unwrap_or_default();
+        let mut surplus = Vec::new();
+        if to.manners.stream_options {
+            edits.extend(self.asked.usage_edit.clone());
+        } else {
+            surplus.extend(self.asked.stream_options.clone());
+        }
+        if let Some(cap) = &self.asked.output_cap {
+            cap.edit(text, to, &mut edits, &mut surplus);
+        }
+        edits.extend(body::without(text, surplus));
+        BodyParts::edited(&self.body, edits)
     }
 }
 

@@ -1,14 +1,14 @@
 //! The cap on a request's output: where it stands, how much it is, and how it is lowered.
 
-use std::num::NonZeroU64;
 use std::ops::Range;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::bad_request::BadRequest;
-use crate::body::{Edit, after_brace, span};
+use crate::body::{Edit, after_brace, name_of, span};
 use crate::field;
+use crate::manners::Upstream;
 
 /// The members of a request that cap its output, as far as they are there.
 #[derive(Clone, Debug)]
@@ -50,20 +50,53 @@ impl OutputCap {
         self.members.iter().filter_map(|member| member.tokens).max()
     }
 
-    /// Appends the edits that make this the most that any provider reads. A smaller cap of the caller's stays.
-    pub(crate) fn lower(&self, to: NonZeroU64, upstream_model: &str, edits: &mut Vec<Edit>) {
-        let number = || Bytes::from(to.to_string());
-        if self.tokens().is_some() {
+    /// Appends the edits that make the provider's cap the most that any provider reads, by the name that it takes. A
+    /// smaller cap of the caller's stays. What is left over, its name and all, is appended to `surplus`.
+    pub(crate) fn edit(
+        &self,
+        body: &str,
+        to: &Upstream<'_>,
+        edits: &mut Vec<Edit>,
+        surplus: &mut Vec<Range<usize>>,
+    ) {
+        let Some(name) = to.manners.cap else {
+            return self.lower(self.members.iter(), to, edits);
+        };
+        let kept = self.kept(name);
+        if let Some(kept) = kept.filter(|kept| kept.name != name) {
+            let text = Bytes::from(format!("\"{name}\""));
+            edits.push(Edit { range: name_of(body, &kept.value), text });
+        }
+        let left_over = self.members.iter().filter(|member| kept.is_none_or(|kept| kept.name != member.name));
+        surplus.extend(left_over.map(|member| member.value.clone()));
+        self.lower(kept.into_iter(), to, edits);
+    }
+
+    /// The member that goes by the one name which a provider takes: the one of that name, else another, which is
+    /// renamed; of two, one that says something.
+    fn kept(&self, name: &str) -> Option<&Member> {
+        self.members.iter().max_by_key(|member| (member.tokens.is_some(), member.name == name))
+    }
+
+    /// Appends the edits that put the gateway's own cap into these members, or in a new one.
+    fn lower<'m>(
+        &self,
+        mut members: impl Iterator<Item = &'m Member> + Clone,
+        to: &Upstream<'_>,
+        edits: &mut Vec<Edit>,
+    ) {
+        let Some(cap) = to.output_cap else { return };
+        let number = || Bytes::from(cap.to_string());
+        if members.clone().any(|member| member.tokens.is_some()) {
             // The name that the caller chose is one that it expects its model to know.
-            let above = |member: &&Member| member.tokens.is_some_and(|tokens| tokens > to.get());
-            let above = self.members.iter().filter(above);
+            let above = members.filter(|member| member.tokens.is_some_and(|tokens| tokens > cap.get()));
             edits.extend(above.map(|member| Edit { range: member.value.clone(), text: number() }));
             return;
         }
-        let name = (self.name_for)(upstream_model);
-        edits.push(match self.members.iter().find(|member| member.name == name) {
+        let name = to.manners.cap.unwrap_or_else(|| (self.name_for)(to.model));
+        edits.push(match members.find(|member| to.manners.cap.is_some() || member.name == name) {
             Some(null) => Edit { range: null.value.clone(), text: number() },
-            None => Edit { range: self.gap.clone(), text: Bytes::from(format!("\"{name}\":{to},")) },
+            None => Edit { range: self.gap.clone(), text: Bytes::from(format!("\"{name}\":{cap},")) },
         });
     }
 }

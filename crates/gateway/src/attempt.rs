@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{AnswerFacts, StreamMeter, StreamOptions, UpstreamError};
+use dialect::{AnswerFacts, StreamMeter, StreamOptions, Upstream, UpstreamError};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -20,6 +20,7 @@ use crate::hold::Held;
 use crate::pipeline::Gateway;
 use crate::rates::Pace;
 use crate::relay::Relay;
+use crate::routes::Target;
 use crate::settle::{Consumed, Ending, Open, Output};
 use crate::tasks::Presence;
 
@@ -86,11 +87,9 @@ fn upstream_request(
     plan: &Plan,
     output_cap: Option<NonZeroU64>,
 ) -> Result<Request<PartsBody>, http::Error> {
-    let uri = plan.target.provider.uri(plan.call.endpoint().path())?;
-    let parts = match output_cap {
-        Some(cap) => plan.call.upstream_body_capped(&plan.target.model, cap),
-        None => plan.call.upstream_body(&plan.target.model),
-    };
+    let Target { provider, model, .. } = &plan.target;
+    let uri = provider.address(plan.call.endpoint(), model)?;
+    let parts = plan.call.upstream_body(&Upstream { model, manners: provider.kind.manners, output_cap });
     let length = HeaderValue::from(parts.len() as u64);
     let mut request = Request::new(PartsBody::new(parts));
     *request.method_mut() = Method::POST;

@@ -208,8 +208,29 @@ fn admit<'a>(
     if !suits(price, call) {
         return Err(not_for_chat(&route.model));
     }
+    if target.provider.kind.outbound(call.endpoint()).is_none() {
+        return Err(not_spoken(route, target, call.endpoint()));
+    }
     target.contract.check(&target.label, traffic, now)?;
     Ok(price)
+}
+
+/// Refuses a call of a form that the target's provider does not take.
+fn not_spoken(route: &Route, target: &Target, endpoint: Endpoint) -> Refusal {
+    let provider = &target.provider;
+    Refusal::new(
+        RefusalCode::ModelNotFound,
+        format!(
+            "The model `{}` cannot be called by `{}`: its provider has no such endpoint.",
+            route.model,
+            endpoint.as_str()
+        ),
+        format!(
+            "Call it by another endpoint, or have the operator add a target for it at a provider that takes such calls; \
+             `{}` is of kind `{}`.",
+            provider.name, provider.kind.name
+        ),
+    )
 }
 
 /// Bounds what the call can cost.

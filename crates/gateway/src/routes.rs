@@ -165,11 +165,14 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use providers::Kind;
+
     use super::*;
     use crate::tests::contract;
 
     fn route(model: &str, upstream: &str) -> Route {
-        let provider = Arc::new(Provider::new("p", "http://127.0.0.1:1/v1", None).unwrap());
+        let provider =
+            Arc::new(Provider::new("p", Kind::openai(), Some("http://127.0.0.1:1/v1"), None).unwrap());
         Route::new(model, vec![Target::new(provider, upstream, contract(), None)])
     }
 

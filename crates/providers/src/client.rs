@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, header};
+use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Pool;
@@ -99,8 +99,8 @@ impl Client {
         provider: &Provider,
         mut request: Request<PartsBody>,
     ) -> Result<Upstream, TransportFailure> {
-        if let Some(credential) = provider.authorization() {
-            request.headers_mut().insert(header::AUTHORIZATION, credential.clone());
+        if let Some((name, value)) = provider.credential() {
+            request.headers_mut().insert(name.clone(), value.clone());
         }
         debug_assert!(request.body().size_hint().exact().is_some(), "the length goes into a header");
         let pool = if provider.http2_prior_knowledge { &self.http2 } else { &self.negotiated };

@@ -2,40 +2,71 @@
 
 use std::sync::Arc;
 
+use dialect::Endpoint;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Uri, header};
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::kind::{Credential, Kind};
 
 /// One upstream API.
 #[derive(Debug)]
 pub struct Provider {
     /// Its name in the configuration.
     pub name: Arc<str>,
+    /// Which API it has.
+    pub kind: &'static Kind,
     /// Whether HTTP/2 is spoken without asking, on an address without TLS. With TLS the two sides agree by ALPN.
     pub http2_prior_knowledge: bool,
     scheme: Scheme,
     authority: Authority,
     base_path: String,
-    authorization: Option<HeaderValue>,
+    credential: Option<(HeaderName, HeaderValue)>,
+    /// The version of an API that has deployments: the query that goes with every call.
+    api_version: Option<String>,
 }
 
-/// Why a provider's settings are unusable. The texts name the field and never the credential.
+/// Why a provider's settings are unusable. The texts never show the credential.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
     /// The address is no URL, or not one for HTTP.
-    #[error("base_url: `{0}` is not an http:// or https:// address such as https://api.openai.com/v1")]
+    #[error("`{0}` is not an http:// or https:// address such as https://api.openai.com/v1")]
     BaseUrl(String),
     /// The credential has characters that no header may have.
-    #[error("api_key: the value has characters that an HTTP header cannot carry")]
+    #[error("the value has characters that an HTTP header cannot carry")]
     ApiKey,
+    /// The kind has no address of its own.
+    #[error("a provider of kind `{0}` needs one: its address differs from account to account")]
+    NoBaseUrl(&'static str),
+    /// The kind knows no versions, or it is no version.
+    #[error("`{0}` is no version; only kind = \"azure\" has one, such as 2024-10-21")]
+    ApiVersion(String),
+}
+
+impl ProviderError {
+    /// The setting that is unusable.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::BaseUrl(_) | Self::NoBaseUrl(_) => "base_url",
+            Self::ApiKey => "api_key",
+            Self::ApiVersion(_) => "api_version",
+        }
+    }
 }
 
 impl Provider {
-    /// A provider at `base_url` (up to and with `/v1`), called with `api_key` as bearer token when there is one.
+    /// A provider of this kind at `base_url` (up to and with `/v1`; without one, the kind's own), called with `api_key`
+    /// when there is one.
     ///
     /// # Errors
     /// When the address or the credential is unusable.
-    pub fn new(name: &str, base_url: &str, api_key: Option<&SecretString>) -> Result<Self, ProviderError> {
+    pub fn new(
+        name: &str,
+        kind: &'static Kind,
+        base_url: Option<&str>,
+        api_key: Option<&SecretString>,
+    ) -> Result<Self, ProviderError> {
+        let base_url = base_url.or(kind.base_url).ok_or(ProviderError::NoBaseUrl(kind.name))?;
         let wrong = || ProviderError::BaseUrl(base_url.chars().take(200).collect());
         let uri: Uri = base_url.trim_end_matches('/').parse().map_err(|_| wrong())?;
         let parts = uri.into_parts();
@@ -52,20 +83,49 @@ impl Provider {
         }
         Ok(Self {
             name: Arc::from(name),
+            kind,
             http2_prior_knowledge: false,
             scheme,
             authority,
             base_path: path.trim_end_matches('/').to_owned(),
-            authorization: api_key.map(bearer).transpose()?,
+            credential: api_key.map(|key| credential(kind, key)).transpose()?,
+            api_version: None,
         })
     }
 
-    /// The address of one endpoint, such as `/chat/completions`.
+    /// The same for this version of the API, in which models are deployments.
+    ///
+    /// # Errors
+    /// [`ProviderError::ApiVersion`].
+    pub fn with_api_version(mut self, version: &str) -> Result<Self, ProviderError> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+        if !self.kind.has_deployments || version.is_empty() || !version.bytes().all(is_plain) {
+            return Err(ProviderError::ApiVersion(version.chars().take(64).collect()));
+        }
+        self.api_version = Some(version.to_owned());
+        Ok(self)
+    }
+
+    /// The address of a call to this model.
+    ///
+    /// # Errors
+    /// When the model's name makes no path.
+    pub fn address(&self, endpoint: Endpoint, model: &str) -> Result<Uri, http::Error> {
+        match &self.api_version {
+            None => self.uri(endpoint.path()),
+            Some(version) => {
+                let (model, path) = (in_path(model), endpoint.path());
+                self.uri(&format!("/deployments/{model}{path}?api-version={version}"))
+            }
+        }
+    }
+
+    /// The address of a path, such as `/models`.
     ///
     /// # Errors
     /// When the path is no path.
-    pub fn uri(&self, endpoint: &str) -> Result<Uri, http::Error> {
-        let path: PathAndQuery = format!("{}{endpoint}", self.base_path).parse()?;
+    pub fn uri(&self, path: &str) -> Result<Uri, http::Error> {
+        let path: PathAndQuery = format!("{}{path}", self.base_path).parse()?;
         Uri::builder()
             .scheme(self.scheme.clone())
             .authority(self.authority.clone())
@@ -73,9 +133,9 @@ impl Provider {
             .build()
     }
 
-    /// The `authorization` header of every call.
-    pub const fn authorization(&self) -> Option<&HeaderValue> {
-        self.authorization.as_ref()
+    /// The header of every call that tells our credential.
+    pub const fn credential(&self) -> Option<&(HeaderName, HeaderValue)> {
+        self.credential.as_ref()
     }
 
     /// The address without its path, for messages.
@@ -84,24 +144,80 @@ impl Provider {
     }
 }
 
-fn bearer(api_key: &SecretString) -> Result<HeaderValue, ProviderError> {
-    let text = format!("Bearer {}", api_key.expose_secret().trim());
-    let mut value = HeaderValue::from_str(&text).map_err(|_| ProviderError::ApiKey)?;
+fn credential(kind: &Kind, api_key: &SecretString) -> Result<(HeaderName, HeaderValue), ProviderError> {
+    let key = api_key.expose_secret().trim();
+    let (name, value) = match kind.credential {
+        Credential::Bearer => (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
+        Credential::Header(name) => (HeaderName::from_static(name), HeaderValue::from_str(key)),
+    };
+    let mut value = value.map_err(|_| ProviderError::ApiKey)?;
     // Kept out of every debug print and out of HTTP/2's header tables.
     value.set_sensitive(true);
-    Ok(value)
+    Ok((name, value))
+}
+
+/// A name as one piece of a path.
+fn in_path(name: &str) -> String {
+    let mut path = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                path.push(char::from(byte))
+            }
+            _ => path.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    path
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn openai(base_url: &str, api_key: Option<&SecretString>) -> Result<Provider, ProviderError> {
+        Provider::new("p", Kind::openai(), Some(base_url), api_key)
+    }
+
+    #[test]
+    fn kinds_know_their_address_and_their_header() {
+        let key = SecretString::from("secret");
+        for kind in crate::KINDS {
+            let built = Provider::new("p", kind, None, Some(&key));
+            match kind.base_url {
+                Some(base_url) => {
+                    let address = built.unwrap().address(Endpoint::Chat, "m").unwrap().to_string();
+                    assert_eq!(address, format!("{base_url}/chat/completions"), "{}", kind.name);
+                }
+                None => assert_eq!(built.unwrap_err(), ProviderError::NoBaseUrl(kind.name)),
+            }
+            assert_eq!(crate::Kind::named(kind.name), Some(kind), "two kinds have one name");
+        }
+        let azure = Kind::named("azure").unwrap();
+        let at = |base_url| Provider::new("p", azure, Some(base_url), Some(&key)).unwrap();
+        let (name, value) = at("https://x.openai.azure.com/openai/v1").credential().unwrap().clone();
+        assert_eq!((name.as_str(), value.to_str().unwrap()), ("api-key", "secret"));
+        assert_eq!(
+            at("https://x.openai.azure.com/openai/v1").address(Endpoint::Chat, "m").unwrap(),
+            "https://x.openai.azure.com/openai/v1/chat/completions"
+        );
+        let dated = at("https://x.openai.azure.com/openai").with_api_version("2024-10-21").unwrap();
+        assert_eq!(
+            dated.address(Endpoint::Embeddings, "my embedder").unwrap(),
+            "https://x.openai.azure.com/openai/deployments/my%20embedder/embeddings?api-version=2024-10-21"
+        );
+        for wrong in ["", "2024&x=1"] {
+            let refused = at("https://x/openai").with_api_version(wrong).unwrap_err();
+            assert_eq!(refused, ProviderError::ApiVersion(wrong.to_owned()));
+        }
+        assert!(openai("https://x/v1", None).unwrap().with_api_version("2024-10-21").is_err());
+    }
+
     #[test]
     fn addresses_are_checked_and_joined() {
-        let provider = Provider::new("p", "https://api.example.com/v1/", None).unwrap();
+        let provider = openai("https://api.example.com/v1/", None).unwrap();
         assert_eq!(provider.uri("/chat/completions").unwrap(), "https://api.example.com/v1/chat/completions");
         assert_eq!(
-            Provider::new("p", "http://127.0.0.1:9", None).unwrap().uri("/models").unwrap(),
+            openai("http://127.0.0.1:9", None).unwrap().uri("/models").unwrap(),
             "http://127.0.0.1:9/models"
         );
         for wrong in [
@@ -113,19 +229,17 @@ mod tests {
             "https://x/v1?a=b",
             "https://x y",
         ] {
-            let error = Provider::new("p", wrong, None).unwrap_err();
+            let error = openai(wrong, None).unwrap_err();
             assert!(matches!(error, ProviderError::BaseUrl(_)), "{wrong}: {error}");
         }
     }
 
     #[test]
     fn the_credential_never_shows() {
-        let provider =
-            Provider::new("p", "https://x/v1", Some(&SecretString::from("sk-very-secret\n"))).unwrap();
-        assert_eq!(provider.authorization().unwrap().to_str().unwrap(), "Bearer sk-very-secret");
+        let provider = openai("https://x/v1", Some(&SecretString::from("sk-very-secret\n"))).unwrap();
+        assert_eq!(provider.credential().unwrap().1.to_str().unwrap(), "Bearer sk-very-secret");
         assert!(!format!("{provider:?}").contains("very-secret"));
-        let error =
-            Provider::new("p", "https://x/v1", Some(&SecretString::from("sk-very\nsecret"))).unwrap_err();
+        let error = openai("https://x/v1", Some(&SecretString::from("sk-very\nsecret"))).unwrap_err();
         assert_eq!(error, ProviderError::ApiKey);
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dialect::{Call, Endpoint, UpstreamError};
+use dialect::{Call, Endpoint, Upstream, UpstreamError};
 use domain::{Clock, OrganizationId};
 use gateway::{Route, Target};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -326,8 +326,9 @@ async fn call(client: &Client, target: &Target) -> Finding {
         Bytes::from_static(br#"{"model":"-","messages":[{"role":"user","content":"ping"}],"max_tokens":16}"#);
     let answer = async {
         let call = Call::read(Endpoint::Chat, body).map_err(|_| "cannot be built".to_owned())?;
-        let parts = call.upstream_body(&target.model);
-        let uri = target.provider.uri(Endpoint::Chat.path()).map_err(|error| error.to_string())?;
+        let Target { provider, model, .. } = target;
+        let parts = call.upstream_body(&Upstream { model, manners: provider.kind.manners, output_cap: None });
+        let uri = provider.address(Endpoint::Chat, model).map_err(|error| error.to_string())?;
         let length = HeaderValue::from(parts.len() as u64);
         let mut request = Request::new(PartsBody::new(parts));
         *request.method_mut() = Method::POST;

@@ -44,6 +44,7 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
         stream,
         asked_usage,
         usage_edit,
+        stream_options: fields.stream_options.map(|options| span(text, options.get())),
         output_cap,
         choices,
         service_tier,

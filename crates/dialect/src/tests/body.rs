@@ -5,12 +5,17 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{join, json};
-use crate::{Call, Endpoint};
+use crate::{Call, Endpoint, Manners, Upstream};
+
+/// Upstream to this model, in OpenAI's own way and without a cap of the gateway's.
+pub(super) fn to(model: &str) -> Upstream<'_> {
+    Upstream { model, manners: Manners::default(), output_cap: None }
+}
 
 #[track_caller]
 fn check(body: &str, upstream_model: &str, expected: &str, pieces: usize) {
     let bytes = Bytes::copy_from_slice(body.as_bytes());
-    let parts = Call::read(Endpoint::Chat, bytes.clone()).unwrap().upstream_body(upstream_model);
+    let parts = Call::read(Endpoint::Chat, bytes.clone()).unwrap().upstream_body(&to(upstream_model));
     let len = parts.len();
     let parts: Vec<Bytes> = parts.into_iter().collect();
     assert_eq!(parts.len(), pieces, "{body}");
@@ -73,6 +78,83 @@ fn only_the_model_and_the_usage_are_edited() {
     }
 }
 
+#[test]
+fn providers_have_their_manners() {
+    const CAP: Option<&str> = Some("max_tokens");
+    let usage = Manners { cap: None, stream_options: false };
+    let both = Manners { cap: CAP, stream_options: false };
+    for (manners, cap, body, expected) in [
+        // What tells its usage unasked is not asked, wherever the member stands.
+        (
+            usage,
+            None,
+            r#"{"model":"m","messages":[1],"stream":true}"#,
+            r#"{"model":"m","messages":[1],"stream":true}"#,
+        ),
+        (
+            usage,
+            None,
+            r#"{"stream_options" : {"include_usage":true} , "model":"m","messages":[1],"stream":true}"#,
+            r#"{ "model":"m","messages":[1],"stream":true}"#,
+        ),
+        (
+            usage,
+            None,
+            r#"{"model":"m","messages":[1],"stream":true , "stream\u005foptions":null }"#,
+            r#"{"model":"m","messages":[1],"stream":true  }"#,
+        ),
+        // One name for the cap: the other is renamed, or goes if both are there.
+        (
+            both,
+            None,
+            r#"{"model":"m","max_completion_tokens" : 9,"messages":[1]}"#,
+            r#"{"model":"m","max_tokens" : 9,"messages":[1]}"#,
+        ),
+        (
+            both,
+            Some(5),
+            r#"{"model":"m","messages":[1],"max_completion_tokens":9}"#,
+            r#"{"model":"m","messages":[1],"max_tokens":5}"#,
+        ),
+        (
+            both,
+            Some(5),
+            r#"{"max_tokens":null,"max_completion_tokens":9,"model":"m","messages":[1]}"#,
+            r#"{"max_tokens":5,"model":"m","messages":[1]}"#,
+        ),
+        (
+            both,
+            None,
+            r#"{"model":"m","messages":[1],"stream":true,"stream_options":{},"max_completion_tokens":9,"max_tokens":7}"#,
+            r#"{"model":"m","messages":[1],"stream":true,"max_tokens":7}"#,
+        ),
+        (
+            both,
+            None,
+            r#"{"model":"m","messages":[1],"stream":true,"max_tokens":7,"max_completion_tokens":9,"stream_options":{}}"#,
+            r#"{"model":"m","messages":[1],"stream":true,"max_tokens":7}"#,
+        ),
+        (both, Some(5), r#"{"model":"m","messages":[1]}"#, r#"{"max_tokens":5,"model":"m","messages":[1]}"#),
+        (
+            both,
+            Some(5),
+            r#"{"model":"m","messages":[1],"max_tokens":3}"#,
+            r#"{"model":"m","messages":[1],"max_tokens":3}"#,
+        ),
+        (
+            both,
+            Some(5),
+            r#"{"model":"m","messages":[1],"max_completion_tokens":null}"#,
+            r#"{"model":"m","messages":[1],"max_tokens":5}"#,
+        ),
+    ] {
+        let call = Call::read(Endpoint::Chat, Bytes::copy_from_slice(body.as_bytes())).unwrap();
+        let output_cap = cap.and_then(std::num::NonZeroU64::new);
+        let text = join(call.upstream_body(&Upstream { model: "m", manners, output_cap }));
+        assert_eq!(text, expected, "{body}");
+    }
+}
+
 pub(super) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -121,6 +203,6 @@ proptest! {
             let options = expected.entry("stream_options").or_insert_with(|| json!({}));
             options["include_usage"] = json!(true);
         }
-        prop_assert_eq!(json(&join(call.upstream_body(&upstream))), Value::Object(expected));
+        prop_assert_eq!(json(&join(call.upstream_body(&to(&upstream)))), Value::Object(expected));
     }
 }

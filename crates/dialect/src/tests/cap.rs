@@ -6,13 +6,13 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::body::any_json;
+use super::body::{any_json, to};
 use super::{join, json};
-use crate::{BodyParts, Call, Endpoint};
+use crate::{BodyParts, Call, Endpoint, Upstream};
 
 fn capped(endpoint: Endpoint, body: &str, model: &str, cap: u64) -> BodyParts {
     let call = Call::read(endpoint, Bytes::copy_from_slice(body.as_bytes())).unwrap();
-    call.upstream_body_capped(model, NonZeroU64::new(cap).unwrap())
+    call.upstream_body(&Upstream { output_cap: NonZeroU64::new(cap), ..to(model) })
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::num::NonZeroU64;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::body::to;
 use super::stream::{corpus, run};
 use crate::tokens;
-use crate::{AnswerFacts, Call, Endpoint, UpstreamError};
+use crate::{AnswerFacts, Call, Endpoint, Upstream, UpstreamError};
 
 const DOCUMENTS: &[&str] = &[
     r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}},{"type":"file","file":{}}]}],"stream":true,"stream_options":{"include_usage":false},"n":2,"metadata":{"run":"\u00e9"}}"#,
@@ -19,7 +20,7 @@ const DOCUMENTS: &[&str] = &[
 fn read_all(bytes: &[u8]) {
     for endpoint in [Endpoint::Chat, Endpoint::Embeddings] {
         if let Ok(call) = Call::read(endpoint, Bytes::copy_from_slice(bytes)) {
-            let parts = call.upstream_body("other");
+            let parts = call.upstream_body(&to("other"));
             let len = parts.len();
             let body: Vec<u8> = parts.into_iter().flatten().collect();
             assert_eq!(body.len(), len);
@@ -27,8 +28,11 @@ fn read_all(bytes: &[u8]) {
             assert_eq!((again.model(), again.stream()), ("other", call.stream()));
             assert!(again.asked_usage() || !call.stream());
             assert!(call.input_tokens_bound() > 0);
-            let capped: Vec<u8> =
-                call.upstream_body_capped("m", NonZeroU64::MIN).into_iter().flatten().collect();
+            let capped: Vec<u8> = call
+                .upstream_body(&Upstream { output_cap: Some(NonZeroU64::MIN), ..to("m") })
+                .into_iter()
+                .flatten()
+                .collect();
             let capped = Call::read(endpoint, Bytes::from(capped)).expect("a capped body can be read");
             assert!(capped.output_cap().is_some_and(|cap| cap <= 1));
         }

@@ -20,7 +20,7 @@ use domain::{Clock, Timestamp};
 use gateway::{Contract, Route, Settings, Target, Tiers};
 use ipnet::IpNet;
 use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
-use providers::{Provider, Timeouts};
+use providers::{KINDS, Kind, Provider, Timeouts};
 use store::Durability;
 use toml::{Table, Value};
 
@@ -291,20 +291,16 @@ fn read_providers(
     let mut providers: Vec<KnownProvider> = Vec::new();
     for mut section in sections {
         let name = section.required_text("name", mistakes);
-        let dialect = section.word("dialect", &[("openai", ())], mistakes);
-        if dialect.is_none()
-            && !mistakes.0.iter().any(|mistake| mistake.starts_with(&section.field("dialect")))
-        {
-            mistakes.add(&section.field("dialect"), "is missing; \"openai\" is what there is");
-        }
-        let base_url = section.required_text("base_url", mistakes);
+        let kind = read_kind(&mut section, mistakes);
+        let base_url = section.text("base_url", mistakes);
+        let api_version = section.text("api_version", mistakes);
         let field = section.field("api_key");
         let api_key = section.text("api_key", mistakes).and_then(|reference| {
             environment.secret(&reference).map_err(|error| mistakes.add(&field, error)).ok()
         });
         let http2 = section.boolean("http2", mistakes).unwrap_or(false);
         let contract = contract::required(&mut section, verification, mistakes).map(Arc::new);
-        if let (Some(name), Some(base_url)) = (name, base_url) {
+        if let (Some(name), Some(kind)) = (name, kind) {
             if name.is_empty()
                 || name.contains(|character: char| character == '/' || character.is_whitespace())
             {
@@ -316,17 +312,34 @@ fn read_providers(
                     format_args!("`{name}` is the name of another provider too"),
                 );
             }
-            match Provider::new(&name, &base_url, api_key.as_ref()) {
+            let built = Provider::new(&name, kind, base_url.as_deref(), api_key.as_ref());
+            let built = match api_version {
+                None => built,
+                Some(version) => built.and_then(|provider| provider.with_api_version(&version)),
+            };
+            match built {
                 Ok(mut provider) => {
                     provider.http2_prior_knowledge = http2;
                     providers.push(KnownProvider { provider: Arc::new(provider), contract });
                 }
-                Err(error) => mistakes.add(&section.field(""), error),
+                Err(error) => mistakes.add(&section.field(error.field()), error),
             }
         }
         section.finish(mistakes);
     }
     providers
+}
+
+/// Which API a provider has.
+fn read_kind(section: &mut Section, mistakes: &mut Mistakes) -> Option<&'static Kind> {
+    let name = section.required_text("kind", mistakes)?;
+    let kind = Kind::named(&name);
+    if kind.is_none() {
+        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        let known = names.join(", ");
+        mistakes.add(&section.field("kind"), format_args!("`{name}` is not one of {known}"));
+    }
+    kind
 }
 
 /// What the targets of routes refer to.

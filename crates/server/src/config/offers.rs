@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::Timestamp;
 use gateway::{Contract, Route, Target};
 use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
-use providers::Provider;
+use providers::{Kind, Provider};
 
 use super::builtin::{self, Vendor};
 use super::contract::Verification;
@@ -15,67 +15,24 @@ use super::{Environment, SIMULATED};
 
 /// A provider that people have in their environment.
 struct Usual {
+    /// Its name, which is its kind's.
     name: &'static str,
     /// Where its key is.
     key: &'static str,
     /// Where another address may be, as its own SDK reads it.
     url: &'static str,
-    base_url: &'static str,
     /// What its standard terms say.
     vendor: &'static Vendor,
 }
 
-/// All of them speak OpenAI's dialect at these addresses, by their own documentation.
 const USUAL: [Usual; 7] = [
-    Usual {
-        name: "openai",
-        key: "OPENAI_API_KEY",
-        url: "OPENAI_BASE_URL",
-        base_url: "https://api.openai.com/v1",
-        vendor: &builtin::OPENAI,
-    },
-    Usual {
-        name: "anthropic",
-        key: "ANTHROPIC_API_KEY",
-        url: "",
-        base_url: "https://api.anthropic.com/v1",
-        vendor: &builtin::ANTHROPIC,
-    },
-    Usual {
-        name: "gemini",
-        key: "GEMINI_API_KEY",
-        url: "",
-        base_url: "https://generativelanguage.googleapis.com/v1beta/openai",
-        vendor: &builtin::GEMINI,
-    },
-    Usual {
-        name: "groq",
-        key: "GROQ_API_KEY",
-        url: "",
-        base_url: "https://api.groq.com/openai/v1",
-        vendor: &builtin::GROQ,
-    },
-    Usual {
-        name: "mistral",
-        key: "MISTRAL_API_KEY",
-        url: "",
-        base_url: "https://api.mistral.ai/v1",
-        vendor: &builtin::MISTRAL,
-    },
-    Usual {
-        name: "deepseek",
-        key: "DEEPSEEK_API_KEY",
-        url: "",
-        base_url: "https://api.deepseek.com/v1",
-        vendor: &builtin::DEEPSEEK,
-    },
-    Usual {
-        name: "xai",
-        key: "XAI_API_KEY",
-        url: "",
-        base_url: "https://api.x.ai/v1",
-        vendor: &builtin::XAI,
-    },
+    Usual { name: "openai", key: "OPENAI_API_KEY", url: "OPENAI_BASE_URL", vendor: &builtin::OPENAI },
+    Usual { name: "anthropic", key: "ANTHROPIC_API_KEY", url: "", vendor: &builtin::ANTHROPIC },
+    Usual { name: "gemini", key: "GEMINI_API_KEY", url: "", vendor: &builtin::GEMINI },
+    Usual { name: "groq", key: "GROQ_API_KEY", url: "", vendor: &builtin::GROQ },
+    Usual { name: "mistral", key: "MISTRAL_API_KEY", url: "", vendor: &builtin::MISTRAL },
+    Usual { name: "deepseek", key: "DEEPSEEK_API_KEY", url: "", vendor: &builtin::DEEPSEEK },
+    Usual { name: "xai", key: "XAI_API_KEY", url: "", vendor: &builtin::XAI },
 ];
 
 /// The routes to every provider that the environment has a key for.
@@ -90,10 +47,11 @@ pub(super) fn from_environment(
         if environment.get(usual.key).is_none() {
             continue;
         }
-        let base_url = environment.get(usual.url).unwrap_or(usual.base_url);
+        let elsewhere = environment.get(usual.url);
         // Another address is another party, whose terms nobody has told.
-        let vendor = if base_url == usual.base_url { usual.vendor } else { &builtin::ELSEWHERE };
-        if let Some(provider) = provider(environment, (usual.name, base_url), Some(usual.key), mistakes) {
+        let own = elsewhere.is_none() || elsewhere == Kind::named(usual.name).and_then(|kind| kind.base_url);
+        let vendor = if own { usual.vendor } else { &builtin::ELSEWHERE };
+        if let Some(provider) = provider(environment, (usual.name, elsewhere), Some(usual.key), mistakes) {
             let contract = Arc::new(vendor.contract(usual.key, verification));
             routes.extend(catalogued(&provider, &contract, catalog));
         }
@@ -110,8 +68,7 @@ fn openrouter(
 ) -> Option<Route> {
     const KEY: &str = "OPENROUTER_API_KEY";
     environment.get(KEY)?;
-    let address = ("openrouter", "https://openrouter.ai/api/v1");
-    let provider = provider(environment, address, Some(KEY), mistakes)?;
+    let provider = provider(environment, ("openrouter", None), Some(KEY), mistakes)?;
     let contract = Arc::new(builtin::OPENROUTER.contract(KEY, verification));
     // Its prices are its own: without one written down its models are refused, and the refusal says how to price.
     Some(pattern("openrouter/*", Target::new(provider, "*", contract, None)))
@@ -119,7 +76,7 @@ fn openrouter(
 
 fn ollama(environment: &Environment, mistakes: &mut Mistakes) -> Option<Route> {
     let base_url = ollama_url(environment.get("OLLAMA_HOST")?);
-    let provider = provider(environment, ("ollama", &base_url), None, mistakes)?;
+    let provider = provider(environment, ("ollama", Some(&base_url)), None, mistakes)?;
     // Your own hardware: free is what it is, said explicitly.
     let price = RoutePrice { input: "0".to_owned(), output: Some("0".to_owned()), ..RoutePrice::default() };
     let free = PriceVersion::from_route("ollama", "*", &price, ModelKind::Chat).ok();
@@ -133,9 +90,8 @@ fn ollama(environment: &Environment, mistakes: &mut Mistakes) -> Option<Route> {
 /// A sentence when the address is unusable.
 pub fn simulated_models(base_url: &str) -> Result<Vec<Route>, String> {
     let catalog = Catalog::embedded().map_err(|errors| format!("{errors:?}"))?;
-    let provider =
-        Provider::new(SIMULATED, base_url, Some(&"simulated".into())).map_err(|error| error.to_string())?;
-    let provider = Arc::new(provider);
+    let provider = Provider::new(SIMULATED, Kind::openai(), Some(base_url), Some(&"simulated".into()));
+    let provider = Arc::new(provider.map_err(|error| error.to_string())?);
     let contract = Arc::new(builtin::simulated());
     let mut routes = catalogued(&provider, &contract, &catalog);
     // `sim-small?fault=429` asks the simulator for a behaviour: the same price, another mood.
@@ -153,15 +109,20 @@ pub fn simulated_models(base_url: &str) -> Result<Vec<Route>, String> {
     Ok(routes)
 }
 
+/// A provider whose name is that of its kind.
 fn provider(
     environment: &Environment,
-    (name, base_url): (&str, &str),
+    (name, base_url): (&str, Option<&str>),
     key: Option<&str>,
     mistakes: &mut Mistakes,
 ) -> Option<Arc<Provider>> {
     let secret = key.and_then(|key| environment.secret(&format!("env:{key}")).ok());
-    let built = Provider::new(name, base_url, secret.as_ref());
-    built.map(Arc::new).map_err(|error| mistakes.add(&format!("environment, provider {name}"), error)).ok()
+    let kind = Kind::named(name)?;
+    let built = Provider::new(name, kind, base_url, secret.as_ref());
+    built
+        .map(Arc::new)
+        .map_err(|error| mistakes.add(&format!("environment, provider {name}, {}", error.field()), error))
+        .ok()
 }
 
 /// A route for every model of the catalogue's that the provider has or will have.

@@ -74,19 +74,26 @@ fn every_mistake_is_reported_at_once() {
         keep_days = 0
         [[providers]]
         name = "a"
-        dialect = "openai"
+        kind = "openai"
         base_url = "api.example.com"
         [[providers]]
         name = "b"
-        dialect = "klingon"
+        kind = "klingon"
         base_url = "http://127.0.0.1:1/v1"
         api_key = "sk-this-is-a-value"
         contract = { owner = "me" }
         [[providers]]
         name = "c"
-        dialect = "openai"
+        kind = "openai"
         base_url = "http://127.0.0.1:1/v1"
         api_key = "env:EMPTY"
+        [[providers]]
+        name = "d"
+        kind = "vllm"
+        [[providers]]
+        name = "e"
+        kind = "groq"
+        api_version = "x"
         [[routes]]
         model = "x"
         targets = [{ provider = "nobody", model = "y" }, { provider = "c", model = "y", price = { input = "a lot", output = "1" } }]
@@ -103,8 +110,10 @@ fn every_mistake_is_reported_at_once() {
         "ledger.hold_timeout_minutes: ",
         "explain.record: must be \"all\" or \"refused\" or \"none\", is \"some\"",
         "explain.keep_days: ",
-        "providers[0]",
-        "providers[1].dialect: must be \"openai\", is \"klingon\"",
+        "providers[0].base_url: `api.example.com` is not",
+        "providers[1].kind: `klingon` is not one of openai, azure, anthropic, ",
+        "providers[3].base_url: a provider of kind `vllm` needs one",
+        "providers[4].api_version: `x` is no version; only kind = \"azure\" has one",
         "providers[1].api_key: must be a reference",
         "providers[0].contract: is missing; without one no data goes there. It states owner, payer, limits, support, \
          terms = { training, retention_days, region } and verified_on",
@@ -139,7 +148,7 @@ const CONTRACT: &str = r#"
 fn provider(contract: &str) -> String {
     format!(
         "[[routes]]\nmodel = \"m\"\ntargets = [{{ provider = \"a\", model = \"m\" }}]\n\
-         [[providers]]\nname = \"a\"\ndialect = \"openai\"\nbase_url = \"http://127.0.0.1:1/v1\"\n\
+         [[providers]]\nname = \"a\"\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:1/v1\"\n\
          [providers.contract]\n{contract}"
     )
 }
@@ -297,4 +306,36 @@ fn offered_providers_have_contracts_and_what_is_unknown_is_kept_out() {
     let simulated = simulated_models("http://127.0.0.1:1/v1").unwrap();
     let contract = &simulated[0].targets[0].contract;
     assert_eq!((contract.class, contract.data, contract.verified), (own.0, own.2, own.3));
+}
+
+/// The table of kinds in the documentation is this one.
+#[test]
+fn every_kind_is_documented() {
+    use providers::KINDS;
+
+    let documented = include_str!("../../../../docs/providers.md");
+    for kind in KINDS {
+        let row = kind_row(kind);
+        assert!(documented.contains(&row), "docs/providers.md has no line\n{row}");
+    }
+    let rows = documented.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, KINDS.len(), "docs/providers.md has a kind that there is not");
+}
+
+fn kind_row(kind: &providers::Kind) -> String {
+    let address = kind.base_url.map_or("`base_url`".to_owned(), |base_url| format!("<{base_url}>"));
+    let header = kind.credential_header();
+    let endpoints: Vec<&str> = kind.endpoints.iter().map(|endpoint| endpoint.as_str()).collect();
+    let mut done = Vec::new();
+    if let Some(cap) = kind.manners.cap {
+        done.push(format!("the cap on the answer is named `{cap}`"));
+    }
+    if !kind.manners.stream_options {
+        done.push("`stream_options` is left out".to_owned());
+    }
+    if kind.has_deployments {
+        done.push("with `api_version`, the model is a deployment in the path".to_owned());
+    }
+    let (endpoints, done) = (endpoints.join(", "), done.join("; "));
+    format!("| `{}` | {address} | `{header}` | {endpoints} | {done} |", kind.name)
 }

@@ -1,0 +1,130 @@
+//! The kinds of providers: which API each has, where, and what it wants otherwise than the API it follows.
+//!
+//! A table and nothing else: a provider that speaks a dialect of somebody else's is a row here, with its deviations. What
+//! a deviation does to a body is the dialect's business.
+
+use dialect::{Endpoint, Manners};
+
+/// A kind of provider, as `kind` in the configuration names it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// Where its API is, up to and with `/v1` or the like; `None` where that differs from account to account.
+    pub base_url: Option<&'static str>,
+    /// The endpoints it has.
+    pub endpoints: &'static [Endpoint],
+    /// What its chats want otherwise.
+    pub manners: Manners,
+    /// How it is told the credential.
+    pub(crate) credential: Credential,
+    /// Whether one may say which version of the API is meant, and a model is then a deployment in the path.
+    pub has_deployments: bool,
+}
+
+/// How a credential is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// `authorization: Bearer`.
+    Bearer,
+    /// In a header of its own.
+    Header(&'static str),
+}
+
+/// OpenAI's own way, of which the rows below say what is otherwise.
+const OPENAI: Kind = Kind {
+    name: "openai",
+    base_url: Some("https://api.openai.com/v1"),
+    endpoints: &[Endpoint::Chat, Endpoint::Embeddings],
+    manners: Manners { cap: None, stream_options: true },
+    credential: Credential::Bearer,
+    has_deployments: false,
+};
+
+const CHAT: &[Endpoint] = &[Endpoint::Chat];
+
+/// Every kind, by the vendors' own documentation.
+pub const KINDS: &[Kind] = &[
+    OPENAI,
+    // <https://learn.microsoft.com/azure/ai-foundry/openai/reference>: the path names a deployment and the query a
+    // version; the newer /openai/v1 takes the model from the body, like OpenAI's own.
+    Kind {
+        name: "azure",
+        base_url: None,
+        credential: Credential::Header("api-key"),
+        has_deployments: true,
+        ..OPENAI
+    },
+    Kind { name: "anthropic", base_url: Some("https://api.anthropic.com/v1"), endpoints: CHAT, ..OPENAI },
+    Kind {
+        name: "gemini",
+        base_url: Some("https://generativelanguage.googleapis.com/v1beta/openai"),
+        ..OPENAI
+    },
+    Kind { name: "groq", base_url: Some("https://api.groq.com/openai/v1"), endpoints: CHAT, ..OPENAI },
+    Kind { name: "openrouter", base_url: Some("https://openrouter.ai/api/v1"), ..OPENAI },
+    // Refuses members it does not know: a stream always tells its usage, and the cap has its old name.
+    Kind {
+        name: "mistral",
+        base_url: Some("https://api.mistral.ai/v1"),
+        manners: Manners { cap: Some("max_tokens"), stream_options: false },
+        ..OPENAI
+    },
+    // <https://api-docs.deepseek.com/api/create-chat-completion>: knows max_tokens, and passes over the newer name.
+    Kind {
+        name: "deepseek",
+        base_url: Some("https://api.deepseek.com/v1"),
+        endpoints: CHAT,
+        manners: Manners { cap: Some("max_tokens"), stream_options: true },
+        ..OPENAI
+    },
+    Kind { name: "xai", base_url: Some("https://api.x.ai/v1"), endpoints: CHAT, ..OPENAI },
+    // Both know max_tokens under their own documentation, and pass over the newer name.
+    Kind {
+        name: "together",
+        base_url: Some("https://api.together.xyz/v1"),
+        manners: Manners { cap: Some("max_tokens"), stream_options: true },
+        ..OPENAI
+    },
+    Kind {
+        name: "fireworks",
+        base_url: Some("https://api.fireworks.ai/inference/v1"),
+        manners: Manners { cap: Some("max_tokens"), stream_options: true },
+        ..OPENAI
+    },
+    Kind { name: "vllm", base_url: None, ..OPENAI },
+    Kind {
+        name: "ollama",
+        base_url: Some("http://127.0.0.1:11434/v1"),
+        manners: Manners { cap: Some("max_tokens"), stream_options: true },
+        ..OPENAI
+    },
+    Kind { name: "llamacpp", base_url: Some("http://127.0.0.1:8080/v1"), ..OPENAI },
+    // Whatever else says that it speaks OpenAI's dialect.
+    Kind { name: "openai-compatible", base_url: None, ..OPENAI },
+];
+
+impl Kind {
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        KINDS.iter().find(|kind| kind.name == name)
+    }
+
+    /// OpenAI's own kind, which servers that say nothing of themselves are taken for.
+    pub const fn openai() -> &'static Self {
+        &OPENAI
+    }
+
+    /// The header in which it is told the credential.
+    pub const fn credential_header(&self) -> &'static str {
+        match self.credential {
+            Credential::Bearer => "authorization",
+            Credential::Header(name) => name,
+        }
+    }
+
+    /// The endpoint to which a call goes that came at this one; `None` where the provider has none for it.
+    pub fn outbound(&self, inbound: Endpoint) -> Option<Endpoint> {
+        self.endpoints.contains(&inbound).then_some(inbound)
+    }
+}
