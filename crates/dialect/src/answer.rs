@@ -2,6 +2,7 @@
 
 use domain::Usage;
 
+use crate::anthropic;
 use crate::endpoint::Endpoint;
 use crate::openai;
 use crate::output::Output;
@@ -36,6 +37,7 @@ impl AnswerFacts {
         let text = std::str::from_utf8(body).map_err(|_| Garbage)?;
         match endpoint {
             Endpoint::Chat | Endpoint::Embeddings => openai::read_answer(endpoint, text),
+            Endpoint::Messages => anthropic::read_answer(text),
         }
     }
 
@@ -46,6 +48,7 @@ impl AnswerFacts {
         let text = std::str::from_utf8(body).unwrap_or_default();
         match endpoint {
             Endpoint::Chat => openai::read_speech(text, &mut output),
+            Endpoint::Messages => anthropic::read_speech(text, &mut output),
             Endpoint::Embeddings => {}
         }
         output.into_text()

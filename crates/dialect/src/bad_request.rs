@@ -81,6 +81,13 @@ impl BadRequest {
         }
     }
 
+    /// What the provider charges for and tells in no answer.
+    pub(crate) fn unmetered(param: &str, what: &str) -> Self {
+        let message =
+            format!("Unsupported parameter: '{param}'. This gateway does not meter {what}; leave it out.");
+        Self::new(param, "unsupported_parameter", message)
+    }
+
     pub(crate) fn duplicate(param: &str) -> Self {
         let message = format!("Duplicate parameter: '{param}' is given more than once.");
         Self::new(param, "duplicate_parameter", message)

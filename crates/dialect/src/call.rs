@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::anthropic;
 use crate::bad_request::BadRequest;
 use crate::body::{self, BodyParts, Edit};
 use crate::cap::OutputCap;
@@ -42,7 +43,12 @@ pub(crate) struct Asked {
     pub(crate) output_cap: Option<OutputCap>,
     pub(crate) choices: u64,
     pub(crate) service_tier: Option<String>,
-    pub(crate) web_search: bool,
+    /// The member that asks for searches of the web.
+    pub(crate) web_search: Option<&'static str>,
+    /// The type of the first tool that the provider runs for a charge of its own.
+    pub(crate) charged_tool: Option<String>,
+    /// The member that brings input which does not stand in the body.
+    pub(crate) input_elsewhere: Option<&'static str>,
     pub(crate) user: Option<String>,
     pub(crate) feature: Option<String>,
     pub(crate) run: Option<String>,
@@ -61,6 +67,7 @@ impl Call {
         })?;
         let asked = match endpoint {
             Endpoint::Chat | Endpoint::Embeddings => openai::read(endpoint, text)?,
+            Endpoint::Messages => anthropic::read(text)?,
         };
         Ok(Self { endpoint, asked, body })
     }
@@ -80,14 +87,26 @@ impl Call {
         &self.asked.model
     }
 
-    /// The service tier that was asked for, which can change the price.
+    /// The service tier that was asked for, which can change the price; Anthropic's `speed` is one, too.
     pub fn service_tier(&self) -> Option<&str> {
         self.asked.service_tier.as_deref()
     }
 
-    /// Whether the provider is to search the web, which it charges for by the search.
-    pub const fn web_search(&self) -> bool {
+    /// The member by which the provider is to search the web, which it charges for by the search.
+    pub const fn web_search(&self) -> Option<&'static str> {
         self.asked.web_search
+    }
+
+    /// The type of a tool that the provider runs and charges for by something else than tokens, or that is not known;
+    /// at most 256 bytes.
+    pub fn charged_tool(&self) -> Option<&str> {
+        self.asked.charged_tool.as_deref()
+    }
+
+    /// The member by which input comes that does not stand in the body: an earlier response, a tool that fetches. Then
+    /// [`input_tokens_bound`](Self::input_tokens_bound) is no bound.
+    pub const fn input_elsewhere(&self) -> Option<&'static str> {
+        self.asked.input_elsewhere
     }
 
     /// Whether the answer is to be a stream.
@@ -108,12 +127,18 @@ impl Call {
         self.asked.output_cap.as_ref().map_or(Some(0), OutputCap::tokens)
     }
 
+    /// The smallest cap on the output that its provider takes, the call being as it is: thinking has a least budget, and
+    /// what is said after it comes on top.
+    pub fn output_cap_least(&self) -> u64 {
+        self.asked.output_cap.as_ref().map_or(0, OutputCap::least)
+    }
+
     /// How many choices are asked for; each has the cap to itself. 1 to 128.
     pub const fn choices(&self) -> u64 {
         self.asked.choices
     }
 
-    /// The end user: `user`, else `safety_identifier`, else `metadata.user`.
+    /// The end user: `user`, else `safety_identifier`, else `metadata.user`; Anthropic's `metadata.user_id`.
     pub fn user(&self) -> Option<&str> {
         self.asked.user.as_deref()
     }

@@ -18,7 +18,19 @@ pub(crate) struct OutputCap {
     gap: Range<usize>,
     /// The member that an upstream model takes.
     name_for: fn(&str) -> &'static str,
+    thinking: Option<Thinking>,
 }
+
+/// What of the output may be thoughts, which must be less than the cap (Anthropic's `thinking.budget_tokens`).
+#[derive(Clone, Debug)]
+struct Thinking {
+    /// Where its value stands.
+    value: Range<usize>,
+    tokens: u64,
+}
+
+/// The least budget for thoughts that Anthropic takes.
+const THINKING_TOKENS_LEAST: u64 = 1_024;
 
 /// A cap that stands in the body.
 #[derive(Clone, Debug)]
@@ -31,18 +43,35 @@ struct Member {
 }
 
 impl OutputCap {
-    /// The caps of a body: each of these members must be a positive integer or null where it is there.
+    /// The caps of a body: each of these members must be an integer of at least `least`, or null, where it is there.
     pub(crate) fn read<const N: usize>(
         body: &str,
+        least: u64,
         members: [(&'static str, Option<&RawValue>); N],
         name_for: fn(&str) -> &'static str,
     ) -> Result<Self, BadRequest> {
         let mut read = Vec::with_capacity(N);
         for (name, raw) in members {
-            let tokens = field::integer(name, raw, 1..=u64::MAX)?;
+            let tokens = field::integer(name, raw, least..=u64::MAX)?;
             read.extend(raw.map(|raw| Member { name, value: span(body, raw.get()), tokens }));
         }
-        Ok(Self { members: read, gap: after_brace(body, body), name_for })
+        Ok(Self { members: read, gap: after_brace(body, body), name_for, thinking: None })
+    }
+
+    /// The same with a budget for thoughts, if there is one.
+    pub(crate) fn with_thinking(mut self, body: &str, budget: Option<&RawValue>) -> Result<Self, BadRequest> {
+        let tokens = field::integer("thinking.budget_tokens", budget, 0..=u64::MAX)?;
+        self.thinking =
+            budget.zip(tokens).map(|(budget, tokens)| Thinking { value: span(body, budget.get()), tokens });
+        Ok(self)
+    }
+
+    /// The smallest cap that leaves room for the least of thoughts.
+    pub(crate) const fn least(&self) -> u64 {
+        match self.thinking {
+            Some(_) => THINKING_TOKENS_LEAST + 1,
+            None => 1,
+        }
     }
 
     /// The largest of them, for nobody knows which one a provider obeys.
@@ -51,7 +80,7 @@ impl OutputCap {
     }
 
     /// Appends the edits that make the provider's cap the most that any provider reads, by the name that it takes. A
-    /// smaller cap of the caller's stays. What is left over, its name and all, is appended to `surplus`.
+    /// smaller cap of the caller's stays, and so does a smaller budget for thoughts. What is left over, its name and all, is appended to `surplus`.
     pub(crate) fn edit(
         &self,
         body: &str,
@@ -87,6 +116,10 @@ impl OutputCap {
     ) {
         let Some(cap) = to.output_cap else { return };
         let number = || Bytes::from(cap.to_string());
+        if let Some(thinking) = self.thinking.as_ref().filter(|thinking| thinking.tokens >= cap.get()) {
+            let text = Bytes::from((cap.get() - 1).to_string());
+            edits.push(Edit { range: thinking.value.clone(), text });
+        }
         if members.clone().any(|member| member.tokens.is_some()) {
             // The name that the caller chose is one that it expects its model to know.
             let above = members.filter(|member| member.tokens.is_some_and(|tokens| tokens > cap.get()));

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use domain::{Timestamp, Usage};
 
+use crate::anthropic;
 use crate::openai;
 
 /// What the gateway knows of a call whose stream it cuts off.
@@ -28,6 +29,7 @@ pub struct Cut(pub(crate) Form);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Chat(openai::Cut),
+    Messages(anthropic::Cut),
 }
 
 impl Cut {
@@ -36,6 +38,7 @@ impl Cut {
     pub fn events(&self, usage: &Usage) -> Vec<Bytes> {
         match &self.0 {
             Form::Chat(cut) => cut.events(usage),
+            Form::Messages(cut) => cut.events(usage),
         }
     }
 }

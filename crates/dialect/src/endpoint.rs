@@ -10,6 +10,8 @@ pub enum Endpoint {
     Chat,
     /// OpenAI's `POST /v1/embeddings`.
     Embeddings,
+    /// Anthropic's `POST /v1/messages`.
+    Messages,
 }
 
 impl Endpoint {
@@ -18,6 +20,7 @@ impl Endpoint {
         Some(match path {
             "/v1/chat/completions" => Self::Chat,
             "/v1/embeddings" => Self::Embeddings,
+            "/v1/messages" => Self::Messages,
             _ => return None,
         })
     }
@@ -27,6 +30,7 @@ impl Endpoint {
         match self {
             Self::Chat => "/chat/completions",
             Self::Embeddings => "/embeddings",
+            Self::Messages => "/messages",
         }
     }
 
@@ -35,13 +39,14 @@ impl Endpoint {
         match self {
             Self::Chat => "chat",
             Self::Embeddings => "embeddings",
+            Self::Messages => "messages",
         }
     }
 
     /// Whether a model generates an answer of tokens, which count as output.
     pub const fn generates(self) -> bool {
         match self {
-            Self::Chat => true,
+            Self::Chat | Self::Messages => true,
             Self::Embeddings => false,
         }
     }

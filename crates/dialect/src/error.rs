@@ -1,4 +1,6 @@
-//! Errors as OpenAI's clients read them, and the one place where a refusal becomes a status.
+//! Errors as clients read them, and the one place where a refusal becomes a status.
+//!
+//! They are made in OpenAI's words; [`ErrorBody::told_in`] puts them into those of another dialect.
 
 use std::borrow::Cow;
 
@@ -6,12 +8,17 @@ use bytes::Bytes;
 use domain::{Owner, Refusal, RefusalCode, Timestamp};
 use serde::Serialize;
 
+use crate::anthropic;
 use crate::bad_request::BadRequest;
+use crate::dialect::Dialect;
 use crate::sse;
 
 /// An error for the client. The four members that OpenAI has are always there; ours follow where they are known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorBody {
+    /// Whose shape and words it has: see [`ErrorBody::told_in`].
+    #[serde(skip)]
+    pub dialect: Dialect,
     /// The HTTP status.
     #[serde(skip)]
     pub status: u16,
@@ -65,6 +72,7 @@ impl ErrorBody {
     /// An error of this status and type.
     pub fn new(status: u16, kind: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
+            dialect: Dialect::OpenAi,
             status,
             message: message.into(),
             kind: kind.into(),
@@ -97,21 +105,47 @@ impl ErrorBody {
         self
     }
 
-    /// The body: `{"error":{…}}`.
-    pub fn to_json(&self) -> Bytes {
-        let mut body = Vec::with_capacity(512);
-        // Strings and numbers into memory: there is nothing that could fail.
-        let written = serde_json::to_writer(&mut body, &Envelope { error: self });
-        debug_assert!(written.is_ok(), "an error body is always writable");
-        Bytes::from(body)
+    /// The same in the words and the shape of this dialect.
+    #[must_use]
+    pub fn told_in(mut self, dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::OpenAi => {}
+            Dialect::Anthropic => {
+                let (status, kind) = anthropic::error_words(&self);
+                (self.status, self.kind) = (status, Cow::Borrowed(kind));
+            }
+        }
+        self.dialect = dialect;
+        self
     }
 
-    /// The event that tells a client that its stream broke: `data: {"error":{…}}`.
+    /// The body: `{"error":{…}}`, or Anthropic's.
+    pub fn to_json(&self) -> Bytes {
+        match self.dialect {
+            Dialect::OpenAi => write(&Envelope { error: self }),
+            Dialect::Anthropic => write(&anthropic::ErrorEnvelope::of(self)),
+        }
+    }
+
+    /// The event that tells a client that its stream broke: `data: {"error":{…}}`, or Anthropic's `event: error`.
     pub fn stream_event(&self) -> Bytes {
         let mut event = Vec::with_capacity(512);
-        sse::write_event(&mut event, &Envelope { error: self });
+        match self.dialect {
+            Dialect::OpenAi => sse::write_event(&mut event, &Envelope { error: self }),
+            Dialect::Anthropic => {
+                sse::write_named_event(&mut event, "error", &anthropic::ErrorEnvelope::of(self));
+            }
+        }
         Bytes::from(event)
     }
+}
+
+fn write(value: &impl Serialize) -> Bytes {
+    let mut body = Vec::with_capacity(512);
+    // Strings and numbers into memory: there is nothing that could fail.
+    let written = serde_json::to_writer(&mut body, value);
+    debug_assert!(written.is_ok(), "an error body is always writable");
+    Bytes::from(body)
 }
 
 impl From<BadRequest> for ErrorBody {

@@ -63,3 +63,14 @@ pub(crate) fn model(raw: Option<&RawValue>) -> Result<(String, &str), BadRequest
         _ => Ok((name.into_owned(), raw.get())),
     }
 }
+
+/// The decisive member that a name stands for with a parser that does not mind upper and lower case (Go's, for one).
+pub(crate) fn disguised(name: &str, decisive: &[&'static str]) -> Option<&'static str> {
+    if name.is_ascii() {
+        return decisive.iter().copied().find(|decisive| decisive.eq_ignore_ascii_case(name));
+    }
+    // The long s and the Kelvin sign are the two letters outside ASCII that fold into it.
+    let folded: String = name.chars().take(32).flat_map(char::to_lowercase).collect();
+    let folded = folded.replace('\u{17f}', "s");
+    decisive.iter().copied().find(|decisive| *decisive == folded)
+}

@@ -5,15 +5,17 @@
 //!
 //! A request is parsed once, borrowed, and goes upstream as slices of itself ([`Call`]); an answer is read beside the
 //! bytes that pass ([`AnswerFacts`], [`StreamMeter`]). What all dialects have in common stands here at the root; each
-//! dialect has a module that says how its own members are called ([`openai`]). [`Endpoint`] tells which is meant.
+//! dialect has a module that says how its own members are called ([`openai`], [`anthropic`]). [`Endpoint`] tells which is meant.
 #![cfg_attr(not(test), deny(clippy::as_conversions, clippy::indexing_slicing, clippy::string_slice))]
 
 mod answer;
+pub mod anthropic;
 mod bad_request;
 mod body;
 mod call;
 mod cap;
 mod cut;
+mod dialect;
 mod endpoint;
 mod error;
 mod field;
@@ -34,6 +36,7 @@ pub use bad_request::BadRequest;
 pub use body::BodyParts;
 pub use call::Call;
 pub use cut::{Cut, CutCall};
+pub use dialect::Dialect;
 pub use endpoint::Endpoint;
 pub use error::ErrorBody;
 pub use manners::{Manners, Upstream};

@@ -67,6 +67,14 @@ pub(crate) fn write_event(into: &mut Vec<u8>, data: &impl Serialize) {
     into.extend_from_slice(b"\n\n");
 }
 
+/// Appends an event of this name and with this data.
+pub(crate) fn write_named_event(into: &mut Vec<u8>, name: &str, data: &impl Serialize) {
+    into.extend_from_slice(b"event: ");
+    into.extend_from_slice(name.as_bytes());
+    into.push(b'\n');
+    write_event(into, data);
+}
+
 /// The data of a block that is one `data:` line and nothing else, as nearly every block is.
 pub(crate) fn single_data(block: &str) -> Option<&str> {
     let rest = block.strip_prefix("data:")?;

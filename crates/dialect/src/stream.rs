@@ -6,6 +6,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use domain::Usage;
 
+use crate::anthropic;
 use crate::cut::{Cut, CutCall, Form};
 use crate::endpoint::Endpoint;
 use crate::openai;
@@ -72,6 +73,8 @@ pub(crate) struct Told {
     pub(crate) finish_seen: bool,
     /// What was consumed, by the provider's last word on it.
     pub(crate) usage: Option<Usage>,
+    /// The input alone, where the provider tells it before the rest.
+    pub(crate) input: Option<Usage>,
     pub(crate) error: Option<UpstreamError>,
     /// Events that brought something which could be charged.
     pub(crate) chunks: u64,
@@ -80,6 +83,7 @@ pub(crate) struct Told {
 /// Reads the events of one dialect.
 enum Reader {
     Chat(openai::Reader),
+    Messages(anthropic::Reader),
 }
 
 impl Reader {
@@ -87,6 +91,7 @@ impl Reader {
     fn read(&mut self, data: &str, event: Option<&str>, told: &mut Told) -> Result<Fate, StreamFault> {
         match self {
             Self::Chat(reader) => reader.read(data, event, told),
+            Self::Messages(reader) => reader.read(data, event, told),
         }
     }
 }
@@ -97,10 +102,10 @@ pub(crate) enum Fate {
     /// It passes without its `event` line.
     PassUnnamed,
     Drop,
-    /// It tells the usage, and waits for the tail.
-    Usage,
-    /// It waits for the tail, and nothing after it is read.
-    Done,
+    /// It tells the usage, and waits for the tail; with bytes, these in its place.
+    Usage(Option<Bytes>),
+    /// It waits for the tail, and nothing after it is read; with bytes, these in its place.
+    Done(Option<Bytes>),
     /// These bytes go in its place.
     Replace(Bytes),
 }
@@ -110,6 +115,7 @@ impl StreamMeter {
     pub fn new(endpoint: Endpoint, options: StreamOptions) -> Self {
         let reader = match endpoint {
             Endpoint::Chat | Endpoint::Embeddings => Reader::Chat(openai::Reader::new(options)),
+            Endpoint::Messages => Reader::Messages(anthropic::Reader::default()),
         };
         Self {
             reader,
@@ -154,6 +160,14 @@ impl StreamMeter {
                 StreamFault::TooLong => StreamFault::TooLong,
             });
         }
+        let stop = match self.reader {
+            Reader::Messages(_) if self.told.finish_seen && !self.done && self.held_done.is_empty() => {
+                Some(anthropic::STOP)
+            }
+            Reader::Messages(_) | Reader::Chat(_) => None,
+        };
+        // SDKs take an end without this event for a break, or do not tell one from the other.
+        self.held_done.extend(stop.map(Bytes::from_static));
         self.fault.map_or(Ok(()), Err)
     }
 
@@ -169,12 +183,18 @@ impl StreamMeter {
     pub fn cut(&self, call: CutCall<'_>) -> Cut {
         Cut(match &self.reader {
             Reader::Chat(reader) => Form::Chat(reader.cut(&self.told, call)),
+            Reader::Messages(reader) => Form::Messages(reader.cut(&self.told, call)),
         })
     }
 
     /// What was consumed, by the provider's last word on it.
     pub const fn usage(&self) -> Option<Usage> {
         self.told.usage
+    }
+
+    /// What of the input was consumed, where the provider tells it before the rest: the output in it is nothing yet.
+    pub const fn input(&self) -> Option<Usage> {
+        self.told.input
     }
 
     /// The model that answers, as its first event says, cut to 256 bytes.
@@ -302,15 +322,15 @@ impl StreamMeter {
             Fate::Pass => parts(false).into_iter().for_each(|part| run.add(part, out)),
             Fate::PassUnnamed => parts(true).into_iter().for_each(|part| run.add(part, out)),
             Fate::Drop => {}
-            Fate::Usage => {
+            Fate::Usage(instead) => {
                 // Only the last one waits: no provider may make us keep any number of them.
                 run.flush(out);
                 out.append(&mut self.held_usage);
-                self.held_usage = slices(parts(false));
+                self.held_usage = instead.map_or_else(|| slices(parts(false)), |bytes| vec![bytes]);
             }
-            Fate::Done => {
+            Fate::Done(instead) => {
                 self.done = true;
-                self.held_done = slices(parts(false));
+                self.held_done = instead.map_or_else(|| slices(parts(false)), |bytes| vec![bytes]);
             }
             Fate::Replace(bytes) => {
                 run.flush(out);

@@ -9,11 +9,12 @@ use bpe_openai::Tokenizer;
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use crate::anthropic;
 use crate::endpoint::Endpoint;
 use crate::json::{self, Into, Kind, Name, Take};
 
 /// Tokens around each message, and tokens that begin the answer, by OpenAI's published recipe.
-const MESSAGE_TOKENS: u64 = 3;
+pub(crate) const MESSAGE_TOKENS: u64 = 3;
 const ANSWER_TOKENS: u64 = 3;
 /// A name costs one token more than its text.
 const NAME_TOKENS: u64 = 1;
@@ -94,30 +95,36 @@ fn count_piece(tokenizer: &Tokenizer, piece: &[u8]) -> usize {
 ///
 /// For a chat: the messages by OpenAI's recipe, and the JSON of tools and of a response format, which are not sent as
 /// JSON but about as long. Images count as ones of 1,024 x 1,024 pixels; other media do not count. For embeddings: the
-/// texts, or the tokens that were given. What cannot be read counts nothing.
+/// texts, or the tokens that were given. For messages: the system prompt, the messages and the JSON of tools, by the
+/// stand-in's dictionary, because Anthropic's is not published. What cannot be read counts nothing.
 pub fn count_prompt(endpoint: Endpoint, body: &[u8], model: &str) -> u64 {
     let Ok(text) = std::str::from_utf8(body) else { return 0 };
     let mut prompt = Prompt { encoding: Encoding::for_model(model), tokens: 0 };
     let read = match endpoint {
         Endpoint::Chat => json::read(text, &mut ChatBody(&mut prompt)),
         Endpoint::Embeddings => json::read(text, &mut EmbeddingsBody(&mut prompt)),
+        Endpoint::Messages => {
+            anthropic::read_prompt(text, &mut prompt);
+            Ok(())
+        }
     };
     // What was counted until an error is as much as there is.
     drop(read);
     prompt.tokens
 }
 
-struct Prompt {
+/// A prompt that is being counted.
+pub(crate) struct Prompt {
     encoding: Encoding,
     tokens: u64,
 }
 
 impl Prompt {
-    fn add(&mut self, tokens: u64) {
+    pub(crate) fn add(&mut self, tokens: u64) {
         self.tokens = self.tokens.saturating_add(tokens);
     }
 
-    fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.add(count_text(self.encoding, text));
     }
 }

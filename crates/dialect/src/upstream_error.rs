@@ -121,6 +121,12 @@ impl<'de> Take<'de> for Found<'de> {
                     map.next_value_seed(Into(&mut word))?;
                     self.code = self.code.take().or(word.0);
                 }
+                // Anthropic's code.
+                "details" => {
+                    let mut details = Details(None);
+                    map.next_value_seed(Into(&mut details))?;
+                    self.code = self.code.take().or(details.0);
+                }
                 "param" => map.next_value_seed(Into(&mut self.param))?,
                 _ => json::skip(&mut map)?,
             }
@@ -132,6 +138,21 @@ impl<'de> Take<'de> for Found<'de> {
     fn array<A: SeqAccess<'de>>(&mut self, mut seq: A) -> Result<(), A::Error> {
         if seq.next_element_seed(Into(self))?.is_some() {
             while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+        }
+        Ok(())
+    }
+}
+
+/// `{"error_code":…}`.
+struct Details<'a>(Option<Cow<'a, str>>);
+
+impl<'de> Take<'de> for Details<'de> {
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "error_code" => map.next_value_seed(Into(&mut self.0))?,
+                _ => json::skip(&mut map)?,
+            }
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::media::Message;
 use crate::bad_request::BadRequest;
 use crate::endpoint::Endpoint;
+use crate::field;
 use crate::json::{self, Into, Kind, Name, Take};
 use crate::media::Media;
 
@@ -92,7 +93,7 @@ impl<'a> Fields<'a> {
             ("messages", Endpoint::Chat) => return self.once(name, map, |fields| &mut fields.messages),
             ("input", Endpoint::Embeddings) => return self.once(name, map, |fields| &mut fields.input),
             _ => {
-                if let Some(meant) = disguised(name) {
+                if let Some(meant) = field::disguised(name, &DECISIVE) {
                     self.refuse(BadRequest::disguised(name, meant));
                 }
                 return json::skip_shallow(map);
@@ -133,17 +134,6 @@ impl<'a> Take<'a> for Fields<'a> {
         }
         Ok(())
     }
-}
-
-/// The decisive member that a name stands for with a parser that does not mind upper and lower case (Go's, for one).
-fn disguised(name: &str) -> Option<&'static str> {
-    if name.is_ascii() {
-        return DECISIVE.into_iter().find(|decisive| decisive.eq_ignore_ascii_case(name));
-    }
-    // The long s and the Kelvin sign are the two letters outside ASCII that fold into it.
-    let folded: String = name.chars().take(32).flat_map(char::to_lowercase).collect();
-    let folded = folded.replace('\u{17f}', "s");
-    DECISIVE.into_iter().find(|decisive| **decisive == *folded)
 }
 
 /// The messages of a chat: an array, and how much of it is not text.

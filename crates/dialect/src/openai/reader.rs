@@ -30,7 +30,7 @@ impl Reader {
         told: &mut Told,
     ) -> Result<Fate, StreamFault> {
         if data.starts_with("[DONE]") {
-            return Ok(Fate::Done);
+            return Ok(Fate::Done(None));
         }
         let mut chunk = Chunk::new(&mut self.head, told);
         let read = json::read(data, &mut chunk);
@@ -52,7 +52,7 @@ impl Reader {
             }
             Some(Complaint::Bare | Complaint::Flat) => complain(data, told),
             None if usage.is_some() && choices.is_none_or(|count| count == 0) => {
-                if self.options.client_asked_usage { Fate::Usage } else { Fate::Drop }
+                if self.options.client_asked_usage { Fate::Usage(None) } else { Fate::Drop }
             }
             None if choices.is_none() && event.is_some_and(|name| KEEP_ALIVES.contains(&name)) => Fate::Drop,
             None => Fate::Pass,

@@ -23,15 +23,15 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
     let fields = Fields::read(endpoint, text)?;
     let (model, model_text) = field::model(fields.model)?;
     let media = prompt(endpoint, &fields)?;
-    let (stream, asked_usage, usage_edit) = match endpoint {
-        Endpoint::Chat => streaming(text, fields.stream, fields.stream_options)?,
-        Endpoint::Embeddings => (false, false, None),
+    let (stream, asked_usage, usage_edit) = if endpoint.generates() {
+        streaming(text, fields.stream, fields.stream_options)?
+    } else {
+        (false, false, None)
     };
-    let (output_cap, choices) = match endpoint {
-        Endpoint::Chat => {
-            (Some(output_cap(text, &fields)?), field::integer("n", fields.n, 1..=CHOICES_MAX)?.unwrap_or(1))
-        }
-        Endpoint::Embeddings => (None, 1),
+    let (output_cap, choices) = if endpoint.generates() {
+        (Some(output_cap(text, &fields)?), field::integer("n", fields.n, 1..=CHOICES_MAX)?.unwrap_or(1))
+    } else {
+        (None, 1)
     };
     let service_tier = field::string("service_tier", fields.service_tier)?.map(Cow::into_owned);
     let user = field::string("user", fields.user)?;
@@ -48,7 +48,12 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
         output_cap,
         choices,
         service_tier,
-        web_search: fields.web_search_options.is_some_and(|options| options.get() != "null"),
+        web_search: fields
+            .web_search_options
+            .filter(|options| options.get() != "null")
+            .map(|_| "web_search_options"),
+        charged_tool: None,
+        input_elsewhere: None,
         user: told(user).or_else(|| told(safety_identifier)).or_else(|| told(metadata.user)),
         feature: told(metadata.feature),
         run: told(metadata.run),
@@ -58,17 +63,13 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
 
 /// Checks that there is a prompt.
 fn prompt(endpoint: Endpoint, fields: &Fields<'_>) -> Result<Media, BadRequest> {
-    match endpoint {
-        Endpoint::Chat => {
-            let messages = fields.messages.as_ref().ok_or_else(|| BadRequest::missing("messages"))?;
-            messages.check()?;
-            Ok(messages.media)
-        }
-        Endpoint::Embeddings => {
-            fields.input.as_ref().ok_or_else(|| BadRequest::missing("input"))?.check()?;
-            Ok(Media::default())
-        }
+    if endpoint.generates() {
+        let messages = fields.messages.as_ref().ok_or_else(|| BadRequest::missing("messages"))?;
+        messages.check()?;
+        return Ok(messages.media);
     }
+    fields.input.as_ref().ok_or_else(|| BadRequest::missing("input"))?.check()?;
+    Ok(Media::default())
 }
 
 /// Whether to stream, whether the caller wants usage, and the edit that makes the provider tell it.
@@ -112,7 +113,7 @@ fn streaming(
 /// `max_tokens` and the member that came to replace it, `max_completion_tokens`, as far as they are there.
 fn output_cap(body: &str, fields: &Fields<'_>) -> Result<OutputCap, BadRequest> {
     let members = [(OLD_CAP, fields.max_tokens), (NEW_CAP, fields.max_completion_tokens)];
-    OutputCap::read(body, members, |model| if takes_new_name(model) { NEW_CAP } else { OLD_CAP })
+    OutputCap::read(body, 1, members, |model| if takes_new_name(model) { NEW_CAP } else { OLD_CAP })
 }
 
 const OLD_CAP: &str = "max_tokens";

@@ -38,12 +38,13 @@ impl WireUsage {
     /// Each part is taken out of what is left of its whole, so that contradictions in the provider's counts never make
     /// the sum larger than its total.
     pub(super) fn to_usage(self, endpoint: Endpoint) -> Option<Usage> {
-        let (prompt, completion) = match endpoint {
-            Endpoint::Chat => (
+        let (prompt, completion) = if endpoint.generates() {
+            (
                 self.prompt.or_else(|| self.total?.checked_sub(self.completion?))?,
                 self.completion.or_else(|| self.total?.checked_sub(self.prompt?))?,
-            ),
-            Endpoint::Embeddings => (self.prompt.or(self.total)?, 0),
+            )
+        } else {
+            (self.prompt.or(self.total)?, 0)
         };
         let mut input = prompt;
         let mut take = |part: Option<u64>| {

@@ -14,11 +14,13 @@ const DOCUMENTS: &[&str] = &[
     r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}},{"type":"file","file":{}}]}],"stream":true,"stream_options":{"include_usage":false},"n":2,"metadata":{"run":"\u00e9"}}"#,
     r#"{"model":"m","input":[[1,2],["a"],"b"],"user":"\ud83d\ude00"}"#,
     r#"{"model":"x","choices":[{"message":{"content":"a\n","tool_calls":[{"function":{"name":"f"}}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1e3,"prompt_tokens_details":{"cached_tokens":-1}},"error":{"message":"m","code":4}}"#,
+    r#"{"model":"m","max_tokens":9000,"thinking":{"budget_tokens":4000},"messages":[{"content":[{"type":"image","source":{"type":"base64","data":"x"}},{"type":"tool_result","content":[{"type":"document","source":{"type":"text","data":"y"}}]}]}],"tools":[{"type":"web_search_1"}],"metadata":{"user_id":"u"}}"#,
+    r#"{"type":"message","model":"x","content":[{"type":"text","text":"a"},{"type":"tool_use","name":"f","input":{"b":1}}],"usage":{"input_tokens":5,"output_tokens":1e3,"cache_creation":{"ephemeral_1h_input_tokens":-1},"output_tokens_details":{"thinking_tokens":7}}}"#,
     r#"[{"error":{"code":429,"message":"Quota","status":"X"}},{"detail":[{"msg":"m"}]}]"#,
 ];
 
 fn read_all(bytes: &[u8]) {
-    for endpoint in [Endpoint::Chat, Endpoint::Embeddings] {
+    for endpoint in [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages] {
         if let Ok(call) = Call::read(endpoint, Bytes::copy_from_slice(bytes)) {
             let parts = call.upstream_body(&to("other"));
             let len = parts.len();

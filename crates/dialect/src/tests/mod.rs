@@ -6,6 +6,7 @@ mod cap;
 mod cut;
 mod error;
 mod hostile;
+mod messages;
 mod request;
 mod stream;
 mod stream_pieces;

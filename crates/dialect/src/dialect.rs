@@ -1,0 +1,34 @@
+//! The dialects: in whose words a caller is answered.
+
+use crate::endpoint::Endpoint;
+
+/// Whose shapes errors, models and headers have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's, which most others understand.
+    #[default]
+    OpenAi,
+    /// Anthropic's.
+    Anthropic,
+}
+
+impl Dialect {
+    /// The dialect that is expected at a path, whether or not anything is there.
+    pub fn of_path(path: &str) -> Self {
+        let path = path.strip_prefix("/v1").unwrap_or(path);
+        match path.strip_prefix("/messages") {
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => Self::Anthropic,
+            Some(_) | None => Self::OpenAi,
+        }
+    }
+}
+
+impl Endpoint {
+    /// The dialect that is spoken at this endpoint.
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::Chat | Self::Embeddings => Dialect::OpenAi,
+            Self::Messages => Dialect::Anthropic,
+        }
+    }
+}
