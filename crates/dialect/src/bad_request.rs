@@ -81,6 +81,11 @@ impl BadRequest {
         }
     }
 
+    /// A header that belongs to the call is missing or wrong.
+    pub fn header(name: &'static str, why: &str) -> Self {
+        Self { message: format!("{name}: {why}"), param: Some(name.to_owned()), code: None }
+    }
+
     /// What the provider charges for and tells in no answer.
     pub(crate) fn unmetered(param: &str, what: &str) -> Self {
         let message =

@@ -24,6 +24,7 @@ pub struct Call {
     endpoint: Endpoint,
     body: Bytes,
     asked: Asked,
+    head: Vec<(&'static str, String)>,
 }
 
 /// What a request asks for, as the reader of its dialect finds it.
@@ -69,7 +70,18 @@ impl Call {
             Endpoint::Chat | Endpoint::Embeddings => openai::read(endpoint, text)?,
             Endpoint::Messages => anthropic::read(text)?,
         };
-        Ok(Self { endpoint, asked, body })
+        Ok(Self { endpoint, asked, body, head: Vec::new() })
+    }
+
+    /// The same with these headers, which go upstream with it: those of [`Endpoint::head`] that came.
+    #[must_use]
+    pub fn with_head(self, head: Vec<(&'static str, String)>) -> Self {
+        Self { head, ..self }
+    }
+
+    /// The headers that go upstream with the body.
+    pub fn head(&self) -> &[(&'static str, String)] {
+        &self.head
     }
 
     /// What is called.

@@ -15,8 +15,8 @@ pub enum Dialect {
 impl Dialect {
     /// The dialect that is expected at a path, whether or not anything is there.
     pub fn of_path(path: &str) -> Self {
-        let path = path.strip_prefix("/v1").unwrap_or(path);
-        match path.strip_prefix("/messages") {
+        // SDKs add the version to a base URL that may have it already.
+        match path.trim_start_matches("/v1").strip_prefix("/messages") {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => Self::Anthropic,
             Some(_) | None => Self::OpenAi,
         }

@@ -34,6 +34,19 @@ impl Endpoint {
         }
     }
 
+    /// The headers that say what a body means, and go upstream with it, in small letters.
+    pub const fn head(self) -> &'static [&'static str] {
+        match self {
+            Self::Chat | Self::Embeddings => &[],
+            Self::Messages => &["anthropic-version", "anthropic-beta"],
+        }
+    }
+
+    /// Whether a body means nothing without this header.
+    pub fn requires(self, header: &str) -> bool {
+        self == Self::Messages && header == "anthropic-version"
+    }
+
     /// The name in logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -28,7 +28,8 @@ use directory::InFlight;
 use domain::{Money, Pico, Usage};
 use pricing::PriceVersion;
 
-/// Output tokens of each choice below which a call is of no use under `stops`, and is refused.
+/// Output tokens of each choice below which a call is of no use under `stops`, and is refused. One whose provider takes
+/// no cap as small needs more.
 const CHOICE_TOKENS_LEAST: u64 = 16;
 
 /// What bounds the output of one call.
@@ -39,6 +40,8 @@ pub(crate) struct Allowance {
     /// The most input tokens that the call can be billed.
     input: u64,
     choices: u64,
+    /// Output tokens of each choice below which the call is of no use under `stops`.
+    choice_least: u64,
     /// The most output tokens of a choice, as the body or else the model has it if the body goes as it is.
     stated: Option<u64>,
     /// The smaller of the body's and the model's.
@@ -67,6 +70,7 @@ impl Allowance {
             price: Arc::clone(price),
             input: call.input_tokens_bound(),
             choices: call.choices(),
+            choice_least: CHOICE_TOKENS_LEAST.max(call.output_cap_least()),
             stated: named.or(model),
             most: named.into_iter().chain(model).min(),
             slice,
@@ -92,7 +96,7 @@ impl Allowance {
         let ceiling = |choice: u64| self.ceiling(choice.saturating_mul(self.choices)).unwrap_or(Money::MAX);
         // A call too large to be priced is one that no wallet can cover.
         let amount = ceiling(first);
-        let least = if self.stops() { ceiling(first.min(CHOICE_TOKENS_LEAST)) } else { amount };
+        let least = if self.stops() { ceiling(first.min(self.choice_least)) } else { amount };
         Ask { amount, least, tokens: first.min(self.slice).saturating_mul(self.choices) }
     }
 

@@ -100,13 +100,17 @@ fn upstream_request(
     headers.insert(ACCEPT, if plan.call.stream() { EVENT_STREAM } else { JSON });
     headers.insert(USER_AGENT, AGENT);
     headers.insert(CLIENT_REQUEST_ID, request_id_value(began));
+    for (name, text) in plan.call.head() {
+        // It was a header before, so it can be one again.
+        headers.insert(*name, HeaderValue::try_from(text)?);
+    }
     Ok(request)
 }
 
 fn stream(open: Open, body: Incoming, idle: Duration) -> Response<Answer> {
     let options = StreamOptions { client_asked_usage: open.plan.call.asked_usage() };
     let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
-    let rates = *open.pace.told();
+    let (rates, dialect) = (*open.pace.told(), open.plan.call.endpoint().dialect());
     let relay = Relay::new(body, StreamMeter::new(open.plan.call.endpoint(), options), open, idle);
     let mut response = Response::new(Answer::Stream(Box::new(relay)));
     let headers = response.headers_mut();
@@ -115,7 +119,7 @@ fn stream(open: Open, body: Incoming, idle: Duration) -> Response<Answer> {
     // Proxies in front of us must not collect what is meant to flow.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     headers.insert(crate::failure::REQUEST_ID, id);
-    rates.write(headers);
+    rates.write(dialect, headers);
     tell_cap(headers, cap);
     response
 }
@@ -149,7 +153,7 @@ async fn whole(
     };
     let consumed = match facts.usage {
         Some(usage) => Consumed::Reported { usage, output: Output::In(bytes.clone()) },
-        None => Consumed::Unreported { output: Output::In(bytes.clone()) },
+        None => Consumed::Unreported { input: None, output: Output::In(bytes.clone()) },
     };
     let (status, reason) = match presence.is_gone() {
         false => (AttemptStatus::Succeeded, "complete"),
@@ -163,7 +167,7 @@ async fn whole(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, upstream.get(CONTENT_TYPE).cloned().unwrap_or(JSON));
     headers.insert(crate::failure::REQUEST_ID, id);
-    rates.write(headers);
+    rates.write(endpoint.dialect(), headers);
     tell_cap(headers, cap);
     if let Ok(cost) = HeaderValue::try_from(receipt.cost.to_string()) {
         headers.insert(COST, cost);
@@ -188,7 +192,7 @@ async fn abandon(open: Open) -> Failure {
     let ending = Ending {
         status: AttemptStatus::Cancelled,
         reason: gone.reason,
-        consumed: Consumed::Unreported { output: Output::Text(String::new()) },
+        consumed: Consumed::Unreported { input: None, output: Output::Text(String::new()) },
         model_answered: None,
         answered: gone.status,
     };

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{Call, Endpoint};
+use dialect::{BadRequest, Call, Endpoint};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::Body;
@@ -21,6 +21,8 @@ const ATTRIBUTION_BYTES_MAX: usize = 128;
 const USER_HEADER: &str = "x-tollkeeper-user";
 const FEATURE_HEADER: &str = "x-tollkeeper-feature";
 const RUN_HEADER: &str = "x-tollkeeper-run";
+/// Claude Code's name for one run of itself.
+const SESSION_HEADER: &str = "x-claude-code-session-id";
 
 /// Reads and parses the body, once.
 pub(crate) async fn decode<B>(
@@ -35,13 +37,30 @@ where
 {
     check_media_type(headers)?;
     let bytes = read_whole(headers, body, bytes_max, idle).await?;
-    let call = Call::read(endpoint, bytes)?;
+    let call = Call::read(endpoint, bytes)?.with_head(head(endpoint, headers)?);
     let attribution = Attribution {
         user: header_text(headers, USER_HEADER).or_else(|| call.user().map(shorten)),
         feature: header_text(headers, FEATURE_HEADER).or_else(|| call.feature().map(shorten)),
-        run: header_text(headers, RUN_HEADER).or_else(|| call.run().map(shorten)),
+        run: header_text(headers, RUN_HEADER)
+            .or_else(|| call.run().map(shorten))
+            .or_else(|| header_text(headers, SESSION_HEADER)),
     };
     Ok((call, attribution))
+}
+
+/// The headers that belong to the call and go upstream with it.
+fn head(endpoint: Endpoint, headers: &HeaderMap) -> Result<Vec<(&'static str, String)>, BadRequest> {
+    let mut head = Vec::new();
+    for name in endpoint.head() {
+        let values: Result<Vec<_>, _> = headers.get_all(*name).iter().map(|value| value.to_str()).collect();
+        let values = values.map_err(|_| BadRequest::header(name, "it holds what is no text"))?;
+        if !values.is_empty() {
+            head.push((*name, values.join(",")));
+        } else if endpoint.requires(name) {
+            return Err(BadRequest::header(name, "header is required"));
+        }
+    }
+    Ok(head)
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), BodyFailure> {

@@ -7,13 +7,13 @@ use dialect::{BadRequest, Call, Endpoint};
 use directory::{Directory, Principal, Scope, Visit};
 use domain::{Refusal, RefusalCode, RequestId, Timestamp};
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use ledger::Attribution;
 use pricing::{ModelKind, PriceVersion};
 
 use crate::access;
 use crate::allowance::Allowance;
 use crate::contract::Traffic;
+use crate::credential::presented;
 use crate::failure::Failure;
 use crate::routes::{Route, Routes, Target};
 use crate::tiers::Tiers;
@@ -67,27 +67,14 @@ pub(crate) const fn scope(endpoint: Endpoint) -> Scope {
     match endpoint {
         Endpoint::Chat => Scope::ChatCompletions,
         Endpoint::Embeddings => Scope::Embeddings,
+        Endpoint::Messages => Scope::Messages,
     }
 }
 
 /// Proves who calls, from the head alone: an unknown caller may not make us read a body.
 pub(crate) fn identify(directory: &Directory, headers: &HeaderMap, visit: &Visit) -> Result<Caller, Refusal> {
-    let bearer = presented(headers).ok_or_else(directory::missing_key)?;
-    directory.authenticate(bearer, visit).map(Caller)
-}
-
-/// The key that came with these headers, whatever it is worth.
-pub(crate) fn presented(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let value = values.next()?;
-    // Of two headers a proxy in front of us may have looked at the other one: neither counts.
-    if values.next().is_some() {
-        return Some("");
-    }
-    // A header that is no text holds no key of ours; an empty one is told so like any other wrong key.
-    let text = value.to_str().unwrap_or_default().trim();
-    let (scheme, key) = text.split_at_checked("Bearer ".len())?;
-    scheme.eq_ignore_ascii_case("Bearer ").then(|| key.trim())
+    let key = presented(headers)?.ok_or_else(directory::missing_key)?;
+    directory.authenticate(key, visit).map(Caller)
 }
 
 /// Service tiers that cost more than the catalogue's price, which is the standard one.
@@ -142,21 +129,36 @@ fn not_for_chat(model: &str) -> Refusal {
 
 /// Refuses what is asked for and has no price.
 fn check_options(call: &Call) -> Result<(), BadRequest> {
+    let refused = |message: String, param: &str, code| BadRequest {
+        message,
+        param: Some(param.to_owned()),
+        code: Some(code),
+    };
     if let Some(tier) = call.service_tier().filter(|tier| DEARER_TIERS.contains(tier)) {
-        return Err(BadRequest {
-            message: format!(
-                "Invalid service_tier argument: this gateway has no price for `{tier}`; leave it out."
-            ),
-            param: Some("service_tier".to_owned()),
-            code: Some("unsupported_value"),
-        });
+        let param = if call.endpoint() == Endpoint::Messages { "speed" } else { "service_tier" };
+        let message =
+            format!("Invalid {param} argument: this gateway has no price for `{tier}`; leave it out.");
+        return Err(refused(message, param, "unsupported_value"));
     }
-    if call.web_search() {
-        return Err(BadRequest {
-            message: "This gateway has no price for web searches; leave web_search_options out.".to_owned(),
-            param: Some("web_search_options".to_owned()),
-            code: Some("unsupported_parameter"),
-        });
+    if let Some(param) = call.web_search() {
+        let message = match param {
+            "tools" => {
+                "This gateway has no price for web searches; leave the web search tool out.".to_owned()
+            }
+            _ => format!("This gateway has no price for web searches; leave {param} out."),
+        };
+        return Err(refused(message, param, "unsupported_parameter"));
+    }
+    if let Some(tool) = call.charged_tool() {
+        let message = format!("This gateway has no price for the tool `{tool}`; leave it out.");
+        return Err(refused(message, "tools", "unsupported_value"));
+    }
+    if let Some(param) = call.input_elsewhere() {
+        let message = format!(
+            "This gateway cannot bound what a call costs whose input the provider fetches by itself; leave it out of \
+             {param}."
+        );
+        return Err(refused(message, param, "unsupported_parameter"));
     }
     Ok(())
 }

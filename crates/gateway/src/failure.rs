@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dialect::{BadRequest, ErrorBody, UpstreamError};
+use dialect::{BadRequest, Dialect, ErrorBody, UpstreamError};
 use domain::{Owner, Refusal, RequestId};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -133,17 +133,17 @@ impl Failure {
         matches!(self, Self::Upstream(_))
     }
 
-    /// The failure as HTTP, in OpenAI's shape.
-    pub fn into_response(self, id: RequestId) -> Response<Answer> {
+    /// The failure as HTTP, in the shape of this dialect.
+    pub fn into_response(self, dialect: Dialect, id: RequestId) -> Response<Answer> {
         let retry_after = self.retry_after();
         let rates = if let Self::Limited(over) = &self { over.told } else { RateHeaders::default() };
-        let body = ErrorBody { request_id: Some(id.to_string()), ..self.into_body() };
+        let body = ErrorBody { request_id: Some(id.to_string()), ..self.into_body() }.told_in(dialect);
         let mut response = Response::new(Answer::from(body.to_json()));
         *response.status_mut() = StatusCode::from_u16(body.status).unwrap_or(StatusCode::BAD_GATEWAY);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(REQUEST_ID, id_value(id));
-        rates.write(headers);
+        rates.write(dialect, headers);
         if let Some(should_retry) = body.should_retry {
             headers
                 .insert(SHOULD_RETRY, HeaderValue::from_static(if should_retry { "true" } else { "false" }));
@@ -234,6 +234,13 @@ impl BodyFailure {
     }
 }
 
+/// Codes and types by which providers say that the account with them is out of money: OpenAI's, then Anthropic's.
+const OF_QUOTA: [&str; 4] =
+    ["insufficient_quota", "billing_error", "enforced_spend_limit_reached", "contract_spend_limit_reached"];
+
+/// How Anthropic says the same as a mistake in the request.
+const ANTHROPIC_IS_EMPTY: &str = "Your credit balance is too low";
+
 impl UpstreamFailure {
     /// The way to the provider failed.
     pub(crate) fn of_transport(failure: TransportFailure) -> Self {
@@ -265,8 +272,8 @@ impl UpstreamFailure {
     pub(crate) fn of_answer(status: u16, error: UpstreamError, retry_after: Option<u64>) -> Self {
         let about_the_request = StatusCode::from_u16(status).is_ok_and(is_about_the_request);
         let quota = status == 402
-            || error.code.as_deref() == Some("insufficient_quota")
-            || error.kind.as_deref() == Some("insufficient_quota");
+            || [&error.code, &error.kind].into_iter().flatten().any(|word| OF_QUOTA.contains(&word.as_str()))
+            || error.message.starts_with(ANTHROPIC_IS_EMPTY);
         let passed = |status, reason, kind: &str| Self {
             status,
             reason,

@@ -8,6 +8,7 @@ mod answer;
 mod attempt;
 mod checkpoint;
 mod contract;
+mod credential;
 mod decision;
 mod decode;
 mod denial;

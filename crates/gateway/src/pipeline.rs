@@ -18,9 +18,10 @@ use providers::Client;
 use crate::access;
 use crate::answer::Answer;
 use crate::attempt::attempt;
+use crate::credential::presented;
 use crate::decision::{Recorder, Trail};
 use crate::decode::{decode, discard};
-use crate::evidence::{Began, Caller, Plan, authorize, identify, plan, presented, scope};
+use crate::evidence::{Began, Caller, Plan, authorize, identify, plan, scope};
 use crate::failure::Failure;
 use crate::hold::{Held, hold, probe};
 use crate::observer::{Finished, Observer};
@@ -243,7 +244,7 @@ impl Gateway {
 
     fn refuse(&self, endpoint: Endpoint, began: Began, failure: Failure) -> Response<Answer> {
         let (outcome, booked) = (failure.outcome(), failure.is_booked());
-        let response = failure.into_response(began.id);
+        let response = failure.into_response(endpoint.dialect(), began.id);
         if !booked {
             self.shared.observer.finished(&Finished {
                 request: began.id,
@@ -300,7 +301,7 @@ fn identify_on(
 
 /// Notes who it was whose key is no longer good.
 fn recognise(trail: &mut Trail, directory: &Directory, headers: &HeaderMap, refusal: &Refusal) {
-    if let Some(holder) = presented(headers).and_then(|key| directory.holder(key)) {
+    if let Some(holder) = presented(headers).ok().flatten().and_then(|key| directory.holder(key)) {
         trail.recognised(&holder);
         if refusal.code.owner() > Owner::Key {
             trail.passed_key(&holder);

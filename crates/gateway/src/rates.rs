@@ -10,6 +10,7 @@ mod effective;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dialect::Dialect;
 use directory::{Caps, Principal};
 use domain::{Clock, Refusal, RefusalCode, Timestamp, Usage};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -321,12 +322,14 @@ fn in_words(time: Duration) -> String {
     }
 }
 
-/// How the limits stand that will refuse first: OpenAI's headers.
+/// How the limits stand that will refuse first: OpenAI's headers, or Anthropic's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RateHeaders {
     requests: Option<Told>,
     tokens: Option<Told>,
     project_tokens: Option<Told>,
+    input_tokens: Option<Told>,
+    output_tokens: Option<Told>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -334,6 +337,7 @@ struct Told {
     limit: u64,
     remaining: u64,
     full_in: Duration,
+    full_at: Timestamp,
 }
 
 const REQUESTS: [HeaderName; 3] = [
@@ -351,6 +355,26 @@ const PROJECT_TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-remaining-project-tokens"),
     HeaderName::from_static("x-ratelimit-reset-project-tokens"),
 ];
+const ANTHROPIC_REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-requests-limit"),
+    HeaderName::from_static("anthropic-ratelimit-requests-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-requests-reset"),
+];
+const ANTHROPIC_TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-tokens-limit"),
+    HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
+];
+const ANTHROPIC_INPUT_TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-input-tokens-limit"),
+    HeaderName::from_static("anthropic-ratelimit-input-tokens-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-input-tokens-reset"),
+];
+const ANTHROPIC_OUTPUT_TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("anthropic-ratelimit-output-tokens-limit"),
+    HeaderName::from_static("anthropic-ratelimit-output-tokens-remaining"),
+    HeaderName::from_static("anthropic-ratelimit-output-tokens-reset"),
+];
 
 impl RateHeaders {
     /// Of several limits of one sort the one with the least left is told, since it will refuse first.
@@ -360,15 +384,16 @@ impl RateHeaders {
             let place = match standing.measure {
                 Measure::RequestsPerMinute | Measure::RequestsPerDay => &mut headers.requests,
                 Measure::TokensPerMinute | Measure::TokensPerDay => &mut headers.tokens,
-                Measure::InputTokensPerMinute
-                | Measure::OutputTokensPerMinute
-                | Measure::ImagesPerMinute
-                | Measure::ConcurrentRequests => continue,
+                Measure::InputTokensPerMinute => &mut headers.input_tokens,
+                Measure::OutputTokensPerMinute => &mut headers.output_tokens,
+                Measure::ImagesPerMinute | Measure::ConcurrentRequests => continue,
             };
+            let full_in = wait_of(standing.full, now).unwrap_or(0);
             let told = Told {
                 limit: standing.most,
                 remaining: standing.remaining,
-                full_in: Duration::from_millis(wait_of(standing.full, now).unwrap_or(0)),
+                full_in: Duration::from_millis(full_in),
+                full_at: now.plus_micros(micros_of(full_in)),
             };
             if place.is_none_or(|other| told.remaining < other.remaining) {
                 *place = Some(told);
@@ -380,16 +405,38 @@ impl RateHeaders {
         headers
     }
 
-    /// Writes them onto an answer.
-    pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        let told = [(self.requests, REQUESTS), (self.tokens, TOKENS), (self.project_tokens, PROJECT_TOKENS)];
-        for (told, [limit, remaining, reset]) in told {
-            let Some(told) = told else { continue };
-            headers.insert(limit, HeaderValue::from(told.limit));
-            headers.insert(remaining, HeaderValue::from(told.remaining));
-            if let Ok(value) = HeaderValue::try_from(in_words(told.full_in)) {
-                headers.insert(reset, value);
+    /// Writes them onto an answer of this dialect.
+    pub(crate) fn write(&self, dialect: Dialect, headers: &mut HeaderMap) {
+        match dialect {
+            Dialect::OpenAi => {
+                let told =
+                    [(self.requests, REQUESTS), (self.tokens, TOKENS), (self.project_tokens, PROJECT_TOKENS)];
+                write(told, |told| in_words(told.full_in), headers);
             }
+            Dialect::Anthropic => {
+                let told = [
+                    (self.requests, ANTHROPIC_REQUESTS),
+                    (self.tokens, ANTHROPIC_TOKENS),
+                    (self.input_tokens, ANTHROPIC_INPUT_TOKENS),
+                    (self.output_tokens, ANTHROPIC_OUTPUT_TOKENS),
+                ];
+                write(told, |told| told.full_at.to_string(), headers);
+            }
+        }
+    }
+}
+
+fn write<const N: usize>(
+    told: [(Option<Told>, [HeaderName; 3]); N],
+    reset_of: impl Fn(&Told) -> String,
+    headers: &mut HeaderMap,
+) {
+    for (told, [limit, remaining, reset]) in told {
+        let Some(told) = told else { continue };
+        headers.insert(limit, HeaderValue::from(told.limit));
+        headers.insert(remaining, HeaderValue::from(told.remaining));
+        if let Ok(value) = HeaderValue::try_from(reset_of(&told)) {
+            headers.insert(reset, value);
         }
     }
 }

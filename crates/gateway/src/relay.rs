@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{Cut, CutCall, StreamMeter};
+use dialect::{Cut, CutCall, Dialect, StreamMeter};
 use domain::Usage;
 use http_body::Body;
 use hyper::body::Incoming;
@@ -43,8 +43,9 @@ pub struct Relay {
     cut: Option<Cut>,
     /// The rest of a complete answer: nothing but its end, which must be read for the connection to be used again.
     rest: Option<Incoming>,
-    /// For the event that tells of a break.
+    /// For the event that tells of a break, and in whose words it does.
     request_id: String,
+    dialect: Dialect,
     /// Where the settlement goes on when the client has gone.
     tasks: Arc<dyn Tasks>,
 }
@@ -84,7 +85,7 @@ enum End {
 
 impl Relay {
     pub(crate) fn new(upstream: Incoming, meter: StreamMeter, open: Open, idle: Duration) -> Self {
-        let request_id = open.began.id.to_string();
+        let (request_id, dialect) = (open.began.id.to_string(), open.plan.call.endpoint().dialect());
         let tasks = Arc::clone(&open.shared.tasks);
         let deadline = Box::pin(tokio::time::sleep(idle));
         let checkpoint = Checkpoint::new(&open);
@@ -98,6 +99,7 @@ impl Relay {
             cut: None,
             rest: None,
             request_id,
+            dialect,
             tasks,
         }
     }
@@ -140,7 +142,7 @@ impl Relay {
                         }
                         Err(error) => {
                             let told = failure::unbooked_stream(&error, &self.request_id);
-                            self.ready.push_back(told.stream_event());
+                            self.ready.push_back(told.told_in(self.dialect).stream_event());
                         }
                     }
                     self.phase = Phase::Ended;
@@ -173,7 +175,10 @@ impl Relay {
         self.rest = matches!(end, End::Complete).then_some(upstream);
         self.tail = match &end {
             // Bare ends look like success to every SDK, so a break is spelled out.
-            End::Broken(broken) => vec![failure::broken_stream(*broken, &self.request_id).stream_event()],
+            End::Broken(broken) => {
+                let told = failure::broken_stream(*broken, &self.request_id);
+                vec![told.told_in(self.dialect).stream_event()]
+            }
             End::Complete | End::UpstreamError => meter.tail(),
             End::HoldGone => Vec::new(),
             End::Cut => {
@@ -327,7 +332,7 @@ fn ending(mut meter: StreamMeter, status: AttemptStatus, reason: &'static str) -
         Some(usage) => Consumed::Reported { usage, output: Output::Text(meter.take_output_text()) },
         // A stream that failed before it said anything brought nothing, like any other answer that never came.
         None if status == AttemptStatus::Failed && meter.chunks() == 0 => Consumed::Nothing,
-        None => Consumed::Unreported { output: Output::Text(meter.take_output_text()) },
+        None => Consumed::Unreported { input: meter.input(), output: Output::Text(meter.take_output_text()) },
     };
     Ending { status, reason, consumed, model_answered: meter.model().map(Box::from), answered: 200 }
 }

@@ -55,6 +55,8 @@ pub(crate) enum Consumed {
     Nothing,
     /// The provider did not say: the prompt, and what was generated of an answer, are counted by us.
     Unreported {
+        /// What it said of the input alone, if anything.
+        input: Option<Usage>,
         /// What was generated, as far as we saw it.
         output: Output,
     },
@@ -161,7 +163,13 @@ impl Open {
                 );
                 (self.count(output.text(endpoint)).await, true)
             }
-            Consumed::Unreported { output } => (self.count(output.text(endpoint)).await, true),
+            Consumed::Unreported { input, output } => {
+                let counted = self.count(output.text(endpoint)).await;
+                let told = input.map(|input| Usage { output: counted.output, reasoning: 0, ..input });
+                // What it said of the input is as good as if it had said the rest.
+                let believed = told.filter(|usage| self.is_plausible(usage, &Output::Text(String::new())));
+                (believed.unwrap_or(counted), true)
+            }
         }
     }
 

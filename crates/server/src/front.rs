@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use bytes::Bytes;
 use dialect::openai::{ModelCard, ModelPricing, model_json, models_json};
-use dialect::{Endpoint, ErrorBody};
+use dialect::{Dialect, Endpoint, ErrorBody, anthropic};
 use directory::{Scope, Visit};
 use domain::{RequestId, Timestamp};
 use gateway::{Answer, Failure, Gateway, discard};
@@ -56,6 +56,9 @@ pub(crate) struct Front {
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The same where Anthropic's clients look for it.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// Prometheus asks for this type by name and reads the text accordingly.
@@ -69,8 +72,11 @@ const STRANGER_BODY_BYTES_MAX: usize = 4 * 1024;
 /// Where OpenAI's administration API is.
 const ORGANIZATION: &str = "/v1/organization";
 
-/// Paths of OpenAI's API that we serve, as people call them when they forget `/v1`.
-const WITHOUT_V1: [&str; 3] = ["/chat/completions", "/embeddings", "/models"];
+/// Anthropic's count of a prompt's tokens.
+const COUNT_TOKENS: &str = "/v1/messages/count_tokens";
+
+/// Paths that we serve, as people call them when they forget `/v1`.
+const WITHOUT_V1: [&str; 4] = ["/chat/completions", "/embeddings", "/messages", "/models"];
 
 impl Front {
     /// Answers one request. Never fails: what goes wrong has an answer too.
@@ -82,11 +88,17 @@ impl Front {
         let address = address::client(peer, &self.lobby.trusted_proxies, request.headers());
         request.extensions_mut().insert(ClientAddress(address));
         let id = RequestId::fresh(self.gateway.shared().ids.as_ref());
+        let dialect = dialect_of(&request);
         let mut response = self.dispatch(id, request).await;
         if !response.headers().contains_key(REQUEST_ID)
             && let Ok(value) = HeaderValue::try_from(id.to_string())
         {
             response.headers_mut().insert(REQUEST_ID, value);
+        }
+        if dialect == Dialect::Anthropic
+            && let Some(value) = response.headers().get(REQUEST_ID).cloned()
+        {
+            response.headers_mut().insert(ANTHROPIC_REQUEST_ID, value);
         }
         Ok(response)
     }
@@ -147,7 +159,7 @@ impl Front {
             Method::POST if !self.is_draining() => None,
             Method::POST => {
                 self.gateway.turned_away(endpoint, id, &Failure::Draining);
-                Some(failed(Failure::Draining, id))
+                Some(failed(Failure::Draining, endpoint.dialect(), id))
             }
             _ => Some(wrong_method(&request, id)),
         };
@@ -169,7 +181,7 @@ impl Front {
             Err(refusal) => {
                 // A stranger's body is not read beyond what politeness asks for.
                 discard(pin!(body)).await;
-                return failed(refusal.into(), id);
+                return failed(refusal.into(), Dialect::OpenAi, id);
             }
         };
         // Read here and not where it is needed, so that a refusal does not cut its sender off.
@@ -183,7 +195,7 @@ impl Front {
         match self.lobby.admin.receive(&head) {
             Ok(Reception::Known(hand)) => drop(head.extensions.insert(*hand)),
             Ok(Reception::Open) => {}
-            Err(refusal) => return failed(refusal.into(), id),
+            Err(refusal) => return failed(refusal.into(), Dialect::OpenAi, id),
         }
         head.extensions.insert(id);
         let _guard = self.lobby.in_flight.enter();
@@ -261,11 +273,11 @@ impl Front {
         model: Option<String>,
         id: RequestId,
     ) -> Response<FrontBody> {
-        let now = self.gateway.shared().clock.now();
+        let (now, dialect) = (self.gateway.shared().clock.now(), dialect_of(request));
         let visit = Visit { address: client_address(request), endpoint: Scope::Models, now };
         let caller = match self.gateway.identify(request.headers(), &visit) {
             Ok(caller) => caller,
-            Err(refusal) => return failed(refusal.into(), id),
+            Err(refusal) => return failed(refusal.into(), dialect, id),
         };
         let created = self.lobby.started_at;
         let card = |route: &gateway::Route| ModelCard {
@@ -280,11 +292,25 @@ impl Front {
         match model {
             None => {
                 let cards: Vec<ModelCard> = self.gateway.models(&caller).map(|route| card(route)).collect();
-                text(StatusCode::OK, models_json(&cards), JSON)
+                text(
+                    StatusCode::OK,
+                    match dialect {
+                        Dialect::OpenAi => models_json(&cards),
+                        Dialect::Anthropic => anthropic::models_json(&cards),
+                    },
+                    JSON,
+                )
             }
             Some(model) => match self.gateway.model(&caller, &model) {
-                Ok(route) => text(StatusCode::OK, model_json(&card(&route)), JSON),
-                Err(refusal) => failed(refusal.into(), id),
+                Ok(route) => text(
+                    StatusCode::OK,
+                    match dialect {
+                        Dialect::OpenAi => model_json(&card(&route)),
+                        Dialect::Anthropic => anthropic::model_json(&card(&route)),
+                    },
+                    JSON,
+                ),
+                Err(refusal) => failed(refusal.into(), dialect, id),
             },
         }
     }
@@ -333,15 +359,15 @@ fn text(status: StatusCode, body: impl Into<Bytes>, content_type: HeaderValue) -
     response
 }
 
-fn failed(failure: Failure, id: RequestId) -> Response<FrontBody> {
-    failure.into_response(id).map(FrontBody::Plain)
+fn failed(failure: Failure, dialect: Dialect, id: RequestId) -> Response<FrontBody> {
+    failure.into_response(dialect, id).map(FrontBody::Plain)
 }
 
 fn wrong_method(request: &Request<Incoming>, id: RequestId) -> Response<FrontBody> {
     let message = format!("{} is not a method of {}", request.method(), request.uri().path());
-    let mut response = problem(405, message, Some("method_not_allowed"), id);
-    let calls =
-        matches!(request.uri().path(), "/v1/chat/completions" | "/v1/embeddings" | "/webhooks/stripe");
+    let mut response = problem_in(dialect_of(request), 405, message, Some("method_not_allowed"), id);
+    let path = request.uri().path();
+    let calls = Endpoint::at(path).is_some() || matches!(path, COUNT_TOKENS | "/webhooks/stripe");
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(if calls { "POST" } else { "GET, HEAD" }));
     response
 }
@@ -361,22 +387,50 @@ fn no_web_socket(id: RequestId) -> Response<FrontBody> {
 }
 
 fn unknown(request: &Request<Incoming>, id: RequestId) -> Response<FrontBody> {
-    let (method, path) = (request.method(), request.uri().path());
+    let (method, path, dialect) = (request.method(), request.uri().path(), dialect_of(request));
+    if path.starts_with("/v1/v1/") {
+        let message = format!(
+            "Invalid URL ({method} {path}). This client adds /v1 itself: leave it out of the base URL."
+        );
+        return problem_in(dialect, 404, message, None, id);
+    }
     if path.starts_with("/v1/") {
-        return problem(404, format!("Invalid URL ({method} {path})"), None, id);
+        return problem_in(dialect, 404, format!("Invalid URL ({method} {path})"), None, id);
     }
     let hint = if WITHOUT_V1.contains(&path) {
         format!(" The base URL ends in /v1: did you mean {method} /v1{path}?")
     } else {
         " This is a Tollkeeper gateway: its API is under /v1, as OpenAI's is.".to_owned()
     };
-    problem(404, format!("Unknown request URL: {method} {path}.{hint}"), Some("unknown_url"), id)
+    let message = format!("Unknown request URL: {method} {path}.{hint}");
+    problem_in(dialect, 404, message, Some("unknown_url"), id)
+}
+
+/// The dialect that whoever sent this understands. Anthropic's clients name its version wherever they go.
+fn dialect_of<B>(request: &Request<B>) -> Dialect {
+    let path = request.uri().path();
+    match Endpoint::at(path) {
+        Some(endpoint) => endpoint.dialect(),
+        None if request.headers().contains_key(ANTHROPIC_VERSION) => Dialect::Anthropic,
+        None => Dialect::of_path(path),
+    }
 }
 
 fn problem(status: u16, message: String, code: Option<&'static str>, id: RequestId) -> Response<FrontBody> {
+    problem_in(Dialect::OpenAi, status, message, code, id)
+}
+
+fn problem_in(
+    dialect: Dialect,
+    status: u16,
+    message: String,
+    code: Option<&'static str>,
+    id: RequestId,
+) -> Response<FrontBody> {
     let body = ErrorBody::new(status, "invalid_request_error", message);
     let body = ErrorBody { code: code.map(Into::into), request_id: Some(id.to_string()), ..body };
-    text(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), body.to_json(), JSON)
+    let body = body.told_in(dialect);
+    text(StatusCode::from_u16(body.status).unwrap_or(StatusCode::BAD_REQUEST), body.to_json(), JSON)
 }
 
 /// Decodes `%2F` and its like; what is no code stays as it is.
