@@ -1,4 +1,6 @@
-//! The upstream call: sent, answered, and either relayed as a stream or taken whole and settled.
+//! One upstream call: sent, answered, and either relayed as a stream or taken whole and settled.
+//!
+//! It settles what was answered. What brought nothing it hands back, so that `attempts.rs` can try again within the hold.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -11,14 +13,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use ledger::AttemptStatus;
-use providers::{PartsBody, TransportFailure};
+use providers::{Client, PartsBody, TransportFailure};
 
 use crate::answer::Answer;
 use crate::evidence::{Began, Plan};
 use crate::failure::{Failure, UpstreamFailure};
-use crate::hold::Held;
-use crate::pipeline::Gateway;
-use crate::rates::Pace;
 use crate::relay::Relay;
 use crate::routes::Target;
 use crate::settle::{Consumed, Ending, Open, Output};
@@ -36,50 +35,53 @@ const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// An error body is a sentence, not a book.
 const ERROR_BYTES_MAX: u64 = 256 * 1024;
 
-/// Makes the call that `held` pays for, and ends the hold whatever happens.
-pub(crate) async fn attempt(
-    gateway: Gateway,
-    began: Began,
-    plan: Box<Plan>,
-    held: Held,
-    pace: Pace,
-    presence: Presence,
-) -> Result<Response<Answer>, Failure> {
-    let Gateway { shared, client, .. } = gateway;
-    let request = upstream_request(&began, &plan, held.upstream_cap());
-    let provider = Arc::clone(&plan.target.provider);
-    let dispatched_us = shared.clock.monotonic_micros();
-    let mut open = Open { shared, began, plan, held, pace, dispatched_us, first_byte_us: 0, http_status: 0 };
+/// What an attempt came to.
+pub(crate) enum Attempted {
+    /// The client gets this; it is settled, or will be when its stream ends.
+    Answered(Response<Answer>),
+    /// It brought nothing, and is not on the books yet.
+    Failed(Box<Open>, UpstreamFailure),
+    /// It is on the books, or out of our hands, and the client gets this.
+    Over(Failure),
+}
+
+/// Makes one attempt.
+pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence) -> Attempted {
+    let failed = |open, failure| Attempted::Failed(Box::new(open), failure);
     if presence.is_gone() {
         // The client left while its money was set aside: nothing was sent, so nothing is owed.
-        return Err(fail(open, UpstreamFailure::client_closed()).await);
+        return failed(open, UpstreamFailure::client_closed());
     }
-    let Ok(request) = request else { return Err(fail(open, UpstreamFailure::unsendable()).await) };
-    let sent = client.send(&provider, request);
+    let request = upstream_request(&open.began, &open.plan, open.held.upstream_cap());
+    let Ok(request) = request else { return failed(open, UpstreamFailure::unsendable()) };
+    let target = open.plan.target();
+    let (provider, first_byte) = (Arc::clone(&target.provider), target.rules.first_byte);
+    let sent = client.send(&provider, request, first_byte);
     let answered = if open.plan.call.stream() {
         // Nobody would read the stream: leaving stops what can be stopped.
         tokio::select! {
             answered = sent => answered,
-            () = presence.gone() => return Err(abandon(open).await),
+            () = presence.gone() => return Attempted::Over(abandon(open).await),
         }
     } else {
         sent.await
     };
     let upstream = match answered {
         Ok(upstream) => upstream,
-        Err(failure) => return Err(fail(open, UpstreamFailure::of_transport(failure)).await),
+        Err(failure) => return failed(open, UpstreamFailure::of_transport(failure)),
     };
     open.first_byte_us = open.shared.clock.monotonic_micros();
     open.http_status = upstream.status().as_u16();
     let (head, body) = upstream.into_parts();
     let idle = client.timeouts().idle;
     if !head.status.is_success() {
-        return Err(refused_upstream(open, &head.headers, body, idle).await);
+        let failure = refused_upstream(open.http_status, &head.headers, body, idle).await;
+        return failed(open, failure);
     }
     if open.plan.call.stream() && is_event_stream(&head.headers) {
-        return Ok(stream(open, body, idle));
+        return stream(open, body, idle, presence).await;
     }
-    whole(open, &head.headers, body, idle, &presence).await
+    whole(open, &head.headers, body, idle, presence).await
 }
 
 fn upstream_request(
@@ -87,7 +89,7 @@ fn upstream_request(
     plan: &Plan,
     output_cap: Option<NonZeroU64>,
 ) -> Result<Request<PartsBody>, http::Error> {
-    let Target { provider, model, .. } = &plan.target;
+    let Target { provider, model, .. } = plan.target();
     let uri = provider.address(plan.call.endpoint(), model)?;
     let parts = plan.call.upstream_body(&Upstream { model, manners: provider.kind.manners, output_cap });
     let length = HeaderValue::from(parts.len() as u64);
@@ -107,13 +109,31 @@ fn upstream_request(
     Ok(request)
 }
 
-fn stream(open: Open, body: Incoming, idle: Duration) -> Response<Answer> {
+/// Begins to relay a stream. Where there may be another attempt, the client's answer begins with the first event, not
+/// before: after it nothing is tried again.
+async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence) -> Attempted {
     let options = StreamOptions { client_asked_usage: open.plan.call.asked_usage() };
     let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
     let (rates, dialect) = (*open.pace.told(), open.plan.call.endpoint().dialect());
-    let relay = Relay::new(body, StreamMeter::new(open.plan.call.endpoint(), options), open, idle);
+    let (waits, mut way) = (open.may_go_on(), HeaderMap::new());
+    open.tell_way(&mut way);
+    let mut relay = Relay::new(body, StreamMeter::new(open.plan.call.endpoint(), options), open, idle);
+    if waits {
+        let begun = tokio::select! {
+            begun = relay.begun() => begun,
+            // Dropped, it is settled as one whose client has left.
+            () = presence.gone() => {
+                return Attempted::Over(Failure::Upstream(Box::new(UpstreamFailure::client_closed())));
+            }
+        };
+        relay = match begun {
+            Ok(relay) => relay,
+            Err((open, failure)) => return Attempted::Failed(open, failure),
+        };
+    }
     let mut response = Response::new(Answer::Stream(Box::new(relay)));
     let headers = response.headers_mut();
+    headers.extend(way);
     headers.insert(CONTENT_TYPE, EVENT_STREAM);
     headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies in front of us must not collect what is meant to flow.
@@ -121,7 +141,7 @@ fn stream(open: Open, body: Incoming, idle: Duration) -> Response<Answer> {
     headers.insert(crate::failure::REQUEST_ID, id);
     rates.write(dialect, headers);
     tell_cap(headers, cap);
-    response
+    Attempted::Answered(response)
 }
 
 fn tell_cap(headers: &mut HeaderMap, cap: Option<NonZeroU64>) {
@@ -137,19 +157,20 @@ async fn whole(
     body: Incoming,
     idle: Duration,
     presence: &Presence,
-) -> Result<Response<Answer>, Failure> {
+) -> Attempted {
+    let failed = |open, failure| Attempted::Failed(Box::new(open), failure);
     let bytes = match collect(body, open.shared.settings.answer_bytes_max, idle).await {
         Ok(bytes) => bytes,
-        Err(failure) => return Err(fail(open, UpstreamFailure::of_transport(failure)).await),
+        Err(failure) => return failed(open, UpstreamFailure::of_transport(failure)),
     };
     let endpoint = open.plan.call.endpoint();
     let facts = match AnswerFacts::read(endpoint, &bytes) {
         Ok(facts) if facts.has_error => {
             let error = UpstreamError::read(open.http_status, &bytes);
-            return Err(fail(open, UpstreamFailure::of_answer(502, error, None)).await);
+            return failed(open, UpstreamFailure::of_answer(502, error, None));
         }
         Ok(facts) => facts,
-        Err(_) => return Err(fail(open, UpstreamFailure::of_transport(TransportFailure::Garbage)).await),
+        Err(_) => return failed(open, UpstreamFailure::of_transport(TransportFailure::Garbage)),
     };
     let consumed = match facts.usage {
         Some(usage) => Consumed::Reported { usage, output: Output::In(bytes.clone()) },
@@ -162,9 +183,12 @@ async fn whole(
     let (id, cap, rates) = (request_id_value(&open.began), open.held.upstream_cap(), *open.pace.told());
     let ending =
         Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), answered: 200 };
-    let receipt = open.settle(ending).await.map_err(|_| Failure::Unsettled)?;
+    let mut way = HeaderMap::new();
+    open.tell_way(&mut way);
+    let Ok(receipt) = open.settle(ending).await else { return Attempted::Over(Failure::Unsettled) };
     let mut response = Response::new(Answer::from(bytes));
     let headers = response.headers_mut();
+    headers.extend(way);
     headers.insert(CONTENT_TYPE, upstream.get(CONTENT_TYPE).cloned().unwrap_or(JSON));
     headers.insert(crate::failure::REQUEST_ID, id);
     rates.write(endpoint.dialect(), headers);
@@ -172,18 +196,22 @@ async fn whole(
     if let Ok(cost) = HeaderValue::try_from(receipt.cost.to_string()) {
         headers.insert(COST, cost);
     }
-    Ok(response)
+    Attempted::Answered(response)
 }
 
-/// The provider said no: its reason is booked, the hold released, and the client told whose no it was.
-async fn refused_upstream(open: Open, headers: &HeaderMap, body: Incoming, idle: Duration) -> Failure {
-    let status = open.http_status;
+/// The provider said no: what it said, and whose no it was.
+async fn refused_upstream(
+    status: u16,
+    headers: &HeaderMap,
+    body: Incoming,
+    idle: Duration,
+) -> UpstreamFailure {
     // What cannot be read adds nothing to the status.
     let bytes = collect(body, ERROR_BYTES_MAX, idle).await.unwrap_or_default();
     let error = UpstreamError::read(status, &bytes);
     let retry_after =
         headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    fail(open, UpstreamFailure::of_answer(status, error, retry_after)).await
+    UpstreamFailure::of_answer(status, error, retry_after)
 }
 
 /// Books a stream whose client left before it began: the provider has read the prompt by then.
@@ -198,25 +226,6 @@ async fn abandon(open: Open) -> Failure {
     };
     match open.settle(ending).await {
         Ok(_) => Failure::Upstream(Box::new(gone)),
-        Err(_) => Failure::Unsettled,
-    }
-}
-
-/// Books a call that brought nothing, and turns it into the failure the client sees.
-async fn fail(open: Open, failure: UpstreamFailure) -> Failure {
-    let ending = Ending {
-        status: if failure.reason == "client_closed" {
-            AttemptStatus::Cancelled
-        } else {
-            AttemptStatus::Failed
-        },
-        reason: failure.reason,
-        consumed: Consumed::Nothing,
-        model_answered: None,
-        answered: failure.status,
-    };
-    match open.settle(ending).await {
-        Ok(_) => Failure::Upstream(Box::new(failure)),
         Err(_) => Failure::Unsettled,
     }
 }

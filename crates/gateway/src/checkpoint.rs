@@ -100,7 +100,7 @@ impl Count {
 
 impl Checkpoint {
     pub(crate) fn new(open: &Open) -> Self {
-        let allowance = &open.plan.allowance;
+        let allowance = &open.plan.candidate().allowance;
         let step = open.shared.settings.output_slice.max(1);
         Self {
             stops: allowance.stops(),
@@ -150,7 +150,7 @@ impl Checkpoint {
         }
         let end = self.end();
         if self.count.seen(meter) >= end {
-            self.count.refine(meter, &open.plan.target.model);
+            self.count.refine(meter, &open.plan.target().model);
         }
         let left = end.saturating_sub(self.count.seen(meter));
         match (left, &self.asked) {
@@ -181,7 +181,7 @@ impl Checkpoint {
             seen >= checkpoint.next || checkpoint.is_short(seen)
         };
         if self.stops && due(self) {
-            self.count.refine(meter, &open.plan.target.model);
+            self.count.refine(meter, &open.plan.target().model);
         }
         due(self)
     }
@@ -212,7 +212,8 @@ impl Checkpoint {
 
     fn submit(&mut self, target: u64, open: &mut Open, meter: &StreamMeter) {
         let held = open.held.amount();
-        let more = open.plan.allowance.ceiling(target).and_then(|ceiling| ceiling.checked_sub(held));
+        let more =
+            open.plan.candidate().allowance.ceiling(target).and_then(|ceiling| ceiling.checked_sub(held));
         let (amount, target) = match more {
             Some(more) => (more.max(Money::ZERO), target),
             // What no amount can say is not to be had.

@@ -135,10 +135,17 @@ struct Caller<'a> {
     key: Option<Named<'a, KeyId>>,
 }
 
-/// Where an admitted call goes; target, price and hold stand with their layers.
+/// Where an admitted call goes; target, price and hold stand with their layers. The rest is told only where there is
+/// any: of most routes there is one target.
 #[derive(Serialize)]
 struct Taken<'a> {
     provider: &'a str,
+    /// The targets that are turned to when the first one fails, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    then: Vec<&'a str>,
+    /// The targets of the route that may not have the call, and the code of the refusal.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<(&'a str, &'static str)>,
 }
 
 /// Why a request was stopped. Without an owner it was no limit: the request could not be read, or the gateway had no
@@ -221,13 +228,13 @@ impl Trail {
     /// matched.
     pub(crate) fn passed_route(&mut self, plan: &Plan, route: &str) {
         self.passed(Owner::ModelAccess, &SawModel { model: cut(&plan.model), route });
-        let contract = &plan.target.contract;
+        let contract = &plan.target().contract;
         let country = plan.principal.organization().country;
         self.passed(Owner::Region, &SawRegion { country, served: contract.countries.describe() });
         let saw = SawRoute {
-            target: cut(&plan.target.label),
-            price_version: &plan.price.id,
-            contract: &plan.target.facts,
+            target: cut(&plan.target().label),
+            price_version: &plan.candidate().price.id,
+            contract: &plan.target().facts,
         };
         self.passed(Owner::Route, &saw);
     }
@@ -246,7 +253,7 @@ impl Trail {
 
     /// Every budget has room for the call (1.6).
     pub(crate) fn passed_budgets(&mut self, plan: &Plan) {
-        let ask = plan.allowance.ask();
+        let ask = plan.ask;
         let tokens = plan.input_guess.saturating_add(ask.tokens);
         self.passed(Owner::UsageLimit, &SawBudgets { asked: ask.amount, tokens });
     }
@@ -258,9 +265,15 @@ impl Trail {
 
     /// The call goes where the plan says, and so much is set aside for it (1.8).
     pub(crate) fn taken(mut self, plan: &Plan, held: Money) -> Decision {
-        let asked = plan.allowance.ask().amount;
+        let asked = plan.ask.amount;
         self.passed(Owner::Billing, &SawCredit { asked, held });
-        self.end("taken", &Taken { provider: &plan.target.provider.name }, false)
+        let candidates = &plan.candidates;
+        let taken = Taken {
+            provider: &plan.target().provider.name,
+            then: candidates.others().iter().map(|other| cut(&other.target.label)).collect(),
+            left_out: candidates.left_out().iter().map(|out| (cut(&out.target), out.code.as_str())).collect(),
+        };
+        self.end("taken", &taken, false)
     }
 
     /// The request gets no further.

@@ -11,7 +11,8 @@ use ledger::Attribution;
 use pricing::{ModelKind, PriceVersion};
 
 use crate::access;
-use crate::allowance::Allowance;
+use crate::allowance::Ask;
+use crate::candidate::{Candidate, Candidates, Choice, LeftOut};
 use crate::contract::Traffic;
 use crate::credential::presented;
 use crate::failure::Failure;
@@ -37,29 +38,40 @@ impl Caller {
     }
 }
 
-/// What may be done: this caller, this call, at this target of the model's route and its price now (1.3 to 1.5). The
-/// price stays the same until the receipt.
+/// What may be done: this caller, this call, at these targets of the model's route and their prices now (1.3 to 1.5). The
+/// prices stay the same until the receipt.
 pub(crate) struct Permit {
     principal: Principal,
     call: Call,
     attribution: Attribution,
     model: Arc<str>,
-    target: Target,
-    price: Arc<PriceVersion>,
+    choice: Choice,
 }
 
-/// Where the call goes, at which price, and the most that it can cost.
+/// Where the call goes and may go, at which prices, and the most that it can cost.
 pub(crate) struct Plan {
     pub(crate) principal: Principal,
     pub(crate) call: Call,
     pub(crate) attribution: Attribution,
     pub(crate) model: Arc<str>,
-    pub(crate) target: Target,
-    pub(crate) price: Arc<PriceVersion>,
-    /// What the call can cost, and how much output it may have.
-    pub(crate) allowance: Allowance,
+    /// Where it goes, and where it may go when that fails.
+    pub(crate) candidates: Candidates,
+    /// What is asked of the books: enough for any of the candidates.
+    pub(crate) ask: Ask,
     /// A guess at the cost of the input alone, charged when the gateway dies during the call.
     pub(crate) input_guess: u64,
+}
+
+impl Plan {
+    /// Where the call is now.
+    pub(crate) const fn candidate(&self) -> &Candidate {
+        self.candidates.now()
+    }
+
+    /// The target that has the call now.
+    pub(crate) const fn target(&self) -> &Target {
+        &self.candidate().target
+    }
 }
 
 /// What a key must be allowed to call an endpoint.
@@ -94,15 +106,9 @@ pub(crate) fn authorize(
     check_kind(&route, &call, now)?;
     access::check(&caller.0, &route, tiers)?;
     check_options(&call)?;
-    let (target, price) = choose(&route, &call, &traffic(&caller.0), now)?;
-    Ok(Permit {
-        principal: caller.0,
-        call,
-        attribution,
-        model: Arc::clone(&route.model),
-        target: target.clone(),
-        price: Arc::clone(price),
-    })
+    let choice = choose(&route, &call, &traffic(&caller.0), now)?;
+    let model = Arc::clone(&route.model);
+    Ok(Permit { principal: caller.0, call, attribution, model, choice })
 }
 
 /// Refuses a model that does something else than what is asked for, wherever it is served: to the endpoint it is none.
@@ -176,25 +182,32 @@ fn traffic(principal: &Principal) -> Traffic<'_> {
     }
 }
 
-/// The first of the route's targets that may have the call, and its price now. A layer is passed when any target passes
-/// it, so when none passes them all, the target that came farthest says what is missing.
-fn choose<'a>(
-    route: &'a Route,
-    call: &Call,
-    traffic: &Traffic<'_>,
-    now: Timestamp,
-) -> Result<(&'a Target, &'a Arc<PriceVersion>), Refusal> {
+/// The route's targets that may have the call, with their prices now, and those that may not. A layer is passed when any
+/// target passes it, so when none passes them all, the target that came farthest says what is missing.
+fn choose(route: &Route, call: &Call, traffic: &Traffic<'_>, now: Timestamp) -> Result<Choice, Refusal> {
     let mut farthest: Option<Refusal> = None;
+    let (mut first, mut rest, mut left_out) = (None, Vec::new(), Vec::new());
     for target in &route.targets {
         match admit(route, target, call, traffic, now) {
-            Ok(price) => return Ok((target, price)),
-            Err(refusal) if farthest.as_ref().is_none_or(|before| before.code < refusal.code) => {
-                farthest = Some(refusal);
+            Ok(price) => {
+                let admitted = (target.clone(), Arc::clone(price));
+                match first {
+                    None => first = Some(admitted),
+                    Some(_) => rest.push(admitted),
+                }
             }
-            Err(_) => {}
+            Err(refusal) => {
+                left_out.push(LeftOut { target: Arc::clone(&target.label), code: refusal.code });
+                if farthest.as_ref().is_none_or(|before| before.code < refusal.code) {
+                    farthest = Some(refusal);
+                }
+            }
         }
     }
-    Err(farthest.unwrap_or_else(|| unpriced(&route.model, "", "")))
+    match first {
+        Some(first) => Ok(Choice { first, rest, left_out }),
+        None => Err(farthest.unwrap_or_else(|| unpriced(&route.model, "", ""))),
+    }
 }
 
 /// The price of a target that may have the call.
@@ -237,11 +250,13 @@ fn not_spoken(route: &Route, target: &Target, endpoint: Endpoint) -> Refusal {
 
 /// Bounds what the call can cost.
 pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
-    let Permit { principal, call, attribution, model, target, price } = permit;
-    let allowance = Allowance::new(&call, &price, principal.organization().in_flight, output_slice);
+    let Permit { principal, call, attribution, model, choice } = permit;
+    let in_flight = principal.organization().in_flight;
+    let candidates = Candidates::new(choice, &call, in_flight, output_slice);
+    let ask = candidates.ask();
     let input_guess = call.input_tokens_bound() / BYTES_PER_TOKEN;
     // Boxed, because it travels through every step from here on.
-    Box::new(Plan { principal, attribution, model, target, price, allowance, input_guess, call })
+    Box::new(Plan { principal, attribution, model, candidates, ask, input_guess, call })
 }
 
 /// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.

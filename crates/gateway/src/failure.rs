@@ -1,5 +1,6 @@
 //! How a request fails, and the one place where that becomes HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dialect::{BadRequest, Dialect, ErrorBody, UpstreamError};
@@ -12,6 +13,7 @@ use providers::TransportFailure;
 use crate::answer::Answer;
 use crate::attempt::is_about_the_request;
 use crate::rates::{OverRate, RateHeaders};
+use crate::retry::Remedy;
 
 /// On every answer: the id that finds the call's row, its attempts and its hold.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -75,8 +77,13 @@ pub struct UpstreamFailure {
     kind: String,
     code: Option<String>,
     param: Option<String>,
-    retry_after: Option<u64>,
+    /// The wait that the provider asked for, in seconds.
+    pub(crate) retry_after: Option<u64>,
     should_retry: Option<bool>,
+    /// Whether another attempt may help.
+    pub(crate) remedy: Remedy,
+    /// The target that was tried last, and how many attempts there were; on what the client gets.
+    pub(crate) way: Option<(Arc<str>, u32)>,
 }
 
 impl From<Refusal> for Failure {
@@ -137,6 +144,7 @@ impl Failure {
     pub fn into_response(self, dialect: Dialect, id: RequestId) -> Response<Answer> {
         let retry_after = self.retry_after();
         let rates = if let Self::Limited(over) = &self { over.told } else { RateHeaders::default() };
+        let way = if let Self::Upstream(failure) = &self { failure.way.clone() } else { None };
         let body = ErrorBody { request_id: Some(id.to_string()), ..self.into_body() }.told_in(dialect);
         let mut response = Response::new(Answer::from(body.to_json()));
         *response.status_mut() = StatusCode::from_u16(body.status).unwrap_or(StatusCode::BAD_GATEWAY);
@@ -144,6 +152,9 @@ impl Failure {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(REQUEST_ID, id_value(id));
         rates.write(dialect, headers);
+        if let Some((target, attempts)) = way {
+            crate::attempts::way(&target, attempts, headers);
+        }
         if let Some(should_retry) = body.should_retry {
             headers
                 .insert(SHOULD_RETRY, HeaderValue::from_static(if should_retry { "true" } else { "false" }));
@@ -262,6 +273,9 @@ impl UpstreamFailure {
             param: None,
             retry_after: None,
             should_retry: None,
+            // Whoever answers, the answer would be as long.
+            remedy: if failure == TransportFailure::TooLarge { Remedy::Nothing } else { Remedy::Again },
+            way: None,
         }
     }
 
@@ -283,6 +297,8 @@ impl UpstreamFailure {
             param: error.param.clone(),
             retry_after,
             should_retry: None,
+            remedy: Remedy::Again,
+            way: None,
         };
         let hidden = |status, reason: &'static str, message: &str| Self {
             status,
@@ -293,6 +309,9 @@ impl UpstreamFailure {
             param: None,
             retry_after: None,
             should_retry: Some(false),
+            // Our account there is not as it should be; at another provider it may be.
+            remedy: Remedy::Elsewhere,
+            way: None,
         };
         match status {
             _ if quota => hidden(
@@ -309,7 +328,12 @@ impl UpstreamFailure {
                     .to_owned(),
                 ..passed(429, "upstream_rate_limited", "rate_limit_error")
             },
-            _ if about_the_request => passed(status, "upstream_rejected", "invalid_request_error"),
+            _ if about_the_request => {
+                // The upstream model's name is ours, whatever the rest of the request says.
+                let unknown = error.code.as_deref() == Some("model_not_found");
+                let remedy = if unknown { Remedy::Elsewhere } else { Remedy::Nothing };
+                Self { remedy, ..passed(status, "upstream_rejected", "invalid_request_error") }
+            }
             408 | 504 => passed(504, "upstream_timeout", "server_error"),
             503 | 529 => passed(503, "upstream_overloaded", "service_unavailable_error"),
             _ => passed(502, "upstream_error", "server_error"),
@@ -318,7 +342,12 @@ impl UpstreamFailure {
 
     /// The client left before anything was sent.
     pub(crate) fn client_closed() -> Self {
-        Self { status: 499, reason: "client_closed", ..Self::of_transport(TransportFailure::Closed) }
+        Self {
+            status: 499,
+            reason: "client_closed",
+            remedy: Remedy::Nothing,
+            ..Self::of_transport(TransportFailure::Closed)
+        }
     }
 
     /// The target's address and model do not make a request.
@@ -326,6 +355,7 @@ impl UpstreamFailure {
         Self {
             reason: "unsendable",
             should_retry: Some(false),
+            remedy: Remedy::Elsewhere,
             ..Self::of_transport(TransportFailure::Connect)
         }
     }

@@ -1,9 +1,12 @@
 //! The hold: proof that money is set aside, durably, before anything is sent.
+//!
+//! One hold pays for all attempts of a request. At most one of them, the last, costs anything: what is tried again has
+//! brought nothing. So the hold, which is enough for the dearest target, is enough for all of them together.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use domain::{Money, Pico, Usage};
+use domain::{Money, Pico, Timestamp, Usage};
 use ledger::{
     AttemptStatus, Command, CostRow, Denial, Extension, HoldRequest, LedgerError, LedgerStore, Reply,
 };
@@ -20,7 +23,9 @@ pub(crate) struct Held {
     amount: Money,
     /// The cap on each choice that the amount pays for, where the body's own or the model's is none or a larger one.
     upstream_cap: Option<NonZeroU64>,
-    /// The row as it would be booked if the gateway died now; `None` when nothing is left to book.
+    /// The rows of the attempts that failed and were tried again, in order.
+    failed: Vec<CostRow>,
+    /// The row of the present attempt as it would be booked if the gateway died now; `None` when nothing is left to book.
     draft: Option<Box<CostRow>>,
     /// Whether the draft has become the row to book.
     is_final: bool,
@@ -37,13 +42,14 @@ pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Pl
         ledger: Arc::clone(ledger),
         amount: Money::ZERO,
         upstream_cap: None,
+        failed: Vec::new(),
         draft: Some(draft),
         is_final: false,
     };
     match ticket.await {
         Ok(Reply::Held(amount)) => {
             held.amount = amount;
-            held.upstream_cap = plan.allowance.upstream_cap(amount);
+            held.upstream_cap = plan.candidate().allowance.upstream_cap(amount);
             Ok(held)
         }
         Ok(reply) => {
@@ -52,12 +58,27 @@ pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Pl
         }
         Err(error) => {
             held.draft = None;
-            Err(refuse(error, &plan.principal, &plan.allowance.ask()))
+            Err(refuse(error, &plan.principal, &plan.ask))
         }
     }
 }
 
 impl Held {
+    /// The next attempt begins: this is what became of the present one.
+    pub(crate) fn turn(&mut self, failed: CostRow, began: &Began, plan: &Plan, at: Timestamp) {
+        let attempt = failed.attempt.saturating_add(1);
+        self.upstream_cap = plan.candidate().allowance.upstream_cap(self.amount);
+        if let Some(draft) = &mut self.draft {
+            **draft = CostRow { attempt, at, ..draft_row(began, plan) };
+            self.failed.push(failed);
+        }
+    }
+
+    /// Attempts so far, the present one included.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.draft.as_ref().map_or(1, |draft| draft.attempt)
+    }
+
     /// The row to fill in for the settlement.
     pub(crate) fn draft(&self) -> Option<&CostRow> {
         self.draft.as_deref()
@@ -117,7 +138,8 @@ impl Held {
 
     fn settlement(&self, row: CostRow) -> ledger::Ticket {
         let CostRow { organization, request, .. } = row;
-        self.ledger.submit(Command::Settle { organization, request, rows: vec![row] })
+        let rows = self.failed.iter().cloned().chain([row]).collect();
+        self.ledger.submit(Command::Settle { organization, request, rows })
     }
 
     /// The settlement is on the books, or out of our hands: nothing is left to do when this is dropped.
@@ -150,7 +172,7 @@ pub(crate) async fn probe(
 ) -> Result<bool, Failure> {
     match ledger.submit(Command::Probe(request_of(began, plan))).await {
         Err(error @ LedgerError::Denied(Denial::BudgetExceeded(_))) => {
-            Err(refuse(error, &plan.principal, &plan.allowance.ask()))
+            Err(refuse(error, &plan.principal, &plan.ask))
         }
         Ok(_) | Err(LedgerError::Denied(Denial::InsufficientCredit { .. } | Denial::InDebt { .. })) => {
             Ok(true)
@@ -160,7 +182,7 @@ pub(crate) async fn probe(
 }
 
 fn request_of(began: &Began, plan: &Plan) -> HoldRequest {
-    let ask = plan.allowance.ask();
+    let ask = plan.ask;
     HoldRequest {
         organization: plan.principal.organization().id,
         request: began.id,
@@ -184,10 +206,10 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
         key: plan.principal.key.id,
         environment: Arc::from(plan.principal.project.environment.as_str()),
         model: Arc::clone(&plan.model),
-        target: Arc::clone(&plan.target.label),
-        provider: Arc::clone(&plan.target.provider.name),
+        target: Arc::clone(&plan.target().label),
+        provider: Arc::clone(&plan.target().provider.name),
         model_answered: None,
-        price_version: Arc::clone(&plan.price.id),
+        price_version: Arc::clone(&plan.candidate().price.id),
         usage,
         cost_pico,
         cost,
@@ -204,6 +226,6 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
 
 /// The exact and the charged cost of a usage at the plan's price; `None` when no such cost can be booked.
 pub(crate) fn priced(plan: &Plan, usage: &Usage) -> Option<(i64, Money)> {
-    let exact: Pico = plan.price.cost(usage)?;
+    let exact: Pico = plan.candidate().price.cost(usage)?;
     Some((i64::try_from(exact.get()).ok()?, exact.ceil_to_money()?))
 }

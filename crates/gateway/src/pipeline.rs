@@ -17,7 +17,7 @@ use providers::Client;
 
 use crate::access;
 use crate::answer::Answer;
-use crate::attempt::attempt;
+use crate::attempts::attempts;
 use crate::credential::presented;
 use crate::decision::{Recorder, Trail};
 use crate::decode::{decode, discard};
@@ -26,6 +26,7 @@ use crate::failure::Failure;
 use crate::hold::{Held, hold, probe};
 use crate::observer::{Finished, Observer};
 use crate::rates::{Pace, Rates, pace};
+use crate::retry::{RetryBudget, RetryRules};
 use crate::routes::{Route, Routes};
 use crate::tasks::{Persistent, Presence, Tasks};
 use crate::tiers::Tiers;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub client_idle: Duration,
     /// Output tokens held for at first, and in each further step of a stream.
     pub output_slice: u64,
+    /// How often calls are tried again.
+    pub retry: RetryRules,
 }
 
 impl Default for Settings {
@@ -50,6 +53,7 @@ impl Default for Settings {
             answer_bytes_max: 64 * 1024 * 1024,
             client_idle: Duration::from_secs(60),
             output_slice: 4_096,
+            retry: RetryRules::default(),
         }
     }
 }
@@ -64,6 +68,8 @@ pub struct Shared {
     pub rates: Arc<Rates>,
     /// What organizations may do that have bought so much.
     pub tiers: Tiers,
+    /// The retries of all calls together.
+    pub retries: RetryBudget,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Fresh request ids.
@@ -276,8 +282,9 @@ async fn conduct(
     // Who pays: durable before anything is sent, so that no crash can lose a call that a provider may bill.
     // Either way that ends the decision, which is recorded now: what the provider makes of it, its rows will tell.
     let (held, pace) = hold_on(trail, &gateway, &began, &plan, pace).await?;
-    // The call itself, relayed, metered and settled; its end is released when the settlement is durable.
-    attempt(gateway, began, plan, held, pace, presence).await
+    // The call itself, at one target after the other until one answers; relayed, metered and settled. Its end is released
+    // when the settlement is durable, and after its first byte nothing is tried again.
+    attempts(gateway, began, plan, held, pace, presence).await
 }
 
 /// Proves who calls, and notes it: also who it was whose key is no longer good.

@@ -18,7 +18,7 @@ use providers::TransportFailure;
 use tokio::time::{Instant, Sleep};
 
 use crate::checkpoint::{Checkpoint, Room};
-use crate::failure;
+use crate::failure::{self, UpstreamFailure};
 use crate::settle::{Consumed, Ending, Open, Output, Receipt};
 use crate::tasks::Tasks;
 
@@ -104,6 +104,47 @@ impl Relay {
         }
     }
 
+    /// Waits for the first event that brings anything. A stream that fails before it is handed back, unsettled: it has
+    /// brought nothing, and nothing of it has gone out.
+    pub(crate) async fn begun(mut self) -> Result<Self, (Box<Open>, UpstreamFailure)> {
+        let end = std::future::poll_fn(|context| self.poll_begin(context)).await;
+        let failure = match (&end, &self.phase) {
+            (Some(End::Broken(broken)), Phase::Flowing(flow)) if flow.meter.chunks() == 0 => {
+                Some(UpstreamFailure::of_transport(*broken))
+            }
+            (Some(End::UpstreamError), Phase::Flowing(flow)) if flow.meter.chunks() == 0 => {
+                let error = flow.meter.upstream_error().cloned().unwrap_or_default();
+                Some(UpstreamFailure::of_answer(502, error, None))
+            }
+            _ => None,
+        };
+        if let Some(failure) = failure
+            && let Phase::Flowing(flow) = std::mem::replace(&mut self.phase, Phase::Ended)
+        {
+            return Err((Box::new(flow.open), failure));
+        }
+        self.release();
+        if let Some(end) = end {
+            self.begin_settlement(end);
+        }
+        Ok(self)
+    }
+
+    /// Goes on until something was brought, the stream has ended, or what passes without bringing anything is as much as
+    /// may be kept.
+    fn poll_begin(&mut self, context: &mut Context<'_>) -> Poll<Option<End>> {
+        loop {
+            let kept = self.passed_bytes();
+            let Phase::Flowing(flow) = &mut self.phase else { return Poll::Ready(None) };
+            if flow.meter.chunks() > 0 || kept >= GATHERED_BYTES_MAX {
+                return Poll::Ready(None);
+            }
+            if let Some(end) = ready!(flow.poll(context, &mut self.passed)) {
+                return Poll::Ready(Some(end));
+            }
+        }
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended) && self.ready.is_empty()
     }
@@ -185,7 +226,7 @@ impl Relay {
                 let call = CutCall {
                     request_id: &self.request_id,
                     at: open.began.at,
-                    model: &open.plan.target.model,
+                    model: &open.plan.target().model,
                     choices: open.plan.call.choices(),
                 };
                 self.cut = Some(meter.cut(call));

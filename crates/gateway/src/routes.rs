@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Refusal, RefusalCode};
 use pricing::Schedule;
@@ -25,6 +26,17 @@ pub struct Target {
     pub(crate) facts: Arc<RawValue>,
     /// The dated prices; `None` when nobody has stated one, which refuses the call.
     pub prices: Option<Arc<Schedule>>,
+    /// How it is used among the targets of its route.
+    pub rules: Arc<TargetRules>,
+}
+
+/// How a target is used among the targets of its route, as configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetRules {
+    /// How often it is tried again after a failure that may pass by itself, before the next target is turned to.
+    pub retries: u32,
+    /// How long it may take to begin its answer; `None` for as long as any provider may.
+    pub first_byte: Option<Duration>,
 }
 
 impl Target {
@@ -37,7 +49,14 @@ impl Target {
     ) -> Self {
         let label = Arc::from(format!("{}/{model}", provider.name));
         let facts = contract.facts();
-        Self { provider, model: Arc::from(model), label, contract, facts, prices }
+        let rules = Arc::default();
+        Self { provider, model: Arc::from(model), label, contract, facts, prices, rules }
+    }
+
+    /// The same, used by these rules.
+    #[must_use]
+    pub fn with_rules(self, rules: TargetRules) -> Self {
+        Self { rules: Arc::new(rules), ..self }
     }
 
     /// The same for another model of the provider.

@@ -135,7 +135,7 @@ impl Open {
         shared.observer.finished(&Finished {
             request: began.id,
             endpoint: plan.call.endpoint().as_str(),
-            provider: Some(Arc::clone(&plan.target.provider.name)),
+            provider: Some(Arc::clone(&plan.target().provider.name)),
             outcome: if ending.status == AttemptStatus::Succeeded { "ok" } else { ending.reason },
             status: ending.answered,
             streamed: plan.call.stream(),
@@ -157,7 +157,7 @@ impl Open {
             Consumed::Reported { usage, output } => {
                 tracing::warn!(
                     request = %self.began.id,
-                    provider = %self.plan.target.provider.name,
+                    provider = %self.plan.target().provider.name,
                     ?usage,
                     "the provider's count cannot be right; ours is charged"
                 );
@@ -178,12 +178,13 @@ impl Open {
     async fn within_hold(&mut self, usage: Usage, estimated: bool) -> (Usage, bool) {
         let excess =
             |held: &Held, cost: Money| cost.checked_sub(held.amount()).filter(|more| *more > Money::ZERO);
-        let Some(cost) = priced(&self.plan, &usage).filter(|_| self.plan.allowance.stops()) else {
+        let Some(cost) = priced(&self.plan, &usage).filter(|_| self.plan.candidate().allowance.stops())
+        else {
             return (usage, estimated);
         };
         let Some(more) = excess(&self.held, cost.1) else { return (usage, estimated) };
         // What is charged if the ledger says no, and also if the gateway ends before it has answered.
-        let fitted = self.plan.allowance.fit(usage, self.held.amount());
+        let fitted = self.plan.candidate().allowance.fit(usage, self.held.amount());
         if let Some(cost) = priced(&self.plan, &fitted) {
             self.held.note(fitted, cost);
         }
@@ -196,7 +197,7 @@ impl Open {
         }
         tracing::warn!(
             request = %self.began.id,
-            provider = %self.plan.target.provider.name,
+            provider = %self.plan.target().provider.name,
             ?usage,
             held = %self.held.amount(),
             "a call consumed more than its organization could pay for; it is charged what was held"
@@ -209,7 +210,7 @@ impl Open {
         let call = &self.plan.call;
         let input_max = call.input_tokens_bound().saturating_mul(4).saturating_add(PROMPT_SLACK_TOKENS);
         let answer_max =
-            call.output_cap().max(self.plan.price.max_output).unwrap_or(0).max(OUTPUT_TOKENS_MAX);
+            call.output_cap().max(self.plan.candidate().price.max_output).unwrap_or(0).max(OUTPUT_TOKENS_MAX);
         usage.input_total() <= input_max
             && usage.output_total() <= answer_max.saturating_mul(call.choices())
             && (usage.output_total() > 0 || !call.endpoint().generates() || output.is_empty(call.endpoint()))
@@ -220,7 +221,7 @@ impl Open {
     async fn count(&self, output_text: String) -> Usage {
         let call = &self.plan.call;
         let (endpoint, body, model) =
-            (call.endpoint(), call.body().clone(), Arc::clone(&self.plan.target.model));
+            (call.endpoint(), call.body().clone(), Arc::clone(&self.plan.target().model));
         let bytes = body.len() + output_text.len();
         let count = move || {
             let encoding = tokens::Encoding::for_model(&model);
@@ -242,7 +243,8 @@ impl Open {
         receiver.await.unwrap_or(Usage { input: self.plan.input_guess, ..Usage::default() })
     }
 
-    fn row(
+    /// The present attempt's row.
+    pub(crate) fn row(
         &self,
         usage: &Usage,
         estimated: bool,
@@ -256,7 +258,7 @@ impl Open {
         row.usage = *usage;
         (row.cost_pico, row.cost) = (cost_pico, cost);
         (row.status, row.reason, row.estimated) = (status, Arc::from(reason), estimated);
-        row.model_answered = model_answered.filter(|answered| **answered != *self.plan.target.model);
+        row.model_answered = model_answered.filter(|answered| **answered != *self.plan.target().model);
         row.http_status = self.http_status;
         row.duration_us = now.saturating_sub(if self.dispatched_us == 0 { now } else { self.dispatched_us });
         Some(row)

@@ -90,7 +90,8 @@ impl Client {
         self.timeouts
     }
 
-    /// Sends a request to a provider and waits for the head of its answer. The credential is added here, and only here.
+    /// Sends a request to a provider and waits for the head of its answer, for so long if the client's own wait is not
+    /// meant. The credential is added here, and only here.
     ///
     /// # Errors
     /// When no answer begins.
@@ -98,13 +99,15 @@ impl Client {
         &self,
         provider: &Provider,
         mut request: Request<PartsBody>,
+        first_byte: Option<Duration>,
     ) -> Result<Upstream, TransportFailure> {
         if let Some((name, value)) = provider.credential() {
             request.headers_mut().insert(name.clone(), value.clone());
         }
         debug_assert!(request.body().size_hint().exact().is_some(), "the length goes into a header");
         let pool = if provider.http2_prior_knowledge { &self.http2 } else { &self.negotiated };
-        match tokio::time::timeout(self.timeouts.first_byte, pool.request(request)).await {
+        let wait = first_byte.unwrap_or(self.timeouts.first_byte);
+        match tokio::time::timeout(wait, pool.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(TransportFailure::of_request(&error)),
             Err(_) => Err(TransportFailure::FirstByteTimeout),

@@ -124,6 +124,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         directory: Arc::clone(directory.directory()),
         routes,
         tiers: config.tiers,
+        retries: gateway::RetryBudget::new(config.settings.retry),
         rates: Arc::new(Rates::default()),
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),

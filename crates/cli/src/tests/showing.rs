@@ -364,7 +364,7 @@ fn an_explanation_holds_everything_of_a_request() {
     );
     check::<views::Explained>(
         &format!(
-            r#"{{"object":"explanation","id":"req_01920000000070008000000000000003","request":"req_01920000000070008000000000000003","at":"2026-11-21T06:55:50.000000Z","state":"settled","recorded":true,"note":null,"endpoint":"chat","caller":{{"organization":{{"id":"org_1","name":"Acme"}},"project":{{"id":"proj_2","name":"chat"}},"key":{{"id":"key_3","name":"laptop"}}}},"layers":[{{"owner":"key","passed":true,"saw":{{"expires_at":null,"name":"laptop"}}}},{{"owner":"usage_limit","passed":true,"saw":{{"asked":"0.25","tokens":40}}}}],"stopped":null,"route":{{"target":"sim/small","price_version":"sim/small@1"}},"hold":{{"amount":"0.25","state":"settled","created_at":"2026-11-21T06:55:50.000000Z"}},"attempts":[{attempt}],"cost":"0.26","journal":[{{"seq":7,"kind":"settle","amount":"0.26","at":"2026-11-21T06:55:51.000000Z","draws":[{{"lot":"lot_01920000000070008000000000000005","amount":"0.15"}},{{"lot":"lot_01920000000070008000000000000006","amount":"0.10"}}],"debt":"0.01"}}]}}"#
+            r#"{{"object":"explanation","id":"req_01920000000070008000000000000003","request":"req_01920000000070008000000000000003","at":"2026-11-21T06:55:50.000000Z","state":"settled","recorded":true,"note":null,"endpoint":"chat","caller":{{"organization":{{"id":"org_1","name":"Acme"}},"project":{{"id":"proj_2","name":"chat"}},"key":{{"id":"key_3","name":"laptop"}}}},"layers":[{{"owner":"key","passed":true,"saw":{{"expires_at":null,"name":"laptop"}}}},{{"owner":"usage_limit","passed":true,"saw":{{"asked":"0.25","tokens":40}}}}],"stopped":null,"route":{{"target":"sim/small","price_version":"sim/small@1"}},"hold":{{"amount":"0.25","state":"settled","created_at":"2026-11-21T06:55:50.000000Z"}},"attempts":[{attempt}],"cost":"0.26","retry_cost":"0.00","journal":[{{"seq":7,"kind":"settle","amount":"0.26","at":"2026-11-21T06:55:51.000000Z","draws":[{{"lot":"lot_01920000000070008000000000000005","amount":"0.15"}},{{"lot":"lot_01920000000070008000000000000006","amount":"0.10"}}],"debt":"0.01"}}]}}"#
         ),
         "
 request       req_01920000000070008000000000000003
@@ -390,7 +390,7 @@ SEQ  AT                    ENTRY   AMOUNT  DEBT  DRAWN FROM
         "",
     );
     check::<views::Explained>(
-        r#"{"object":"explanation","id":"req_01920000000070008000000000000003","at":null,"state":"refused","note":"not all of it","caller":{"organization":{"id":"org_1"},"project":{"id":"proj_2"},"key":{"id":"key_3"}},"layers":[{"owner":"key","passed":true,"saw":{"name":"laptop"}},{"owner":"project","passed":false,"saw":{"refused":"project_archived"}}],"stopped":{"owner":"project","kind":"refused","code":"project_archived","message":"It is closed.","next_step":"reopen it"},"route":null,"hold":null,"attempts":[],"cost":"0.00","journal":[]}"#,
+        r#"{"object":"explanation","id":"req_01920000000070008000000000000003","at":null,"state":"refused","note":"not all of it","caller":{"organization":{"id":"org_1"},"project":{"id":"proj_2"},"key":{"id":"key_3"}},"layers":[{"owner":"key","passed":true,"saw":{"name":"laptop"}},{"owner":"project","passed":false,"saw":{"refused":"project_archived"}}],"stopped":{"owner":"project","kind":"refused","code":"project_archived","message":"It is closed.","next_step":"reopen it"},"route":null,"hold":null,"attempts":[],"cost":"0.00","retry_cost":"0.00","journal":[]}"#,
         "
 request       req_01920000000070008000000000000003
 organization  org_1

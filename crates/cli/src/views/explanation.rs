@@ -22,6 +22,7 @@ pub(crate) struct Explained {
     hold: Option<Hold>,
     attempts: Vec<CostRow>,
     cost: Money,
+    retry_cost: Money,
     refunded: Option<Money>,
     journal: Vec<JournalEntry>,
 }
@@ -65,6 +66,21 @@ struct Stopped {
 struct Route {
     target: String,
     price_version: String,
+    /// The targets that are turned to when the first one fails.
+    #[serde(default)]
+    then: Vec<String>,
+    /// Those that may not have the call, and why.
+    #[serde(default)]
+    left_out: Vec<(String, String)>,
+}
+
+impl Route {
+    fn words(&self) -> String {
+        let then: String = self.then.iter().map(|target| format!(", then {target}")).collect();
+        let out =
+            self.left_out.iter().map(|(target, why)| format!("; not {target}: {}", why.replace('_', " ")));
+        format!("{}, price {}{then}{}", self.target, self.price_version, out.collect::<String>())
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -163,13 +179,12 @@ impl Explained {
             facts.push(("key", key.words()));
         }
         facts.push(("state", self.state.clone()));
-        facts.extend(
-            self.route
-                .as_ref()
-                .map(|route| ("route", format!("{}, price {}", route.target, route.price_version))),
-        );
+        facts.extend(self.route.as_ref().map(|route| ("route", route.words())));
         facts.push(("hold", self.hold.as_ref().map_or_else(|| "none".to_owned(), hold)));
         facts.push(("cost", self.cost.to_string()));
+        if self.attempts.len() > 1 {
+            facts.push(("of it for retries", self.retry_cost.to_string()));
+        }
         facts.extend(
             self.refunded.filter(|refunded| !refunded.is_zero()).map(|back| ("refunded", back.to_string())),
         );

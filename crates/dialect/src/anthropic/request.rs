@@ -28,6 +28,7 @@ pub(crate) fn read(text: &str) -> Result<Asked, BadRequest> {
         // There is no stream without it.
         asked_usage: true,
         usage_edit: None,
+        stream_options: None,
         output_cap: Some(output_cap(text, &fields)?),
         choices: 1,
         service_tier: service_tier(&fields)?,

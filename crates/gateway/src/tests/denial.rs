@@ -36,7 +36,8 @@ fn principal() -> Principal {
 /// The status, `x-should-retry`, and the error, of a denial.
 async fn wire(error: LedgerError, least: i64, amount: i64) -> (u16, Value) {
     let ask = Ask { amount: Money::from_nano(amount), least: Money::from_nano(least), tokens: 0 };
-    let response = refuse(error, &principal(), &ask).into_response(RequestId::from_bytes([9; 16]));
+    let response = refuse(error, &principal(), &ask)
+        .into_response(dialect::Dialect::OpenAi, RequestId::from_bytes([9; 16]));
     assert!(!response.headers().contains_key("retry-after") || response.status() == 503);
     let (status, retry) = (response.status().as_u16(), response.headers().get("x-should-retry").cloned());
     assert!(status == 503 || retry.is_some_and(|retry| retry == "false"));

@@ -28,8 +28,8 @@ use tokio::sync::Notify;
 
 use super::contract;
 use crate::{
-    Answer, Contract, Decision, Finished, Gateway, Observer, Rates, Recorder, Route, Routes, Settings,
-    Shared, Target, Task, Tasks, Tiers,
+    Answer, Contract, Decision, Finished, Gateway, Observer, Rates, Recorder, RetryBudget, RetryRules, Route,
+    Routes, Settings, Shared, Target, Task, Tasks, Tiers,
 };
 
 /// Output tokens in a step.
@@ -337,6 +337,7 @@ impl House {
             directory: Arc::clone(service.directory()),
             routes,
             tiers: Tiers::default(),
+            retries: RetryBudget::new(RetryRules::default()),
             rates: Arc::new(Rates::default()),
             clock: Arc::clone(&clock) as _,
             ids: Arc::new(Steady::default()),
@@ -372,11 +373,23 @@ impl House {
 
     /// Changes what is configured; what was counted and learned stays.
     pub(super) fn configure(&mut self, directory: Arc<Directory>, routes: Routes, tiers: Tiers) {
-        let old = self.gateway.shared();
-        let shared = Shared {
-            directory,
-            routes,
-            tiers,
+        self.alter(|old| Shared { directory, routes, tiers, ..Self::copy(old) });
+    }
+
+    /// Makes another gateway of the one there is.
+    pub(super) fn alter(&mut self, change: impl FnOnce(&Shared) -> Shared) {
+        let shared = change(self.gateway.shared());
+        self.gateway = Gateway::new(Arc::new(shared), Arc::clone(&self.gate) as _, self.client.clone());
+    }
+
+    /// What a gateway shares, but for its routes and tiers, of which this has none, and its budget of retries, which is
+    /// full.
+    pub(super) fn copy(old: &Shared) -> Shared {
+        Shared {
+            directory: Arc::clone(&old.directory),
+            routes: Routes::default(),
+            tiers: Tiers::default(),
+            retries: RetryBudget::new(old.settings.retry),
             rates: Arc::clone(&old.rates),
             clock: Arc::clone(&old.clock),
             ids: Arc::clone(&old.ids),
@@ -384,8 +397,7 @@ impl House {
             observer: Arc::clone(&old.observer),
             recorder: Arc::clone(&old.recorder),
             settings: old.settings,
-        };
-        self.gateway = Gateway::new(Arc::new(shared), Arc::clone(&self.gate) as _, self.client.clone());
+        }
     }
 
     pub(super) async fn grant(&self, nano: i64, lot: u8) {
@@ -539,7 +551,7 @@ async fn converse(mut stream: TcpStream, script: Script, seen: Arc<Seen>) {
     }
 }
 
-async fn read_request(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<Vec<u8>> {
+pub(super) async fn read_request(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<Vec<u8>> {
     loop {
         let text = String::from_utf8_lossy(input).into_owned();
         if let Some((head, _)) = text.split_once("\r\n\r\n") {

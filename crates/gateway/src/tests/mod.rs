@@ -5,11 +5,13 @@ mod contract;
 mod decisions;
 mod denial;
 mod effective;
+mod fallback;
 mod house;
 mod in_flight;
 mod precedence;
 mod rates;
 mod refusals;
 mod scene;
+mod stage;
 
 pub(crate) use contract::contract;

@@ -37,7 +37,10 @@ async fn every_refusal_has_a_golden_file() {
                 matches!(code, RefusalCode::RequestsPerDayExceeded | RefusalCode::TokensPerDayExceeded);
             refusal.retry_after_ms = Some(if of_a_day { 3_600_000 } else { 1_500 });
         }
-        let wire = shown(Failure::from(refusal).into_response(RequestId::from_bytes([7; 16]))).await;
+        let wire = shown(
+            Failure::from(refusal).into_response(dialect::Dialect::OpenAi, RequestId::from_bytes([7; 16])),
+        )
+        .await;
         settings.bind(|| insta::assert_snapshot!(code.as_str(), wire));
     }
 }

@@ -79,6 +79,7 @@ fn admin_of(store: &Store, clock: &Arc<dyn Clock>) -> Arc<Admin> {
         routes: gateway::Routes::default(),
         rates: Arc::default(),
         tiers: gateway::Tiers::default(),
+        retries: gateway::RetryBudget::new(gateway::RetryRules::default()),
         clock: Arc::clone(clock),
         ids: Arc::clone(&ids),
         tasks: Arc::new(RuntimeTasks::new(InFlight::default())),
@@ -180,7 +181,8 @@ impl House {
             Ok(Reception::Known(hand)) => drop(head.extensions.insert(*hand)),
             Ok(Reception::Open) => {}
             Err(refusal) => {
-                let answer = Failure::from(refusal).into_response(domain::RequestId::fresh(&SystemIds));
+                let answer = Failure::from(refusal)
+                    .into_response(dialect::Dialect::OpenAi, domain::RequestId::fresh(&SystemIds));
                 return (answer.status().as_u16(), Value::Null);
             }
         }

@@ -169,7 +169,10 @@ pub(crate) fn usage(rows: &[CostRow], has_more: bool) -> Value {
 
 pub(crate) fn request(id: RequestId, record: &RequestRecord) -> Value {
     let attempts: Vec<Value> = record.rows.iter().map(cost_row).collect();
-    let cost = Money::sum(record.rows.iter().map(|row| row.cost)).unwrap_or(Money::MAX);
+    let total = |rows: &[CostRow]| Money::sum(rows.iter().map(|row| row.cost)).unwrap_or(Money::MAX);
+    let cost = total(&record.rows);
+    // What came to nothing: every attempt but the last, which is the one that was answered, or ended the request.
+    let retried = record.rows.split_last().map_or(Money::ZERO, |(_, before)| total(before));
     let hold = match (&record.hold, record.rows.first()) {
         (Some(hold), _) => json!({ "amount": hold.amount, "state": "live", "created_at": hold.created_at }),
         (None, Some(row)) => json!({ "amount": row.held, "state": "settled", "created_at": row.at }),
@@ -196,6 +199,7 @@ pub(crate) fn request(id: RequestId, record: &RequestRecord) -> Value {
         "hold": hold,
         "attempts": attempts,
         "cost": cost,
+        "retry_cost": retried,
         "refunded": record.refunded,
         "journal": journal,
     })

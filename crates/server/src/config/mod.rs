@@ -8,6 +8,7 @@ mod environment;
 mod offers;
 mod payments;
 mod read;
+mod routing;
 mod tiers;
 
 use std::fmt;
@@ -169,6 +170,7 @@ fn read_config(
     let mut server = root.section("server", mistakes);
     let mut ledger = root.section("ledger", mistakes);
     let mut waits = root.section("timeouts", mistakes);
+    let routing = routing::read(root.section("routing", mistakes), mistakes);
     let payments = payments::read_payments(root.section("payments", mistakes), environment, mistakes);
     let explain = read_explain(root.section("explain", mistakes), mistakes);
     let log = read_log(root.section("log", mistakes), mistakes);
@@ -213,6 +215,7 @@ fn read_config(
             answer_bytes_max: answer_bytes_max?,
             client_idle: client_idle?,
             output_slice: output_slice?,
+            retry: routing?,
         },
         timeouts: Timeouts { connect: connect?, first_byte: first_byte?, idle: idle? },
         drain: Duration::from_secs(drain?),
@@ -359,9 +362,6 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
         if written.is_empty() {
             mistakes.add(&field, "at least one target is needed: { provider = \"…\", model = \"…\" }");
         }
-        if written.len() > 1 {
-            mistakes.add(&field, "one target for now: this version has no fallback to the others");
-        }
         let targets: Vec<Target> =
             written.into_iter().filter_map(|target| read_target(target, known, mistakes)).collect();
         if let Some(model) = model {
@@ -382,6 +382,7 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     let field = section.field("price");
     let provider_field = section.field("provider");
     let own = contract::written(&mut section, known.verification, mistakes);
+    let rules = routing::read_target(&mut section, mistakes);
     section.finish(mistakes);
     let (provider, model) = (provider?, model?);
     let Some(written) = known.providers.iter().find(|known| *known.provider.name == *provider) else {
@@ -394,7 +395,7 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
         Some(price) => Some(read_price(&field, price, (&provider, &model), catalogued.as_deref(), mistakes)?),
     };
     let contract = own.map_or_else(|| written.contract.clone(), |own| own.map(Arc::new))?;
-    Some(Target::new(Arc::clone(&written.provider), &model, contract, prices))
+    Some(Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules))
 }
 
 /// A price written at a target. Without an output price it is one for embeddings.

@@ -5,10 +5,14 @@ use std::num::NonZeroU64;
 use bytes::Bytes;
 
 use crate::tests::join;
-use crate::{BadRequest, Call, Endpoint, MediaParts, tokens};
+use crate::{BadRequest, BodyParts, Call, Endpoint, Manners, MediaParts, Upstream, tokens};
 
 fn read(body: &str) -> Result<Call, BadRequest> {
     Call::read(Endpoint::Messages, Bytes::copy_from_slice(body.as_bytes()))
+}
+
+fn upstream(call: &Call, model: &str, output_cap: Option<NonZeroU64>) -> BodyParts {
+    call.upstream_body(&Upstream { model, manners: Manners::default(), output_cap })
 }
 
 /// A request with these members besides the required ones.
@@ -69,8 +73,8 @@ fn what_is_not_read_goes_upstream_as_it_came() {
         r#" , "system":[{"type":"text","text":"s","cache_control":{"type":"ephemeral","ttl":"1h"}}],"x_new":{"a":[1e5,null]},"temperature":1.0"#,
     );
     let call = read(&strange).unwrap();
-    assert_eq!(join(call.upstream_body("m")), strange);
-    assert_eq!(join(call.upstream_body("claude")), strange.replace(r#""m""#, r#""claude""#));
+    assert_eq!(join(upstream(&call, "m", None)), strange);
+    assert_eq!(join(upstream(&call, "claude", None)), strange.replace(r#""m""#, r#""claude""#));
 }
 
 #[test]
@@ -243,14 +247,14 @@ fn a_lowered_cap_leaves_room_beside_the_thoughts() {
     ] {
         let call = read(&thinking(cap, budget)).unwrap();
         assert_eq!(call.output_cap_least(), 1_025);
-        let lowered = join(call.upstream_body_capped("m", NonZeroU64::new(to).unwrap()));
+        let lowered = join(upstream(&call, "m", NonZeroU64::new(to)));
         assert_eq!(lowered, thinking(cap_after, budget_after));
     }
     for free in [r#"{"type":"disabled"}"#, r#"{"type":"adaptive","budget_tokens":null}"#, "null"] {
         let body = body(&format!(r#","thinking":{free}"#));
         let call = read(&body).unwrap();
         assert_eq!(call.output_cap_least(), 1);
-        let lowered = join(call.upstream_body_capped("m", NonZeroU64::MIN));
+        let lowered = join(upstream(&call, "m", Some(NonZeroU64::MIN)));
         assert_eq!(lowered, body.replace(r#""max_tokens":100"#, r#""max_tokens":1"#));
     }
 }

@@ -36,7 +36,9 @@ pub(crate) fn explanation(
     }
     let mut answer = match record {
         Some(record) => super::request(request, record),
-        None => json!({ "hold": null, "attempts": [], "cost": "0.00", "refunded": "0.00", "journal": [] }),
+        None => {
+            json!({ "hold": null, "attempts": [], "cost": "0.00", "retry_cost": "0.00", "refunded": "0.00", "journal": [] })
+        }
     };
     let at = decision.map(|decision| decision.at).or(rows.first().map(|row| row.at));
     answer["object"] = json!("explanation");

@@ -1,0 +1,149 @@
+//! The attempts of one call: one after the other, until one is answered or nothing is left to try.
+//!
+//! All of them live inside the one hold, and each has its row. It knows their order alone: what an attempt is, is
+//! `attempt.rs`, and when and where there is another one, `retry.rs`.
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use http::{HeaderName, HeaderValue, Response};
+use ledger::AttemptStatus;
+
+use crate::answer::Answer;
+use crate::attempt::{Attempted, attempt};
+use crate::evidence::{Began, Plan};
+use crate::failure::{Failure, UpstreamFailure};
+use crate::hold::Held;
+use crate::pipeline::Gateway;
+use crate::rates::Pace;
+use crate::retry::{Next, Standing};
+use crate::settle::{Consumed, Ending, Open};
+use crate::tasks::Presence;
+
+/// The target that answered, or that was tried last, as `provider/model`.
+pub(crate) const TARGET: HeaderName = HeaderName::from_static("x-tollkeeper-target");
+/// How many attempts it took.
+pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollkeeper-attempts");
+
+/// Makes the call that `held` pays for, as often as its rules allow, and ends the hold whatever happens.
+pub(crate) async fn attempts(
+    gateway: Gateway,
+    began: Began,
+    plan: Box<Plan>,
+    held: Held,
+    pace: Pace,
+    presence: Presence,
+) -> Result<Response<Answer>, Failure> {
+    let Gateway { shared, client, .. } = gateway;
+    shared.retries.earn();
+    let mut open =
+        Open { shared, began, plan, held, pace, dispatched_us: 0, first_byte_us: 0, http_status: 0 };
+    loop {
+        open.begin_attempt();
+        let (failed, failure) = match attempt(&client, open, &presence).await {
+            Attempted::Answered(response) => return Ok(response),
+            Attempted::Over(failure) => return Err(failure),
+            Attempted::Failed(open, failure) => (open, failure),
+        };
+        let next = failed.next_attempt(&failure, &presence);
+        let Some(next) = next else { return Err(fail(*failed, failure).await) };
+        if !next.wait.is_zero() {
+            let stays = tokio::select! {
+                () = tokio::time::sleep(next.wait) => true,
+                () = presence.gone() => false,
+            };
+            if !stays {
+                return Err(fail(*failed, failure).await);
+            }
+        }
+        open = failed.turn(next, &failure);
+    }
+}
+
+impl Open {
+    /// An attempt begins at the present target.
+    fn begin_attempt(&mut self) {
+        self.plan.candidates.tried();
+        self.dispatched_us = self.shared.clock.monotonic_micros();
+        (self.first_byte_us, self.http_status) = (0, 0);
+    }
+
+    /// Whether there may be another attempt, if this one brings nothing.
+    pub(crate) fn may_go_on(&self) -> bool {
+        self.plan.target().rules.retries > 0 || !self.plan.candidates.others().is_empty()
+    }
+
+    /// What to try after this failure, if anything. Nobody would read the answer to a client that has gone.
+    fn next_attempt(&self, failure: &UpstreamFailure, presence: &Presence) -> Option<Next> {
+        if presence.is_gone() {
+            return None;
+        }
+        let now = self.shared.clock.monotonic_micros();
+        let standing = Standing {
+            request: self.began.id,
+            attempts: self.held.attempts(),
+            elapsed: Duration::from_micros(now.saturating_sub(self.began.micros)),
+            remedy: failure.remedy,
+            retry_after: failure.retry_after.map(Duration::from_secs),
+        };
+        let next = self.shared.settings.retry.next(&standing, &self.plan.candidates, |_| true)?;
+        let granted = self.shared.retries.take(now);
+        if !granted {
+            tracing::warn!(request = %self.began.id, "the budget of retries is used up; a call is not tried again");
+        }
+        granted.then_some(next)
+    }
+
+    /// Goes on to the next attempt: the present one's row is kept for the settlement.
+    fn turn(mut self: Box<Self>, next: Next, failure: &UpstreamFailure) -> Self {
+        let row = self.row(&domain::Usage::default(), false, AttemptStatus::Failed, failure.reason, None);
+        tracing::info!(
+            request = %self.began.id,
+            target = %self.plan.target().label,
+            reason = failure.reason,
+            "an attempt failed, and there is another one"
+        );
+        if let Some(other) = next.other {
+            self.plan.candidates.turn_to(other);
+        }
+        let at: Timestamp = self.shared.clock.now();
+        if let Some(row) = row {
+            self.held.turn(row, &self.began, &self.plan, at);
+        }
+        *self
+    }
+
+    /// Tells on an answer where it came from and how many attempts it took.
+    pub(crate) fn tell_way(&self, headers: &mut http::HeaderMap) {
+        way(&self.plan.target().label, self.held.attempts(), headers);
+    }
+}
+
+/// Names a target and a number of attempts on an answer.
+pub(crate) fn way(target: &str, attempts: u32, headers: &mut http::HeaderMap) {
+    // A model's name may have characters that no header has; the row has it, too.
+    if let Ok(target) = HeaderValue::from_str(target) {
+        headers.insert(TARGET, target);
+    }
+    headers.insert(ATTEMPTS, HeaderValue::from(attempts));
+}
+
+/// Books a call that brought nothing, and turns it into the failure the client sees.
+pub(crate) async fn fail(open: Open, mut failure: UpstreamFailure) -> Failure {
+    let ending = Ending {
+        status: if failure.reason == "client_closed" {
+            AttemptStatus::Cancelled
+        } else {
+            AttemptStatus::Failed
+        },
+        reason: failure.reason,
+        consumed: Consumed::Nothing,
+        model_answered: None,
+        answered: failure.status,
+    };
+    failure.way = Some((std::sync::Arc::clone(&open.plan.target().label), open.held.attempts()));
+    match open.settle(ending).await {
+        Ok(_) => Failure::Upstream(Box::new(failure)),
+        Err(_) => Failure::Unsettled,
+    }
+}

@@ -1,0 +1,104 @@
+//! The targets that may have one call, in the order in which they are tried.
+//!
+//! Every candidate has passed the same checks by itself: its price, its contract, its countries. So a fallback never
+//! crosses a contract or a class of data: what may not have the call is not in the list. It knows which target is tried
+//! now and which are left; it must never know why one failed or how long to wait, which is `retry.rs`.
+
+use std::sync::Arc;
+
+use dialect::Call;
+use directory::InFlight;
+use domain::RefusalCode;
+use pricing::PriceVersion;
+
+use crate::allowance::{Allowance, Ask};
+use crate::routes::Target;
+
+/// A target that may have the call, at a price that stays the same until the receipt.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) target: Target,
+    pub(crate) price: Arc<PriceVersion>,
+    /// What the call can cost here, and how much output it may have.
+    pub(crate) allowance: Allowance,
+    /// How often the call was sent here.
+    pub(crate) tries: u32,
+}
+
+/// A target that may not have the call, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    /// `provider/model`.
+    pub(crate) target: Arc<str>,
+    pub(crate) code: RefusalCode,
+}
+
+/// The candidates of one call.
+#[derive(Debug)]
+pub(crate) struct Candidates {
+    now: Candidate,
+    /// The others, the next one first. Empty, and without memory of its own, for most routes.
+    others: Vec<Candidate>,
+    left_out: Vec<LeftOut>,
+}
+
+/// A target and its price, before the call is bounded.
+pub(crate) type Admitted = (Target, Arc<PriceVersion>);
+
+/// The targets of a route that may have a call, the preferred one first, and those that may not.
+pub(crate) struct Choice {
+    pub(crate) first: Admitted,
+    pub(crate) rest: Vec<Admitted>,
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
+impl Candidates {
+    /// The candidates in this order; the first is where the call goes.
+    pub(crate) fn new(choice: Choice, call: &Call, in_flight: InFlight, slice: u64) -> Self {
+        let Choice { first, rest, left_out } = choice;
+        let candidate = |(target, price): Admitted| {
+            let allowance = Allowance::new(call, &price, in_flight, slice);
+            Candidate { target, price, allowance, tries: 0 }
+        };
+        Self { now: candidate(first), others: rest.into_iter().map(candidate).collect(), left_out }
+    }
+
+    /// Where the call is.
+    pub(crate) const fn now(&self) -> &Candidate {
+        &self.now
+    }
+
+    /// The others, in the order in which they are turned to.
+    pub(crate) fn others(&self) -> &[Candidate] {
+        &self.others
+    }
+
+    /// The targets of the route that may not have the call.
+    pub(crate) fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// What to ask the books for: enough for the dearest of them, so that the call can go on at any of them within its
+    /// one hold.
+    pub(crate) fn ask(&self) -> Ask {
+        let dearest = |one: Ask, other: Ask| Ask {
+            amount: one.amount.max(other.amount),
+            least: one.least.max(other.least),
+            tokens: one.tokens.max(other.tokens),
+        };
+        self.others.iter().map(|other| other.allowance.ask()).fold(self.now.allowance.ask(), dearest)
+    }
+
+    /// Counts a try at the present one.
+    pub(crate) const fn tried(&mut self) {
+        self.now.tries = self.now.tries.saturating_add(1);
+    }
+
+    /// Goes on at the other one in this place; the present one takes its place. A place that is not there changes
+    /// nothing.
+    pub(crate) fn turn_to(&mut self, place: usize) {
+        if let Some(other) = self.others.get_mut(place) {
+            std::mem::swap(&mut self.now, other);
+        }
+    }
+}
