@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use domain::Usage;
+use domain::{Pico, Usage};
 
 use crate::cut::{Cut, CutCall, Form};
 use crate::endpoint::Endpoint;
@@ -72,6 +72,8 @@ pub(crate) struct Told {
     pub(crate) finish_seen: bool,
     /// What was consumed, by the provider's last word on it.
     pub(crate) usage: Option<Usage>,
+    /// What the provider says that it cost, by its last word on it.
+    pub(crate) reported_cost: Option<Pico>,
     pub(crate) error: Option<UpstreamError>,
     /// Events that brought something which could be charged.
     pub(crate) chunks: u64,
@@ -175,6 +177,11 @@ impl StreamMeter {
     /// What was consumed, by the provider's last word on it.
     pub const fn usage(&self) -> Option<Usage> {
         self.told.usage
+    }
+
+    /// What the provider says that the stream cost, by its last word on it.
+    pub const fn reported_cost(&self) -> Option<Pico> {
+        self.told.reported_cost
     }
 
     /// The model that answers, as its first event says, cut to 256 bytes.

@@ -133,11 +133,18 @@ impl Allowance {
         let fits = |usage: &Usage| {
             self.price.cost(usage).and_then(Pico::ceil_to_money).is_some_and(|cost| cost <= held)
         };
-        let buckets: [fn(&mut Usage) -> &mut u64; 6] = [
+        let buckets: [fn(&mut Usage) -> &mut u64; 13] = [
             |usage| &mut usage.output,
             |usage| &mut usage.audio_output,
+            |usage| &mut usage.image_output,
+            |usage| &mut usage.images,
+            |usage| &mut usage.characters,
+            |usage| &mut usage.audio_ms,
+            |usage| &mut usage.searches,
             |usage| &mut usage.input,
             |usage| &mut usage.audio_input,
+            |usage| &mut usage.image_input,
+            |usage| &mut usage.cache_write_long,
             |usage| &mut usage.cache_write,
             |usage| &mut usage.cached,
         ];

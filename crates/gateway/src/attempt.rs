@@ -20,7 +20,7 @@ use crate::hold::Held;
 use crate::pipeline::Gateway;
 use crate::rates::Pace;
 use crate::relay::Relay;
-use crate::settle::{Consumed, Ending, Open, Output};
+use crate::settle::{Consumed, Ending, Open, Output, Told};
 use crate::tasks::Presence;
 
 /// OpenAI's header for the caller's own name of a request; a provider that logs it lets both sides find a call.
@@ -157,8 +157,9 @@ async fn whole(
         true => (AttemptStatus::Cancelled, "client_closed"),
     };
     let (id, cap, rates) = (request_id_value(&open.began), open.held.upstream_cap(), *open.pace.told());
+    let told = Told { cost: facts.reported_cost };
     let ending =
-        Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), answered: 200 };
+        Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), told, answered: 200 };
     let receipt = open.settle(ending).await.map_err(|_| Failure::Unsettled)?;
     let mut response = Response::new(Answer::from(bytes));
     let headers = response.headers_mut();
@@ -191,6 +192,7 @@ async fn abandon(open: Open) -> Failure {
         reason: gone.reason,
         consumed: Consumed::Unreported { output: Output::Text(String::new()) },
         model_answered: None,
+        told: Told::default(),
         answered: gone.status,
     };
     match open.settle(ending).await {
@@ -210,6 +212,7 @@ async fn fail(open: Open, failure: UpstreamFailure) -> Failure {
         reason: failure.reason,
         consumed: Consumed::Nothing,
         model_answered: None,
+        told: Told::default(),
         answered: failure.status,
     };
     match open.settle(ending).await {

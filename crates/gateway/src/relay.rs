@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::checkpoint::{Checkpoint, Room};
 use crate::failure;
-use crate::settle::{Consumed, Ending, Open, Output, Receipt};
+use crate::settle::{Consumed, Ending, Open, Output, Receipt, Told};
 use crate::tasks::Tasks;
 
 /// Bytes that go out in one write at most, so that a fast provider does not hold back what a client could read.
@@ -329,5 +329,6 @@ fn ending(mut meter: StreamMeter, status: AttemptStatus, reason: &'static str) -
         None if status == AttemptStatus::Failed && meter.chunks() == 0 => Consumed::Nothing,
         None => Consumed::Unreported { output: Output::Text(meter.take_output_text()) },
     };
-    Ending { status, reason, consumed, model_answered: meter.model().map(Box::from), answered: 200 }
+    let told = Told { cost: meter.reported_cost() };
+    Ending { status, reason, consumed, model_answered: meter.model().map(Box::from), told, answered: 200 }
 }

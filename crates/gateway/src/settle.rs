@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialect::tokens;
 use dialect::{AnswerFacts, Endpoint};
-use domain::{Money, RequestId, Usage};
+use domain::{Money, Pico, RequestId, Usage};
 use ledger::{AttemptStatus, CostRow, Denial, LedgerError};
 use tokio::sync::oneshot;
 
@@ -38,8 +38,16 @@ pub(crate) struct Ending {
     pub(crate) reason: &'static str,
     pub(crate) consumed: Consumed,
     pub(crate) model_answered: Option<Box<str>>,
+    pub(crate) told: Told,
     /// The status our own client sees.
     pub(crate) answered: u16,
+}
+
+/// What the provider said about the charge.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// What it says that the call cost.
+    pub(crate) cost: Option<Pico>,
 }
 
 /// What a call consumed, as far as is known.
@@ -114,10 +122,11 @@ impl Open {
     pub(crate) async fn settle(mut self, ending: Ending) -> Result<Receipt, LedgerError> {
         let (usage, estimated) = self.metered(ending.consumed).await;
         let (usage, estimated) = self.within_hold(usage, estimated).await;
-        let Some(row) = self.row(&usage, estimated, ending.status, ending.reason, ending.model_answered)
+        let Some(mut row) = self.row(&usage, estimated, ending.status, ending.reason, ending.model_answered)
         else {
             return Err(LedgerError::Store("the hold has no draft".to_owned()));
         };
+        row.reported_pico = ending.told.cost.and_then(|cost| i64::try_from(cost.get()).ok());
         let (cost, duration_us) = (row.cost, row.duration_us);
         let Self { shared, began, plan, mut held, pace, dispatched_us, first_byte_us, .. } = self;
         let is_answer = ending.status == AttemptStatus::Succeeded && plan.call.endpoint().generates();

@@ -170,6 +170,8 @@ impl Explained {
         );
         facts.push(("hold", self.hold.as_ref().map_or_else(|| "none".to_owned(), hold)));
         facts.push(("cost", self.cost.to_string()));
+        facts.extend(self.attempts.iter().filter_map(CostRow::reported).map(|said| ("provider says", said)));
+        facts.extend(self.attempts.iter().filter_map(CostRow::tier).map(|tier| ("service tier", tier)));
         facts.extend(
             self.refunded.filter(|refunded| !refunded.is_zero()).map(|back| ("refunded", back.to_string())),
         );

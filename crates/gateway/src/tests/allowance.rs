@@ -131,6 +131,10 @@ fn a_usage_is_cut_to_what_is_held_and_no_further() {
         audio_output: 3,
         reasoning: 800,
         audio_input: 1,
+        cache_write_long: 2,
+        image_input: 4,
+        image_output: 6,
+        ..Usage::default()
     };
     let whole = cost(&usage).nano();
     for nano in [0, 1, 500, 1_499, 1_500, 100_000, 159_000, 200_000, whole - 1, whole, whole + 1] {

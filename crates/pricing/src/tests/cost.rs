@@ -5,8 +5,7 @@ use domain::Usage;
 use super::{NOW, listed, moment};
 use crate::{Catalog, ModelKind, PriceVersion, RoutePrice};
 
-const NONE: Usage =
-    Usage { input: 0, cached: 0, cache_write: 0, audio_input: 0, output: 0, audio_output: 0, reasoning: 0 };
+const NONE: Usage = Usage::from_counts([0; 14]);
 
 /// A cost in pico-units, and rounded up as the decimal that is booked.
 fn check(case: &str, version: &PriceVersion, usage: Usage, pico: i128, booked: &str) {

@@ -37,17 +37,7 @@ fn version() -> impl Strategy<Value = PriceVersion> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    prop::array::uniform7(number()).prop_map(
-        |[input, cached, cache_write, audio_input, output, audio_output, reasoning]| Usage {
-            input,
-            cached,
-            cache_write,
-            audio_input,
-            output,
-            audio_output,
-            reasoning,
-        },
-    )
+    prop::array::uniform14(number()).prop_map(Usage::from_counts)
 }
 
 proptest! {
