@@ -215,12 +215,27 @@ impl Price {
         PerMillion(self.0).to_string()
     }
 
+    /// Parses a price of one unit with at most so many decimals, up to twelve, and divides it by what ten to the rest
+    /// says: with nine decimals it is the price of a thousandth.
+    ///
+    /// # Errors
+    /// When the text is no decimal, is negative, has more decimals or does not fit.
+    pub fn of_one(text: &str, digits: usize) -> Result<Self, MoneyError> {
+        let pico = parse_scaled(text, digits)?;
+        if pico < 0 {
+            return Err(MoneyError::Negative(text.to_owned()));
+        }
+        u64::try_from(pico).map(Self).map_err(|_| MoneyError::Overflow)
+    }
+
+    /// The price in currency of a thousand units, as [`Price::of_one`] reads it with nine decimals.
+    pub fn of_a_thousand(self) -> String {
+        decimal(self.0, 9)
+    }
+
     /// The price in currency of one unit, exactly: `0.0000025`.
     pub fn to_per_unit(self) -> String {
-        const DIGITS: usize = 12;
-        let text = format!("{:0>width$}", self.0, width = DIGITS + 1);
-        let (whole, fraction) = text.split_at(text.len().saturating_sub(DIGITS));
-        format!("{whole}.{fraction}").trim_end_matches('0').trim_end_matches('.').to_owned()
+        decimal(self.0, 12)
     }
 
     /// Parses what [`Price::to_per_unit`] writes; `None` for anything else.
@@ -234,6 +249,13 @@ impl Price {
     pub fn times(self, quantity: u64) -> Option<Pico> {
         i128::from(self.0).checked_mul(i128::from(quantity)).map(Pico)
     }
+}
+
+/// An integer scaled by ten to the `digits`, with as few decimals as it needs.
+fn decimal(scaled: u64, digits: usize) -> String {
+    let text = format!("{scaled:0>width$}", width = digits.saturating_add(1));
+    let (whole, fraction) = text.split_at(text.len().saturating_sub(digits));
+    format!("{whole}.{fraction}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Reads a decimal as an integer scaled by ten to the `digits_max`.

@@ -157,7 +157,7 @@ async fn whole(
         true => (AttemptStatus::Cancelled, "client_closed"),
     };
     let (id, cap, rates) = (request_id_value(&open.began), open.held.upstream_cap(), *open.pace.told());
-    let told = Told { cost: facts.reported_cost };
+    let told = Told { service_tier: facts.service_tier, cost: facts.reported_cost };
     let ending =
         Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), told, answered: 200 };
     let receipt = open.settle(ending).await.map_err(|_| Failure::Unsettled)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dialect::{BadRequest, Call, Endpoint};
 use directory::{Directory, Principal, Scope, Visit};
-use domain::{Refusal, RefusalCode, RequestId, Timestamp};
+use domain::{Refusal, RefusalCode, RequestId, ServiceTier, Timestamp};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use ledger::Attribution;
@@ -90,9 +90,6 @@ pub(crate) fn presented(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("Bearer ").then(|| key.trim())
 }
 
-/// Service tiers that cost more than the catalogue's price, which is the standard one.
-const DEARER_TIERS: [&str; 4] = ["priority", "fast", "ultrafast", "scale"];
-
 /// Proves that the caller may make this call: the model exists and is open to it (1.3), at a price that is known (1.3),
 /// on a route that serves its country (1.4) by a contract that covers its data and environment (1.5). The first owner in this
 /// order refuses.
@@ -106,8 +103,8 @@ pub(crate) fn authorize(
     let route = routes.find(call.model())?;
     check_kind(&route, &call, now)?;
     access::check(&caller.0, &route, tiers)?;
-    check_options(&call)?;
     let (target, price) = choose(&route, &call, &traffic(&caller.0), now)?;
+    check_options(&call, price)?;
     Ok(Permit {
         principal: caller.0,
         call,
@@ -121,39 +118,63 @@ pub(crate) fn authorize(
 /// Refuses a model that does something else than what is asked for, wherever it is served: to the endpoint it is none.
 fn check_kind(route: &Route, call: &Call, now: Timestamp) -> Result<(), Refusal> {
     let mut prices = route.targets.iter().filter_map(|target| target.prices.as_ref()?.at(now)).peekable();
-    if prices.peek().is_some() && !prices.any(|price| suits(price, call)) {
-        return Err(not_for_chat(&route.model));
+    let Some(first) = prices.peek().map(|price| price.kind) else { return Ok(()) };
+    if !prices.any(|price| suits(price, call)) {
+        return Err(not_for_this(&route.model, first, call));
     }
     Ok(())
 }
 
 /// Whether a price is one for such a call: one for embeddings says nothing about output.
 fn suits(price: &PriceVersion, call: &Call) -> bool {
-    !call.endpoint().generates() || price.kind != ModelKind::Embedding
+    match price.kind {
+        ModelKind::Chat => true,
+        ModelKind::Embedding => !call.endpoint().generates(),
+        ModelKind::Image | ModelKind::Speech | ModelKind::Transcription => false,
+    }
 }
 
-fn not_for_chat(model: &str) -> Refusal {
+fn not_for_this(model: &str, kind: ModelKind, call: &Call) -> Refusal {
+    let (does, next_step) = match kind {
+        ModelKind::Embedding => {
+            ("makes embeddings", "Call POST /v1/embeddings with it, or name a chat model.")
+        }
+        ModelKind::Image => ("makes images", "Name another model."),
+        ModelKind::Speech => ("speaks", "Name another model."),
+        ModelKind::Transcription => ("writes down what was spoken", "Name another model."),
+        ModelKind::Chat => ("answers in words", "Name another model."),
+    };
+    let wanted = if call.endpoint().generates() { "a chat model" } else { "an embedding model" };
     Refusal::new(
         RefusalCode::ModelNotFound,
-        format!("The model `{model}` is not a chat model; it makes embeddings."),
-        "Call POST /v1/embeddings with it, or name a chat model.",
+        format!("The model `{model}` is not {wanted}; it {does}."),
+        next_step,
     )
 }
 
-/// Refuses what is asked for and has no price.
-fn check_options(call: &Call) -> Result<(), BadRequest> {
-    if let Some(tier) = call.service_tier().filter(|tier| DEARER_TIERS.contains(tier)) {
+/// Refuses what is asked for and has no price in the version that will be charged.
+fn check_options(call: &Call, price: &PriceVersion) -> Result<(), BadRequest> {
+    let is_sold = |tier: &str| ServiceTier::of_wire(tier).is_some_and(|tier| price.sells(tier));
+    if let Some(tier) = call.service_tier().filter(|tier| !is_sold(tier)) {
+        let sold: Vec<&str> = price.tiers().map(ServiceTier::as_str).collect();
         return Err(BadRequest {
             message: format!(
-                "Invalid service_tier argument: this gateway has no price for `{tier}`; leave it out."
+                "Invalid service_tier argument: the price {} has none for `{tier}`; leave it out, or have the operator \
+                 price it. It has: {}.",
+                price.id,
+                sold.join(", ")
             ),
             param: Some("service_tier".to_owned()),
             code: Some("unsupported_value"),
         });
     }
-    if call.web_search() {
+    if call.web_search() && !price.sells_meter("per_search") {
         return Err(BadRequest {
-            message: "This gateway has no price for web searches; leave web_search_options out.".to_owned(),
+            message: format!(
+                "The price {} has none for web searches; leave web_search_options out, or have the operator state \
+                 `per_search`.",
+                price.id
+            ),
             param: Some("web_search_options".to_owned()),
             code: Some("unsupported_parameter"),
         });
@@ -206,7 +227,7 @@ fn admit<'a>(
     let price = target.prices.as_ref().and_then(|prices| prices.at(now));
     let price = price.ok_or_else(|| unpriced(&route.model, &target.provider.name, &target.model))?;
     if !suits(price, call) {
-        return Err(not_for_chat(&route.model));
+        return Err(not_for_this(&route.model, price.kind, call));
     }
     target.contract.check(&target.label, traffic, now)?;
     Ok(price)

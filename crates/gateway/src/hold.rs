@@ -3,11 +3,12 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use domain::{Money, Pico, Usage};
+use domain::{Money, Pico, ServiceTier, Usage};
 use ledger::{
     AttemptStatus, Command, CostRow, Denial, Extension, HoldRequest, LedgerError, LedgerStore, Reply,
 };
 
+use crate::allowance::tier_asked;
 use crate::denial::refuse;
 use crate::evidence::{Began, Plan};
 use crate::failure::Failure;
@@ -188,7 +189,7 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
         provider: Arc::clone(&plan.target.provider.name),
         model_answered: None,
         price_version: Arc::clone(&plan.price.id),
-        service_tier: domain::ServiceTier::Standard,
+        service_tier: tier_asked(&plan.call),
         usage,
         cost_pico,
         cost,
@@ -204,8 +205,14 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
     }
 }
 
-/// The exact and the charged cost of a usage at the plan's price; `None` when no such cost can be booked.
+/// The exact and the charged cost of a usage at the plan's price and the service tier that was asked for; `None` when
+/// no such cost can be booked.
 pub(crate) fn priced(plan: &Plan, usage: &Usage) -> Option<(i64, Money)> {
-    let exact: Pico = plan.price.cost(usage)?;
+    priced_at(plan, usage, tier_asked(&plan.call))
+}
+
+/// The same at a service tier.
+pub(crate) fn priced_at(plan: &Plan, usage: &Usage, tier: ServiceTier) -> Option<(i64, Money)> {
+    let exact: Pico = plan.price.cost(usage, tier)?;
     Some((i64::try_from(exact.get()).ok()?, exact.ceil_to_money()?))
 }

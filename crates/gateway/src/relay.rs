@@ -329,6 +329,6 @@ fn ending(mut meter: StreamMeter, status: AttemptStatus, reason: &'static str) -
         None if status == AttemptStatus::Failed && meter.chunks() == 0 => Consumed::Nothing,
         None => Consumed::Unreported { output: Output::Text(meter.take_output_text()) },
     };
-    let told = Told { cost: meter.reported_cost() };
+    let told = Told { service_tier: meter.service_tier().map(str::to_owned), cost: meter.reported_cost() };
     Ending { status, reason, consumed, model_answered: meter.model().map(Box::from), told, answered: 200 }
 }
