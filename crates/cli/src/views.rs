@@ -42,6 +42,8 @@ struct CostRow {
     cached_tokens: u64,
     output_tokens: u64,
     cost: Money,
+    service_tier: Option<String>,
+    reported_cost: Option<String>,
     status: String,
     reason: Option<String>,
     estimated: bool,
@@ -60,6 +62,17 @@ impl CostRow {
         Column::Number("COST"),
         Column::Text("STATUS"),
     ];
+
+    /// What the provider itself says that the attempt cost.
+    fn reported(&self) -> Option<String> {
+        self.reported_cost.as_ref().map(|cost| format!("{cost} for try {}", self.attempt))
+    }
+
+    /// The service tier that was charged, where it is not the usual one.
+    fn tier(&self) -> Option<String> {
+        let tier = self.service_tier.as_ref().filter(|tier| *tier != "standard")?;
+        Some(format!("{tier} for try {}", self.attempt))
+    }
 
     fn cells(&self) -> Vec<String> {
         let reason = self.reason.as_deref().filter(|reason| self.status != "succeeded" && !reason.is_empty());

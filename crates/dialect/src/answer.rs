@@ -1,6 +1,6 @@
 //! An answer that is not streamed: its facts, read beside the bytes that pass.
 
-use domain::Usage;
+use domain::{Pico, Usage};
 
 use crate::anthropic;
 use crate::endpoint::Endpoint;
@@ -22,6 +22,8 @@ pub struct AnswerFacts {
     pub model: Option<String>,
     /// What was consumed, unless the provider does not say.
     pub usage: Option<Usage>,
+    /// What the provider says that the answer cost, unless it does not say.
+    pub reported_cost: Option<Pico>,
     /// The tier that was served, cut to 256 bytes.
     pub service_tier: Option<String>,
     /// Whether this is an error in spite of its status: there is an `error` that is not null or empty.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use domain::Usage;
+use domain::{Pico, Usage};
 
 use crate::anthropic;
 use crate::cut::{Cut, CutCall, Form};
@@ -75,6 +75,8 @@ pub(crate) struct Told {
     pub(crate) usage: Option<Usage>,
     /// The input alone, where the provider tells it before the rest.
     pub(crate) input: Option<Usage>,
+    /// What the provider says that it cost, by its last word on it.
+    pub(crate) reported_cost: Option<Pico>,
     pub(crate) error: Option<UpstreamError>,
     /// Events that brought something which could be charged.
     pub(crate) chunks: u64,
@@ -195,6 +197,11 @@ impl StreamMeter {
     /// What of the input was consumed, where the provider tells it before the rest: the output in it is nothing yet.
     pub const fn input(&self) -> Option<Usage> {
         self.told.input
+    }
+
+    /// What the provider says that the stream cost, by its last word on it.
+    pub const fn reported_cost(&self) -> Option<Pico> {
+        self.told.reported_cost
     }
 
     /// The model that answers, as its first event says, cut to 256 bytes.

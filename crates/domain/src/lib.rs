@@ -5,15 +5,18 @@
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects, clippy::float_arithmetic)]
 
 mod country;
+mod decimal;
 mod ids;
 mod money;
 mod pattern;
 mod refusal;
+mod service_tier;
 mod time;
 mod usage;
 mod zone;
 
 pub use country::{Country, UnknownCountry};
+pub use decimal::{Scaled, scaled};
 pub use ids::{
     AdminKeyId, AuditId, BudgetId, IdError, Ids, InviteId, KeyId, LimitId, LotId, OrganizationId, ProjectId,
     RequestId, ServiceAccountId, TopUpId, UserId, WalletId,
@@ -21,6 +24,7 @@ pub use ids::{
 pub use money::{Money, MoneyError, Pico, Price};
 pub use pattern::name_fits;
 pub use refusal::{Owner, Refusal, RefusalCode};
+pub use service_tier::{NotServiceTier, ServiceTier};
 pub use time::{Clock, TimeError, Timestamp};
 pub use usage::Usage;
 pub use zone::{UnknownZone, Zone};

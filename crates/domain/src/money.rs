@@ -10,9 +10,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::decimal::scaled;
+
 const NANO_PER_UNIT: i128 = 1_000_000_000;
 const PICO_PER_NANO: i128 = 1_000;
 const NANO_DIGITS: usize = 9;
+const PICO_DIGITS: usize = 12;
 
 /// An amount in nano-units of the billing currency. May be negative as a difference, never as a balance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -145,12 +148,29 @@ impl Pico {
         self.0.checked_add(other.0).map(Self)
     }
 
+    /// Reads an amount that a provider states as a JSON number, exactly from its text; decimals beyond pico-units are
+    /// rounded up, as a cost's are. `units_per_currency_digits` is 0 for a number of dollars and 10 for one of
+    /// ten-billionths. `None` for a text that is no number, or one that does not fit.
+    pub fn of_number(text: &str, units_per_currency_digits: u16) -> Option<Self> {
+        let read = scaled(text, 12_u16.checked_sub(units_per_currency_digits)?)?;
+        let up = i128::from(!read.is_exact && !text.starts_with('-'));
+        read.whole.checked_add(up).map(Self)
+    }
+
     /// The one rounding of a request: up to whole nano-units. `None` when it does not fit.
     #[must_use]
     pub fn ceil_to_money(self) -> Option<Money> {
         let floor = self.0.div_euclid(PICO_PER_NANO);
         let up = i128::from(self.0.rem_euclid(PICO_PER_NANO) != 0);
         i64::try_from(floor.checked_add(up)?).ok().map(Money)
+    }
+}
+
+impl fmt::Display for Pico {
+    /// A decimal with at least two and at most twelve decimals: `0.00`, `0.000000000001`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        write_scaled(f, sign, self.0.unsigned_abs(), PICO_DIGITS)
     }
 }
 
@@ -195,12 +215,27 @@ impl Price {
         PerMillion(self.0).to_string()
     }
 
+    /// Parses a price of one unit with at most so many decimals, up to twelve, and divides it by what ten to the rest
+    /// says: with nine decimals it is the price of a thousandth.
+    ///
+    /// # Errors
+    /// When the text is no decimal, is negative, has more decimals or does not fit.
+    pub fn of_one(text: &str, digits: usize) -> Result<Self, MoneyError> {
+        let pico = parse_scaled(text, digits)?;
+        if pico < 0 {
+            return Err(MoneyError::Negative(text.to_owned()));
+        }
+        u64::try_from(pico).map(Self).map_err(|_| MoneyError::Overflow)
+    }
+
+    /// The price in currency of a thousand units, as [`Price::of_one`] reads it with nine decimals.
+    pub fn of_a_thousand(self) -> String {
+        decimal(self.0, 9)
+    }
+
     /// The price in currency of one unit, exactly: `0.0000025`.
     pub fn to_per_unit(self) -> String {
-        const DIGITS: usize = 12;
-        let text = format!("{:0>width$}", self.0, width = DIGITS + 1);
-        let (whole, fraction) = text.split_at(text.len().saturating_sub(DIGITS));
-        format!("{whole}.{fraction}").trim_end_matches('0').trim_end_matches('.').to_owned()
+        decimal(self.0, 12)
     }
 
     /// Parses what [`Price::to_per_unit`] writes; `None` for anything else.
@@ -214,6 +249,13 @@ impl Price {
     pub fn times(self, quantity: u64) -> Option<Pico> {
         i128::from(self.0).checked_mul(i128::from(quantity)).map(Pico)
     }
+}
+
+/// An integer scaled by ten to the `digits`, with as few decimals as it needs.
+fn decimal(scaled: u64, digits: usize) -> String {
+    let text = format!("{scaled:0>width$}", width = digits.saturating_add(1));
+    let (whole, fraction) = text.split_at(text.len().saturating_sub(digits));
+    format!("{whole}.{fraction}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Reads a decimal as an integer scaled by ten to the `digits_max`.
@@ -308,6 +350,25 @@ mod tests {
         }
         for text in ["", "-1", "1e-6", "0.0000000000001"] {
             assert_eq!(Price::per_unit(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_provider_states_is_read_to_the_pico() {
+        for (text, digits, pico, written) in [
+            ("0.00014999999999999999", 0, 150_000_000, "0.00015"),
+            ("1.5e-05", 0, 15_000_000, "0.000015"),
+            ("37756000", 10, 3_775_600_000, "0.0037756"),
+            ("1e-12", 0, 1, "0.000000000001"),
+            ("-0.25", 0, -250_000_000_000, "-0.25"),
+            ("0", 0, 0, "0.00"),
+        ] {
+            let read = Pico::of_number(text, digits);
+            assert_eq!(read, Some(Pico::new(pico)), "{text}");
+            assert_eq!(read.map(|read| read.to_string()).as_deref(), Some(written), "{text}");
+        }
+        for text in ["", "\"1\"", "1e30", "nothing"] {
+            assert_eq!(Pico::of_number(text, 0), None, "{text}");
         }
     }
 

@@ -25,20 +25,33 @@ use std::sync::Arc;
 
 use dialect::Call;
 use directory::InFlight;
-use domain::{Money, Pico, Usage};
-use pricing::PriceVersion;
+use domain::{Money, Pico, ServiceTier, Usage};
+use pricing::{Bounds, PriceVersion};
 
 /// Output tokens of each choice below which a call is of no use under `stops`, and is refused. One whose provider takes
 /// no cap as small needs more.
 const CHOICE_TOKENS_LEAST: u64 = 16;
+
+/// Searches of the web that a call is held for which may make some. No caller says how many there will be, so this is a
+/// bet like the first slice of output.
+const SEARCHES: u64 = 4;
+
+/// The service tier that a call asks for. One that has no name here has no price anywhere, and is refused before.
+pub(crate) fn tier_asked(call: &Call) -> ServiceTier {
+    call.service_tier().and_then(ServiceTier::of_wire).unwrap_or_default()
+}
 
 /// What bounds the output of one call.
 #[derive(Clone, Debug)]
 pub(crate) struct Allowance {
     in_flight: InFlight,
     price: Arc<PriceVersion>,
+    /// The service tier that was asked for.
+    tier: ServiceTier,
     /// The most input tokens that the call can be billed.
     input: u64,
+    /// Searches of the web that are held for.
+    searches: u64,
     choices: u64,
     /// Output tokens of each choice below which the call is of no use under `stops`.
     choice_least: u64,
@@ -68,7 +81,9 @@ impl Allowance {
         Self {
             in_flight,
             price: Arc::clone(price),
+            tier: tier_asked(call),
             input: call.input_tokens_bound(),
+            searches: if call.web_search().is_some() { SEARCHES } else { 0 },
             choices: call.choices(),
             choice_least: CHOICE_TOKENS_LEAST.max(call.output_cap_least()),
             stated: named.or(model),
@@ -102,7 +117,13 @@ impl Allowance {
 
     /// The most that the call can cost with so many output tokens; `None` when no amount can say it.
     pub(crate) fn ceiling(&self, output: u64) -> Option<Money> {
-        self.price.ceiling(self.input, output).and_then(Pico::ceil_to_money)
+        let bounds = Bounds {
+            input_tokens: self.input,
+            output_tokens: output,
+            searches: self.searches,
+            ..Bounds::default()
+        };
+        self.price.ceiling(&bounds, self.tier).and_then(Pico::ceil_to_money)
     }
 
     /// The most output tokens, of all choices and up to `most`, that this amount pays for.
@@ -132,16 +153,23 @@ impl Allowance {
         NonZeroU64::new(choice).filter(|cap| self.stated.is_none_or(|stated| cap.get() < stated))
     }
 
-    /// The largest part of a usage that costs no more than this amount: output gives way first.
-    pub(crate) fn fit(&self, usage: Usage, held: Money) -> Usage {
+    /// The largest part of a usage that costs no more than this amount at a service tier: output gives way first.
+    pub(crate) fn fit(&self, usage: Usage, tier: ServiceTier, held: Money) -> Usage {
         let fits = |usage: &Usage| {
-            self.price.cost(usage).and_then(Pico::ceil_to_money).is_some_and(|cost| cost <= held)
+            self.price.cost(usage, tier).and_then(Pico::ceil_to_money).is_some_and(|cost| cost <= held)
         };
-        let buckets: [fn(&mut Usage) -> &mut u64; 6] = [
+        let buckets: [fn(&mut Usage) -> &mut u64; 13] = [
             |usage| &mut usage.output,
             |usage| &mut usage.audio_output,
+            |usage| &mut usage.image_output,
+            |usage| &mut usage.images,
+            |usage| &mut usage.characters,
+            |usage| &mut usage.audio_ms,
+            |usage| &mut usage.searches,
             |usage| &mut usage.input,
             |usage| &mut usage.audio_input,
+            |usage| &mut usage.image_input,
+            |usage| &mut usage.cache_write_long,
             |usage| &mut usage.cache_write,
             |usage| &mut usage.cached,
         ];

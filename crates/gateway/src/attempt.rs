@@ -20,7 +20,7 @@ use crate::evidence::{Began, Plan};
 use crate::failure::{Failure, UpstreamFailure};
 use crate::relay::Relay;
 use crate::routes::Target;
-use crate::settle::{Consumed, Ending, Open, Output};
+use crate::settle::{Consumed, Ending, Open, Output, Told};
 use crate::tasks::Presence;
 
 /// OpenAI's header for the caller's own name of a request; a provider that logs it lets both sides find a call.
@@ -181,8 +181,9 @@ async fn whole(
         true => (AttemptStatus::Cancelled, "client_closed"),
     };
     let (id, cap, rates) = (request_id_value(&open.began), open.held.upstream_cap(), *open.pace.told());
+    let told = Told { service_tier: facts.service_tier, cost: facts.reported_cost };
     let ending =
-        Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), answered: 200 };
+        Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), told, answered: 200 };
     let mut way = HeaderMap::new();
     open.tell_way(&mut way);
     let Ok(receipt) = open.settle(ending).await else { return Attempted::Over(Failure::Unsettled) };
@@ -222,6 +223,7 @@ async fn abandon(open: Open) -> Failure {
         reason: gone.reason,
         consumed: Consumed::Unreported { input: None, output: Output::Text(String::new()) },
         model_answered: None,
+        told: Told::default(),
         answered: gone.status,
     };
     match open.settle(ending).await {

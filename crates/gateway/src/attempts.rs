@@ -9,6 +9,7 @@ use domain::Timestamp;
 use http::{HeaderName, HeaderValue, Response};
 use ledger::AttemptStatus;
 
+use crate::allowance::tier_asked;
 use crate::answer::Answer;
 use crate::attempt::{Attempted, attempt};
 use crate::evidence::{Began, Plan};
@@ -17,7 +18,7 @@ use crate::hold::Held;
 use crate::pipeline::Gateway;
 use crate::rates::Pace;
 use crate::retry::{Next, Standing};
-use crate::settle::{Consumed, Ending, Open};
+use crate::settle::{Consumed, Ending, Open, Told};
 use crate::tasks::Presence;
 
 /// The target that answered, or that was tried last, as `provider/model`.
@@ -96,7 +97,8 @@ impl Open {
 
     /// Goes on to the next attempt: the present one's row is kept for the settlement.
     fn turn(mut self: Box<Self>, next: Next, failure: &UpstreamFailure) -> Self {
-        let row = self.row(&domain::Usage::default(), false, AttemptStatus::Failed, failure.reason, None);
+        let tier = tier_asked(&self.plan.call);
+        let row = self.row(&domain::Usage::default(), tier, AttemptStatus::Failed, failure.reason);
         tracing::info!(
             request = %self.began.id,
             target = %self.plan.target().label,
@@ -139,6 +141,7 @@ pub(crate) async fn fail(open: Open, mut failure: UpstreamFailure) -> Failure {
         reason: failure.reason,
         consumed: Consumed::Nothing,
         model_answered: None,
+        told: Told::default(),
         answered: failure.status,
     };
     failure.way = Some((std::sync::Arc::clone(&open.plan.target().label), open.held.attempts()));

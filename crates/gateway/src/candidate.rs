@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use dialect::Call;
+use dialect::{BadRequest, Call};
 use directory::InFlight;
 use domain::RefusalCode;
 use pricing::PriceVersion;
@@ -50,6 +50,41 @@ pub(crate) struct Choice {
     pub(crate) first: Admitted,
     pub(crate) rest: Vec<Admitted>,
     pub(crate) left_out: Vec<LeftOut>,
+}
+
+impl Choice {
+    /// Those of them that this check lets through.
+    ///
+    /// # Errors
+    /// What the check says of the first, if it lets none through.
+    pub(crate) fn keep(
+        self,
+        check: impl Fn(&PriceVersion) -> Result<(), BadRequest>,
+    ) -> Result<Self, BadRequest> {
+        let Self { first, rest, mut left_out } = self;
+        let mut leave = |admitted: &Admitted| {
+            let target = Arc::clone(&admitted.0.label);
+            left_out.push(LeftOut { target, code: RefusalCode::ModelUnpriced });
+        };
+        let refused = check(&first.1).err();
+        let mut kept = Vec::with_capacity(rest.len());
+        for admitted in rest {
+            if check(&admitted.1).is_ok() {
+                kept.push(admitted);
+            } else {
+                leave(&admitted);
+            }
+        }
+        let first = match refused {
+            None => first,
+            Some(refused) if kept.is_empty() => return Err(refused),
+            Some(_) => {
+                leave(&first);
+                kept.remove(0)
+            }
+        };
+        Ok(Self { first, rest: kept, left_out })
+    }
 }
 
 impl Candidates {

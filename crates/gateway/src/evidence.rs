@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dialect::{BadRequest, Call, Endpoint};
 use directory::{Directory, Principal, Scope, Visit};
-use domain::{Refusal, RefusalCode, RequestId, Timestamp};
+use domain::{Refusal, RefusalCode, RequestId, ServiceTier, Timestamp};
 use http::HeaderMap;
 use ledger::Attribution;
 use pricing::{ModelKind, PriceVersion};
@@ -89,9 +89,6 @@ pub(crate) fn identify(directory: &Directory, headers: &HeaderMap, visit: &Visit
     directory.authenticate(key, visit).map(Caller)
 }
 
-/// Service tiers that cost more than the catalogue's price, which is the standard one.
-const DEARER_TIERS: [&str; 4] = ["priority", "fast", "ultrafast", "scale"];
-
 /// Proves that the caller may make this call: the model exists and is open to it (1.3), at a price that is known (1.3),
 /// on a route that serves its country (1.4) by a contract that covers its data and environment (1.5). The first owner in this
 /// order refuses.
@@ -105,8 +102,8 @@ pub(crate) fn authorize(
     let route = routes.find(call.model())?;
     check_kind(&route, &call, now)?;
     access::check(&caller.0, &route, tiers)?;
-    check_options(&call)?;
     let choice = choose(&route, &call, &traffic(&caller.0), now)?;
+    let choice = choice.keep(|price| check_options(&call, price))?;
     let model = Arc::clone(&route.model);
     Ok(Permit { principal: caller.0, call, attribution, model, choice })
 }
@@ -114,45 +111,65 @@ pub(crate) fn authorize(
 /// Refuses a model that does something else than what is asked for, wherever it is served: to the endpoint it is none.
 fn check_kind(route: &Route, call: &Call, now: Timestamp) -> Result<(), Refusal> {
     let mut prices = route.targets.iter().filter_map(|target| target.prices.as_ref()?.at(now)).peekable();
-    if prices.peek().is_some() && !prices.any(|price| suits(price, call)) {
-        return Err(not_for_chat(&route.model));
+    let Some(first) = prices.peek().map(|price| price.kind) else { return Ok(()) };
+    if !prices.any(|price| suits(price, call)) {
+        return Err(not_for_this(&route.model, first, call));
     }
     Ok(())
 }
 
 /// Whether a price is one for such a call: one for embeddings says nothing about output.
 fn suits(price: &PriceVersion, call: &Call) -> bool {
-    !call.endpoint().generates() || price.kind != ModelKind::Embedding
+    match price.kind {
+        ModelKind::Chat => true,
+        ModelKind::Embedding => !call.endpoint().generates(),
+        ModelKind::Image | ModelKind::Speech | ModelKind::Transcription => false,
+    }
 }
 
-fn not_for_chat(model: &str) -> Refusal {
+fn not_for_this(model: &str, kind: ModelKind, call: &Call) -> Refusal {
+    let (does, next_step) = match kind {
+        ModelKind::Embedding => {
+            ("makes embeddings", "Call POST /v1/embeddings with it, or name a chat model.")
+        }
+        ModelKind::Image => ("makes images", "Name another model."),
+        ModelKind::Speech => ("speaks", "Name another model."),
+        ModelKind::Transcription => ("writes down what was spoken", "Name another model."),
+        ModelKind::Chat => ("answers in words", "Name another model."),
+    };
+    let wanted = if call.endpoint().generates() { "a chat model" } else { "an embedding model" };
     Refusal::new(
         RefusalCode::ModelNotFound,
-        format!("The model `{model}` is not a chat model; it makes embeddings."),
-        "Call POST /v1/embeddings with it, or name a chat model.",
+        format!("The model `{model}` is not {wanted}; it {does}."),
+        next_step,
     )
 }
 
-/// Refuses what is asked for and has no price.
-fn check_options(call: &Call) -> Result<(), BadRequest> {
+/// Refuses what is asked for and has no price in the version that would be charged.
+fn check_options(call: &Call, price: &PriceVersion) -> Result<(), BadRequest> {
     let refused = |message: String, param: &str, code| BadRequest {
         message,
         param: Some(param.to_owned()),
         code: Some(code),
     };
-    if let Some(tier) = call.service_tier().filter(|tier| DEARER_TIERS.contains(tier)) {
+    let is_sold = |tier: &str| ServiceTier::of_wire(tier).is_some_and(|tier| price.sells(tier));
+    if let Some(tier) = call.service_tier().filter(|tier| !is_sold(tier)) {
         let param = if call.endpoint() == Endpoint::Messages { "speed" } else { "service_tier" };
-        let message =
-            format!("Invalid {param} argument: this gateway has no price for `{tier}`; leave it out.");
+        let sold: Vec<&str> = price.tiers().map(ServiceTier::as_str).collect();
+        let message = format!(
+            "Invalid {param} argument: the price {} has none for `{tier}`; leave it out, or have the operator price it. It \
+             has: {}.",
+            price.id,
+            sold.join(", ")
+        );
         return Err(refused(message, param, "unsupported_value"));
     }
-    if let Some(param) = call.web_search() {
-        let message = match param {
-            "tools" => {
-                "This gateway has no price for web searches; leave the web search tool out.".to_owned()
-            }
-            _ => format!("This gateway has no price for web searches; leave {param} out."),
-        };
+    if let Some(param) = call.web_search().filter(|_| !price.sells_meter("per_search")) {
+        let member = if param == "tools" { "the web search tool" } else { param };
+        let message = format!(
+            "The price {} has none for web searches; leave {member} out, or have the operator state `per_search`.",
+            price.id
+        );
         return Err(refused(message, param, "unsupported_parameter"));
     }
     if let Some(tool) = call.charged_tool() {
@@ -221,7 +238,7 @@ fn admit<'a>(
     let price = target.prices.as_ref().and_then(|prices| prices.at(now));
     let price = price.ok_or_else(|| unpriced(&route.model, &target.provider.name, &target.model))?;
     if !suits(price, call) {
-        return Err(not_for_chat(&route.model));
+        return Err(not_for_this(&route.model, price.kind, call));
     }
     if target.provider.kind.outbound(call.endpoint()).is_none() {
         return Err(not_spoken(route, target, call.endpoint()));

@@ -6,11 +6,12 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use domain::{Money, Pico, Timestamp, Usage};
+use domain::{Money, Pico, ServiceTier, Timestamp, Usage};
 use ledger::{
     AttemptStatus, Command, CostRow, Denial, Extension, HoldRequest, LedgerError, LedgerStore, Reply,
 };
 
+use crate::allowance::tier_asked;
 use crate::denial::refuse;
 use crate::evidence::{Began, Plan};
 use crate::failure::Failure;
@@ -210,9 +211,11 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
         provider: Arc::clone(&plan.target().provider.name),
         model_answered: None,
         price_version: Arc::clone(&plan.candidate().price.id),
+        service_tier: tier_asked(&plan.call),
         usage,
         cost_pico,
         cost,
+        reported_pico: None,
         status: AttemptStatus::Failed,
         reason: Arc::from("gateway_restarted"),
         estimated: true,
@@ -224,8 +227,14 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
     }
 }
 
-/// The exact and the charged cost of a usage at the plan's price; `None` when no such cost can be booked.
+/// The exact and the charged cost of a usage at the plan's price and the service tier that was asked for; `None` when
+/// no such cost can be booked.
 pub(crate) fn priced(plan: &Plan, usage: &Usage) -> Option<(i64, Money)> {
-    let exact: Pico = plan.candidate().price.cost(usage)?;
+    priced_at(plan, usage, tier_asked(&plan.call))
+}
+
+/// The same at a service tier.
+pub(crate) fn priced_at(plan: &Plan, usage: &Usage, tier: ServiceTier) -> Option<(i64, Money)> {
+    let exact: Pico = plan.candidate().price.cost(usage, tier)?;
     Some((i64::try_from(exact.get()).ok()?, exact.ceil_to_money()?))
 }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::checkpoint::{Checkpoint, Room};
 use crate::failure::{self, UpstreamFailure};
-use crate::settle::{Consumed, Ending, Open, Output, Receipt};
+use crate::settle::{Consumed, Ending, Open, Output, Receipt, Told};
 use crate::tasks::Tasks;
 
 /// Bytes that go out in one write at most, so that a fast provider does not hold back what a client could read.
@@ -375,5 +375,6 @@ fn ending(mut meter: StreamMeter, status: AttemptStatus, reason: &'static str) -
         None if status == AttemptStatus::Failed && meter.chunks() == 0 => Consumed::Nothing,
         None => Consumed::Unreported { input: meter.input(), output: Output::Text(meter.take_output_text()) },
     };
-    Ending { status, reason, consumed, model_answered: meter.model().map(Box::from), answered: 200 }
+    let told = Told { service_tier: meter.service_tier().map(str::to_owned), cost: meter.reported_cost() };
+    Ending { status, reason, consumed, model_answered: meter.model().map(Box::from), told, answered: 200 }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialect::tokens;
 use dialect::{AnswerFacts, Endpoint};
-use domain::{Money, RequestId, Usage};
+use domain::{Money, Pico, RequestId, ServiceTier, Usage};
 use ledger::{AttemptStatus, CostRow, Denial, LedgerError};
 use tokio::sync::oneshot;
 
+use crate::allowance::tier_asked;
 use crate::evidence::{Began, Plan};
-use crate::hold::{Held, priced};
+use crate::hold::{Held, priced, priced_at};
 use crate::observer::Finished;
 use crate::pipeline::Shared;
 use crate::rates::Pace;
@@ -38,8 +39,18 @@ pub(crate) struct Ending {
     pub(crate) reason: &'static str,
     pub(crate) consumed: Consumed,
     pub(crate) model_answered: Option<Box<str>>,
+    pub(crate) told: Told,
     /// The status our own client sees.
     pub(crate) answered: u16,
+}
+
+/// What the provider said about the charge.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// The service tier that it served, in its own words.
+    pub(crate) service_tier: Option<String>,
+    /// What it says that the call cost.
+    pub(crate) cost: Option<Pico>,
 }
 
 /// What a call consumed, as far as is known.
@@ -101,6 +112,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Tokens that a provider may report beyond what a prompt can hold: it adds instructions of its own.
 const PROMPT_SLACK_TOKENS: u64 = 16_384;
+/// Searches that no single call makes.
+const SEARCHES_MAX: u64 = 1_000;
 /// The longest answer there is to any call, for models that the catalogue knows no limit of.
 const OUTPUT_TOKENS_MAX: u64 = 1 << 20;
 
@@ -114,12 +127,15 @@ impl Open {
     /// When the store does not take it for some time. It is tried on in the background for as long as the store lives;
     /// after that the next start of the gateway settles the hold.
     pub(crate) async fn settle(mut self, ending: Ending) -> Result<Receipt, LedgerError> {
+        let tier = self.tier_served(ending.told.service_tier.as_deref());
         let (usage, estimated) = self.metered(ending.consumed).await;
-        let (usage, estimated) = self.within_hold(usage, estimated).await;
-        let Some(row) = self.row(&usage, estimated, ending.status, ending.reason, ending.model_answered)
-        else {
+        let (usage, estimated) = self.within_hold(usage, tier, estimated).await;
+        let Some(mut row) = self.row(&usage, tier, ending.status, ending.reason) else {
             return Err(LedgerError::Store("the hold has no draft".to_owned()));
         };
+        row.estimated = estimated;
+        row.model_answered = ending.model_answered.filter(|answered| **answered != *self.plan.target().model);
+        row.reported_pico = ending.told.cost.and_then(|cost| i64::try_from(cost.get()).ok());
         let (cost, duration_us) = (row.cost, row.duration_us);
         let Self { shared, began, plan, mut held, pace, dispatched_us, first_byte_us, .. } = self;
         let is_answer = ending.status == AttemptStatus::Succeeded && plan.call.endpoint().generates();
@@ -148,12 +164,50 @@ impl Open {
         Ok(Receipt { cost, usage })
     }
 
+    /// The service tier to charge: the one that was served, whatever was asked for, if the price knows it.
+    fn tier_served(&self, told: Option<&str>) -> ServiceTier {
+        let asked = tier_asked(&self.plan.call);
+        let Some(told) = told else { return asked };
+        let served = ServiceTier::of_wire(told).filter(|tier| self.plan.candidate().price.sells(*tier));
+        served.unwrap_or_else(|| {
+            tracing::warn!(
+                request = %self.began.id,
+                provider = %self.plan.target().provider.name,
+                price = %self.plan.candidate().price.id,
+                served = told,
+                charged = %asked,
+                "the provider served a service tier that has no price; the one that was asked for is charged"
+            );
+            asked
+        })
+    }
+
+    /// The part of a provider's count that is for sale. Chats that search do not all say how often: once, then.
+    fn sold(&self, usage: Usage) -> Usage {
+        let least = u64::from(self.plan.call.web_search().is_some());
+        let (part, without) =
+            self.plan.candidate().price.priced_part(&Usage { searches: usage.searches.max(least), ..usage });
+        if !without.is_empty() {
+            tracing::warn!(
+                request = %self.began.id,
+                provider = %self.plan.target().provider.name,
+                price = %self.plan.candidate().price.id,
+                ?usage,
+                missing = without.join(", "),
+                "the provider counts what has no price; it is not charged"
+            );
+        }
+        part
+    }
+
     /// The usage to charge, and whether it is an estimate.
     async fn metered(&self, consumed: Consumed) -> (Usage, bool) {
         let endpoint = self.plan.call.endpoint();
         match consumed {
             Consumed::Nothing => (Usage::default(), false),
-            Consumed::Reported { usage, output } if self.is_plausible(&usage, &output) => (usage, false),
+            Consumed::Reported { usage, output } if self.is_plausible(&usage, &output) => {
+                (self.sold(usage), false)
+            }
             Consumed::Reported { usage, output } => {
                 tracing::warn!(
                     request = %self.began.id,
@@ -161,10 +215,10 @@ impl Open {
                     ?usage,
                     "the provider's count cannot be right; ours is charged"
                 );
-                (self.count(output.text(endpoint)).await, true)
+                (self.sold(self.count(output.text(endpoint)).await), true)
             }
             Consumed::Unreported { input, output } => {
-                let counted = self.count(output.text(endpoint)).await;
+                let counted = self.sold(self.count(output.text(endpoint)).await);
                 let told = input.map(|input| Usage { output: counted.output, reasoning: 0, ..input });
                 // What it said of the input is as good as if it had said the rest.
                 let believed = told.filter(|usage| self.is_plausible(usage, &Output::Text(String::new())));
@@ -175,17 +229,18 @@ impl Open {
 
     /// Where calls stop at the end of the money: a usage that is paid for by what is held, in the end. What a call
     /// cost beyond that is the gateway's own loss, never its caller's debt.
-    async fn within_hold(&mut self, usage: Usage, estimated: bool) -> (Usage, bool) {
+    async fn within_hold(&mut self, usage: Usage, tier: ServiceTier, estimated: bool) -> (Usage, bool) {
         let excess =
             |held: &Held, cost: Money| cost.checked_sub(held.amount()).filter(|more| *more > Money::ZERO);
-        let Some(cost) = priced(&self.plan, &usage).filter(|_| self.plan.candidate().allowance.stops())
+        let Some(cost) =
+            priced_at(&self.plan, &usage, tier).filter(|_| self.plan.candidate().allowance.stops())
         else {
             return (usage, estimated);
         };
         let Some(more) = excess(&self.held, cost.1) else { return (usage, estimated) };
         // What is charged if the ledger says no, and also if the gateway ends before it has answered.
-        let fitted = self.plan.candidate().allowance.fit(usage, self.held.amount());
-        if let Some(cost) = priced(&self.plan, &fitted) {
+        let fitted = self.plan.candidate().allowance.fit(usage, tier, self.held.amount());
+        if let Some(cost) = priced_at(&self.plan, &fitted, tier) {
             self.held.note(fitted, cost);
         }
         let asked = self.held.extend(more, 0, usage, cost.0);
@@ -214,7 +269,8 @@ impl Open {
         usage.input_total() <= input_max
             && usage.output_total() <= answer_max.saturating_mul(call.choices())
             && (usage.output_total() > 0 || !call.endpoint().generates() || output.is_empty(call.endpoint()))
-            && priced(&self.plan, usage).is_some()
+            && usage.searches <= SEARCHES_MAX
+            && priced(&self.plan, &self.plan.candidate().price.priced_part(usage).0).is_some()
     }
 
     /// Counts the prompt and what was generated of the answer with the model's own tokenizer.
@@ -247,18 +303,15 @@ impl Open {
     pub(crate) fn row(
         &self,
         usage: &Usage,
-        estimated: bool,
+        tier: ServiceTier,
         status: AttemptStatus,
         reason: &str,
-        model_answered: Option<Box<str>>,
     ) -> Option<CostRow> {
-        let (cost_pico, cost) = priced(&self.plan, usage).unwrap_or((0, Money::ZERO));
+        let (cost_pico, cost) = priced_at(&self.plan, usage, tier).unwrap_or((0, Money::ZERO));
         let now = self.shared.clock.monotonic_micros();
         let mut row = self.held.draft()?.clone();
-        row.usage = *usage;
-        (row.cost_pico, row.cost) = (cost_pico, cost);
-        (row.status, row.reason, row.estimated) = (status, Arc::from(reason), estimated);
-        row.model_answered = model_answered.filter(|answered| **answered != *self.plan.target().model);
+        (row.usage, row.service_tier, row.cost_pico, row.cost) = (*usage, tier, cost_pico, cost);
+        (row.status, row.reason, row.estimated) = (status, Arc::from(reason), false);
         row.http_status = self.http_status;
         row.duration_us = now.saturating_sub(if self.dispatched_us == 0 { now } else { self.dispatched_us });
         Some(row)

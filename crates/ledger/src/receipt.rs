@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{KeyId, Money, OrganizationId, Pico, ProjectId, RequestId, Timestamp, Usage};
+use domain::{KeyId, Money, OrganizationId, Pico, ProjectId, RequestId, ServiceTier, Timestamp, Usage};
 use serde::{Deserialize, Serialize};
 
 /// How an attempt ended.
@@ -59,12 +59,19 @@ pub struct CostRow {
     pub model_answered: Option<Box<str>>,
     /// The price version that was pinned when the call was held.
     pub price_version: Arc<str>,
+    /// The service tier whose prices of that version were charged.
+    #[serde(default)]
+    pub service_tier: ServiceTier,
     /// What was consumed.
     pub usage: Usage,
     /// The exact cost, in pico-units.
     pub cost_pico: i64,
     /// The charge: `cost_pico` rounded up once.
     pub cost: Money,
+    /// What the provider itself says that the attempt cost, in pico-units; `None` when it does not say. Kept beside
+    /// ours for comparison, and never charged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_pico: Option<i64>,
     /// How the attempt ended.
     pub status: AttemptStatus,
     /// Why it ended so: `stop`, `upstream_timeout`, `client_closed`, …

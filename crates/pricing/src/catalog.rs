@@ -7,7 +7,7 @@ use domain::{TimeError, Timestamp};
 
 use crate::prices::PriceError;
 use crate::read::{Entry, read_file};
-use crate::version::PriceVersion;
+use crate::version::{PriceVersion, UnknownRegion};
 
 /// The files of `prices/`, compiled in.
 const EMBEDDED: [(&str, &str); 8] = [
@@ -87,7 +87,7 @@ pub enum CatalogProblem {
         source: TimeError,
     },
     /// A kind of model nobody knows.
-    #[error(r#"`kind` is `{text}`; write "chat" or "embedding""#)]
+    #[error(r#"`kind` is `{text}`; write "chat", "embedding", "image", "speech" or "transcription""#)]
     Kind {
         /// The text as given.
         text: String,
@@ -95,9 +95,12 @@ pub enum CatalogProblem {
     /// A price that is missing or none.
     #[error(transparent)]
     Price(#[from] PriceError),
-    /// Tiers out of order.
-    #[error("`{field}` is not above the tier before it; list tiers from short to long input, each once")]
-    TierOrder {
+    /// An entry without a single price.
+    #[error("no price is written; write those that the provider charges by, such as `input` or `per_image`")]
+    NothingSold,
+    /// Steps out of order.
+    #[error("`{field}` is not above the step before it; list steps from short to long input, each once")]
+    StepOrder {
         /// The threshold that is out of order.
         field: String,
     },
@@ -175,6 +178,20 @@ impl Catalog {
 }
 
 impl Schedule {
+    /// The same prices with the surcharge of a region, each version's.
+    ///
+    /// # Errors
+    /// [`UnknownRegion`] when a version has no surcharge of it.
+    pub fn in_region(&self, region: &str) -> Result<Self, UnknownRegion> {
+        let versions = self.versions.iter().map(|version| version.in_region(region).map(Arc::new));
+        Ok(Self { versions: versions.collect::<Result<_, _>>()? })
+    }
+
+    /// Every version, in the order in which they take effect.
+    pub fn versions(&self) -> &[Arc<PriceVersion>] {
+        &self.versions
+    }
+
     /// The price at a moment; `None` before the first.
     pub fn at(&self, at: Timestamp) -> Option<&Arc<PriceVersion>> {
         self.versions.iter().rev().find(|version| version.valid_from.is_none_or(|from| from <= at))

@@ -6,13 +6,17 @@
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects, clippy::float_arithmetic)]
 
 mod catalog;
+mod factor;
+mod meter;
 mod prices;
 mod read;
 mod version;
 
 pub use catalog::{Catalog, CatalogError, CatalogProblem, Schedule};
+pub use factor::Factor;
+pub use meter::{Bounds, METERS, Meter, Per};
 pub use prices::{PriceError, PriceSet, RoutePrice};
-pub use version::{ModelKind, PriceVersion};
+pub use version::{ModelKind, PriceVersion, UnknownRegion};
 
 #[cfg(test)]
 mod tests;

@@ -1,29 +1,22 @@
-//! One price for each bucket of a usage, and how the written prices become one.
+//! One price for each meter, and how the written prices become one set.
+
+use std::collections::BTreeMap;
 
 use domain::{MoneyError, Pico, Price, Usage};
 use serde::Deserialize;
 
-/// Prices per token, one for each disjoint bucket of [`Usage`].
-///
-/// A price that was not written is resolved here, once: cached input and cache writes cost the input price, audio
-/// costs the text price of its direction. Absent is never zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PriceSet {
-    /// Input that was neither read from nor written to a cache, without audio.
-    pub input: Price,
-    /// Input read from the provider's cache.
-    pub cached: Price,
-    /// Input written to the provider's cache.
-    pub cache_write: Price,
-    /// Audio input.
-    pub audio_input: Price,
-    /// Output, reasoning included, without audio.
-    pub output: Price,
-    /// Audio output.
-    pub audio_output: Price,
-}
+use crate::factor::Factor;
+use crate::meter::{Bounds, COUNT, METERS, quantities};
 
-/// The price of a configured route target, written inline: texts in currency per million tokens, such as `"2.50"`.
+/// The price of one unit of each meter; a meter without one is not for sale.
+///
+/// A price that was not written is resolved here, once: cached input and cache writes cost the input price, longer
+/// writes what the usual ones cost, audio and images the text price of their direction. Absent is never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PriceSet([Option<Price>; COUNT]);
+
+/// The price of a configured route target, written inline: texts in currency per million tokens, such as `"2.50"`, and
+/// under `per_…` of one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoutePrice {
@@ -35,10 +28,27 @@ pub struct RoutePrice {
     pub cached_input: Option<String>,
     /// Input written to the provider's cache; the input price when absent.
     pub cache_write: Option<String>,
+    /// Input written to the provider's cache for its longer time; the price of the usual writes when absent.
+    pub cache_write_long: Option<String>,
     /// Audio input; the input price when absent.
     pub audio_input: Option<String>,
     /// Audio output; the output price when absent.
     pub audio_output: Option<String>,
+    /// Image input; the input price when absent.
+    pub image_input: Option<String>,
+    /// Image output; the output price when absent.
+    pub image_output: Option<String>,
+    /// One image that is made.
+    pub per_image: Option<String>,
+    /// A second of audio.
+    pub per_audio_second: Option<String>,
+    /// A character that is spoken.
+    pub per_character: Option<String>,
+    /// A search of the web.
+    pub per_search: Option<String>,
+    /// Service tiers that are sold beside the standard one, as multiples of its token prices, such as `"0.5"`.
+    #[serde(default)]
+    pub tiers: BTreeMap<String, String>,
 }
 
 /// Why written prices are not a price.
@@ -64,11 +74,30 @@ pub enum PriceError {
         /// What is wrong with it.
         source: MoneyError,
     },
+    /// A name under `tiers` that is none.
+    #[error("`{field}` is no service tier with a price of its own; write flex, batch, priority or ultrafast")]
+    Tier {
+        /// The field that is wrong.
+        field: String,
+    },
+    /// A multiple that is none.
+    #[error(r#"`{field}` is not a multiple such as "0.5": a text with at most four decimals, at most "100""#)]
+    Factor {
+        /// The field that is wrong.
+        field: String,
+    },
+    /// A multiple of a price that no pico-unit says.
+    #[error(
+        "`{field}` makes no whole number of pico-dollars of `{price}`; write the tier's prices out, one by one, or a price \
+         with fewer decimals"
+    )]
+    Inexact {
+        /// The field of the multiple.
+        field: String,
+        /// The price that it is of.
+        price: &'static str,
+    },
 }
-
-/// The names of a price's fields, as files and configurations write them.
-pub(crate) const FIELDS: [&str; 6] =
-    ["input", "cached_input", "cache_write", "output", "audio_input", "audio_output"];
 
 /// What stands in a field that should hold a price.
 pub(crate) enum Written {
@@ -81,8 +110,9 @@ pub(crate) enum Written {
 }
 
 impl PriceSet {
-    /// Builds the set from what `written` finds under each name of [`FIELDS`]. `prefix` stands before the names in
-    /// errors; `required` says which names must be there (`input` must be in any case).
+    /// Builds the set from what `written` finds under each meter's name. `prefix` stands before the names in errors;
+    /// `required` says which names must be there. What is no token costs what it does in `other`, where it is not
+    /// written here.
     ///
     /// # Errors
     /// Every field that is missing or no price, not only the first.
@@ -90,74 +120,110 @@ impl PriceSet {
         prefix: &str,
         required: impl Fn(&str) -> bool,
         mut written: impl FnMut(&str) -> Written,
+        other: Option<&Self>,
     ) -> Result<Self, Vec<PriceError>> {
         let mut errors = Vec::new();
-        let mut price = |name: &str| -> Option<Price> {
-            let field = format!("{prefix}{name}");
-            let result = match written(name) {
-                Written::Absent if name == "input" || required(name) => Err(PriceError::Missing { field }),
-                Written::Absent => return None,
+        let mut prices = [None; COUNT];
+        for (place, meter) in METERS.iter().enumerate() {
+            let field = format!("{prefix}{}", meter.field);
+            let result = match written(meter.field) {
+                Written::Absent if required(meter.field) => Err(PriceError::Missing { field }),
+                Written::Absent if meter.is_tokens() => Ok(meter.fallback.and_then(|name| at(&prices, name))),
+                Written::Absent => Ok(other.and_then(|other| at(&other.0, meter.field))),
                 Written::NotText => Err(PriceError::NotText { field }),
                 Written::Text(text) => {
-                    Price::per_million(&text).map_err(|source| PriceError::Amount { field, source })
+                    meter.read(&text).map(Some).map_err(|source| PriceError::Amount { field, source })
                 }
             };
-            result.map_err(|error| errors.push(error)).ok()
-        };
-        let [input, cached, cache_write, output, audio_input, audio_output] = FIELDS.map(&mut price);
-        match input {
-            Some(input) if errors.is_empty() => {
-                let output = output.unwrap_or(input);
-                Ok(Self {
-                    input,
-                    cached: cached.unwrap_or(input),
-                    cache_write: cache_write.unwrap_or(input),
-                    audio_input: audio_input.unwrap_or(input),
-                    output,
-                    audio_output: audio_output.unwrap_or(output),
-                })
+            match (result, prices.get_mut(place)) {
+                (Ok(price), Some(slot)) => *slot = price,
+                (Err(error), _) => errors.push(error),
+                (Ok(_), None) => {}
             }
-            Some(_) | None => Err(errors),
         }
+        if errors.is_empty() { Ok(Self(prices)) } else { Err(errors) }
+    }
+
+    /// The set of these prices, in the order of the meters.
+    #[cfg(test)]
+    pub(crate) const fn of(prices: [Option<Price>; COUNT]) -> Self {
+        Self(prices)
+    }
+
+    /// The price of one counted unit of a meter: of one token, image, millisecond, character or search. `None` for what
+    /// is not for sale, and for a name that is no meter's.
+    pub fn get(&self, field: &str) -> Option<Price> {
+        at(&self.0, field)
+    }
+
+    /// Each meter's price, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static crate::Meter, Option<Price>)> {
+        METERS.iter().zip(self.0)
+    }
+
+    /// The same with so many times its token prices.
+    ///
+    /// # Errors
+    /// The first price of which that is no whole number of pico-units.
+    pub(crate) fn times(&self, factor: Factor) -> Result<Self, &'static str> {
+        let mut prices = self.0;
+        for (meter, price) in METERS.iter().zip(&mut prices) {
+            if let (true, Some(usual)) = (meter.is_tokens(), *price) {
+                *price = Some(factor.times(usual).ok_or(meter.field)?);
+            }
+        }
+        Ok(Self(prices))
     }
 
     /// The exact cost of a usage at these prices; reasoning tokens are inside `output` and not priced again.
-    /// `None` when it does not fit.
+    /// `None` when it does not fit, or when something was consumed that has no price.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<Pico> {
-        [
-            (self.input, usage.input),
-            (self.cached, usage.cached),
-            (self.cache_write, usage.cache_write),
-            (self.audio_input, usage.audio_input),
-            (self.output, usage.output),
-            (self.audio_output, usage.audio_output),
-        ]
-        .into_iter()
-        .try_fold(Pico::ZERO, |sum, (price, quantity)| sum.checked_add(price.times(quantity)?))
+        self.0.into_iter().zip(quantities(usage)).try_fold(Pico::ZERO, |sum, (price, quantity)| match price {
+            Some(price) => sum.checked_add(price.times(quantity)?),
+            None => (quantity == 0).then_some(sum),
+        })
     }
 
-    /// The cost if every token fell into the dearest bucket of its direction: a bound for any split of so many
-    /// tokens or fewer. `None` when it does not fit.
+    /// The cost if every token fell into the dearest bucket of its direction, and all else were consumed up to its bound:
+    /// a bound for any usage within the bounds. `None` when it does not fit.
     #[must_use]
-    pub fn ceiling(&self, input_tokens_max: u64, output_tokens_max: u64) -> Option<Pico> {
-        let input = self.input.max(self.cached).max(self.cache_write).max(self.audio_input);
-        let output = self.output.max(self.audio_output);
-        input.times(input_tokens_max)?.checked_add(output.times(output_tokens_max)?)
+    pub fn ceiling(&self, bounds: &Bounds) -> Option<Pico> {
+        use crate::meter::Side;
+        let sides = [Side::Input, Side::Output, Side::Images, Side::Audio, Side::Characters, Side::Searches];
+        sides.into_iter().try_fold(Pico::ZERO, |sum, side| {
+            let prices = self.iter().filter(|(meter, _)| meter.side == side).filter_map(|(_, price)| price);
+            // What is not for sale costs nothing: a usage that has some of it has no cost at all.
+            let dearest = prices.max().unwrap_or(Price::FREE);
+            sum.checked_add(dearest.times(bounds.of(side))?)
+        })
     }
 }
 
+fn at(prices: &[Option<Price>; COUNT], field: &str) -> Option<Price> {
+    let place = METERS.iter().position(|meter| meter.field == field)?;
+    prices.get(place).copied().flatten()
+}
+
 impl RoutePrice {
-    /// What was written under a name of [`FIELDS`].
+    /// What was written under a meter's name.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        match name {
-            "input" => Some(&self.input),
-            "output" => self.output.as_deref(),
-            "cached_input" => self.cached_input.as_deref(),
-            "cache_write" => self.cache_write.as_deref(),
-            "audio_input" => self.audio_input.as_deref(),
-            "audio_output" => self.audio_output.as_deref(),
-            _ => None,
-        }
+        let text = match name {
+            "input" => return Some(&self.input),
+            "output" => &self.output,
+            "cached_input" => &self.cached_input,
+            "cache_write" => &self.cache_write,
+            "cache_write_long" => &self.cache_write_long,
+            "audio_input" => &self.audio_input,
+            "audio_output" => &self.audio_output,
+            "image_input" => &self.image_input,
+            "image_output" => &self.image_output,
+            "per_image" => &self.per_image,
+            "per_audio_second" => &self.per_audio_second,
+            "per_character" => &self.per_character,
+            "per_search" => &self.per_search,
+            _ => return None,
+        };
+        text.as_deref()
     }
 }

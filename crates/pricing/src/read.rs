@@ -1,11 +1,15 @@
 //! Reads one price file, field by field, so that every mistake in it is reported and not only the first.
 
-use domain::Timestamp;
+use std::collections::BTreeMap;
+
+use domain::{ServiceTier, Timestamp};
 use toml::{Table, Value};
 
 use crate::catalog::{CatalogError, CatalogProblem};
-use crate::prices::{FIELDS, PriceSet, Written};
-use crate::version::{ModelKind, PriceVersion, Tier};
+use crate::factor::Factor;
+use crate::meter::METERS;
+use crate::prices::{PriceError, PriceSet, Written};
+use crate::version::{Ladder, ModelKind, PriceVersion, Step, tier_named};
 
 /// One entry of a file, with what is needed to complain about it later.
 pub(crate) struct Entry {
@@ -83,7 +87,6 @@ fn read_model(
     header: Option<&Header>,
     problems: &mut Vec<CatalogProblem>,
 ) -> Option<PriceVersion> {
-    let stated: Vec<&str> = FIELDS.into_iter().filter(|name| table.contains_key(*name)).collect();
     let mut fields = Fields { table, prefix: String::new(), problems };
     let model = fields.required("id", name);
     let valid_from = fields.optional("valid_from", date);
@@ -91,11 +94,21 @@ fn read_model(
     let kind = fields.optional("kind", kind).unwrap_or(ModelKind::Chat);
     let context = fields.optional("context", count);
     let max_output = fields.optional("max_output", count);
-    let above = fields.optional("above", tables).unwrap_or_default();
-    let base = fields.prices(kind.requires());
+    let tiers = fields.optional("tiers", table_of).unwrap_or_default();
+    let regions = fields.optional("regions", table_of).unwrap_or_default();
+    // What the model states, its steps and tiers must state: they would silently fall back to their own input price.
+    let stated: Vec<&str> = METERS
+        .iter()
+        .filter(|meter| meter.is_tokens() && fields.table.contains_key(meter.field))
+        .map(|meter| meter.field)
+        .collect();
+    let standard = fields.ladder(|name| kind.requires(name), &stated, None);
+    if stated.is_empty() && fields_sell_nothing(standard.as_ref()) {
+        fields.problems.push(CatalogProblem::NothingSold);
+    }
     fields.finish();
-    // A tier that leaves out what the base states would silently fall back to the tier's own input price.
-    let tiers = read_tiers(above, |name| kind.requires()(name) || stated.contains(&name), problems);
+    let tiers = read_tiers(tiers, &stated, standard.as_ref(), problems);
+    let regions = read_regions(regions, standard.iter().chain(tiers.values()), problems);
     let (Header { provider, retrieved }, model) = (header?, model?);
     let since = valid_from.as_ref().unwrap_or(retrieved);
     Some(PriceVersion {
@@ -107,31 +120,77 @@ fn read_model(
         kind,
         context,
         max_output,
-        base: base?,
+        standard: standard?,
         tiers,
+        regions,
     })
 }
 
+fn fields_sell_nothing(standard: Option<&Ladder>) -> bool {
+    standard.is_some_and(|ladder| ladder.base.iter().all(|(_, price)| price.is_none()))
+}
+
+/// Reads the service tiers of an entry: each a multiple of the standard prices, or a table of prices of its own.
 fn read_tiers(
-    above: Vec<Table>,
-    required: impl Fn(&str) -> bool,
+    written: Table,
+    stated: &[&str],
+    standard: Option<&Ladder>,
     problems: &mut Vec<CatalogProblem>,
-) -> Vec<Tier> {
-    let mut tiers: Vec<Tier> = Vec::new();
-    for (index, table) in above.into_iter().enumerate() {
-        let mut fields = Fields { table, prefix: format!("above[{index}]."), problems };
-        let input_tokens = fields.required("input_tokens", count);
-        let prices = fields.prices(&required);
-        let field = fields.path("input_tokens");
-        fields.finish();
-        if let (Some(input_tokens), Some(before)) = (input_tokens, tiers.last())
-            && input_tokens <= before.input_tokens
-        {
-            problems.push(CatalogProblem::TierOrder { field });
+) -> BTreeMap<ServiceTier, Ladder> {
+    let mut tiers = BTreeMap::new();
+    for (name, value) in written {
+        let field = format!("tiers.{name}");
+        let read = match value {
+            Value::String(factor) => standard.map(|standard| {
+                standard.tier(&field, &name, &factor).map(|(tier, ladder, _)| (tier, ladder))
+            }),
+            Value::Table(table) => {
+                let mut fields = Fields { table, prefix: format!("{field}."), problems };
+                let ladder = fields.ladder(|_| false, stated, standard);
+                fields.finish();
+                // A tier's whole name is looked at even where its prices are wrong.
+                let tier = tier_named(&field, &name);
+                match (tier, ladder) {
+                    (Ok(tier), Some(ladder)) => Some(Ok((tier, ladder))),
+                    (Err(error), _) => Some(Err(error)),
+                    (Ok(_), None) => None,
+                }
+            }
+            Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_) => Some(Err(PriceError::Factor { field })),
+        };
+        match read {
+            Some(Ok((tier, ladder))) => drop(tiers.insert(tier, ladder)),
+            Some(Err(error)) => problems.push(CatalogProblem::Price(error)),
+            None => {}
         }
-        tiers.extend(input_tokens.zip(prices).map(|(input_tokens, prices)| Tier { input_tokens, prices }));
     }
     tiers
+}
+
+/// Reads the regions of an entry, each a multiple of all its token prices.
+fn read_regions<'a>(
+    written: Table,
+    ladders: impl Iterator<Item = &'a Ladder>,
+    problems: &mut Vec<CatalogProblem>,
+) -> BTreeMap<String, Factor> {
+    let ladders: Vec<&Ladder> = ladders.collect();
+    let mut regions = BTreeMap::new();
+    for (name, value) in written {
+        let field = format!("regions.{name}");
+        let Some(factor) = value.as_str().and_then(Factor::read) else {
+            problems.push(CatalogProblem::Price(PriceError::Factor { field }));
+            continue;
+        };
+        if let Some(price) = ladders.iter().find_map(|ladder| ladder.times(factor).err()) {
+            problems.push(CatalogProblem::Price(PriceError::Inexact { field, price }));
+        }
+        regions.insert(name, factor);
+    }
+    regions
 }
 
 /// A table that is emptied field by field: what is left at the end is unknown.
@@ -162,13 +221,62 @@ impl Fields<'_> {
         self.optional(name, convert)
     }
 
-    fn prices(&mut self, required: impl Fn(&str) -> bool) -> Option<PriceSet> {
+    /// Reads the prices of one service tier and their steps. `stated` names what the standard tier states, which each
+    /// step and each other tier must state, too. A tier that says nothing of longer inputs takes the standard's steps:
+    /// providers serve those at the standard tier.
+    fn ladder(
+        &mut self,
+        required: impl Fn(&str) -> bool,
+        stated: &[&str],
+        standard: Option<&Ladder>,
+    ) -> Option<Ladder> {
+        let above = self.optional("above", tables);
+        let is_stated = |name: &str| stated.contains(&name);
+        let base = self.prices(
+            |name| required(name) || (standard.is_some() && is_stated(name)),
+            standard.map(|standard| &standard.base),
+        );
+        let steps = match (above, standard) {
+            (None, Some(standard)) => standard.steps.clone(),
+            (above, _) => {
+                self.steps(above.unwrap_or_default(), |name| required(name) || is_stated(name), base.as_ref())
+            }
+        };
+        Some(Ladder { base: base?, steps })
+    }
+
+    fn steps(
+        &mut self,
+        above: Vec<Table>,
+        required: impl Fn(&str) -> bool,
+        base: Option<&PriceSet>,
+    ) -> Vec<Step> {
+        let mut steps: Vec<Step> = Vec::new();
+        for (index, table) in above.into_iter().enumerate() {
+            let prefix = format!("{}above[{index}].", self.prefix);
+            let mut fields = Fields { table, prefix, problems: self.problems };
+            let input_tokens = fields.required("input_tokens", count);
+            let prices = fields.prices(&required, base);
+            let field = fields.path("input_tokens");
+            fields.finish();
+            if let (Some(input_tokens), Some(before)) = (input_tokens, steps.last())
+                && input_tokens <= before.input_tokens
+            {
+                self.problems.push(CatalogProblem::StepOrder { field });
+            }
+            steps
+                .extend(input_tokens.zip(prices).map(|(input_tokens, prices)| Step { input_tokens, prices }));
+        }
+        steps
+    }
+
+    fn prices(&mut self, required: impl Fn(&str) -> bool, other: Option<&PriceSet>) -> Option<PriceSet> {
         let written = |name: &str| match self.table.remove(name) {
             None => Written::Absent,
             Some(Value::String(text)) => Written::Text(text),
             Some(_) => Written::NotText,
         };
-        let errors = match PriceSet::read(&self.prefix, required, written) {
+        let errors = match PriceSet::read(&self.prefix, required, written, other) {
             Ok(prices) => return Some(prices),
             Err(errors) => errors,
         };
@@ -210,7 +318,22 @@ fn kind(field: String, value: Value) -> Result<ModelKind, CatalogProblem> {
     match name(field, value)?.as_str() {
         "chat" => Ok(ModelKind::Chat),
         "embedding" => Ok(ModelKind::Embedding),
+        "image" => Ok(ModelKind::Image),
+        "speech" => Ok(ModelKind::Speech),
+        "transcription" => Ok(ModelKind::Transcription),
         text => Err(CatalogProblem::Kind { text: text.to_owned() }),
+    }
+}
+
+fn table_of(field: String, value: Value) -> Result<Table, CatalogProblem> {
+    match value {
+        Value::Table(table) => Ok(table),
+        Value::String(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Array(_) => Err(CatalogProblem::WrongType { field, expected: "a table" }),
     }
 }
 

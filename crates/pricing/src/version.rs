@@ -1,10 +1,13 @@
 //! One price of one model: what a receipt names and can be recomputed from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Pico, Price, Timestamp, Usage};
+use domain::{Pico, ServiceTier, Timestamp, Usage};
 
-use crate::prices::{FIELDS, PriceError, PriceSet, RoutePrice, Written};
+use crate::factor::Factor;
+use crate::meter::{Bounds, METERS};
+use crate::prices::{PriceError, PriceSet, RoutePrice, Written};
 
 /// What a model is asked for, which decides what its price must contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,14 +16,21 @@ pub enum ModelKind {
     Chat,
     /// Answers with vectors. Output tokens are not expected; without an output price they cost the input price.
     Embedding,
+    /// Makes images, which are charged by the image or by tokens.
+    Image,
+    /// Speaks, which is charged by characters, time or tokens.
+    Speech,
+    /// Writes down what was spoken, which is charged by time or tokens.
+    Transcription,
 }
 
 /// One dated price of one model at one provider. Pinned when the money is held and used until the receipt, so that
 /// a change of price never touches a call already running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceVersion {
-    /// Printable, and never two prices under one id: `openai/gpt-5.4@2026-11-12` from the catalogue, and from a
-    /// route's inline price the price itself, `acme/llama@input=2.50,output=10.00`.
+    /// Printable, and never two prices under one id: `openai/gpt-5.4@2026-11-12` from the catalogue, with a region's
+    /// surcharge `openai/gpt-5.4@2026-11-12+eu`, and from a route's inline price the price itself,
+    /// `acme/llama@input=2.50,output=10.00`.
     pub id: Arc<str>,
     /// The provider's name.
     pub provider: String,
@@ -36,17 +46,48 @@ pub struct PriceVersion {
     pub context: Option<u64>,
     /// The longest answer the model gives, in tokens, where known.
     pub max_output: Option<u64>,
+    /// What the standard service tier costs.
+    pub(crate) standard: Ladder,
+    /// What the others cost that are for sale.
+    pub(crate) tiers: BTreeMap<ServiceTier, Ladder>,
+    /// What regions take of the token prices.
+    pub(crate) regions: BTreeMap<String, Factor>,
+}
+
+/// The prices of one service tier, by the length of the input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ladder {
     pub(crate) base: PriceSet,
     /// Ascending by threshold, each threshold once.
-    pub(crate) tiers: Vec<Tier>,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// Prices of the whole request once its input is longer than a threshold: a cliff, not a margin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tier {
-    /// The longest input, in tokens, that the tier does *not* apply to.
+pub(crate) struct Step {
+    /// The longest input, in tokens, that the step does *not* apply to.
     pub(crate) input_tokens: u64,
     pub(crate) prices: PriceSet,
+}
+
+/// A region that a price knows no surcharge of.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", no_region(.region, .version, .known))]
+pub struct UnknownRegion {
+    /// The region that was asked for.
+    pub region: String,
+    /// The id of the price.
+    pub version: Arc<str>,
+    /// The regions that it has.
+    pub known: Vec<String>,
+}
+
+fn no_region(region: &str, version: &str, known: &[String]) -> String {
+    let known = match known {
+        [] => "it has none at all".to_owned(),
+        known => format!("it has {}", known.join(", ")),
+    };
+    format!("the price {version} has no region `{region}`; {known}")
 }
 
 impl PriceVersion {
@@ -62,14 +103,31 @@ impl PriceVersion {
     ) -> Result<Self, Vec<PriceError>> {
         let written =
             |name: &str| price.text(name).map_or(Written::Absent, |text| Written::Text(text.to_owned()));
-        let base = PriceSet::read("", kind.requires(), written)?;
-        let stated = FIELDS.iter().filter_map(|name| {
-            let amount = Price::per_million(price.text(name)?).ok()?;
-            Some(format!("{name}={}", amount.to_per_million()))
-        });
-        let id = format!("{provider}/{model}@{}", stated.collect::<Vec<_>>().join(","));
+        let required = |name: &str| name == "input" || kind.requires(name);
+        let base = PriceSet::read("", required, written, None)?;
+        let standard = Ladder { base, steps: Vec::new() };
+        let mut stated: Vec<String> = METERS
+            .iter()
+            .filter_map(|meter| {
+                let amount = meter.read(price.text(meter.field)?).ok()?;
+                Some(format!("{}={}", meter.field, meter.write(amount)))
+            })
+            .collect();
+        let (mut tiers, mut errors) = (BTreeMap::new(), Vec::new());
+        for (name, factor) in &price.tiers {
+            match standard.tier(&format!("tiers.{name}"), name, factor) {
+                Ok((tier, ladder, factor)) => {
+                    tiers.insert(tier, ladder);
+                    stated.push(format!("{tier}*{factor}"));
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
         Ok(Self {
-            id: id.into(),
+            id: format!("{provider}/{model}@{}", stated.join(",")).into(),
             provider: provider.to_owned(),
             model: model.to_owned(),
             valid_from: None,
@@ -77,50 +135,178 @@ impl PriceVersion {
             kind,
             context: None,
             max_output: None,
-            base,
-            tiers: Vec::new(),
+            standard,
+            tiers,
+            regions: BTreeMap::new(),
         })
     }
 
-    /// The prices of a request with so many input tokens in all.
-    pub fn prices(&self, input_tokens: u64) -> &PriceSet {
-        let tier = self.tiers.iter().rev().find(|tier| input_tokens > tier.input_tokens);
-        tier.map_or(&self.base, |tier| &tier.prices)
+    /// The same price with the surcharge of a region.
+    ///
+    /// # Errors
+    /// [`UnknownRegion`] for one that it has no surcharge of: nothing is served there by accident.
+    pub fn in_region(&self, region: &str) -> Result<Self, UnknownRegion> {
+        let unknown = || UnknownRegion {
+            region: region.to_owned(),
+            version: Arc::clone(&self.id),
+            known: self.regions.keys().cloned().collect(),
+        };
+        let factor = *self.regions.get(region).ok_or_else(unknown)?;
+        // Reading the file made sure that every product is whole.
+        let ladder = |ladder: &Ladder| ladder.times(factor).map_err(|_| unknown());
+        let tiers = self.tiers.iter().map(|(tier, own)| Ok((*tier, ladder(own)?)));
+        Ok(Self {
+            id: format!("{}+{region}", self.id).into(),
+            standard: ladder(&self.standard)?,
+            tiers: tiers.collect::<Result<_, _>>()?,
+            regions: BTreeMap::new(),
+            ..self.clone()
+        })
     }
 
-    /// The exact cost of a usage; the caller rounds it, once, with [`Pico::ceil_to_money`]. `None` when it does not
-    /// fit, or when the counts are too large to be added up.
+    /// The service tiers that are for sale, the standard one first.
+    pub fn tiers(&self) -> impl Iterator<Item = ServiceTier> {
+        std::iter::once(ServiceTier::Standard).chain(self.tiers.keys().copied())
+    }
+
+    /// Whether a service tier has a price.
+    pub fn sells(&self, tier: ServiceTier) -> bool {
+        self.ladder(tier).is_some()
+    }
+
+    /// Whether what a meter counts has a price.
+    pub fn sells_meter(&self, field: &str) -> bool {
+        self.standard.base.get(field).is_some()
+    }
+
+    fn ladder(&self, tier: ServiceTier) -> Option<&Ladder> {
+        if tier == ServiceTier::Standard { Some(&self.standard) } else { self.tiers.get(&tier) }
+    }
+
+    /// The standard tier's prices of a request with so many input tokens in all.
+    pub fn prices(&self, input_tokens: u64) -> &PriceSet {
+        self.standard.prices(input_tokens)
+    }
+
+    /// The exact cost of a usage at a service tier; the caller rounds it, once, with [`Pico::ceil_to_money`]. `None`
+    /// when it does not fit, when the counts are too large to be added up, and when the tier or something that was
+    /// consumed has no price.
     #[must_use]
-    pub fn cost(&self, usage: &Usage) -> Option<Pico> {
+    pub fn cost(&self, usage: &Usage, tier: ServiceTier) -> Option<Pico> {
         let input_tokens = usage.input_total();
         // The totals saturate, and a saturated total would let a sum above every ceiling through.
         if input_tokens == u64::MAX || usage.output_total() == u64::MAX {
             return None;
         }
-        self.prices(input_tokens).cost(usage)
+        self.ladder(tier)?.prices(input_tokens).cost(usage)
     }
 
-    /// The most that a request with at most so many tokens can cost: no smaller than [`Self::cost`] of any usage
-    /// within both bounds, whatever buckets its tokens fall into and whichever tier it lands in, and never smaller
-    /// for larger bounds. `None` when it does not fit.
-    #[must_use]
-    pub fn ceiling(&self, input_tokens_max: u64, output_tokens_max: u64) -> Option<Pico> {
-        let mut most = Pico::ZERO;
-        let mut longest = input_tokens_max;
-        for tier in self.tiers.iter().rev() {
-            if input_tokens_max > tier.input_tokens {
-                most = most.max(tier.prices.ceiling(longest, output_tokens_max)?);
+    /// The part of a usage that has a price, and the names of what has none: a provider may count what nobody sells.
+    pub fn priced_part(&self, usage: &Usage) -> (Usage, Vec<&'static str>) {
+        let mut part = *usage;
+        let mut without = Vec::new();
+        let units = [
+            ("per_image", &mut part.images),
+            ("per_audio_second", &mut part.audio_ms),
+            ("per_character", &mut part.characters),
+            ("per_search", &mut part.searches),
+        ];
+        for (field, count) in units {
+            if *count > 0 && !self.sells_meter(field) {
+                without.push(field);
+                *count = 0;
             }
-            // A tier below this one ends where this one begins.
-            longest = longest.min(tier.input_tokens);
         }
-        Some(most.max(self.base.ceiling(longest, output_tokens_max)?))
+        (part, without)
+    }
+
+    /// The most that a request within these bounds can cost at a service tier: no smaller than [`Self::cost`] of any
+    /// usage within them, whatever buckets its tokens fall into and whichever step it lands on, and never smaller for
+    /// larger bounds. `None` when it does not fit, or the tier has no price.
+    #[must_use]
+    pub fn ceiling(&self, bounds: &Bounds, tier: ServiceTier) -> Option<Pico> {
+        self.ladder(tier)?.ceiling(bounds)
     }
 }
 
+impl Ladder {
+    fn prices(&self, input_tokens: u64) -> &PriceSet {
+        let step = self.steps.iter().rev().find(|step| input_tokens > step.input_tokens);
+        step.map_or(&self.base, |step| &step.prices)
+    }
+
+    fn ceiling(&self, bounds: &Bounds) -> Option<Pico> {
+        let mut most = Pico::ZERO;
+        let mut longest = bounds.input_tokens;
+        for step in self.steps.iter().rev() {
+            if bounds.input_tokens > step.input_tokens {
+                most = most.max(step.prices.ceiling(&Bounds { input_tokens: longest, ..*bounds })?);
+            }
+            // A step below this one ends where this one begins.
+            longest = longest.min(step.input_tokens);
+        }
+        Some(most.max(self.base.ceiling(&Bounds { input_tokens: longest, ..*bounds })?))
+    }
+
+    /// The same with so many times its token prices.
+    ///
+    /// # Errors
+    /// The first price of which that is no whole number of pico-units.
+    pub(crate) fn times(&self, factor: Factor) -> Result<Self, &'static str> {
+        let step = |step: &Step| -> Result<Step, &'static str> {
+            Ok(Step { prices: step.prices.times(factor)?, ..*step })
+        };
+        Ok(Self {
+            base: self.base.times(factor)?,
+            steps: self.steps.iter().map(step).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The service tier of this name that costs so many times what this one does. `field` stands in errors.
+    pub(crate) fn tier(
+        &self,
+        field: &str,
+        name: &str,
+        factor: &str,
+    ) -> Result<(ServiceTier, Self, Factor), PriceError> {
+        let tier = tier_named(field, name)?;
+        let factor = Factor::read(factor).ok_or_else(|| PriceError::Factor { field: field.to_owned() })?;
+        let ladder =
+            self.times(factor).map_err(|price| PriceError::Inexact { field: field.to_owned(), price })?;
+        Ok((tier, ladder, factor))
+    }
+
+    /// Every set of prices.
+    #[cfg(test)]
+    pub(crate) fn sets(&self) -> impl Iterator<Item = &PriceSet> {
+        std::iter::once(&self.base).chain(self.steps.iter().map(|step| &step.prices))
+    }
+}
+
+/// The service tier of this name that has prices of its own.
+pub(crate) fn tier_named(field: &str, name: &str) -> Result<ServiceTier, PriceError> {
+    let tier = name.parse().ok().filter(|tier| *tier != ServiceTier::Standard);
+    tier.ok_or_else(|| PriceError::Tier { field: field.to_owned() })
+}
+
 impl ModelKind {
-    /// Which price fields must be written for such a model.
-    pub(crate) fn requires(self) -> impl Fn(&str) -> bool {
-        move |name| name == "input" || (name == "output" && self == Self::Chat)
+    /// Whether a price field must be written for such a model.
+    pub(crate) fn requires(self, name: &str) -> bool {
+        match self {
+            Self::Chat => matches!(name, "input" | "output"),
+            Self::Embedding => name == "input",
+            Self::Image | Self::Speech | Self::Transcription => false,
+        }
+    }
+
+    /// Its name in price files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embedding => "embedding",
+            Self::Image => "image",
+            Self::Speech => "speech",
+            Self::Transcription => "transcription",
+        }
     }
 }

@@ -338,14 +338,13 @@ impl Front {
 }
 
 /// What a call of a route's model costs now: at the first of its targets that has a price, which is where it goes.
+/// `None` also for a model that is not sold by the token.
 fn pricing_of(route: &gateway::Route, now: Timestamp) -> Option<ModelPricing> {
     let price = route.targets.iter().find_map(|target| target.prices.as_ref()?.at(now))?;
     let prices = price.prices(0);
-    let kind = match price.kind {
-        pricing::ModelKind::Chat => "chat",
-        pricing::ModelKind::Embedding => "embedding",
-    };
-    Some(ModelPricing { prompt: prices.input.to_per_unit(), completion: prices.output.to_per_unit(), kind })
+    let of_one = |field| prices.get(field).map(domain::Price::to_per_unit);
+    let kind = price.kind.as_str();
+    Some(ModelPricing { prompt: of_one("input")?, completion: of_one("output")?, kind })
 }
 
 fn client_address(request: &Request<Incoming>) -> Option<IpAddr> {

@@ -75,6 +75,7 @@ struct PerProvider {
     cache_write: Counter,
     output: Counter,
     audio: Counter,
+    image: Counter,
 }
 
 /// Seconds from a millisecond to ten minutes.
@@ -154,6 +155,7 @@ impl Metrics {
             cache_write: tokens("cache_write"),
             output: tokens("output"),
             audio: tokens("audio"),
+            image: tokens("image"),
         }
     }
 
@@ -203,9 +205,10 @@ impl Observer for Metrics {
         let usage = &request.usage;
         counters.input.inc_by(usage.input);
         counters.cached.inc_by(usage.cached);
-        counters.cache_write.inc_by(usage.cache_write);
+        counters.cache_write.inc_by(usage.cache_write_total());
         counters.output.inc_by(usage.output);
         counters.audio.inc_by(usage.audio_input.saturating_add(usage.audio_output));
+        counters.image.inc_by(usage.image_input.saturating_add(usage.image_output));
     }
 }
 

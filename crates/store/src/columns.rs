@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Money, Timestamp, Usage};
+use domain::{Money, ServiceTier, Timestamp, Usage};
 use ledger::{AttemptStatus, Attribution, CostRow, LotKind};
 use rusqlite::Row;
 use serde::Serialize;
@@ -12,9 +12,13 @@ use crate::StoreError;
 
 /// The columns of a cost row, in the order in which [`read_cost_row`] reads them.
 pub(crate) const COST_ROW: &str = "organization, request, attempt, at, project, key, environment, model, target, \
-     provider, model_answered, price_version, input_tokens, cached_tokens, cache_write_tokens, audio_input_tokens, \
-     output_tokens, audio_output_tokens, reasoning_tokens, cost_pico, cost, status, reason, estimated, http_status, \
-     streamed, duration_us, held, user, feature, run";
+     provider, model_answered, price_version, service_tier, input_tokens, cached_tokens, cache_write_tokens, \
+     cache_write_long_tokens, audio_input_tokens, image_input_tokens, output_tokens, audio_output_tokens, \
+     image_output_tokens, reasoning_tokens, images, audio_ms, characters, searches, cost_pico, cost, reported_pico, \
+     status, reason, estimated, http_status, streamed, duration_us, held, user, feature, run";
+
+/// Where the first count of a usage stands in [`COST_ROW`]; the others follow in the order of [`Usage::NAMES`].
+const FIRST_COUNT: usize = 13;
 
 pub(crate) const fn kind_text(kind: LotKind) -> &'static str {
     match kind {
@@ -47,6 +51,11 @@ fn status_from_text(text: &str) -> Result<AttemptStatus, StoreError> {
         .ok_or(StoreError::Unreadable("cost_row.status"))
 }
 
+fn tier_from_text(row: &Row<'_>, index: usize) -> Result<ServiceTier, StoreError> {
+    let text = row.get_ref(index)?.as_str().ok();
+    text.and_then(|text| text.parse().ok()).ok_or(StoreError::Unreadable("cost_row.service_tier"))
+}
+
 /// A count as SQLite stores it. Counts beyond 63 bits do not occur; one would be stored as the largest number.
 pub(crate) fn count(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
@@ -60,6 +69,10 @@ pub(crate) fn tokens(row: &Row<'_>, index: usize) -> Result<u64, StoreError> {
 /// Reads a row selected as [`COST_ROW`].
 pub(crate) fn read_cost_row(row: &Row<'_>) -> Result<CostRow, StoreError> {
     let shared = |index: usize| row.get::<_, Arc<str>>(index);
+    let mut counts = [0; Usage::NAMES.len()];
+    for (place, count) in counts.iter_mut().enumerate() {
+        *count = tokens(row, FIRST_COUNT + place)?;
+    }
     Ok(CostRow {
         organization: domain::OrganizationId::from_bytes(row.get(0)?),
         request: domain::RequestId::from_bytes(row.get(1)?),
@@ -73,25 +86,19 @@ pub(crate) fn read_cost_row(row: &Row<'_>) -> Result<CostRow, StoreError> {
         provider: shared(9)?,
         model_answered: row.get(10)?,
         price_version: shared(11)?,
-        usage: Usage {
-            input: tokens(row, 12)?,
-            cached: tokens(row, 13)?,
-            cache_write: tokens(row, 14)?,
-            audio_input: tokens(row, 15)?,
-            output: tokens(row, 16)?,
-            audio_output: tokens(row, 17)?,
-            reasoning: tokens(row, 18)?,
-        },
-        cost_pico: row.get(19)?,
-        cost: Money::from_nano(row.get(20)?),
-        status: status_from_text(&row.get::<_, String>(21)?)?,
-        reason: shared(22)?,
-        estimated: row.get(23)?,
-        http_status: row.get(24)?,
-        streamed: row.get(25)?,
-        duration_us: tokens(row, 26)?,
-        held: Money::from_nano(row.get(27)?),
-        attribution: Attribution { user: row.get(28)?, feature: row.get(29)?, run: row.get(30)? },
+        service_tier: tier_from_text(row, 12)?,
+        usage: Usage::from_counts(counts),
+        cost_pico: row.get(27)?,
+        cost: Money::from_nano(row.get(28)?),
+        reported_pico: row.get(29)?,
+        status: status_from_text(&row.get::<_, String>(30)?)?,
+        reason: shared(31)?,
+        estimated: row.get(32)?,
+        http_status: row.get(33)?,
+        streamed: row.get(34)?,
+        duration_us: tokens(row, 35)?,
+        held: Money::from_nano(row.get(36)?),
+        attribution: Attribution { user: row.get(37)?, feature: row.get(38)?, run: row.get(39)? },
     })
 }
 

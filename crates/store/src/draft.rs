@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use domain::{KeyId, Money, OrganizationId, ProjectId, RequestId, Timestamp, Usage, WalletId};
+use domain::{KeyId, Money, OrganizationId, ProjectId, RequestId, ServiceTier, Timestamp, Usage, WalletId};
 use ledger::{AttemptStatus, Attribution, CostRow, Share};
 
 use crate::StoreError;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// The length that stands for a text that is not there. No text of ours is nearly as long.
 const ABSENT: u16 = u16::MAX;
 
@@ -22,28 +22,21 @@ pub(crate) fn encode(row: &CostRow, into: &mut Vec<u8>) {
     into.extend_from_slice(row.key.as_bytes());
     into.extend_from_slice(&row.attempt.to_be_bytes());
     into.extend_from_slice(&row.at.micros().to_be_bytes());
-    let usage = &row.usage;
-    for count in [
-        usage.input,
-        usage.cached,
-        usage.cache_write,
-        usage.audio_input,
-        usage.output,
-        usage.audio_output,
-        usage.reasoning,
-        row.duration_us,
-    ] {
-        into.extend_from_slice(&count.to_be_bytes());
-    }
+    encode_usage(&row.usage, into);
+    into.extend_from_slice(&row.duration_us.to_be_bytes());
     for amount in [row.cost_pico, row.cost.nano(), row.held.nano()] {
         into.extend_from_slice(&amount.to_be_bytes());
     }
+    into.push(u8::from(row.reported_pico.is_some()));
+    into.extend_from_slice(&row.reported_pico.unwrap_or_default().to_be_bytes());
     let status = match row.status {
         AttemptStatus::Succeeded => 0,
         AttemptStatus::Failed => 1,
         AttemptStatus::Cancelled => 2,
     };
-    into.extend_from_slice(&[status, u8::from(row.estimated), u8::from(row.streamed)]);
+    let tier = ServiceTier::ALL.iter().position(|tier| *tier == row.service_tier).unwrap_or_default();
+    let tier = u8::try_from(tier).unwrap_or_default();
+    into.extend_from_slice(&[status, tier, u8::from(row.estimated), u8::from(row.streamed)]);
     into.extend_from_slice(&row.http_status.to_be_bytes());
     for text in [&row.environment, &row.model, &row.target, &row.provider, &row.price_version, &row.reason] {
         encode_text(Some(text), into);
@@ -52,6 +45,28 @@ pub(crate) fn encode(row: &CostRow, into: &mut Vec<u8>) {
     for text in [&row.model_answered, &told.user, &told.feature, &told.run] {
         encode_text(text.as_deref(), into);
     }
+}
+
+/// Which buckets hold something, a bit each, and what those hold: most of a call's are empty.
+fn encode_usage(usage: &Usage, into: &mut Vec<u8>) {
+    let counts = usage.counts();
+    let filled = counts.iter().rev().fold(0_u16, |bits, count| (bits << 1) | u16::from(*count != 0));
+    into.extend_from_slice(&filled.to_be_bytes());
+    for count in counts.iter().filter(|count| **count != 0) {
+        into.extend_from_slice(&count.to_be_bytes());
+    }
+}
+
+fn read_usage(from: &mut Cursor<'_>) -> Option<Usage> {
+    let mut filled = u16::from_be_bytes(from.take()?);
+    let mut counts = [0; Usage::NAMES.len()];
+    for count in &mut counts {
+        if filled & 1 == 1 {
+            *count = u64::from_be_bytes(from.take()?);
+        }
+        filled >>= 1;
+    }
+    (filled == 0).then(|| Usage::from_counts(counts))
 }
 
 fn encode_text(text: Option<&str>, into: &mut Vec<u8>) {
@@ -101,15 +116,14 @@ fn read(from: &mut Cursor<'_>, organization: OrganizationId, request: RequestId)
     let key = KeyId::from_bytes(from.take()?);
     let attempt = u32::from_be_bytes(from.take()?);
     let at = Timestamp::from_micros(i64::from_be_bytes(from.take()?));
-    let mut counts = [0; 8];
-    for count in &mut counts {
-        *count = u64::from_be_bytes(from.take()?);
-    }
-    let [input, cached, cache_write, audio_input, output, audio_output, reasoning, duration_us] = counts;
+    let usage = read_usage(from)?;
+    let duration_us = u64::from_be_bytes(from.take()?);
     let cost_pico = i64::from_be_bytes(from.take()?);
     let cost = Money::from_nano(i64::from_be_bytes(from.take()?));
     let held = Money::from_nano(i64::from_be_bytes(from.take()?));
-    let [status, estimated, streamed] = from.take()?;
+    let [is_reported] = from.take()?;
+    let reported = i64::from_be_bytes(from.take()?);
+    let [status, tier, estimated, streamed] = from.take()?;
     let status = match status {
         0 => AttemptStatus::Succeeded,
         1 => AttemptStatus::Failed,
@@ -131,9 +145,11 @@ fn read(from: &mut Cursor<'_>, organization: OrganizationId, request: RequestId)
         price_version: Arc::from(from.text()??),
         reason: Arc::from(from.text()??),
         model_answered: from.text()?.map(Box::from),
-        usage: Usage { input, cached, cache_write, audio_input, output, audio_output, reasoning },
+        service_tier: *ServiceTier::ALL.get(usize::from(tier))?,
+        usage,
         cost_pico,
         cost,
+        reported_pico: (is_reported != 0).then_some(reported),
         status,
         estimated: estimated != 0,
         http_status,
@@ -179,15 +195,10 @@ mod tests {
     #[test]
     fn drafts_come_back_and_cut_ones_are_refused() {
         let mut row = Payer::number(3).row(5, 1, 1_234);
-        row.usage = Usage {
-            input: 1,
-            cached: 2,
-            cache_write: 3,
-            audio_input: 4,
-            output: 5,
-            audio_output: 6,
-            reasoning: 7,
-        };
+        // Every other bucket is empty.
+        row.usage =
+            Usage::from_counts(std::array::from_fn(|place| if place % 2 == 0 { 0 } else { 1 << place }));
+        (row.service_tier, row.reported_pico) = (ServiceTier::Priority, Some(-1));
         row.attribution.feature = Some("größe".into());
         row.model_answered = Some("".into());
         let mut bytes = Vec::new();

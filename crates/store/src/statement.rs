@@ -337,8 +337,10 @@ fn usage(connection: &Connection, range: &Range) -> Result<Vec<StatementLine>, S
     // CROSS JOIN fixes the order: the journal's range from end to end, and the rows of each request by their key.
     let mut statement = connection.prepare_cached(
         "SELECT journal.sequence, cost_row.project, cost_row.model,
-           cost_row.input_tokens + cost_row.cached_tokens + cost_row.cache_write_tokens + cost_row.audio_input_tokens,
-           cost_row.cached_tokens, cost_row.output_tokens + cost_row.audio_output_tokens, cost_row.cost
+           cost_row.input_tokens + cost_row.cached_tokens + cost_row.cache_write_tokens
+             + cost_row.cache_write_long_tokens + cost_row.audio_input_tokens + cost_row.image_input_tokens,
+           cost_row.cached_tokens,
+           cost_row.output_tokens + cost_row.audio_output_tokens + cost_row.image_output_tokens, cost_row.cost
          FROM journal CROSS JOIN cost_row
            ON cost_row.organization = journal.organization AND cost_row.request = journal.reference
          WHERE journal.organization = ?1 AND journal.sequence >= ?2 AND journal.sequence < ?3 AND journal.kind = ?4

@@ -153,6 +153,7 @@ impl<'c> Statements<'c> {
     }
 
     pub(crate) fn append_row(&mut self, row: &CostRow, entry: u64) -> Result<(), StoreError> {
+        let u = row.usage.counts().map(count);
         self.insert_row.execute(params![
             row.organization.as_bytes(),
             row.request.as_bytes(),
@@ -166,15 +167,25 @@ impl<'c> Statements<'c> {
             &*row.provider,
             row.model_answered.as_deref(),
             &*row.price_version,
-            count(row.usage.input),
-            count(row.usage.cached),
-            count(row.usage.cache_write),
-            count(row.usage.audio_input),
-            count(row.usage.output),
-            count(row.usage.audio_output),
-            count(row.usage.reasoning),
+            row.service_tier.as_str(),
+            // One for each of `Usage::NAMES`, in their order.
+            u[0],
+            u[1],
+            u[2],
+            u[3],
+            u[4],
+            u[5],
+            u[6],
+            u[7],
+            u[8],
+            u[9],
+            u[10],
+            u[11],
+            u[12],
+            u[13],
             row.cost_pico,
             row.cost.nano(),
+            row.reported_pico,
             status_text(row.status),
             &*row.reason,
             row.estimated,

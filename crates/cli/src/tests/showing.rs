@@ -360,22 +360,24 @@ older rows exist: raise --limit, up to 1000
 fn an_explanation_holds_everything_of_a_request() {
     let attempt = row(
         1,
-        r#""provider":"sim","input_tokens":12,"cached_tokens":0,"output_tokens":7,"reasoning_tokens":0,"cost":"0.26","status":"succeeded","reason":"complete","estimated":false"#,
+        r#""provider":"sim","input_tokens":12,"cached_tokens":0,"output_tokens":7,"reasoning_tokens":0,"cost":"0.26","service_tier":"flex","reported_cost":"0.26000001","status":"succeeded","reason":"complete","estimated":false"#,
     );
     check::<views::Explained>(
         &format!(
             r#"{{"object":"explanation","id":"req_01920000000070008000000000000003","request":"req_01920000000070008000000000000003","at":"2026-11-21T06:55:50.000000Z","state":"settled","recorded":true,"note":null,"endpoint":"chat","caller":{{"organization":{{"id":"org_1","name":"Acme"}},"project":{{"id":"proj_2","name":"chat"}},"key":{{"id":"key_3","name":"laptop"}}}},"layers":[{{"owner":"key","passed":true,"saw":{{"expires_at":null,"name":"laptop"}}}},{{"owner":"usage_limit","passed":true,"saw":{{"asked":"0.25","tokens":40}}}}],"stopped":null,"route":{{"target":"sim/small","price_version":"sim/small@1"}},"hold":{{"amount":"0.25","state":"settled","created_at":"2026-11-21T06:55:50.000000Z"}},"attempts":[{attempt}],"cost":"0.26","retry_cost":"0.00","journal":[{{"seq":7,"kind":"settle","amount":"0.26","at":"2026-11-21T06:55:51.000000Z","draws":[{{"lot":"lot_01920000000070008000000000000005","amount":"0.15"}},{{"lot":"lot_01920000000070008000000000000006","amount":"0.10"}}],"debt":"0.01"}}]}}"#
         ),
         "
-request       req_01920000000070008000000000000003
-at            2026-11-21T06:55:50Z
-organization  Acme (org_1)
-project       chat (proj_2)
-key           laptop (key_3)
-state         settled
-route         sim/small, price sim/small@1
-hold          0.25, settled (made 2026-11-21T06:55:50Z)
-cost          0.26
+request        req_01920000000070008000000000000003
+at             2026-11-21T06:55:50Z
+organization   Acme (org_1)
+project        chat (proj_2)
+key            laptop (key_3)
+state          settled
+route          sim/small, price sim/small@1
+hold           0.25, settled (made 2026-11-21T06:55:50Z)
+cost           0.26
+provider says  0.26000001 for try 1
+service tier   flex for try 1
 
    LAYER            SAW
 ✓  1.1 key          name: laptop

@@ -185,6 +185,8 @@ impl Explained {
         if self.attempts.len() > 1 {
             facts.push(("of it for retries", self.retry_cost.to_string()));
         }
+        facts.extend(self.attempts.iter().filter_map(CostRow::reported).map(|said| ("provider says", said)));
+        facts.extend(self.attempts.iter().filter_map(CostRow::tier).map(|tier| ("service tier", tier)));
         facts.extend(
             self.refunded.filter(|refunded| !refunded.is_zero()).map(|back| ("refunded", back.to_string())),
         );

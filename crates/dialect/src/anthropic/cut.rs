@@ -128,7 +128,7 @@ impl UsageJson {
     const fn of(usage: &Usage) -> Self {
         Self {
             input_tokens: usage.input.saturating_add(usage.audio_input),
-            cache_creation_input_tokens: usage.cache_write,
+            cache_creation_input_tokens: usage.cache_write_total(),
             cache_read_input_tokens: usage.cached,
             output_tokens: usage.output_total(),
         }

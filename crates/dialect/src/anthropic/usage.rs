@@ -19,6 +19,7 @@ pub(super) struct WireUsage {
     cached: Option<u64>,
     output: Option<u64>,
     thinking: Option<u64>,
+    searches: Option<u64>,
     /// `service_tier`, or `speed` where that is not the standard one.
     pub(super) service_tier: Option<String>,
 }
@@ -33,6 +34,7 @@ impl WireUsage {
         self.cached = later.cached.or(self.cached);
         self.output = later.output.or(self.output);
         self.thinking = later.thinking.or(self.thinking);
+        self.searches = later.searches.or(self.searches);
         self.service_tier = later.service_tier.or(self.service_tier.take());
     }
 
@@ -49,11 +51,17 @@ impl WireUsage {
     /// Disjoint buckets, as Anthropic's own are; nothing when the object does not say what both sides consumed.
     pub(super) fn to_usage(&self) -> Option<Usage> {
         let (input, output) = (self.input?, self.output?);
-        let split = self.cache_write_5m.unwrap_or(0).saturating_add(self.cache_write_1h.unwrap_or(0));
+        let long = self.cache_write_1h.unwrap_or(0);
+        let split = self.cache_write_5m.unwrap_or(0).saturating_add(long);
+        // The split is part of the whole, whatever it says.
+        let written = self.cache_write.unwrap_or(split);
+        let long = long.min(written);
         Some(Usage {
             input,
             cached: self.cached.unwrap_or(0),
-            cache_write: self.cache_write.unwrap_or(split),
+            cache_write: written - long,
+            cache_write_long: long,
+            searches: self.searches.unwrap_or(0),
             output,
             reasoning: self.thinking.unwrap_or(0).min(output),
             ..Usage::default()
@@ -72,6 +80,7 @@ impl<'de> Take<'de> for WireUsage {
                 "cache_read_input_tokens" => map.next_value_seed(Into(&mut self.cached))?,
                 "output_tokens" => map.next_value_seed(Into(&mut self.output))?,
                 "output_tokens_details" => map.next_value_seed(Into(&mut OutputDetails(self)))?,
+                "server_tool_use" => map.next_value_seed(Into(&mut ServerTools(self)))?,
                 "service_tier" => map.next_value_seed(Into(&mut tier))?,
                 "speed" => map.next_value_seed(Into(&mut speed))?,
                 _ => json::skip(&mut map)?,
@@ -105,6 +114,20 @@ impl<'de> Take<'de> for OutputDetails<'_> {
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
                 "thinking_tokens" => map.next_value_seed(Into(&mut self.0.thinking))?,
+                _ => json::skip(&mut map)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+struct ServerTools<'u>(&'u mut WireUsage);
+
+impl<'de> Take<'de> for ServerTools<'_> {
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "web_search_requests" => map.next_value_seed(Into(&mut self.0.searches))?,
                 _ => json::skip(&mut map)?,
             }
         }

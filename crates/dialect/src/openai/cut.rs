@@ -163,12 +163,14 @@ struct PromptDetails {
     cached_tokens: u64,
     cache_write_tokens: u64,
     audio_tokens: u64,
+    image_tokens: u64,
 }
 
 #[derive(Clone, Copy, Serialize)]
 struct CompletionDetails {
     reasoning_tokens: u64,
     audio_tokens: u64,
+    image_tokens: u64,
 }
 
 impl UsageJson {
@@ -179,12 +181,14 @@ impl UsageJson {
             total_tokens: usage.input_total().saturating_add(usage.output_total()),
             prompt_tokens_details: PromptDetails {
                 cached_tokens: usage.cached,
-                cache_write_tokens: usage.cache_write,
+                cache_write_tokens: usage.cache_write_total(),
                 audio_tokens: usage.audio_input,
+                image_tokens: usage.image_input,
             },
             completion_tokens_details: CompletionDetails {
                 reasoning_tokens: usage.reasoning,
                 audio_tokens: usage.audio_output,
+                image_tokens: usage.image_output,
             },
         }
     }

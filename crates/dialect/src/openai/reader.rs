@@ -44,6 +44,7 @@ impl Reader {
         }
         // An error brings nothing that could be charged.
         told.chunks += u64::from(complaint.is_none());
+        told.reported_cost = usage.and_then(|usage| usage.reported()).or(told.reported_cost);
         told.usage = usage.and_then(|usage| usage.to_usage(Endpoint::Chat)).or(told.usage);
         Ok(match complaint {
             Some(Complaint::Nested) => {

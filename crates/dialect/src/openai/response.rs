@@ -20,8 +20,8 @@ pub(crate) fn read_answer(endpoint: Endpoint, text: &str) -> Result<AnswerFacts,
     if answer.kind != Kind::Object {
         return Err(Garbage);
     }
-    let usage = answer.usage.to_usage(endpoint);
-    Ok(AnswerFacts { usage, ..answer.facts })
+    let (usage, reported_cost) = (answer.usage.to_usage(endpoint), answer.usage.reported());
+    Ok(AnswerFacts { usage, reported_cost, ..answer.facts })
 }
 
 /// Gathers what a chat's answer says, up to where it cannot be read any more.

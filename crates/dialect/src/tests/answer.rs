@@ -2,10 +2,9 @@
 
 use domain::Usage;
 
-use crate::{AnswerFacts, Endpoint, Garbage};
+use crate::{AnswerFacts, Endpoint, Garbage, StreamMeter, StreamOptions};
 
-const NONE: Usage =
-    Usage { input: 0, cached: 0, cache_write: 0, audio_input: 0, output: 0, audio_output: 0, reasoning: 0 };
+const NONE: Usage = Usage::from_counts([0; 14]);
 
 #[track_caller]
 fn usage(endpoint: Endpoint, usage: &str, expected: Option<Usage>) {
@@ -39,7 +38,38 @@ fn usage_becomes_disjoint_buckets() {
                 output: 42,
                 audio_output: 8,
                 reasoning: 12,
+                ..NONE
             }),
+        ),
+        // For how long it is cached is told apart, of what stands beside it or without that.
+        (
+            r#"{"prompt_tokens":100,"completion_tokens":5,"prompt_tokens_details":{"cache_write_tokens":30,
+                "cache_write_tokens_details":{"ttl_30m_tokens":10,"ttl_12h_tokens":20},"image_tokens":6},
+                "completion_tokens_details":{"image_tokens":4},"server_tool_use":{"web_search_requests":3}}"#,
+            Some(Usage {
+                input: 64,
+                cache_write: 10,
+                cache_write_long: 20,
+                image_input: 6,
+                output: 1,
+                image_output: 4,
+                searches: 3,
+                ..NONE
+            }),
+        ),
+        (
+            r#"{"prompt_tokens":100,"completion_tokens":5,
+                "prompt_tokens_details":{"cache_write_tokens_details":{"ttl_30m_tokens":10,"ttl_12h_tokens":20}}}"#,
+            Some(Usage { input: 70, cache_write: 10, cache_write_long: 20, output: 5, ..NONE }),
+        ),
+        // Reasoning beside what is called completion, as the total tells, and inside it.
+        (
+            r#"{"prompt_tokens":32,"completion_tokens":9,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}}"#,
+            Some(Usage { input: 32, output: 103, reasoning: 94, ..NONE }),
+        ),
+        (
+            r#"{"prompt_tokens":32,"completion_tokens":103,"total_tokens":135,"completion_tokens_details":{"reasoning_tokens":94}}"#,
+            Some(Usage { input: 32, output: 103, reasoning: 94, ..NONE }),
         ),
         // Contradictions: the parts never come to more than the whole.
         (
@@ -85,6 +115,7 @@ fn facts_of_a_whole_answer() {
             model: Some("gpt-4o-2024-11-20".to_owned()),
             usage: Some(Usage { input: 3, output: 4, ..NONE }),
             service_tier: Some("priority".to_owned()),
+            reported_cost: None,
             has_error: false,
         })
     );
@@ -112,4 +143,28 @@ fn odd_answers_are_facts_or_garbage() {
     let long = format!(r#"{{"model":"{}"}}"#, "é".repeat(1000));
     let model = AnswerFacts::read(Endpoint::Chat, long.as_bytes()).unwrap().model.unwrap();
     assert_eq!(model, "é".repeat(128));
+}
+
+#[test]
+fn what_a_provider_says_it_cost_is_read_to_the_digit() {
+    for (member, dollars) in [
+        (r#""cost":0.00014"#, Some("0.00014")),
+        (r#""cost":1.5e-05,"cost_details":{"upstream_inference_cost":9}"#, Some("0.000015")),
+        (r#""cost":0.1000000000000001"#, Some("0.100000000001")),
+        (r#""cost":0"#, Some("0.00")),
+        (r#""cost_in_usd_ticks":37756000"#, Some("0.0037756")),
+        (r#""cost":null"#, None),
+        (r#""cost":"0.5""#, None),
+        (r#""cost":{"amount":1}"#, None),
+        (r#""total":1"#, None),
+    ] {
+        let usage = format!(r#"{{"prompt_tokens":3,"completion_tokens":4,{member}}}"#);
+        let facts = AnswerFacts::read(Endpoint::Chat, format!(r#"{{"usage":{usage}}}"#).as_bytes()).unwrap();
+        assert_eq!(facts.reported_cost.map(|cost| cost.to_string()).as_deref(), dollars, "{member}");
+        assert_eq!(facts.usage, Some(Usage { input: 3, output: 4, ..NONE }), "{member}");
+        let mut meter = StreamMeter::new(Endpoint::Chat, StreamOptions::default());
+        let event = format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n");
+        meter.push(event.into_bytes().into(), &mut Vec::new()).unwrap();
+        assert_eq!(meter.reported_cost(), facts.reported_cost, "{member}");
+    }
 }

@@ -7,10 +7,9 @@ use proptest::prelude::*;
 use super::{join, json};
 use crate::{CutCall, Endpoint, StreamMeter, StreamOptions};
 
-const USAGE: Usage =
-    Usage { input: 5, cached: 4, cache_write: 3, audio_input: 2, output: 30, audio_output: 10, reasoning: 8 };
+const USAGE: Usage = Usage::from_counts([5, 4, 3, 0, 2, 6, 30, 10, 7, 8, 0, 0, 0, 0]);
 
-const STATED: &str = r#"{"prompt_tokens":14,"completion_tokens":40,"total_tokens":54,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":3,"audio_tokens":2},"completion_tokens_details":{"reasoning_tokens":8,"audio_tokens":10}}"#;
+const STATED: &str = r#"{"prompt_tokens":20,"completion_tokens":47,"total_tokens":67,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":3,"audio_tokens":2,"image_tokens":6},"completion_tokens_details":{"reasoning_tokens":8,"audio_tokens":10,"image_tokens":7}}"#;
 
 /// The end of a stream of which this much has come.
 fn cut(asked: bool, choices: u64, stream: &[u8], usage: &Usage) -> Vec<Bytes> {
@@ -156,13 +155,24 @@ fn check_end(stream: &[u8], choices: u64, usage: &Usage) {
 proptest! {
     #[test]
     fn the_usage_is_read_as_it_was_stated(
-        counts in prop::array::uniform6(0_u64..1 << 40),
+        counts in prop::array::uniform8(0_u64..1 << 40),
         reasoning in any::<prop::sample::Index>(),
         choices in 1_u64..=128,
     ) {
-        let [input, cached, cache_write, audio_input, output, audio_output] = counts;
+        let [input, cached, cache_write, audio_input, image_input, output, audio_output, image_output] = counts;
         let reasoning = u64::try_from(reasoning.index(1 << 20)).unwrap().min(output);
-        let usage = Usage { input, cached, cache_write, audio_input, output, audio_output, reasoning };
+        let usage = Usage {
+            input,
+            cached,
+            cache_write,
+            audio_input,
+            image_input,
+            output,
+            audio_output,
+            image_output,
+            reasoning,
+            ..Usage::default()
+        };
         check_end(b"", choices, &usage);
     }
 }

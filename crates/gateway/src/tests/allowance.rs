@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dialect::{Call, Endpoint};
 use directory::InFlight;
-use domain::{Money, Pico, Usage};
+use domain::{Money, Pico, ServiceTier, Usage};
 use pricing::{ModelKind, PriceVersion, RoutePrice};
 
 use crate::allowance::Allowance;
@@ -122,7 +122,8 @@ fn a_free_model_is_held_for_at_nothing() {
 fn a_usage_is_cut_to_what_is_held_and_no_further() {
     let price = price("1.5", "10.000001", None);
     let allowance = Allowance::new(&call(false, None, 1), &price, InFlight::Stops, SLICE);
-    let cost = |usage: &Usage| price.cost(usage).and_then(Pico::ceil_to_money).unwrap();
+    let cost =
+        |usage: &Usage| price.cost(usage, ServiceTier::Standard).and_then(Pico::ceil_to_money).unwrap();
     let usage = Usage {
         input: 70,
         cached: 30,
@@ -131,11 +132,15 @@ fn a_usage_is_cut_to_what_is_held_and_no_further() {
         audio_output: 3,
         reasoning: 800,
         audio_input: 1,
+        cache_write_long: 2,
+        image_input: 4,
+        image_output: 6,
+        ..Usage::default()
     };
     let whole = cost(&usage).nano();
     for nano in [0, 1, 500, 1_499, 1_500, 100_000, 159_000, 200_000, whole - 1, whole, whole + 1] {
         let held = Money::from_nano(nano);
-        let fitted = allowance.fit(usage, held);
+        let fitted = allowance.fit(usage, ServiceTier::Standard, held);
         assert!(cost(&fitted) <= held, "{nano}: {fitted:?}");
         assert!(fitted.reasoning <= fitted.output, "{nano}: {fitted:?}");
         assert_eq!(fitted == usage, nano >= whole, "{nano}: {fitted:?}");

@@ -267,10 +267,12 @@ impl Payer {
             provider: "simulated".into(),
             model_answered: None,
             price_version: "2026-09-01".into(),
+            service_tier: domain::ServiceTier::Standard,
             usage: Usage { input: 1_200, cached: 300, output: 250, reasoning: 40, ..Usage::default() },
             cost_pico,
             // An i64 of pico-units is always within Money once rounded.
             cost: Pico::new(i128::from(cost_pico)).ceil_to_money().unwrap_or(Money::MAX),
+            reported_pico: None,
             status: AttemptStatus::Succeeded,
             reason: "stop".into(),
             estimated: false,

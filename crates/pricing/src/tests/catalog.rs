@@ -1,12 +1,13 @@
 //! The compiled-in catalogue, dated changes, and every mistake a price file can hold.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use domain::{Price, Timestamp};
+use domain::{Price, ServiceTier, Timestamp};
 
 use super::{NOW, listed, moment};
-use crate::{Catalog, ModelKind, PriceSet, PriceVersion, RoutePrice, Schedule};
+use crate::{Catalog, METERS, ModelKind, PriceSet, PriceVersion, RoutePrice, Schedule};
 
 #[test]
 fn the_compiled_in_catalogue_holds_every_file_and_forty_models() {
@@ -25,25 +26,52 @@ fn the_compiled_in_catalogue_holds_every_file_and_forty_models() {
 }
 
 /// Catches a slip of the point and a swapped field: the dearest model on the market costs less than the bound, a
-/// cache write at most twice the input, an answer no less than a question, a tier no less than what it replaces.
+/// cache write at most twice the input and a longer one two and a half times, an answer no less than a question, a step
+/// no less than what it replaces, a cheap tier no more than the standard one and a dear one no less.
 #[test]
 fn listed_prices_are_plausible() {
     let catalog = Catalog::embedded().unwrap();
-    let dearest = Price::per_million("300").unwrap();
+    let dearest = Price::per_million("500").unwrap();
     let mut ids = BTreeSet::new();
     for version in catalog.providers().flat_map(|provider| every_version(&catalog, provider)) {
-        let PriceVersion { id, base, tiers, context, .. } = &*version;
+        let PriceVersion { id, standard, tiers, context, .. } = &*version;
         assert!(ids.insert(id.clone()), "{id} twice");
-        let sets = || std::iter::once(base).chain(tiers.iter().map(|tier| &tier.prices));
-        for PriceSet { input, cached, cache_write, audio_input, output, audio_output } in sets() {
-            assert!(input.pico() > 0 && input <= output, "{id}");
-            assert!(output <= &dearest && audio_output <= &dearest && audio_input <= &dearest, "{id}");
-            assert!(cached <= input && input <= cache_write && input <= audio_input, "{id}");
-            assert!(cache_write.pico() <= input.pico().saturating_mul(2), "{id}");
+        for ladder in std::iter::once(standard).chain(tiers.values()) {
+            for set in ladder.sets() {
+                plausible(set, &dearest, id);
+            }
+            // A dear tier that takes the standard prices beyond a length may become cheaper there.
+            let own = std::ptr::eq(ladder, standard) || ladder.steps != standard.steps;
+            let rises = |name: &str| !own || ladder.sets().is_sorted_by_key(|set| set.get(name));
+            assert!(["input", "cached_input", "cache_write", "output"].into_iter().all(rises), "{id}");
+            assert!(ladder.steps.iter().all(|step| Some(step.input_tokens) < *context), "{id}");
         }
-        assert!(sets().is_sorted_by_key(|set| (set.input, set.cached, set.cache_write, set.output)), "{id}");
-        assert!(tiers.iter().all(|tier| Some(tier.input_tokens) < *context), "{id}");
+        for (tier, ladder) in tiers {
+            let usual = standard.base.get("input").cmp(&ladder.base.get("input"));
+            let expected = match tier {
+                ServiceTier::Flex | ServiceTier::Batch => Ordering::Greater,
+                ServiceTier::Standard => Ordering::Equal,
+                ServiceTier::Priority | ServiceTier::Ultrafast => Ordering::Less,
+            };
+            assert_eq!(usual, expected, "{id} {tier}");
+        }
     }
+}
+
+fn plausible(set: &PriceSet, dearest: &Price, id: &str) {
+    let price = |name: &str| set.get(name).unwrap_or(Price::FREE);
+    let tokens = METERS.iter().filter(|meter| meter.is_tokens());
+    assert!(tokens.clone().all(|meter| price(meter.field) <= *dearest), "{id}");
+    let (input, write) = (price("input"), price("cache_write"));
+    if set.get("input").is_none() {
+        return assert!(set.iter().any(|(_, price)| price.is_some_and(|price| price.pico() > 0)), "{id}");
+    }
+    assert!(input.pico() > 0 && input <= price("output"), "{id}");
+    assert!(price("cached_input") <= input && input <= price("audio_input"), "{id}");
+    assert!(input <= write && write.pico() <= input.pico().saturating_mul(2), "{id}");
+    let long = price("cache_write_long").pico().saturating_mul(2);
+    assert!(write <= price("cache_write_long") && long <= input.pico().saturating_mul(5), "{id}");
+    assert!(price("per_search") <= Price::of_one("0.05", 12).unwrap(), "{id}");
 }
 
 /// Each entry of a provider, whenever it holds.
@@ -78,7 +106,7 @@ fn a_dated_change_holds_from_its_first_microsecond() {
     ] {
         let version = listed("gemini", model, at);
         assert_eq!(&*version.id, id, "{model} at {at}");
-        assert_eq!(version.prices(1).input.to_per_million(), input, "{model} at {at}");
+        assert_eq!(version.prices(1).get("input").unwrap().to_per_million(), input, "{model} at {at}");
     }
 }
 
@@ -167,7 +195,10 @@ fn a_mistake_in_a_field_names_file_model_and_field() {
         ("cached_input = 0.5", r#"`cached_input` is not a text; write the price in quotes, such as "2.50""#),
         ("cached_input = '-1'", "`cached_input`: `-1` is negative; a price is zero or more"),
         ("audio_input = '1e3'", "`audio_input`: `1e3` is not a decimal amount; write it like 5.00"),
-        ("kind = 'image'", r#"`kind` is `image`; write "chat" or "embedding""#),
+        (
+            "kind = 'picture'",
+            r#"`kind` is `picture`; write "chat", "embedding", "image", "speech" or "transcription""#,
+        ),
         ("kind = 1", "`kind` is not a text with something in it"),
         ("context = '1M'", "`context` is not a whole number above zero"),
         ("context = 0", "`context` is not a whole number above zero"),
@@ -182,12 +213,12 @@ fn a_mistake_in_a_field_names_file_model_and_field() {
 }
 
 #[test]
-fn a_mistake_in_a_tier_names_the_tier() {
+fn a_mistake_in_a_step_names_the_step() {
     let missing = r#"is missing; write a price per million tokens such as "2.50", or "0" if it is free"#;
     let good = "input_tokens = 9, input = '1', output = '1'";
     for (more, field, problem) in [
         ("above = [{ input_tokens = 9, input = '1' }]", "above[0].output", missing),
-        // What the model states, its tiers must state: no silent fall back to the tier's input price.
+        // What the model states, its steps must state: no silent fall back to the step's input price.
         (&format!("cached_input = '0.1'\nabove = [{{ {good} }}]"), "above[0].cached_input", missing),
         ("above = [{ input = '1', output = '1' }]", "above[0].input_tokens", "is missing"),
         (
@@ -198,11 +229,49 @@ fn a_mistake_in_a_tier_names_the_tier() {
         (
             &format!("above = [{{ {good} }}, {{ {good} }}]"),
             "above[1].input_tokens",
-            "is not above the tier before it; list tiers from short to long input, each once",
+            "is not above the step before it; list steps from short to long input, each once",
         ),
     ] {
         check(&file(more), &[&format!("p.toml: `m` (models[0]): `{field}` {problem}")]);
     }
+}
+
+#[test]
+fn a_mistake_in_a_service_tier_or_region_names_it() {
+    let missing = r#"is missing; write a price per million tokens such as "2.50", or "0" if it is free"#;
+    let tiny = "makes no whole number of pico-dollars of `cached_input`; write the tier's prices out, one by one, or a price \
+                with fewer decimals";
+    let no_factor = r#"is not a multiple such as "0.5": a text with at most four decimals, at most "100""#;
+    let no_tier = "is no service tier with a price of its own; write flex, batch, priority or ultrafast";
+    for (more, field, problem) in [
+        ("tiers = { standard = '1' }", "tiers.standard", no_tier),
+        ("tiers = { quick = { input = '1', output = '1' } }", "tiers.quick", no_tier),
+        ("tiers = { flex = 0.5 }", "tiers.flex", no_factor),
+        ("tiers = { flex = '0.12345' }", "tiers.flex", no_factor),
+        ("cached_input = '0.000001'\ntiers = { flex = '0.5' }", "tiers.flex", tiny),
+        ("cached_input = '0.000001'\nregions = { eu = '1.1' }", "regions.eu", tiny),
+        ("regions = { eu = 1.1 }", "regions.eu", no_factor),
+        ("tiers = { batch = { input = '1' } }", "tiers.batch.output", missing),
+        (
+            "cached_input = '0.1'\ntiers = { batch = { input = '1', output = '1' } }",
+            "tiers.batch.cached_input",
+            missing,
+        ),
+        (
+            "tiers = { batch = { input = '1', output = '1', above = [{ input_tokens = 9, input = '1' }] } }",
+            "tiers.batch.above[0].output",
+            missing,
+        ),
+    ] {
+        check(&file(more), &[&format!("p.toml: `m` (models[0]): `{field}` {problem}")]);
+    }
+    check(
+        "provider = 'acme'\nsource = 'a test'\nretrieved = '2026-11-12'\n[[models]]\nid = 'm'\nkind = 'speech'\n",
+        &[
+            "p.toml: `m` (models[0]): no price is written; write those that the provider charges by, such as `input` or \
+             `per_image`",
+        ],
+    );
 }
 
 #[test]

@@ -1,16 +1,15 @@
 //! Costs against sums made by hand, and inline prices of routes.
 
-use domain::Usage;
+use domain::{ServiceTier, Usage};
 
 use super::{NOW, listed, moment};
-use crate::{Catalog, ModelKind, PriceVersion, RoutePrice};
+use crate::{Bounds, Catalog, ModelKind, PriceVersion, RoutePrice};
 
-const NONE: Usage =
-    Usage { input: 0, cached: 0, cache_write: 0, audio_input: 0, output: 0, audio_output: 0, reasoning: 0 };
+const NONE: Usage = Usage::from_counts([0; 14]);
 
 /// A cost in pico-units, and rounded up as the decimal that is booked.
 fn check(case: &str, version: &PriceVersion, usage: Usage, pico: i128, booked: &str) {
-    let cost = version.cost(&usage).expect("a cost that fits");
+    let cost = version.cost(&usage, ServiceTier::Standard).expect("a cost that fits");
     assert_eq!(cost.get(), pico, "{case}: exact cost with {}", version.id);
     let money = cost.ceil_to_money().expect("money that fits");
     assert_eq!(money.to_string(), booked, "{case}: booked cost with {}", version.id);
@@ -19,6 +18,12 @@ fn check(case: &str, version: &PriceVersion, usage: Usage, pico: i128, booked: &
 /// The cost at the catalogue's own price.
 fn check_listed(provider: &str, model: &str, usage: Usage, pico: i128, booked: &str) {
     check("listed", &listed(provider, model, moment(NOW)), usage, pico, booked);
+}
+
+/// The most that so many tokens can cost, in pico-units.
+fn ceiling(version: &PriceVersion, input_tokens: u64, output_tokens: u64) -> Option<i128> {
+    let bounds = Bounds { input_tokens, output_tokens, ..Bounds::default() };
+    version.ceiling(&bounds, ServiceTier::Standard).map(domain::Pico::get)
 }
 
 fn route_price(input: &str, output: Option<&str>) -> RoutePrice {
@@ -144,8 +149,100 @@ fn several_tiers_apply_each_from_its_own_threshold() {
         (0, 5, 5_000_000),
         (0, 0, 0),
     ] {
-        let ceiling = version.ceiling(input_max, output_max).map(domain::Pico::get);
+        let ceiling = ceiling(&version, input_max, output_max);
         assert_eq!(ceiling, Some(pico), "at most {input_max} in, {output_max} out");
+    }
+}
+
+/// The cost at a service tier, and what it would be in a region.
+#[track_caller]
+fn check_tier(
+    (provider, model): (&str, &str),
+    region: Option<&str>,
+    tier: ServiceTier,
+    usage: Usage,
+    booked: &str,
+) {
+    let listed = listed(provider, model, moment(NOW));
+    let version = region.map_or_else(|| (*listed).clone(), |region| listed.in_region(region).unwrap());
+    let cost = version.cost(&usage, tier).unwrap().ceil_to_money().unwrap().to_string();
+    assert_eq!(cost, booked, "{} at {tier}", version.id);
+}
+
+#[test]
+fn service_tiers_and_regions_cost_what_the_hand_computes() {
+    use ServiceTier::{Batch, Flex, Priority, Standard, Ultrafast};
+    let usage = Usage { input: 1_000, cached: 2_000, output: 100, ..NONE };
+    let small = ("simulated", "sim-small");
+    // 1000 × 0.50 + 2000 × 0.05 + 100 × 2.00 = 800 per million.
+    for (region, tier, booked) in [
+        (None, Standard, "0.0008"),
+        (None, Flex, "0.0004"),
+        (None, Batch, "0.0004"),
+        (None, Priority, "0.0016"),
+        (Some("eu"), Standard, "0.00088"),
+        (Some("eu"), Priority, "0.00176"),
+    ] {
+        check_tier(small, region, tier, usage, booked);
+    }
+    // Searches cost the same in every tier and region.
+    let searching = Usage { searches: 3, ..usage };
+    check_tier(small, Some("eu"), Flex, searching, "0.03044");
+    // A table of its own: flex's cached price is not half of 0.25.
+    check_tier(("openai", "gpt-5.4"), None, Flex, Usage { cached: 1_000_000, ..NONE }, "0.25");
+    check_tier(("openai", "gpt-5.4"), None, Flex, Usage { cached: 100_000, ..NONE }, "0.013");
+    // Beyond 272,000 tokens nothing is served at priority: 300,000 × 5.00 of the standard tier.
+    check_tier(("openai", "gpt-5.4"), None, Priority, Usage { input: 300_000, ..NONE }, "1.50");
+    check_tier(("openai", "gpt-6-astra"), None, Ultrafast, Usage { output: 10, ..NONE }, "0.003");
+    // Twelve hours in the cache cost twice what thirty minutes do, and a surcharge comes on top.
+    let writes = Usage { cache_write: 1_000, cache_write_long: 1_000, ..NONE };
+    check_tier(("openai", "gpt-6.1-sol"), Some("us"), Batch, writes, "0.004125");
+}
+
+#[test]
+fn what_is_not_sold_has_no_cost_and_no_region_by_accident() {
+    let version = listed("simulated", "sim-large", moment(NOW));
+    assert!(!version.sells(ServiceTier::Flex) && !version.sells_meter("per_search"));
+    assert_eq!(version.cost(&Usage { input: 1, ..NONE }, ServiceTier::Flex), None);
+    let searched = Usage { input: 1, searches: 2, ..NONE };
+    assert_eq!(version.cost(&searched, ServiceTier::Standard), None);
+    assert_eq!(version.priced_part(&searched), (Usage { input: 1, ..NONE }, vec!["per_search"]));
+    let error = version.in_region("eu").unwrap_err().to_string();
+    assert_eq!(error, "the price simulated/sim-large@2026-11-12 has no region `eu`; it has none at all");
+    let small = listed("simulated", "sim-small", moment(NOW));
+    assert_eq!(small.in_region("us").unwrap_err().known, ["eu"]);
+    assert_eq!(&*small.in_region("eu").unwrap().id, "simulated/sim-small@2026-11-12+eu");
+}
+
+#[test]
+fn what_is_sold_by_the_piece_costs_what_the_hand_computes() {
+    let file = r#"
+        provider = "acme"
+        source = "a test"
+        retrieved = "2026-11-12"
+        [[models]]
+        id = "painter"
+        kind = "image"
+        per_image = "0.04"
+        [[models]]
+        id = "scribe"
+        kind = "transcription"
+        per_audio_second = "0.0001"
+        [[models]]
+        id = "speaker"
+        kind = "speech"
+        per_character = "0.000015"
+    "#;
+    let catalog = Catalog::parse(&[("test", file)]).unwrap();
+    for (model, usage, booked) in [
+        ("painter", Usage { images: 3, ..NONE }, "0.12"),
+        ("scribe", Usage { audio_ms: 60_001, ..NONE }, "0.0060001"),
+        ("speaker", Usage { characters: 1_001, ..NONE }, "0.015015"),
+    ] {
+        let version = catalog.find("acme", model, moment(NOW)).unwrap();
+        let cost = version.cost(&usage, ServiceTier::Standard).unwrap();
+        assert_eq!(cost.ceil_to_money().unwrap().to_string(), booked, "{model}");
+        assert_eq!(version.cost(&Usage { input: 1, ..usage }, ServiceTier::Standard), None, "{model}");
     }
 }
 
@@ -157,7 +254,7 @@ fn a_ceiling_takes_the_dearest_bucket_of_each_direction() {
         ..route_price("2", Some("3"))
     };
     let version = PriceVersion::from_route("acme", "odd", &price, ModelKind::Chat).unwrap();
-    assert_eq!(version.ceiling(10, 100).map(domain::Pico::get), Some(970_000_000));
+    assert_eq!(ceiling(&version, 10, 100), Some(970_000_000));
 }
 
 #[test]
@@ -195,19 +292,30 @@ fn what_does_not_fit_has_no_cost() {
     let dear = route_price("18446744073709.551615", Some("0"));
     let version = PriceVersion::from_route("acme", "dear", &dear, ModelKind::Chat).unwrap();
     let most = u64::MAX.saturating_sub(1);
-    assert_eq!(version.cost(&Usage { input: most, ..NONE }), None);
-    assert_eq!(version.ceiling(most, 0), None);
+    assert_eq!(version.cost(&Usage { input: most, ..NONE }, ServiceTier::Standard), None);
+    assert_eq!(ceiling(&version, most, 0), None);
     let cheap = PriceVersion::from_route("acme", "cheap", &route_price("1", Some("1")), ModelKind::Chat);
     let cheap = cheap.unwrap();
     for saturated in
         [Usage { input: most, cached: most, ..NONE }, Usage { output: most, audio_output: most, ..NONE }]
     {
-        assert_eq!(cheap.cost(&saturated), None, "{saturated:?}");
+        assert_eq!(cheap.cost(&saturated, ServiceTier::Standard), None, "{saturated:?}");
     }
 }
 
 #[test]
 fn an_inline_price_is_named_by_what_it_says() {
+    let tiers = [("priority".to_owned(), "1.75".to_owned()), ("batch".to_owned(), "0.50".to_owned())];
+    let price = RoutePrice {
+        per_search: Some("0.010".to_owned()),
+        tiers: tiers.into(),
+        ..route_price("2", Some("4"))
+    };
+    let version = PriceVersion::from_route("acme", "m", &price, ModelKind::Chat).unwrap();
+    assert_eq!(&*version.id, "acme/m@input=2.00,output=4.00,per_search=0.01,batch*0.5,priority*1.75");
+    let cost = version.cost(&Usage { output: 4, ..NONE }, ServiceTier::Priority);
+    assert_eq!(cost.map(domain::Pico::get), Some(28_000_000));
+
     let price = RoutePrice { cached_input: Some("0.250".to_owned()), ..route_price("2.5", Some("10")) };
     let version = PriceVersion::from_route("acme", "llama-5", &price, ModelKind::Chat).unwrap();
     assert_eq!(&*version.id, "acme/llama-5@input=2.50,cached_input=0.25,output=10.00");
@@ -223,6 +331,8 @@ fn mistakes_in_an_inline_price_are_all_named() {
         cache_write: Some("0.0000001".to_owned()),
         audio_input: Some(String::new()),
         audio_output: Some("99999999999999999999".to_owned()),
+        per_audio_second: Some("0.0000000001".to_owned()),
+        ..RoutePrice::default()
     };
     let errors = PriceVersion::from_route("acme", "llama", &price, ModelKind::Chat).unwrap_err();
     let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
@@ -232,9 +342,10 @@ fn mistakes_in_an_inline_price_are_all_named() {
             "`input`: `2,50` is not a decimal amount; write it like 5.00",
             "`cached_input`: `-1` is negative; a price is zero or more",
             "`cache_write`: `0.0000001` has more than 6 decimals, the smallest unit there is",
-            r#"`output` is missing; write a price per million tokens such as "2.50", or "0" if it is free"#,
             "`audio_input`: `` is not a decimal amount; write it like 5.00",
+            r#"`output` is missing; write a price per million tokens such as "2.50", or "0" if it is free"#,
             "`audio_output`: amount out of range",
+            "`per_audio_second`: `0.0000000001` has more than 9 decimals, the smallest unit there is",
         ]
     );
 }

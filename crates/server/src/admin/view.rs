@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use directory::{
     CreatedAdminKey, CreatedKey, Key, KeyOwner, LimitSubject, Organization, Project, RateLimit, User,
 };
-use domain::{Money, RequestId, Timestamp};
+use domain::{Money, Pico, RequestId, Timestamp};
 use ledger::CostRow;
 use serde_json::{Value, json};
 use store::RequestRecord;
@@ -219,14 +219,23 @@ fn cost_row(row: &CostRow) -> Value {
         "target": row.target,
         "provider": row.provider,
         "price_version": row.price_version,
+        "service_tier": row.service_tier,
         "input_tokens": row.usage.input_total(),
         "cached_tokens": row.usage.cached,
         "cache_write_tokens": row.usage.cache_write,
+        "cache_write_long_tokens": row.usage.cache_write_long,
         "audio_input_tokens": row.usage.audio_input,
+        "image_input_tokens": row.usage.image_input,
         "output_tokens": row.usage.output_total(),
         "audio_output_tokens": row.usage.audio_output,
+        "image_output_tokens": row.usage.image_output,
         "reasoning_tokens": row.usage.reasoning,
+        "images": row.usage.images,
+        "audio_ms": row.usage.audio_ms,
+        "characters": row.usage.characters,
+        "searches": row.usage.searches,
         "cost": row.cost,
+        "reported_cost": row.reported_pico.map(|pico| Pico::new(i128::from(pico)).to_string()),
         "status": row.status,
         "reason": row.reason,
         "estimated": row.estimated,

@@ -72,12 +72,19 @@ impl Chaos {
     fn usage(&mut self) -> Usage {
         let mut usage =
             Usage { input: self.random.below(20), output: self.random.below(20), ..Usage::default() };
-        match self.random.below(12) {
+        match self.random.below(20) {
             0 => usage.cached = self.random.below(10),
             1 => usage.cache_write = self.random.below(10),
             2 => usage.audio_input = self.random.below(10),
             3 => usage.audio_output = self.random.below(10),
             4 => usage.reasoning = usage.output,
+            5 => usage.cache_write_long = self.random.below(10),
+            6 => usage.image_input = self.random.below(10),
+            7 => usage.image_output = self.random.below(10),
+            8 => usage.images = self.random.below(10),
+            9 => usage.audio_ms = self.random.below(10),
+            10 => usage.characters = self.random.below(10),
+            11 => usage.searches = self.random.below(10),
             _ => {}
         }
         if self.random.chance(2) {
@@ -116,9 +123,11 @@ impl Chaos {
             provider: Arc::clone(&universe.provider),
             model_answered: None,
             price_version,
+            service_tier: domain::ServiceTier::Standard,
             usage,
             cost_pico: 0,
             cost: Money::ZERO,
+            reported_pico: None,
             status: AttemptStatus::Succeeded,
             reason: pick(random, &universe.reasons, Arc::from("stop")),
             estimated: false,

@@ -330,9 +330,9 @@ fn rounded_up(pico: i64) -> i128 {
 /// Input and output, all buckets but reasoning, which is a part of output.
 pub(super) fn tokens_of(row: &CostRow) -> u128 {
     let usage = &row.usage;
-    let buckets =
-        [usage.input, usage.cached, usage.cache_write, usage.audio_input, usage.output, usage.audio_output];
-    buckets.into_iter().map(u128::from).sum()
+    let input = [usage.input, usage.cached, usage.cache_write, usage.cache_write_long];
+    let media = [usage.audio_input, usage.image_input, usage.audio_output, usage.image_output];
+    input.into_iter().chain(media).chain([usage.output]).map(u128::from).sum()
 }
 
 fn covers(purpose: &Purpose, call: &CostRow) -> bool {

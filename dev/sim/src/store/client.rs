@@ -121,10 +121,7 @@ fn is_near(first: LotId, id: LotId) -> bool {
 
 /// The largest count of tokens in a command.
 fn most_tokens(command: &Command) -> u64 {
-    let most = |usage: &Usage| {
-        let input = usage.input.max(usage.cached).max(usage.cache_write).max(usage.audio_input);
-        input.max(usage.output).max(usage.audio_output).max(usage.reasoning)
-    };
+    let most = |usage: &Usage| usage.counts().into_iter().max().unwrap_or(0);
     match command {
         Command::Hold(hold) | Command::Probe(hold) => hold.tokens.max(most(&hold.draft.usage)),
         Command::Extend(extension) => extension.tokens.max(most(&extension.usage)),
