@@ -19,6 +19,8 @@ mod responses;
 mod value;
 mod writer;
 
+use std::num::NonZeroU64;
+
 use domain::Usage;
 
 pub use answer::Garbage;
@@ -27,7 +29,7 @@ use notes::Notes;
 pub use notes::{Dropped, Inexpressible};
 use value::Value;
 
-use crate::{Dialect, ErrorBody, UpstreamError};
+use crate::{Dialect, ErrorBody, Upstream, UpstreamError};
 
 /// The form of an API that callers speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,14 +81,13 @@ impl Thinking {
 /// What the provider's request is to say beside what the caller's says.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestOptions<'a> {
-    /// The provider's name of the model.
-    pub model: &'a str,
+    /// The provider's name of the model, what the provider wants otherwise, and the most output tokens that may be
+    /// asked for.
+    pub upstream: Upstream<'a>,
     /// Whether the answer is to be a stream. In some forms the address tells it and not the body.
     pub stream: bool,
-    /// The most output tokens that may be asked for.
-    pub output_cap: Option<u64>,
-    /// The output tokens to ask for where the form demands a number and nobody names one; at least 1.
-    pub default_output_tokens: u64,
+    /// The output tokens to ask for where the form demands a number and nobody names one.
+    pub default_output_tokens: NonZeroU64,
     /// How the model is told how much to reason.
     pub thinking: Thinking,
     /// Whether the model takes `temperature`, `top_p` and `top_k`.

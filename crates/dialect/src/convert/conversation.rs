@@ -5,11 +5,13 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 
 use serde_json::value::RawValue;
 
 use super::Asked;
 use super::notes::Notes;
+use crate::Upstream;
 use crate::json::{self, Kind};
 
 /// A setting, and what the caller called it.
@@ -448,8 +450,8 @@ impl<'a> Conversation<'a> {
     }
 
     /// The cap for the provider: the caller's, lowered to what the gateway allows.
-    pub(super) fn capped(&self, allowed: Option<u64>) -> Option<u64> {
-        match (self.cap, allowed) {
+    pub(super) fn capped(&self, upstream: &Upstream<'_>) -> Option<u64> {
+        match (self.cap, upstream.output_cap.map(NonZeroU64::get)) {
             (Some(cap), Some(allowed)) => Some(cap.min(allowed)),
             (cap, allowed) => cap.or(allowed),
         }

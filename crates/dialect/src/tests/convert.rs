@@ -6,6 +6,7 @@ mod scripts;
 
 use std::fmt::Write as _;
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use domain::Usage;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use crate::convert::{
     self, AnswerContext, Asked, Converted, RequestOptions, StreamConverter, Surface, Thinking, Wire,
 };
+use crate::{Manners, Upstream};
 
 pub(super) const SURFACES: [(Surface, &str); 4] = [
     (Surface::Chat, "chat"),
@@ -28,11 +30,16 @@ pub(super) const WIRES: [(Wire, &str); 4] = [
     (Wire::Converse, "converse"),
 ];
 
-pub(super) const OPTIONS: RequestOptions<'static> = RequestOptions {
+pub(super) const UPSTREAM: Upstream<'static> = Upstream {
     model: "upstream-model",
+    manners: Manners { cap: None, stream_options: true },
+    output_cap: NonZeroU64::new(8_000),
+};
+
+pub(super) const OPTIONS: RequestOptions<'static> = RequestOptions {
+    upstream: UPSTREAM,
     stream: true,
-    output_cap: Some(8_000),
-    default_output_tokens: 4_096,
+    default_output_tokens: NonZeroU64::new(4_096).unwrap(),
     thinking: Thinking::Budget,
     sampling: true,
 };

@@ -22,7 +22,7 @@ pub(in crate::convert) fn request(
     from.merge_turns();
     let mut out = Vec::new();
     writer::object(&mut out, |to| {
-        to.text("model", options.model);
+        to.text("model", options.upstream.model);
         to.array("messages", |messages| {
             if !from.system.is_empty() {
                 system(messages, &from.system);
@@ -32,9 +32,10 @@ pub(in crate::convert) fn request(
             }
         });
         tools(to, &from);
-        if let Some(cap) = from.capped(options.output_cap) {
-            let name = if takes_new_name(options.model) { "max_completion_tokens" } else { "max_tokens" };
-            to.count(name, cap);
+        if let Some(cap) = from.capped(&options.upstream) {
+            let by_model =
+                if takes_new_name(options.upstream.model) { "max_completion_tokens" } else { "max_tokens" };
+            to.count(options.upstream.manners.cap.unwrap_or(by_model), cap);
         }
         if let Some(stops) = &from.stops {
             to.array("stop", |items| stops.value.iter().for_each(|stop| items.text(stop)));
@@ -43,7 +44,9 @@ pub(in crate::convert) fn request(
         settings(to, &from, options, notes);
         if options.stream {
             to.flag("stream", true);
-            to.object("stream_options", |to| to.flag("include_usage", true));
+            if options.upstream.manners.stream_options {
+                to.object("stream_options", |to| to.flag("include_usage", true));
+            }
         }
     });
     out

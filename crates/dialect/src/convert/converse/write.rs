@@ -23,9 +23,9 @@ pub(in crate::convert) fn request(
     if from.turns.is_empty() {
         notes.refuse(from.names.turns, "this model needs a message of a user beside its instructions");
     }
-    let cap = from.capped(options.output_cap).unwrap_or(options.default_output_tokens);
+    let cap = from.capped(&options.upstream).unwrap_or(options.default_output_tokens.get());
     // Only Anthropic's models are told about reasoning in members that are known here.
-    let is_anthropic = options.model.contains("anthropic.");
+    let is_anthropic = options.upstream.model.contains("anthropic.");
     let told = if is_anthropic { options.thinking } else { Thinking::Untold };
     let thinking = thinking(&from, cap, &RequestOptions { thinking: told, ..*options }, notes);
     let thinks = matches!(thinking, Some(Written::Budget(_) | Written::Adaptive(_)));

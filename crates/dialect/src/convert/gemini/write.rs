@@ -244,7 +244,7 @@ fn tools(to: &mut Fields<'_>, from: &Conversation<'_>, notes: &mut Notes) {
 }
 
 fn generation(to: &mut Fields<'_>, from: &Conversation<'_>, options: &RequestOptions<'_>, notes: &mut Notes) {
-    if let Some(cap) = from.capped(options.output_cap) {
+    if let Some(cap) = from.capped(&options.upstream) {
         to.count("maxOutputTokens", cap);
     }
     if let Some(stops) = &from.stops {

@@ -27,11 +27,11 @@ pub(in crate::convert) fn request(
     if from.turns.is_empty() {
         notes.refuse(from.names.turns, "this model needs a message of a user beside its instructions");
     }
-    let cap = from.capped(options.output_cap).unwrap_or(options.default_output_tokens);
+    let cap = from.capped(&options.upstream).unwrap_or(options.default_output_tokens.get());
     let thinking = thinking(&from, cap, options, notes);
     let mut out = Vec::new();
     writer::object(&mut out, |to| {
-        to.text("model", options.model);
+        to.text("model", options.upstream.model);
         to.count("max_tokens", cap);
         if !from.system.is_empty() {
             to.array("system", |items| from.system.iter().for_each(|text| part(items, text, &from, notes)));

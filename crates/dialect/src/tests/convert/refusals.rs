@@ -1,7 +1,10 @@
 //! What cannot be said in the other form, and how the refusal names it.
 
-use super::OPTIONS;
+use std::num::NonZeroU64;
+
+use super::{OPTIONS, UPSTREAM};
 use crate::convert::{self, RequestOptions, Surface, Thinking, Wire};
+use crate::{Manners, Upstream};
 
 /// Surface, wire, body, and the member that is named.
 const REFUSED: &[(Surface, Wire, &str, Option<&str>)] = &[
@@ -185,7 +188,8 @@ fn what_a_model_does_not_take_is_dropped_by_name() {
     let untold = RequestOptions { thinking: Thinking::Untold, ..OPTIONS };
     let effort = RequestOptions { thinking: Thinking::Effort, ..OPTIONS };
     let fixed = RequestOptions { sampling: false, ..OPTIONS };
-    let small = RequestOptions { output_cap: Some(1_024), ..OPTIONS };
+    let small =
+        RequestOptions { upstream: Upstream { output_cap: NonZeroU64::new(1_024), ..UPSTREAM }, ..OPTIONS };
     let cases: &[(&RequestOptions<'_>, &str, &[&str], &str)] = &[
         (&untold, r#""reasoning_effort":"low""#, &["reasoning_effort"], ""),
         (&plain, r#""reasoning_effort":"none""#, &[], r#""thinking":{"type":"disabled"}"#),
@@ -253,7 +257,8 @@ fn calls_without_signed_reasoning_are_followed_without_reasoning() {
 #[test]
 fn reasoning_reaches_anthropics_models_at_amazon() {
     let body = r#"{"messages":[{"role":"user","content":"a"}],"reasoning_effort":"low","temperature":0.5}"#;
-    let claude = RequestOptions { model: "eu.anthropic.claude-x-v1:0", ..OPTIONS };
+    let claude =
+        RequestOptions { upstream: Upstream { model: "eu.anthropic.claude-x-v1:0", ..UPSTREAM }, ..OPTIONS };
     let effort = RequestOptions { thinking: Thinking::Effort, ..claude };
     let cases = [
         (&OPTIONS, r#""temperature":0.5}"#, "reasoning_effort"),
@@ -280,5 +285,23 @@ fn calls_of_other_models_get_a_substitute_for_their_signature() {
         // Without ids, results are told apart by their order.
         let first = text.find(r#"{"output":"1"}"#).unwrap();
         assert!(first < text.find(r#"{"output":"2"}"#).unwrap());
+    }
+}
+
+/// What a provider wants otherwise, it gets.
+#[test]
+fn providers_manners_are_kept() {
+    let body = br#"{"max_tokens":5,"messages":[{"role":"user","content":"a"}]}"#;
+    let cases = [
+        ("gpt-5", Manners::default(), r#""max_completion_tokens":5,"#, true),
+        ("llama", Manners::default(), r#""max_tokens":5,"#, true),
+        ("gpt-5", Manners { cap: Some("max_tokens"), stream_options: false }, r#""max_tokens":5,"#, false),
+    ];
+    for (model, manners, cap, asks_usage) in cases {
+        let options = RequestOptions { upstream: Upstream { model, manners, ..UPSTREAM }, ..OPTIONS };
+        let converted = convert::request(Surface::Messages, Wire::Chat, body, &options).unwrap();
+        let text = String::from_utf8(converted.body).unwrap();
+        assert!(text.contains(cap), "{text}");
+        assert_eq!(text.contains("stream_options"), asks_usage, "{text}");
     }
 }

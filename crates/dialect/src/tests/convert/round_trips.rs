@@ -5,10 +5,12 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::hostile::{changes, mangle};
-use super::{OPTIONS, SURFACES, USAGE, WIRES, context, inputs};
+use super::{OPTIONS, SURFACES, UPSTREAM, USAGE, WIRES, context, inputs};
+use crate::Upstream;
 use crate::convert::{self, Asked, RequestOptions, Surface, Wire};
 
-const PLAIN: RequestOptions<'static> = RequestOptions { output_cap: None, stream: false, ..OPTIONS };
+const PLAIN: RequestOptions<'static> =
+    RequestOptions { upstream: Upstream { output_cap: None, ..UPSTREAM }, stream: false, ..OPTIONS };
 
 fn text() -> impl Strategy<Value = String> {
     "[ -~é🦀\n\"]{1,12}"
