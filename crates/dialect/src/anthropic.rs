@@ -13,7 +13,7 @@ mod response;
 mod speech;
 mod usage;
 
-pub(crate) use cut::Cut;
+pub(crate) use cut::{Cut, UsageJson};
 pub(crate) use error::{Envelope as ErrorEnvelope, words as error_words};
 pub use models::{model_json, models_json};
 pub(crate) use prompt::read as read_prompt;

@@ -14,6 +14,7 @@ mod bad_request;
 mod body;
 mod call;
 mod cap;
+pub mod convert;
 mod cut;
 mod dialect;
 mod endpoint;

@@ -11,8 +11,8 @@ mod response;
 mod speech;
 mod usage;
 
-pub(crate) use cut::Cut;
+pub(crate) use cut::{Cut, UsageJson};
 pub use models::{ModelCard, ModelPricing, model_json, models_json};
 pub(crate) use reader::Reader;
-pub(crate) use request::read;
+pub(crate) use request::{read, takes_new_name};
 pub(crate) use response::{read_answer, read_speech};

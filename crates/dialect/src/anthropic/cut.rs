@@ -117,7 +117,7 @@ struct Delta {
 }
 
 #[derive(Serialize)]
-struct UsageJson {
+pub(crate) struct UsageJson {
     input_tokens: u64,
     cache_creation_input_tokens: u64,
     cache_read_input_tokens: u64,
@@ -125,7 +125,7 @@ struct UsageJson {
 }
 
 impl UsageJson {
-    const fn of(usage: &Usage) -> Self {
+    pub(crate) const fn of(usage: &Usage) -> Self {
         Self {
             input_tokens: usage.input.saturating_add(usage.audio_input),
             cache_creation_input_tokens: usage.cache_write_total(),

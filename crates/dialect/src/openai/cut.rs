@@ -147,7 +147,7 @@ struct Delta {
 /// `usage`: null in every event but the last one, for a client that asked for it.
 #[derive(Clone, Copy, Serialize)]
 #[serde(untagged)]
-enum UsageJson {
+pub(crate) enum UsageJson {
     NotYet,
     Stated {
         prompt_tokens: u64,
@@ -159,7 +159,7 @@ enum UsageJson {
 }
 
 #[derive(Clone, Copy, Serialize)]
-struct PromptDetails {
+pub(crate) struct PromptDetails {
     cached_tokens: u64,
     cache_write_tokens: u64,
     audio_tokens: u64,
@@ -167,14 +167,14 @@ struct PromptDetails {
 }
 
 #[derive(Clone, Copy, Serialize)]
-struct CompletionDetails {
+pub(crate) struct CompletionDetails {
     reasoning_tokens: u64,
     audio_tokens: u64,
     image_tokens: u64,
 }
 
 impl UsageJson {
-    const fn stated(usage: &Usage) -> Self {
+    pub(crate) const fn stated(usage: &Usage) -> Self {
         Self::Stated {
             prompt_tokens: usage.input_total(),
             completion_tokens: usage.output_total(),

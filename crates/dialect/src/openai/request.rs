@@ -125,7 +125,7 @@ const NEW_CAP: &str = "max_completion_tokens";
 /// and takes the new one for all; Mistral refuses the new one, and some servers for open models pass over it, which is
 /// no cap at all. The address does not tell who serves, so the model's name decides: the new member for the families
 /// that OpenAI alone serves and made with it in mind, the old one, which every other server knows, for the rest.
-fn takes_new_name(model: &str) -> bool {
+pub(crate) fn takes_new_name(model: &str) -> bool {
     let name = tokens::family_name(model);
     if let Some(rest) = name.strip_prefix('o') {
         return rest.starts_with(|first: char| first.is_ascii_digit());

@@ -50,7 +50,7 @@ fn read_all(bytes: &[u8]) {
 }
 
 /// The bytes with some of them changed, taken out or doubled.
-fn mangle(mut bytes: Vec<u8>, changes: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
+pub(super) fn mangle(mut bytes: Vec<u8>, changes: &[(prop::sample::Index, u8, u8)]) -> Vec<u8> {
     for (at, how, byte) in changes {
         if bytes.is_empty() {
             break;
@@ -66,7 +66,7 @@ fn mangle(mut bytes: Vec<u8>, changes: &[(prop::sample::Index, u8, u8)]) -> Vec<
     bytes
 }
 
-fn changes() -> impl Strategy<Value = Vec<(prop::sample::Index, u8, u8)>> {
+pub(super) fn changes() -> impl Strategy<Value = Vec<(prop::sample::Index, u8, u8)>> {
     let byte = prop_oneof![any::<u8>(), prop::sample::select(b"{}[]\",:\\u0e.-1\n\rntf".to_vec())];
     prop::collection::vec((any::<prop::sample::Index>(), 0_u8..20, byte), 0..5)
 }
