@@ -39,7 +39,7 @@ impl AnswerFacts {
         let text = std::str::from_utf8(body).map_err(|_| Garbage)?;
         match endpoint {
             Endpoint::Chat | Endpoint::Embeddings => openai::read_answer(endpoint, text),
-            Endpoint::Messages => anthropic::read_answer(text),
+            Endpoint::Messages | Endpoint::CountTokens => anthropic::read_answer(text),
         }
     }
 
@@ -51,7 +51,7 @@ impl AnswerFacts {
         match endpoint {
             Endpoint::Chat => openai::read_speech(text, &mut output),
             Endpoint::Messages => anthropic::read_speech(text, &mut output),
-            Endpoint::Embeddings => {}
+            Endpoint::Embeddings | Endpoint::CountTokens => {}
         }
         output.into_text()
     }

@@ -68,7 +68,7 @@ impl Call {
         })?;
         let asked = match endpoint {
             Endpoint::Chat | Endpoint::Embeddings => openai::read(endpoint, text)?,
-            Endpoint::Messages => anthropic::read(text)?,
+            Endpoint::Messages | Endpoint::CountTokens => anthropic::read(endpoint, text)?,
         };
         Ok(Self { endpoint, asked, body, head: Vec::new() })
     }
@@ -131,7 +131,7 @@ impl Call {
         self.asked.asked_usage
     }
 
-    /// The most output tokens of each choice, if the caller names it; 0 for embeddings, which have no output.
+    /// The most output tokens of each choice, if the caller names it; 0 for calls that have no output.
     ///
     /// Of `max_completion_tokens` and `max_tokens` the larger one counts where both stand: providers differ in which
     /// they obey, and a hold for the smaller could be escaped by naming a small one that is not obeyed.

@@ -28,7 +28,7 @@ impl Endpoint {
     pub const fn dialect(self) -> Dialect {
         match self {
             Self::Chat | Self::Embeddings => Dialect::OpenAi,
-            Self::Messages => Dialect::Anthropic,
+            Self::Messages | Self::CountTokens => Dialect::Anthropic,
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The calls that are metered, by the form that they have on the wire.
+//! The calls that are served, by the form that they have on the wire.
 //!
 //! A caller's call comes at one endpoint of ours, and goes to one of its provider's: the same one, where the provider
 //! has it.
 
-/// A metered call's form.
+/// A call's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// OpenAI's `POST /v1/chat/completions`.
@@ -12,6 +12,8 @@ pub enum Endpoint {
     Embeddings,
     /// Anthropic's `POST /v1/messages`.
     Messages,
+    /// Anthropic's `POST /v1/messages/count_tokens`: how long a prompt is. It costs nothing.
+    CountTokens,
 }
 
 impl Endpoint {
@@ -21,6 +23,7 @@ impl Endpoint {
             "/v1/chat/completions" => Self::Chat,
             "/v1/embeddings" => Self::Embeddings,
             "/v1/messages" => Self::Messages,
+            "/v1/messages/count_tokens" => Self::CountTokens,
             _ => return None,
         })
     }
@@ -31,6 +34,7 @@ impl Endpoint {
             Self::Chat => "/chat/completions",
             Self::Embeddings => "/embeddings",
             Self::Messages => "/messages",
+            Self::CountTokens => "/messages/count_tokens",
         }
     }
 
@@ -38,13 +42,13 @@ impl Endpoint {
     pub const fn head(self) -> &'static [&'static str] {
         match self {
             Self::Chat | Self::Embeddings => &[],
-            Self::Messages => &["anthropic-version", "anthropic-beta"],
+            Self::Messages | Self::CountTokens => &["anthropic-version", "anthropic-beta"],
         }
     }
 
     /// Whether a body means nothing without this header.
     pub fn requires(self, header: &str) -> bool {
-        self == Self::Messages && header == "anthropic-version"
+        matches!(self, Self::Messages | Self::CountTokens) && header == "anthropic-version"
     }
 
     /// The name in logs and metrics.
@@ -53,6 +57,7 @@ impl Endpoint {
             Self::Chat => "chat",
             Self::Embeddings => "embeddings",
             Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
         }
     }
 
@@ -60,7 +65,7 @@ impl Endpoint {
     pub const fn generates(self) -> bool {
         match self {
             Self::Chat | Self::Messages => true,
-            Self::Embeddings => false,
+            Self::Embeddings | Self::CountTokens => false,
         }
     }
 }

@@ -113,11 +113,11 @@ pub(crate) enum Fate {
 }
 
 impl StreamMeter {
-    /// A meter for one stream of this form. Embeddings are never streamed: their meter reads chats.
+    /// A meter for one stream of this form. What is never streamed is read as what else is spoken there.
     pub fn new(endpoint: Endpoint, options: StreamOptions) -> Self {
         let reader = match endpoint {
             Endpoint::Chat | Endpoint::Embeddings => Reader::Chat(openai::Reader::new(options)),
-            Endpoint::Messages => Reader::Messages(anthropic::Reader::default()),
+            Endpoint::Messages | Endpoint::CountTokens => Reader::Messages(anthropic::Reader::default()),
         };
         Self {
             reader,

@@ -103,7 +103,7 @@ pub fn count_prompt(endpoint: Endpoint, body: &[u8], model: &str) -> u64 {
     let read = match endpoint {
         Endpoint::Chat => json::read(text, &mut ChatBody(&mut prompt)),
         Endpoint::Embeddings => json::read(text, &mut EmbeddingsBody(&mut prompt)),
-        Endpoint::Messages => {
+        Endpoint::Messages | Endpoint::CountTokens => {
             anthropic::read_prompt(text, &mut prompt);
             Ok(())
         }

@@ -30,10 +30,10 @@ const COST: HeaderName = HeaderName::from_static("x-tollkeeper-cost");
 /// The most output tokens of each choice, where the gateway had to lower it to what the caller's credit affords.
 const OUTPUT_CAP: HeaderName = HeaderName::from_static("x-tollkeeper-output-cap");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tollkeeper/", env!("CARGO_PKG_VERSION")));
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 /// An error body is a sentence, not a book.
-const ERROR_BYTES_MAX: u64 = 256 * 1024;
+pub(crate) const ERROR_BYTES_MAX: u64 = 256 * 1024;
 
 /// What an attempt came to.
 pub(crate) enum Attempted {
@@ -56,7 +56,7 @@ pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence
     let Ok(request) = request else { return failed(open, UpstreamFailure::unsendable()) };
     let target = open.plan.target();
     let (provider, first_byte) = (Arc::clone(&target.provider), target.rules.first_byte);
-    let sent = client.send(&provider, request, first_byte);
+    let sent = client.send(&provider, open.plan.call.endpoint().dialect(), request, first_byte);
     let answered = if open.plan.call.stream() {
         // Nobody would read the stream: leaving stops what can be stopped.
         tokio::select! {
@@ -84,7 +84,8 @@ pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence
     whole(open, &head.headers, body, idle, presence).await
 }
 
-fn upstream_request(
+/// The call as it goes to the provider, without its credential.
+pub(crate) fn upstream_request(
     began: &Began,
     plan: &Plan,
     output_cap: Option<NonZeroU64>,
@@ -233,7 +234,11 @@ async fn abandon(open: Open) -> Failure {
 }
 
 /// Collects an answer. One that comes in one piece is taken as it is.
-async fn collect(mut body: Incoming, bytes_max: u64, idle: Duration) -> Result<Bytes, TransportFailure> {
+pub(crate) async fn collect(
+    mut body: Incoming,
+    bytes_max: u64,
+    idle: Duration,
+) -> Result<Bytes, TransportFailure> {
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
     loop {

@@ -58,7 +58,7 @@ pub(crate) struct Plan {
     pub(crate) candidates: Candidates,
     /// What is asked of the books: enough for any of the candidates.
     pub(crate) ask: Ask,
-    /// A guess at the cost of the input alone, charged when the gateway dies during the call.
+    /// A guess at the cost of the input alone, charged when the gateway dies during the call; 0 where nothing is charged.
     pub(crate) input_guess: u64,
 }
 
@@ -79,7 +79,7 @@ pub(crate) const fn scope(endpoint: Endpoint) -> Scope {
     match endpoint {
         Endpoint::Chat => Scope::ChatCompletions,
         Endpoint::Embeddings => Scope::Embeddings,
-        Endpoint::Messages => Scope::Messages,
+        Endpoint::Messages | Endpoint::CountTokens => Scope::Messages,
     }
 }
 
@@ -240,7 +240,9 @@ fn admit<'a>(
     if !suits(price, call) {
         return Err(not_for_this(&route.model, price.kind, call));
     }
-    if target.provider.kind.outbound(call.endpoint()).is_none() {
+    // What a provider does not count is counted here.
+    let is_spoken = target.provider.kind.outbound(call.endpoint()).is_some();
+    if !is_spoken && call.endpoint() != Endpoint::CountTokens {
         return Err(not_spoken(route, target, call.endpoint()));
     }
     target.contract.check(&target.label, traffic, now)?;
@@ -271,7 +273,8 @@ pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
     let in_flight = principal.organization().in_flight;
     let candidates = Candidates::new(choice, &call, in_flight, output_slice);
     let ask = candidates.ask();
-    let input_guess = call.input_tokens_bound() / BYTES_PER_TOKEN;
+    let counts = call.endpoint() != Endpoint::CountTokens;
+    let input_guess = if counts { call.input_tokens_bound() / BYTES_PER_TOKEN } else { 0 };
     // Boxed, because it travels through every step from here on.
     Box::new(Plan { principal, attribution, model, candidates, ask, input_guess, call })
 }

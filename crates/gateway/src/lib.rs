@@ -10,6 +10,7 @@ mod attempts;
 mod candidate;
 mod checkpoint;
 mod contract;
+mod count;
 mod credential;
 mod decision;
 mod decode;

@@ -144,6 +144,8 @@ impl Gateway {
         let mut body = std::pin::pin!(body);
         let mut trail = Trail::begin(endpoint.as_str(), &began);
         match self.admit(endpoint, &began, address, &head.headers, body.as_mut(), &mut trail).await {
+            // Counting a prompt moves no money and is answered at once.
+            Ok((plan, pace)) if endpoint == Endpoint::CountTokens => self.count(began, &plan, pace).await,
             Ok((plan, pace)) => self.carry(endpoint, began, plan, pace, trail).await,
             Err(failure) => {
                 self.shared.recorder.record(trail.stopped(&failure));
@@ -217,7 +219,7 @@ impl Gateway {
         match pace(rates, tiers, clock, plan, now) {
             Ok(pace) => Ok(pace),
             Err(over) => {
-                if probe(&self.ledger, began, plan).await? {
+                if plan.call.endpoint() != Endpoint::CountTokens && probe(&self.ledger, began, plan).await? {
                     trail.passed_budgets(plan);
                 }
                 Err(Failure::Limited(over))
@@ -248,7 +250,7 @@ impl Gateway {
         self.shared.recorder.record(Trail::begin(endpoint.as_str(), &began).stopped(failure));
     }
 
-    fn refuse(&self, endpoint: Endpoint, began: Began, failure: Failure) -> Response<Answer> {
+    pub(crate) fn refuse(&self, endpoint: Endpoint, began: Began, failure: Failure) -> Response<Answer> {
         let (outcome, booked) = (failure.outcome(), failure.is_booked());
         let response = failure.into_response(endpoint.dialect(), began.id);
         if !booked {

@@ -16,6 +16,7 @@ use crate::hold::{Held, priced, priced_at};
 use crate::observer::Finished;
 use crate::pipeline::Shared;
 use crate::rates::Pace;
+use crate::tasks::Tasks;
 
 /// A call that was dispatched and is not settled yet: everything its row needs.
 pub(crate) struct Open {
@@ -287,16 +288,9 @@ impl Open {
                 ..Usage::default()
             }
         };
-        if bytes <= COUNT_HERE_BYTES_MAX {
-            return count();
-        }
-        let (sender, receiver) = oneshot::channel();
-        self.shared.tasks.offload(Box::new(move || {
-            // Nobody waits any more only when the gateway itself is going down.
-            let _ = sender.send(count());
-        }));
         // The counting thread ends early only with the process; the guess is then as good as any count.
-        receiver.await.unwrap_or(Usage { input: self.plan.input_guess, ..Usage::default() })
+        let guess = Usage { input: self.plan.input_guess, ..Usage::default() };
+        off_thread(self.shared.tasks.as_ref(), bytes, count).await.unwrap_or(guess)
     }
 
     /// The present attempt's row.
@@ -316,6 +310,24 @@ impl Open {
         row.duration_us = now.saturating_sub(if self.dispatched_us == 0 { now } else { self.dispatched_us });
         Some(row)
     }
+}
+
+/// What counting so many bytes comes to, done where no call waits for it if they are many; `None` when the gateway is
+/// going down.
+pub(crate) async fn off_thread<T: Send + 'static>(
+    tasks: &dyn Tasks,
+    bytes: usize,
+    count: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    if bytes <= COUNT_HERE_BYTES_MAX {
+        return Some(count());
+    }
+    let (sender, receiver) = oneshot::channel();
+    tasks.offload(Box::new(move || {
+        // Nobody waits any more only when the gateway itself is going down, or the caller has left.
+        let _ = sender.send(count());
+    }));
+    receiver.await.ok()
 }
 
 /// A settlement that the store has not taken yet.

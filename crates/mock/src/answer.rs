@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 
 use serde_json::json;
 
-use crate::text;
 use crate::truth::Tokens;
+use crate::{messages, text};
 
 /// The models that the list names; any other name is answered as well.
 const MODELS: [&str; 3] = ["sim-small", "sim-large", "sim-embed"];
@@ -25,6 +25,8 @@ pub(crate) struct Chat {
     pub(crate) model: String,
     pub(crate) prompt: u64,
     pub(crate) cached: u64,
+    /// Tokens written to the cache, for five minutes and for an hour.
+    pub(crate) cache_writes: [u64; 2],
     pub(crate) choices: u64,
     /// Tokens of each choice that are shown.
     pub(crate) visible: u64,
@@ -34,6 +36,18 @@ pub(crate) struct Chat {
     pub(crate) finish: &'static str,
     /// Whether token counts are reported.
     pub(crate) usage: bool,
+    /// Whose shape it has.
+    pub(crate) dialect: Dialect,
+    /// The tool that is called, with the text for its argument.
+    pub(crate) tool: Option<String>,
+}
+
+/// Whose shapes answers and refusals have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    #[default]
+    OpenAi,
+    Anthropic,
 }
 
 impl Chat {
@@ -42,6 +56,8 @@ impl Chat {
         Tokens {
             prompt: self.prompt,
             cached: self.cached,
+            cache_write: self.cache_writes[0],
+            cache_write_1h: self.cache_writes[1],
             completion: self.choices * (self.reasoning + visible),
             reasoning: self.choices * self.reasoning,
         }
@@ -49,6 +65,9 @@ impl Chat {
 
     /// The answer in one piece.
     pub(crate) fn whole(&self) -> String {
+        if self.dialect == Dialect::Anthropic {
+            return messages::whole(self);
+        }
         let mut body = String::with_capacity(640 + (self.choices * (160 + self.visible * 7)) as usize);
         self.open(&mut body, "chat.completion");
         for index in 0..self.choices {
@@ -80,11 +99,16 @@ impl Chat {
 
     /// Appends the token counts of the whole answer.
     pub(crate) fn usage(&self, body: &mut String) {
-        let Tokens { prompt, cached, completion, reasoning } = self.tokens(self.visible);
+        let Tokens { prompt, cached, completion, reasoning, .. } = self.tokens(self.visible);
+        let written = match self.cache_writes {
+            [0, 0] => String::new(),
+            // OpenAI knows one sort of them.
+            [one, other] => format!(r#","cache_write_tokens":{}"#, one + other),
+        };
         put(
             body,
             format_args!(
-                r#"{{"prompt_tokens":{prompt},"completion_tokens":{completion},"total_tokens":{},"prompt_tokens_details":{{"cached_tokens":{cached},"audio_tokens":0}},"completion_tokens_details":{{"reasoning_tokens":{reasoning},"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}}"#,
+                r#"{{"prompt_tokens":{prompt},"completion_tokens":{completion},"total_tokens":{},"prompt_tokens_details":{{"cached_tokens":{cached},"audio_tokens":0{written}}},"completion_tokens_details":{{"reasoning_tokens":{reasoning},"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0}}}}"#,
                 prompt + completion
             ),
         );

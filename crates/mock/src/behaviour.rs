@@ -10,8 +10,8 @@ const MOST_TOKENS: u64 = 1_000_000_000;
 /// Completion tokens that the mock is willing to write out for one choice.
 const LONGEST_OUT: u64 = 200_000;
 /// Every key, for messages.
-const KEYS: &str = "latency_ms, ttft_ms, tps, in, out, cached, reasoning, chunk, split, fault, fail, after, \
-                    retry_after, auth";
+const KEYS: &str = "latency_ms, ttft_ms, tps, in, out, cached, cache_write, cache_write_1h, reasoning, chunk, split, \
+                    fault, fail, after, retry_after, auth";
 
 /// How to answer: sizes, pace and the fault to play. The crate's documentation lists the keys of the text form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub struct Behaviour {
     pub out: u64,
     /// Percent of the prompt tokens reported as cached.
     pub cached: u64,
+    /// Percent of the prompt tokens reported as written to the cache for five minutes, as far as they are not cached.
+    pub cache_write: u64,
+    /// The same for an hour, of what is then left.
+    pub cache_write_1h: u64,
     /// Tokens inside `out` that are reasoning.
     pub reasoning: u64,
     /// Tokens in one event of a stream, at least 1.
@@ -187,6 +191,8 @@ impl Default for Behaviour {
             prompt: None,
             out: 16,
             cached: 0,
+            cache_write: 0,
+            cache_write_1h: 0,
             reasoning: 0,
             chunk: 1,
             split: 0,
@@ -229,6 +235,8 @@ impl Behaviour {
             "in" => self.prompt = unless(value, "auto", || number(0..=MOST_TOKENS))?,
             "out" => self.out = number(0..=LONGEST_OUT)?,
             "cached" => self.cached = number(0..=100)?,
+            "cache_write" => self.cache_write = number(0..=100)?,
+            "cache_write_1h" => self.cache_write_1h = number(0..=100)?,
             "reasoning" => self.reasoning = number(0..=LONGEST_OUT)?,
             "chunk" => self.chunk = number(1..=LONGEST_OUT)?,
             "split" => self.split = number(0..=65_536)? as usize,
@@ -300,7 +308,7 @@ mod tests {
 
     #[test]
     fn text_form_sets_what_it_names() {
-        let all = "latency_ms=5; ttft_ms = 6;tps=7;in=8;out=9;cached=10;reasoning=2;chunk=11;split=12;\
+        let all = "latency_ms=5; ttft_ms = 6;tps=7;in=8;out=9;cached=10;cache_write=16;cache_write_1h=17;reasoning=2;chunk=11;split=12;\
                    fault=close_mid;fail=13;after=14;retry_after=15;auth=off;";
         let expected = Behaviour {
             latency_ms: 5,
@@ -309,6 +317,8 @@ mod tests {
             prompt: Some(8),
             out: 9,
             cached: 10,
+            cache_write: 16,
+            cache_write_1h: 17,
             reasoning: 2,
             chunk: 11,
             split: 12,

@@ -9,11 +9,12 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
-use crate::answer::{self, Chat};
+use crate::answer::{self, Chat, Dialect};
 use crate::behaviour::{Behaviour, Fault, Trouble};
 use crate::body::{Body, Broken, Part, Source};
 use crate::decode::{ChatAsk, EmbeddingAsk};
 use crate::embedding;
+use crate::messages;
 use crate::problem::Problem;
 use crate::stream::Events;
 use crate::truth::{Entry, Tokens};
@@ -36,6 +37,9 @@ const NUMBER: u64 = (1 << 48) - 1;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_MOCK: HeaderName = HeaderName::from_static("x-mock");
 
 /// Why a request gets no answer of its kind.
@@ -70,6 +74,8 @@ pub(crate) struct Call {
     pub(crate) behaviour: Behaviour,
     /// Its line in the truth log.
     pub(crate) entry: Entry,
+    /// Whose shapes its answer has.
+    pub(crate) dialect: Dialect,
     fault: Option<Fault>,
     model: String,
 }
@@ -83,6 +89,7 @@ impl Call {
             tap,
             behaviour: defaults,
             entry: Entry::default(),
+            dialect: Dialect::OpenAi,
             fault: None,
             model: String::new(),
         }
@@ -100,8 +107,13 @@ impl Call {
             let with_header = self.behaviour.with(&String::from_utf8_lossy(header.as_bytes()));
             self.behaviour = with_header.map_err(|error| Problem::behaviour("x-mock", &error))?;
         }
-        if self.behaviour.auth && !bears_token(headers) {
+        let has_key =
+            bears_token(headers) || self.dialect == Dialect::Anthropic && headers.contains_key(X_API_KEY);
+        if self.behaviour.auth && !has_key {
             return Err(Problem::no_key());
+        }
+        if self.dialect == Dialect::Anthropic && !headers.contains_key(ANTHROPIC_VERSION) {
+            return Err(Problem::no_version());
         }
         self.fault = self.behaviour.fault_of(self.id as u64 & NUMBER);
         if self.fault == Some(Fault::WrongModel) {
@@ -110,7 +122,7 @@ impl Call {
         Ok(())
     }
 
-    /// Answers a chat.
+    /// Answers a chat, or messages.
     pub(crate) async fn chat(&mut self, ask: ChatAsk) -> Result<Response<Body>, Halt> {
         if self.model.is_empty() {
             return Err(Problem::value("model", "a name").into());
@@ -141,7 +153,11 @@ impl Call {
     }
 
     /// Answers with an error object.
-    pub(crate) fn refuse(&mut self, problem: &Problem) -> Result<Response<Body>, Broken> {
+    pub(crate) fn refuse(&mut self, problem: Problem) -> Result<Response<Body>, Broken> {
+        let problem = match self.dialect {
+            Dialect::OpenAi => problem,
+            Dialect::Anthropic => problem.into_anthropics(),
+        };
         self.entry.began(problem.status.as_u16());
         self.entry.bill(Tokens::default());
         self.entry.close(true)?;
@@ -158,12 +174,18 @@ impl Call {
         let behaviour = &self.behaviour;
         let completion = ask.cap.map_or(behaviour.out, |cap| cap.min(behaviour.out));
         let reasoning = behaviour.reasoning.min(completion);
+        let cached = ask.prompt * behaviour.cached / 100;
+        let written = (ask.prompt * behaviour.cache_write / 100).min(ask.prompt - cached);
+        let written_1h = (ask.prompt * behaviour.cache_write_1h / 100).min(ask.prompt - cached - written);
         Chat {
             id: self.id,
             created: self.at_us / 1_000_000,
             model: serde_json::Value::from(self.model.as_str()).to_string(),
             prompt: ask.prompt,
-            cached: ask.prompt * behaviour.cached / 100,
+            cached,
+            cache_writes: [written, written_1h],
+            dialect: self.dialect,
+            tool: ask.tool.clone(),
             choices: ask.choices,
             visible: completion - reasoning,
             reasoning,
@@ -216,12 +238,20 @@ impl Call {
         let source = match (self.fault, trouble) {
             (_, Some(Trouble::Close)) => Source::Part(Part::half(text.into(), None)),
             (_, Some(Trouble::Garbage)) => Source::Whole(amid(&text)),
-            (_, Some(Trouble::Error)) => Source::Whole(answer::ERROR.into()),
+            (_, Some(Trouble::Error)) => Source::Whole(self.error().into()),
             (Some(Fault::Garbage), _) => Source::Whole(GARBAGE.into()),
             (Some(Fault::Empty), _) => Source::Whole(Bytes::new()),
             _ => Source::Whole(text.into()),
         };
         Ok(self.respond(StatusCode::OK, kind, source))
+    }
+
+    /// The error object that comes where an answer was under way.
+    const fn error(&self) -> &'static str {
+        match self.dialect {
+            Dialect::OpenAi => answer::ERROR,
+            Dialect::Anthropic => messages::ERROR,
+        }
     }
 
     fn respond(&self, status: StatusCode, kind: HeaderValue, source: Source) -> Response<Body> {
@@ -230,7 +260,11 @@ impl Call {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, kind);
         if let Ok(id) = HeaderValue::try_from(format!("req_{:032x}", self.id)) {
-            headers.insert(X_REQUEST_ID, id);
+            let name = match self.dialect {
+                Dialect::OpenAi => X_REQUEST_ID,
+                Dialect::Anthropic => ANTHROPIC_REQUEST_ID,
+            };
+            headers.insert(name, id);
         }
         response
     }

@@ -46,7 +46,6 @@ pub(crate) struct ChatFields<'a> {
 }
 
 /// What a chat request asks for.
-#[derive(Clone, Copy)]
 pub(crate) struct ChatAsk {
     pub(crate) stream: bool,
     pub(crate) include_usage: bool,
@@ -54,6 +53,8 @@ pub(crate) struct ChatAsk {
     /// The most completion tokens of one choice, if the request says so.
     pub(crate) cap: Option<u64>,
     pub(crate) prompt: u64,
+    /// The tool that must be called.
+    pub(crate) tool: Option<String>,
 }
 
 /// The raw fields of an embeddings request.
@@ -110,7 +111,7 @@ impl ChatFields<'_> {
         let new = cap(self.max_completion_tokens, "max_completion_tokens")?;
         let cap = old.into_iter().chain(new).min();
         let prompt = self.prompt(given)?;
-        Ok(ChatAsk { stream, include_usage, choices, cap, prompt })
+        Ok(ChatAsk { stream, include_usage, choices, cap, prompt, tool: None })
     }
 
     fn include_usage(&self, stream: bool) -> Result<bool, Problem> {
@@ -126,24 +127,28 @@ impl ChatFields<'_> {
     }
 
     fn prompt(&self, given: Option<u64>) -> Result<u64, Problem> {
-        let raw = self.messages.ok_or_else(|| Problem::missing("messages"))?;
-        if !raw.get().starts_with('[') {
-            return Err(Problem::mistyped("messages", "an array of objects"));
-        }
-        if let Some(given) = given {
-            return Ok(given);
-        }
-        let messages: Vec<&RawValue> =
-            typed(Some(raw), "messages", "an array of objects")?.unwrap_or_default();
-        if messages.is_empty() {
-            return Err(Problem::value("messages", "at least one message"));
-        }
-        let mut tokens = TOKENS_PER_ANSWER;
-        for (index, message) in messages.into_iter().enumerate() {
-            tokens += TOKENS_PER_MESSAGE + message_tokens(message, index)?;
-        }
-        Ok(tokens)
+        prompt(self.messages, given)
     }
+}
+
+/// Tokens of the messages, unless their number is `given`.
+pub(crate) fn prompt(messages: Option<&RawValue>, given: Option<u64>) -> Result<u64, Problem> {
+    let raw = messages.ok_or_else(|| Problem::missing("messages"))?;
+    if !raw.get().starts_with('[') {
+        return Err(Problem::mistyped("messages", "an array of objects"));
+    }
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    let messages: Vec<&RawValue> = typed(Some(raw), "messages", "an array of objects")?.unwrap_or_default();
+    if messages.is_empty() {
+        return Err(Problem::value("messages", "at least one message"));
+    }
+    let mut tokens = TOKENS_PER_ANSWER;
+    for (index, message) in messages.into_iter().enumerate() {
+        tokens += TOKENS_PER_MESSAGE + message_tokens(message, index)?;
+    }
+    Ok(tokens)
 }
 
 impl EmbeddingFields<'_> {
@@ -177,7 +182,7 @@ impl EmbeddingFields<'_> {
     }
 }
 
-fn model(raw: Option<&RawValue>) -> Result<String, Problem> {
+pub(crate) fn model(raw: Option<&RawValue>) -> Result<String, Problem> {
     typed(raw, "model", "a string")?.ok_or_else(|| Problem::missing("model"))
 }
 
@@ -186,7 +191,7 @@ fn cap(raw: Option<&RawValue>, name: &str) -> Result<Option<u64>, Problem> {
     if cap == Some(0) { Err(Problem::value(name, "a number of at least 1")) } else { Ok(cap) }
 }
 
-fn typed<'a, T: Deserialize<'a>>(
+pub(crate) fn typed<'a, T: Deserialize<'a>>(
     raw: Option<&'a RawValue>,
     name: &str,
     expected: &str,
@@ -195,7 +200,7 @@ fn typed<'a, T: Deserialize<'a>>(
 }
 
 /// As [`typed`], for structs, which serde would also read from an array.
-fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue, name: &str) -> Result<T, Problem> {
+pub(crate) fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue, name: &str) -> Result<T, Problem> {
     let read = if raw.get().starts_with('{') { serde_json::from_str(raw.get()).ok() } else { None };
     read.ok_or_else(|| Problem::mistyped(name, "an object"))
 }

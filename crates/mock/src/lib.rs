@@ -1,5 +1,5 @@
-//! A simulated provider: it speaks OpenAI's chat completions, embeddings and models over HTTP/1.1 and HTTP/2
-//! (prior knowledge), misbehaves as told, and keeps a truth log of what a real provider would have billed.
+//! A simulated provider: it speaks OpenAI's chat completions, embeddings and models and Anthropic's messages over
+//! HTTP/1.1 and HTTP/2 (prior knowledge), misbehaves as told, and keeps a truth log of what a real provider would have billed.
 //!
 //! It stands where a provider stands, so it shares nothing with the code that meters and charges: it counts tokens
 //! itself and owns its threads, its clock and its sockets. Tests, the demo and the benchmark use it in process
@@ -18,19 +18,22 @@
 //! | `in` | counted | prompt tokens to report instead of the exact count, which `auto` brings back |
 //! | `out` | 16 | completion tokens of each choice, unless the request's own cap is lower |
 //! | `cached` | 0 | share of the prompt reported as read from the cache, in percent |
-//! | `reasoning` | 0 | tokens inside `out` that are reasoning and never shown |
+//! | `cache_write` | 0 | share of the prompt reported as written to the cache for five minutes, in percent |
+//! | `cache_write_1h` | 0 | the same for an hour |
+//! | `reasoning` | 0 | tokens inside `out` that are reasoning; shown in messages, as thoughts, and never in chats |
 //! | `chunk` | 1 | tokens in one event of a stream |
 //! | `split` | 0 | bytes of the body in one write, to cut events anywhere; 0 leaves them whole |
 //! | `fault` | none | what goes wrong: see [`Fault`]; `none` for nothing |
 //! | `fail` | 100 | percent of the requests that meet the fault |
 //! | `after` | half | tokens delivered before a fault in mid-stream; `half` of those to be shown |
 //! | `retry_after` | 1 | seconds in `retry-after` of a 429; when given, of every refusal |
-//! | `auth` | on | `off` accepts requests without a bearer token |
+//! | `auth` | on | `off` accepts requests without a key |
 //!
 //! # Truth log
-//! One JSON line for each call of chat or embeddings: `at_us` (arrival, microseconds since 1970), `id` (as in the
+//! One JSON line for each call of chat, embeddings or messages: `at_us` (arrival, microseconds since 1970), `id` (as in the
 //! answer), `request_id` (the request's `x-client-request-id`, or null), `model` (the one that answered), `stream`,
-//! `prompt_tokens`, `cached_tokens`, `completion_tokens`, `reasoning_tokens`, `finished`, `fault`, `status` (0 when
+//! `prompt_tokens` (the whole input, the cached and the written included), `cached_tokens`, `cache_write_tokens`,
+//! `cache_write_1h_tokens`, `completion_tokens`, `reasoning_tokens`, `finished`, `fault`, `status` (0 when
 //! no answer began). The line stands in the file before the last byte of the answer is handed to the socket. An
 //! answer that its client abandoned, or that a fault cut, has `finished` false and the tokens delivered until then.
 //! Faults that deliver nothing usable (the refusals, `hang`, `close`, `garbage`, `empty`) bill nothing; an answer in
@@ -42,7 +45,9 @@ mod body;
 mod call;
 mod decode;
 mod embedding;
+mod messages;
 mod problem;
+mod request;
 mod server;
 mod service;
 mod stream;

@@ -1,8 +1,9 @@
-//! Refusals in OpenAI's shape.
+//! Refusals, in OpenAI's shape or in Anthropic's.
 
 use http::StatusCode;
 use serde_json::json;
 
+use crate::answer::Dialect;
 use crate::behaviour::{BehaviourError, Fault};
 
 /// An answer that is an error object.
@@ -10,6 +11,7 @@ use crate::behaviour::{BehaviourError, Fault};
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<u64>,
+    dialect: Dialect,
     kind: &'static str,
     code: Option<&'static str>,
     param: Option<String>,
@@ -18,7 +20,7 @@ pub(crate) struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, kind: &'static str, code: Option<&'static str>, message: String) -> Self {
-        Self { status, retry_after: None, kind, code, param: None, message }
+        Self { status, retry_after: None, dialect: Dialect::OpenAi, kind, code, param: None, message }
     }
 
     fn invalid(param: &str, code: &'static str, message: String) -> Self {
@@ -120,9 +122,38 @@ impl Problem {
         Some(Self { retry_after, ..Self::new(status, kind, code, format!("{message} (model {model})")) })
     }
 
+    /// The header that names the version of the API is missing.
+    pub(crate) fn no_version() -> Self {
+        let message = "anthropic-version: header is required";
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", None, message.to_owned())
+    }
+
+    /// The same as Anthropic says it: with other statuses for want of money and for too much load.
+    pub(crate) fn into_anthropics(self) -> Self {
+        let (status, kind) = match (self.status.as_u16(), self.kind) {
+            (_, "insufficient_quota") => (402, "billing_error"),
+            (401, _) => (401, "authentication_error"),
+            (404, _) => (404, "not_found_error"),
+            (429, _) => (429, "rate_limit_error"),
+            (503, _) => (529, "overloaded_error"),
+            (status @ 400..=499, _) => (status, "invalid_request_error"),
+            (status, _) => (status, "api_error"),
+        };
+        let status = StatusCode::from_u16(status).unwrap_or(self.status);
+        Self { status, kind, dialect: Dialect::Anthropic, ..self }
+    }
+
     /// The error object as a body.
     pub(crate) fn to_json(&self) -> String {
         let (message, kind, param, code) = (&self.message, self.kind, &self.param, self.code);
-        json!({"error": {"message": message, "type": kind, "param": param, "code": code}}).to_string()
+        match self.dialect {
+            Dialect::OpenAi => {
+                json!({"error": {"message": message, "type": kind, "param": param, "code": code}}).to_string()
+            }
+            Dialect::Anthropic => {
+                json!({"type": "error", "error": {"type": kind, "message": message, "details": null}})
+                    .to_string()
+            }
+        }
     }
 }

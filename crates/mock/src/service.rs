@@ -8,11 +8,13 @@ use http::{HeaderName, Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
-use crate::answer;
+use crate::answer::{self, Dialect};
 use crate::body::{Body, Broken};
 use crate::call::{Call, Halt};
 use crate::decode::{self, ChatFields, EmbeddingFields};
+use crate::messages;
 use crate::problem::Problem;
+use crate::request::MessageFields;
 use crate::server::Worker;
 use crate::truth::Entry;
 use crate::wire::Tap;
@@ -25,6 +27,8 @@ const X_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-reques
 enum Route {
     Chat,
     Embeddings,
+    Messages,
+    CountTokens,
     Models,
     Model(String),
 }
@@ -39,7 +43,7 @@ pub(crate) async fn serve(
     let mut call = worker.call(tap);
     match answer(&worker, &mut call, &head, body).await {
         Ok(response) => Ok(response),
-        Err(Halt::Problem(problem)) => call.refuse(&problem),
+        Err(Halt::Problem(problem)) => call.refuse(problem),
         Err(Halt::Broken(broken)) => Err(broken),
     }
 }
@@ -67,6 +71,23 @@ async fn answer(
             let ask = fields.ask(call.behaviour.prompt)?;
             call.embeddings(ask).await
         }
+        Route::Messages => {
+            call.entry = entry(worker, call, head, "msg_");
+            call.dialect = Dialect::Anthropic;
+            let body = read(body).await?;
+            let fields: MessageFields<'_> = decode::fields(&body)?;
+            call.settle(&fields.model()?, &head.headers)?;
+            let ask = fields.ask(call.behaviour.prompt)?;
+            call.chat(ask).await
+        }
+        Route::CountTokens => {
+            call.dialect = Dialect::Anthropic;
+            let body = read(body).await?;
+            let fields: MessageFields<'_> = decode::fields(&body)?;
+            call.settle(&fields.model()?, &head.headers)?;
+            let prompt = fields.prompt(call.behaviour.prompt)?;
+            call.free(messages::count(prompt)).await
+        }
         Route::Models => {
             call.settle("", &head.headers)?;
             call.free(answer::models()).await
@@ -82,6 +103,8 @@ fn route(method: &Method, path: &str) -> Result<Route, Problem> {
     let (wanted, route) = match path {
         "/v1/chat/completions" => (Method::POST, Route::Chat),
         "/v1/embeddings" => (Method::POST, Route::Embeddings),
+        "/v1/messages" => (Method::POST, Route::Messages),
+        "/v1/messages/count_tokens" => (Method::POST, Route::CountTokens),
         "/v1/models" => (Method::GET, Route::Models),
         _ => {
             let id = path.strip_prefix("/v1/models/").filter(|id| !id.is_empty());

@@ -7,11 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
-use crate::answer::{Chat, ERROR, put};
+use crate::answer::{Chat, Dialect, ERROR, put};
 use crate::behaviour::{Behaviour, Fault, Trouble};
 use crate::body::Broken;
-use crate::text;
 use crate::truth::Entry;
+use crate::{messages, text};
 
 /// An event that is no JSON.
 const GARBAGE: &str = "data: {\"id\":\"chatcmpl-\u{fffd}<html>502 Bad Gateway</html>\n\n";
@@ -119,7 +119,12 @@ impl Events {
             Step::Open => {
                 self.entry.bill(self.chat.tokens(0));
                 self.step = self.after_text(0);
-                self.events(r#"{"role":"assistant","content":"","refusal":null}"#, None)
+                match self.chat.dialect {
+                    Dialect::OpenAi => {
+                        self.events(r#"{"role":"assistant","content":"","refusal":null}"#, None)
+                    }
+                    Dialect::Anthropic => messages::open(&self.chat),
+                }
             }
             Step::Text(out) => match self.trouble {
                 Some((at, trouble)) if out >= at => return self.break_off(out, trouble),
@@ -128,7 +133,10 @@ impl Events {
             },
             Step::Finish => {
                 self.step = if self.include_usage { Step::Usage } else { Step::Done };
-                let text = self.events("{}", Some(self.chat.finish));
+                let text = match self.chat.dialect {
+                    Dialect::OpenAi => self.events("{}", Some(self.chat.finish)),
+                    Dialect::Anthropic => messages::close(&self.chat),
+                };
                 self.end_here(!self.include_usage && !self.done_marker)?;
                 text
             }
@@ -142,7 +150,10 @@ impl Events {
             }
             Step::Done => {
                 self.end_here(true)?;
-                "data: [DONE]\n\n".to_owned()
+                match self.chat.dialect {
+                    Dialect::OpenAi => "data: [DONE]\n\n".to_owned(),
+                    Dialect::Anthropic => messages::STOP.to_owned(),
+                }
             }
             Step::Broken => return Err(Broken::Scripted),
             Step::Torn | Step::Stuck | Step::Spent => return Ok(None),
@@ -155,6 +166,9 @@ impl Events {
         let to = (from + self.chunk).min(limit);
         self.step = self.after_text(to);
         self.entry.bill(self.chat.tokens(to));
+        if self.chat.dialect == Dialect::Anthropic {
+            return messages::say(&self.chat, from, to);
+        }
         let mut delta = String::with_capacity(24 + 7 * (to - from) as usize);
         delta.push_str("{\"content\":\"");
         text::append(&mut delta, from, to);
@@ -171,13 +185,17 @@ impl Events {
         if matches!(trouble, Trouble::Error | Trouble::Close) {
             self.entry.close(false)?;
         }
+        let (error, garbage) = match self.chat.dialect {
+            Dialect::OpenAi => (format!("data: {ERROR}\n\n"), GARBAGE),
+            Dialect::Anthropic => (format!("event: error\ndata: {}\n\n", messages::ERROR), messages::GARBAGE),
+        };
         let (step, text) = match trouble {
-            Trouble::Error => (Step::Spent, Some(format!("data: {ERROR}\n\n"))),
+            Trouble::Error => (Step::Spent, Some(error)),
             Trouble::Close => (Step::Torn, Some(self.half_event())),
             Trouble::Hang => (Step::Stuck, None),
             Trouble::Garbage => {
                 self.trouble = None;
-                (self.after_text(out), Some(GARBAGE.to_owned()))
+                (self.after_text(out), Some(garbage.to_owned()))
             }
         };
         self.step = step;
@@ -185,6 +203,9 @@ impl Events {
     }
 
     fn half_event(&self) -> String {
+        if self.chat.dialect == Dialect::Anthropic {
+            return messages::half_event(&self.chat);
+        }
         self.head[..self.head.floor_char_boundary(self.head.len() / 2)].to_owned()
     }
 

@@ -2,6 +2,7 @@
 
 mod client;
 mod faults;
+mod messages;
 mod pace;
 mod refusals;
 mod shapes;

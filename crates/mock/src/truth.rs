@@ -10,11 +10,14 @@ use serde::Serialize;
 /// The file. Lines of concurrent calls never mix: each is one write to a file opened for appending.
 pub(crate) struct TruthLog(File);
 
-/// Token counts as OpenAI reports them: `cached` is part of `prompt`, `reasoning` part of `completion`.
+/// Token counts as OpenAI reports them: `cached` and what was written to the cache, for five minutes or an hour, are
+/// parts of `prompt`, `reasoning` is part of `completion`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tokens {
     pub(crate) prompt: u64,
     pub(crate) cached: u64,
+    pub(crate) cache_write: u64,
+    pub(crate) cache_write_1h: u64,
     pub(crate) completion: u64,
     pub(crate) reasoning: u64,
 }
@@ -28,6 +31,8 @@ struct Line {
     stream: bool,
     prompt_tokens: u64,
     cached_tokens: u64,
+    cache_write_tokens: u64,
+    cache_write_1h_tokens: u64,
     completion_tokens: u64,
     reasoning_tokens: u64,
     finished: bool,
@@ -70,6 +75,8 @@ impl Entry {
             stream: false,
             prompt_tokens: 0,
             cached_tokens: 0,
+            cache_write_tokens: 0,
+            cache_write_1h_tokens: 0,
             completion_tokens: 0,
             reasoning_tokens: 0,
             finished: false,
@@ -100,6 +107,8 @@ impl Entry {
         if let Some(open) = &mut self.0 {
             open.line.prompt_tokens = tokens.prompt;
             open.line.cached_tokens = tokens.cached;
+            open.line.cache_write_tokens = tokens.cache_write;
+            open.line.cache_write_1h_tokens = tokens.cache_write_1h;
             open.line.completion_tokens = tokens.completion;
             open.line.reasoning_tokens = tokens.reasoning;
         }

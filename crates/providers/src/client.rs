@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dialect::Dialect;
 use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -90,7 +91,7 @@ impl Client {
         self.timeouts
     }
 
-    /// Sends a request to a provider and waits for the head of its answer, for so long if the client's own wait is not
+    /// Sends a request in this dialect to a provider and waits for the head of its answer, for so long if the client's own wait is not
     /// meant. The credential is added here, and only here.
     ///
     /// # Errors
@@ -98,10 +99,11 @@ impl Client {
     pub async fn send(
         &self,
         provider: &Provider,
+        dialect: Dialect,
         mut request: Request<PartsBody>,
         first_byte: Option<Duration>,
     ) -> Result<Upstream, TransportFailure> {
-        if let Some((name, value)) = provider.credential() {
+        if let Some((name, value)) = provider.credential(dialect) {
             request.headers_mut().insert(name.clone(), value.clone());
         }
         debug_assert!(request.body().size_hint().exact().is_some(), "the length goes into a header");

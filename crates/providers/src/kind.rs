@@ -27,8 +27,10 @@ pub struct Kind {
 pub(crate) enum Credential {
     /// `authorization: Bearer`.
     Bearer,
-    /// In a header of its own.
-    Header(&'static str),
+    /// In `api-key`.
+    ApiKey,
+    /// Anthropic's way: in `x-api-key`, but as a bearer token where it follows OpenAI's dialect.
+    Anthropic,
 }
 
 /// OpenAI's own way, of which the rows below say what is otherwise.
@@ -42,27 +44,31 @@ const OPENAI: Kind = Kind {
 };
 
 const CHAT: &[Endpoint] = &[Endpoint::Chat];
+/// What servers have that follow both OpenAI's dialect and Anthropic's.
+const BOTH: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages];
+/// The same, and how long a prompt is.
+const ALL: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens];
 
 /// Every kind, by the vendors' own documentation.
 pub const KINDS: &[Kind] = &[
     OPENAI,
     // <https://learn.microsoft.com/azure/ai-foundry/openai/reference>: the path names a deployment and the query a
     // version; the newer /openai/v1 takes the model from the body, like OpenAI's own.
+    Kind { name: "azure", base_url: None, credential: Credential::ApiKey, has_deployments: true, ..OPENAI },
     Kind {
-        name: "azure",
-        base_url: None,
-        credential: Credential::Header("api-key"),
-        has_deployments: true,
+        name: "anthropic",
+        base_url: Some("https://api.anthropic.com/v1"),
+        endpoints: &[Endpoint::Chat, Endpoint::Messages, Endpoint::CountTokens],
+        credential: Credential::Anthropic,
         ..OPENAI
     },
-    Kind { name: "anthropic", base_url: Some("https://api.anthropic.com/v1"), endpoints: CHAT, ..OPENAI },
     Kind {
         name: "gemini",
         base_url: Some("https://generativelanguage.googleapis.com/v1beta/openai"),
         ..OPENAI
     },
     Kind { name: "groq", base_url: Some("https://api.groq.com/openai/v1"), endpoints: CHAT, ..OPENAI },
-    Kind { name: "openrouter", base_url: Some("https://openrouter.ai/api/v1"), ..OPENAI },
+    Kind { name: "openrouter", base_url: Some("https://openrouter.ai/api/v1"), endpoints: BOTH, ..OPENAI },
     // Refuses members it does not know: a stream always tells its usage, and the cap has its old name.
     Kind {
         name: "mistral",
@@ -92,14 +98,15 @@ pub const KINDS: &[Kind] = &[
         manners: Manners { cap: Some("max_tokens"), stream_options: true },
         ..OPENAI
     },
-    Kind { name: "vllm", base_url: None, ..OPENAI },
+    Kind { name: "vllm", base_url: None, endpoints: ALL, ..OPENAI },
     Kind {
         name: "ollama",
         base_url: Some("http://127.0.0.1:11434/v1"),
+        endpoints: BOTH,
         manners: Manners { cap: Some("max_tokens"), stream_options: true },
         ..OPENAI
     },
-    Kind { name: "llamacpp", base_url: Some("http://127.0.0.1:8080/v1"), ..OPENAI },
+    Kind { name: "llamacpp", base_url: Some("http://127.0.0.1:8080/v1"), endpoints: ALL, ..OPENAI },
     // Whatever else says that it speaks OpenAI's dialect.
     Kind { name: "openai-compatible", base_url: None, ..OPENAI },
 ];
@@ -115,11 +122,12 @@ impl Kind {
         &OPENAI
     }
 
-    /// The header in which it is told the credential.
-    pub const fn credential_header(&self) -> &'static str {
+    /// The headers in which it is told the credential: in OpenAI's dialect, and in its own if that is another.
+    pub const fn credential_headers(&self) -> &'static [&'static str] {
         match self.credential {
-            Credential::Bearer => "authorization",
-            Credential::Header(name) => name,
+            Credential::Bearer => &["authorization"],
+            Credential::ApiKey => &["api-key"],
+            Credential::Anthropic => &["authorization", "x-api-key"],
         }
     }
 

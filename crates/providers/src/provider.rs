@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dialect::Endpoint;
+use dialect::{Dialect, Endpoint};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Uri, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -21,7 +21,7 @@ pub struct Provider {
     scheme: Scheme,
     authority: Authority,
     base_path: String,
-    credential: Option<(HeaderName, HeaderValue)>,
+    credential: Option<Credentials>,
     /// The version of an API that has deployments: the query that goes with every call.
     api_version: Option<String>,
 }
@@ -88,7 +88,7 @@ impl Provider {
             scheme,
             authority,
             base_path: path.trim_end_matches('/').to_owned(),
-            credential: api_key.map(|key| credential(kind, key)).transpose()?,
+            credential: api_key.map(|key| Credentials::new(kind, key)).transpose()?,
             api_version: None,
         })
     }
@@ -133,9 +133,13 @@ impl Provider {
             .build()
     }
 
-    /// The header of every call that tells our credential.
-    pub const fn credential(&self) -> Option<&(HeaderName, HeaderValue)> {
-        self.credential.as_ref()
+    /// The header of every call in this dialect that tells our credential.
+    pub fn credential(&self, dialect: Dialect) -> Option<&(HeaderName, HeaderValue)> {
+        let credentials = self.credential.as_ref()?;
+        Some(match dialect {
+            Dialect::Anthropic => credentials.own.as_ref().unwrap_or(&credentials.usual),
+            Dialect::OpenAi => &credentials.usual,
+        })
     }
 
     /// The address without its path, for messages.
@@ -144,16 +148,32 @@ impl Provider {
     }
 }
 
-fn credential(kind: &Kind, api_key: &SecretString) -> Result<(HeaderName, HeaderValue), ProviderError> {
-    let key = api_key.expose_secret().trim();
-    let (name, value) = match kind.credential {
-        Credential::Bearer => (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
-        Credential::Header(name) => (HeaderName::from_static(name), HeaderValue::from_str(key)),
-    };
-    let mut value = value.map_err(|_| ProviderError::ApiKey)?;
+/// One credential, as headers tell it.
+#[derive(Debug)]
+struct Credentials {
+    usual: (HeaderName, HeaderValue),
+    /// What is otherwise in the provider's own dialect.
+    own: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Credentials {
+    fn new(kind: &Kind, api_key: &SecretString) -> Result<Self, ProviderError> {
+        let key = api_key.expose_secret().trim();
+        let bearer = || Ok((header::AUTHORIZATION, secret(&format!("Bearer {key}"))?));
+        let plain = |name| Ok((HeaderName::from_static(name), secret(key)?));
+        Ok(match kind.credential {
+            Credential::Bearer => Self { usual: bearer()?, own: None },
+            Credential::ApiKey => Self { usual: plain("api-key")?, own: None },
+            Credential::Anthropic => Self { usual: bearer()?, own: Some(plain("x-api-key")?) },
+        })
+    }
+}
+
+fn secret(text: &str) -> Result<HeaderValue, ProviderError> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| ProviderError::ApiKey)?;
     // Kept out of every debug print and out of HTTP/2's header tables.
     value.set_sensitive(true);
-    Ok((name, value))
+    Ok(value)
 }
 
 /// A name as one piece of a path.
@@ -185,7 +205,17 @@ mod tests {
             let built = Provider::new("p", kind, None, Some(&key));
             match kind.base_url {
                 Some(base_url) => {
-                    let address = built.unwrap().address(Endpoint::Chat, "m").unwrap().to_string();
+                    let built = built.unwrap();
+                    let told = [Dialect::OpenAi, Dialect::Anthropic]
+                        .map(|dialect| &built.credential(dialect).unwrap().0);
+                    let headers = kind.credential_headers();
+                    assert_eq!(
+                        told.map(HeaderName::as_str),
+                        [headers[0], headers[headers.len() - 1]],
+                        "{}",
+                        kind.name
+                    );
+                    let address = built.address(Endpoint::Chat, "m").unwrap().to_string();
                     assert_eq!(address, format!("{base_url}/chat/completions"), "{}", kind.name);
                 }
                 None => assert_eq!(built.unwrap_err(), ProviderError::NoBaseUrl(kind.name)),
@@ -194,7 +224,8 @@ mod tests {
         }
         let azure = Kind::named("azure").unwrap();
         let at = |base_url| Provider::new("p", azure, Some(base_url), Some(&key)).unwrap();
-        let (name, value) = at("https://x.openai.azure.com/openai/v1").credential().unwrap().clone();
+        let (name, value) =
+            at("https://x.openai.azure.com/openai/v1").credential(Dialect::OpenAi).unwrap().clone();
         assert_eq!((name.as_str(), value.to_str().unwrap()), ("api-key", "secret"));
         assert_eq!(
             at("https://x.openai.azure.com/openai/v1").address(Endpoint::Chat, "m").unwrap(),
@@ -237,7 +268,10 @@ mod tests {
     #[test]
     fn the_credential_never_shows() {
         let provider = openai("https://x/v1", Some(&SecretString::from("sk-very-secret\n"))).unwrap();
-        assert_eq!(provider.credential().unwrap().1.to_str().unwrap(), "Bearer sk-very-secret");
+        assert_eq!(
+            provider.credential(Dialect::OpenAi).unwrap().1.to_str().unwrap(),
+            "Bearer sk-very-secret"
+        );
         assert!(!format!("{provider:?}").contains("very-secret"));
         let error = openai("https://x/v1", Some(&SecretString::from("sk-very\nsecret"))).unwrap_err();
         assert_eq!(error, ProviderError::ApiKey);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dialect::{Call, Endpoint, Upstream, UpstreamError};
+use dialect::{Call, Dialect, Endpoint, Upstream, UpstreamError};
 use domain::{Clock, OrganizationId};
 use gateway::{Route, Target};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -284,7 +284,7 @@ async fn reach(client: &Client, provider: &Provider) -> Finding {
     };
     let mut request = Request::new(PartsBody::default());
     *request.uri_mut() = uri;
-    match client.send(provider, request, None).await {
+    match client.send(provider, Dialect::OpenAi, request, None).await {
         Err(failure) => Finding::found(
             check,
             format!("{} at {}", failure, provider.origin()),
@@ -335,8 +335,10 @@ async fn call(client: &Client, target: &Target) -> Finding {
         *request.uri_mut() = uri;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         request.headers_mut().insert(CONTENT_LENGTH, length);
-        let answer =
-            client.send(&target.provider, request, None).await.map_err(|failure| failure.to_string())?;
+        let answer = client
+            .send(&target.provider, Dialect::OpenAi, request, None)
+            .await
+            .map_err(|failure| failure.to_string())?;
         let status = answer.status();
         let bytes = answer.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
         if status.is_success() {

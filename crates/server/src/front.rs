@@ -72,9 +72,6 @@ const STRANGER_BODY_BYTES_MAX: usize = 4 * 1024;
 /// Where OpenAI's administration API is.
 const ORGANIZATION: &str = "/v1/organization";
 
-/// Anthropic's count of a prompt's tokens.
-const COUNT_TOKENS: &str = "/v1/messages/count_tokens";
-
 /// Paths that we serve, as people call them when they forget `/v1`.
 const WITHOUT_V1: [&str; 4] = ["/chat/completions", "/embeddings", "/messages", "/models"];
 
@@ -366,7 +363,7 @@ fn wrong_method(request: &Request<Incoming>, id: RequestId) -> Response<FrontBod
     let message = format!("{} is not a method of {}", request.method(), request.uri().path());
     let mut response = problem_in(dialect_of(request), 405, message, Some("method_not_allowed"), id);
     let path = request.uri().path();
-    let calls = Endpoint::at(path).is_some() || matches!(path, COUNT_TOKENS | "/webhooks/stripe");
+    let calls = Endpoint::at(path).is_some() || path == "/webhooks/stripe";
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(if calls { "POST" } else { "GET, HEAD" }));
     response
 }

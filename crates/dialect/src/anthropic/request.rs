@@ -7,10 +7,11 @@ use crate::bad_request::BadRequest;
 use crate::body::span;
 use crate::call::Asked;
 use crate::cap::OutputCap;
+use crate::endpoint::Endpoint;
 use crate::field;
 
-/// Reads the body of a request for messages.
-pub(crate) fn read(text: &str) -> Result<Asked, BadRequest> {
+/// Reads the body of a request for messages, or of one for its length.
+pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> {
     let fields = Fields::read(text)?;
     let (model, model_text) = field::model(fields.model)?;
     let messages = fields.messages.as_ref().ok_or_else(|| BadRequest::missing("messages"))?;
@@ -29,7 +30,7 @@ pub(crate) fn read(text: &str) -> Result<Asked, BadRequest> {
         asked_usage: true,
         usage_edit: None,
         stream_options: None,
-        output_cap: Some(output_cap(text, &fields)?),
+        output_cap: endpoint.generates().then(|| output_cap(text, &fields)).transpose()?,
         choices: 1,
         service_tier: service_tier(&fields)?,
         web_search: tools.filter(|tools| tools.web_search).map(|_| "tools"),

@@ -69,6 +69,14 @@ pub(super) fn answer(tokens: u64) -> Script {
     ))
 }
 
+/// The same as an answer to Anthropic's messages.
+pub(super) fn message(tokens: u64) -> Script {
+    let text = " word".repeat(usize::try_from(tokens).unwrap());
+    Script::Whole(format!(
+        r#"{{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{{"type":"text","text":"{text}"}}],"stop_reason":"end_turn","stop_sequence":null,"usage":{{"input_tokens":10,"output_tokens":{tokens}}}}}"#
+    ))
+}
+
 /// A clock that stands still until it is moved, but for a microsecond at each look at the one that never steps.
 #[derive(Default)]
 pub(super) struct Steady {
@@ -242,6 +250,8 @@ pub(super) struct Manner<'a> {
     pub(super) key: Option<&'a str>,
     pub(super) address: Option<IpAddr>,
     pub(super) headers: &'a [(&'a str, &'a str)],
+    /// Where it comes in; a chat, if that is not said.
+    pub(super) endpoint: Option<Endpoint>,
 }
 
 /// What a caller got.
@@ -292,8 +302,9 @@ impl House {
     ) -> Self {
         let seen = Arc::new(Seen::default());
         let base_url = provide(script, Arc::clone(&seen)).await;
-        let provider =
-            Arc::new(Provider::new("p", providers::Kind::openai(), Some(&base_url), None).unwrap());
+        let provider = Arc::new(
+            Provider::new("p", providers::Kind::named("vllm").unwrap(), Some(&base_url), None).unwrap(),
+        );
         let targets: Vec<Target> = targets
             .into_iter()
             .map(|(contract, prices)| Target::new(Arc::clone(&provider), "m", contract, prices))
@@ -430,7 +441,7 @@ impl House {
     }
 
     pub(super) async fn call_with(&self, number: u8, body: &str, headers: &[(&str, &str)]) -> Got {
-        let manner = Manner { key: Some(&self.keys["laptop"]), headers, address: None };
+        let manner = Manner { key: Some(&self.keys["laptop"]), headers, ..Manner::default() };
         got(self.send(RequestId::from_bytes([number; 16]), manner, body).await).await
     }
 
@@ -452,14 +463,14 @@ impl House {
     }
 
     async fn send(&self, id: RequestId, manner: Manner<'_>, body: &str) -> Response<Answer> {
-        let Manner { key, address, headers } = manner;
+        let Manner { key, address, headers, endpoint } = manner;
         let mut request = Request::builder().method("POST");
         if let Some(key) = key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap();
-        self.gateway.serve(Endpoint::Chat, id, address, request).await
+        self.gateway.serve(endpoint.unwrap_or(Endpoint::Chat), id, address, request).await
     }
 
     /// The decisions so far, which were not asked for before.

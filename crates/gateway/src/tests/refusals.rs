@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use dialect::Dialect;
 use domain::{Owner, Refusal, RefusalCode, RequestId, Timestamp};
 use http_body_util::BodyExt;
 
@@ -21,9 +22,18 @@ async fn shown(response: http::Response<Answer>) -> String {
 }
 
 #[tokio::test]
-async fn every_refusal_has_a_golden_file() {
+async fn every_refusal_has_a_golden_file_in_openais_words() {
+    check_all(Dialect::OpenAi, "../../golden/refusals/openai").await;
+}
+
+#[tokio::test]
+async fn every_refusal_has_a_golden_file_in_anthropics_words() {
+    check_all(Dialect::Anthropic, "../../golden/refusals/anthropic").await;
+}
+
+async fn check_all(dialect: Dialect, golden: &str) {
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../golden/refusals/openai");
+    settings.set_snapshot_path(golden);
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     for code in RefusalCode::ALL {
@@ -37,10 +47,8 @@ async fn every_refusal_has_a_golden_file() {
                 matches!(code, RefusalCode::RequestsPerDayExceeded | RefusalCode::TokensPerDayExceeded);
             refusal.retry_after_ms = Some(if of_a_day { 3_600_000 } else { 1_500 });
         }
-        let wire = shown(
-            Failure::from(refusal).into_response(dialect::Dialect::OpenAi, RequestId::from_bytes([7; 16])),
-        )
-        .await;
+        let id = RequestId::from_bytes([7; 16]);
+        let wire = shown(Failure::from(refusal).into_response(dialect, id)).await;
         settings.bind(|| insta::assert_snapshot!(code.as_str(), wire));
     }
 }

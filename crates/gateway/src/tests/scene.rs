@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use dialect::Endpoint;
 use directory::{
     AccessMode, Bounds, Caps as RateCaps, Contents, Directory, DirectoryStore, InFlight, KeyHasher, KeyOwner,
     LimitSubject, Mandate, ModelAccess, NewKey, NewUser, OrganizationRole, ProjectRole, RateLimit, Scope,
@@ -19,14 +20,18 @@ use ledger::{
 use pricing::{ModelKind, PriceVersion, RoutePrice, Schedule};
 
 use super::contract::{checked, covering};
-use super::house::{Got, House, INPUT_NANO, Manner, OUTPUT_NANO, PEPPER, Steady, answer, price};
+use super::house::{Got, House, INPUT_NANO, Manner, OUTPUT_NANO, PEPPER, Steady, answer, message, price};
 use crate::{Contract, Countries, Route, Routes, Target, Tier, Tiers, ceiling_id};
 
-/// The call. It falls under every sort of limit.
+/// The call, a chat or Anthropic's messages. It falls under every sort of limit.
 const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"hello"}],"max_tokens":5}"#;
 const OUTPUT: u64 = 5;
-const HEADERS: [(&str, &str); 3] =
-    [("x-tollkeeper-user", "u"), ("x-tollkeeper-feature", "f"), ("x-tollkeeper-run", "r")];
+const HEADERS: [(&str, &str); 4] = [
+    ("x-tollkeeper-user", "u"),
+    ("x-tollkeeper-feature", "f"),
+    ("x-tollkeeper-run", "r"),
+    ("anthropic-version", "2023-06-01"),
+];
 const CREDIT: Money = Money::from_nano(1_000_000_000);
 
 /// What can be wrong with a call, in the order in which it is refused for it.
@@ -117,6 +122,7 @@ impl Rated {
 /// A house, and the call that is made in it.
 pub(super) struct Scene {
     pub(super) house: House,
+    endpoint: Endpoint,
     key: KeyId,
     secret: String,
     contents: Contents,
@@ -125,9 +131,10 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// One in which nothing is wrong.
-    pub(super) async fn new() -> Self {
-        let house = House::new(InFlight::Completes, 0, answer(OUTPUT)).await;
+    /// One in which nothing is wrong, for calls at this endpoint.
+    pub(super) async fn new(endpoint: Endpoint) -> Self {
+        let script = if endpoint == Endpoint::Messages { message(OUTPUT) } else { answer(OUTPUT) };
+        let house = House::new(InFlight::Completes, 0, script).await;
         let (ids, now) = (Steady::default(), Timestamp::from_micros(0));
         // Ids that none of the house's own records have.
         for _ in 0..100 {
@@ -147,7 +154,7 @@ impl Scene {
         let made = house.service.create_key(new, &mandate).unwrap();
         let contents = house.store.load().unwrap();
         let (key, secret) = (made.key.id, made.secret.expose().to_owned());
-        let mut scene = Self { house, key, secret, contents, wrong: Vec::new(), lots: 10 };
+        let mut scene = Self { house, endpoint, key, secret, contents, wrong: Vec::new(), lots: 10 };
         scene.arrange(&[]).await;
         scene
     }
@@ -171,7 +178,7 @@ impl Scene {
         let key = (!self.is(Wrong::NoKey)).then_some(key);
         let body = if self.is(Wrong::NoSuchModel) { &BODY.replace("\"m\"", "\"none\"") } else { BODY };
         let address = Some("192.0.2.1".parse().unwrap());
-        self.house.ask(Manner { key, address, headers: &HEADERS }, body).await
+        self.house.ask(Manner { key, address, headers: &HEADERS, endpoint: Some(self.endpoint) }, body).await
     }
 
     fn is(&self, wrong: Wrong) -> bool {

@@ -324,7 +324,7 @@ fn every_kind_is_documented() {
 
 fn kind_row(kind: &providers::Kind) -> String {
     let address = kind.base_url.map_or("`base_url`".to_owned(), |base_url| format!("<{base_url}>"));
-    let header = kind.credential_header();
+    let header = kind.credential_headers().join("`, `");
     let endpoints: Vec<&str> = kind.endpoints.iter().map(|endpoint| endpoint.as_str()).collect();
     let mut done = Vec::new();
     if let Some(cap) = kind.manners.cap {
