@@ -8,6 +8,8 @@
 pub enum Endpoint {
     /// OpenAI's `POST /v1/chat/completions`.
     Chat,
+    /// OpenAI's `POST /v1/responses`.
+    Responses,
     /// OpenAI's `POST /v1/embeddings`.
     Embeddings,
     /// Anthropic's `POST /v1/messages`.
@@ -19,6 +21,7 @@ impl Endpoint {
     pub fn at(path: &str) -> Option<Self> {
         Some(match path {
             "/v1/chat/completions" => Self::Chat,
+            "/v1/responses" => Self::Responses,
             "/v1/embeddings" => Self::Embeddings,
             "/v1/messages" => Self::Messages,
             _ => return None,
@@ -29,6 +32,7 @@ impl Endpoint {
     pub const fn path(self) -> &'static str {
         match self {
             Self::Chat => "/chat/completions",
+            Self::Responses => "/responses",
             Self::Embeddings => "/embeddings",
             Self::Messages => "/messages",
         }
@@ -37,7 +41,7 @@ impl Endpoint {
     /// The headers that say what a body means, and go upstream with it, in small letters.
     pub const fn head(self) -> &'static [&'static str] {
         match self {
-            Self::Chat | Self::Embeddings => &[],
+            Self::Chat | Self::Responses | Self::Embeddings => &[],
             Self::Messages => &["anthropic-version", "anthropic-beta"],
         }
     }
@@ -51,6 +55,7 @@ impl Endpoint {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Responses => "responses",
             Self::Embeddings => "embeddings",
             Self::Messages => "messages",
         }
@@ -59,7 +64,7 @@ impl Endpoint {
     /// Whether a model generates an answer of tokens, which count as output.
     pub const fn generates(self) -> bool {
         match self {
-            Self::Chat | Self::Messages => true,
+            Self::Chat | Self::Responses | Self::Messages => true,
             Self::Embeddings => false,
         }
     }
