@@ -1,4 +1,4 @@
-//! A simulated provider: it speaks OpenAI's chat completions, embeddings and models over HTTP/1.1 and HTTP/2
+//! A simulated provider: it speaks OpenAI's chat completions, responses, embeddings and models over HTTP/1.1 and HTTP/2
 //! (prior knowledge), misbehaves as told, and keeps a truth log of what a real provider would have billed.
 //!
 //! It stands where a provider stands, so it shares nothing with the code that meters and charges: it counts tokens
@@ -27,8 +27,12 @@
 //! | `retry_after` | 1 | seconds in `retry-after` of a 429; when given, of every refusal |
 //! | `auth` | on | `off` accepts requests without a bearer token |
 //!
+//! A response has one item that says something, after an empty one for its thoughts if it has any: a message, or a call
+//! of the first function among its tools where `tool_choice` demands one. The call's arguments, and the message where
+//! `text.format` asks for JSON, are an object with the text in its member `text`; that frame counts no tokens.
+//!
 //! # Truth log
-//! One JSON line for each call of chat or embeddings: `at_us` (arrival, microseconds since 1970), `id` (as in the
+//! One JSON line for each call of chat, responses or embeddings: `at_us` (arrival, microseconds since 1970), `id` (as in the
 //! answer), `request_id` (the request's `x-client-request-id`, or null), `model` (the one that answered), `stream`,
 //! `prompt_tokens`, `cached_tokens`, `completion_tokens`, `reasoning_tokens`, `finished`, `fault`, `status` (0 when
 //! no answer began). The line stands in the file before the last byte of the answer is handed to the socket. An
@@ -41,8 +45,10 @@ mod behaviour;
 mod body;
 mod call;
 mod decode;
+mod decode_response;
 mod embedding;
 mod problem;
+mod response;
 mod server;
 mod service;
 mod stream;

@@ -4,5 +4,6 @@ mod client;
 mod faults;
 mod pace;
 mod refusals;
+mod responses;
 mod shapes;
 mod tokens;
