@@ -12,7 +12,7 @@ from conftest import MakeGateway
 from harness import PRICE, UPSTREAM_KEY, Gateway, Json, Mock, Provider, Route, Tenant, config
 from sdk import Sdk
 from test_chat import WORDS, check_row
-from upstreams import Recorder
+from upstreams import Recorder, closed_port
 
 TOLL = {"type": "function", "name": "toll", "parameters": {"type": "object", "properties": {}}, "strict": False}
 ITEMS = [
@@ -225,6 +225,25 @@ def test_an_earlier_response_is_held_for_as_much_as_the_model_takes(mock: Mock, 
     truth = mock.truth_of(answer.headers["x-request-id"])
     [row] = rich.settled(1)
     assert (row["input_tokens"], row["output_tokens"]) == (truth["prompt_tokens"], 16)
+
+
+@pytest.mark.parametrize(
+    ("members", "status"),
+    [({}, 200), ({"previous_response_id": "resp_1"}, 502), ({"input": [{"type": "item_reference", "id": "msg_1"}]}, 502)],
+)
+def test_what_a_provider_keeps_no_other_one_is_asked_for(
+    mock: Mock, make_gateway: MakeGateway, members: Json, status: int
+) -> None:
+    with closed_port() as refused:
+        providers = [Provider("openai", refused), Provider("simulated", mock.base_url)]
+        first, second = Route("kept", "openai", "gpt-4o-mini", None), Route("kept", "simulated", "sim-small", None)
+        targets = ", ".join(route.toml().partition("targets = [")[2].removesuffix("]") for route in (first, second))
+        route = f'[[routes]]\nmodel = "kept"\ntargets = [{targets}]'
+        gateway = make_gateway(text=config(providers, []) + "\n\n" + route)
+        tenant = gateway.tenant()
+        answer = tenant.post("/responses", ask("kept", **members))
+        assert answer.status_code == status, answer.text
+        assert answer.headers["x-tollkeeper-attempts"] == ("2" if status == 200 else "1")
 
 
 def test_a_response_under_stops_ends_where_the_money_ends(gateway: Gateway, sdk: Sdk, mock: Mock) -> None:
