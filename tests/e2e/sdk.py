@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import openai
+from pydantic import BaseModel
 
 from harness import HERE, PATIENCE, Json, Tenant
 
@@ -37,6 +38,8 @@ class Called:
     answer: Any = None
     chunks: int = 0
     empty_choices: int = 0
+    #: The types of a response's events.
+    events: list[str] = field(default_factory=list)
     error: Failed | None = None
 
 
@@ -46,7 +49,13 @@ class Sdk(Protocol):
     name: str
 
     def call(self, tenant: Tenant, op: str, timeout: float = PATIENCE, max_retries: int = 0, **call: Any) -> Called:
-        """Makes one call: `chat`, `stream`, `embed`, `models` or `model`, with `params` as the SDK takes them."""
+        """Makes one call, an operation that both SDKs have below, with `params` as the SDK takes them."""
+
+
+class Said(BaseModel):
+    """What the mock says where JSON is asked for."""
+
+    text: str
 
 
 class PythonSdk:
@@ -88,6 +97,52 @@ class PythonSdk:
                     outcome.texts[choice.index] += choice.delta.content or ""
                 if outcome.chunks == cancel_after:
                     break
+
+    def respond(self, client: openai.OpenAI, outcome: Called, params: Json, headers: Json | None = None) -> None:
+        answer = client.responses.create(**params, extra_headers=headers)
+        outcome.request_id, outcome.texts = answer._request_id, [answer.output_text]
+        self._end_of_response(outcome, answer)
+
+    def respond_stream(
+        self, client: openai.OpenAI, outcome: Called, params: Json, cancel_after: int | None = None
+    ) -> None:
+        with client.responses.create(**params, stream=True) as stream:
+            outcome.request_id, outcome.texts = stream.response.headers["x-request-id"], [""]
+            for event in stream:
+                outcome.chunks += 1
+                outcome.events.append(event.type)
+                if event.type == "response.output_text.delta":
+                    outcome.texts[0] += event.delta
+                if event.type in ("response.completed", "response.incomplete", "response.failed"):
+                    self._end_of_response(outcome, event.response)
+                if outcome.chunks == cancel_after:
+                    break
+
+    def respond_helper(self, client: openai.OpenAI, outcome: Called, params: Json) -> None:
+        with client.responses.stream(**params) as stream:
+            outcome.events = [event.type for event in stream]
+            answer = stream.get_final_response()
+        outcome.texts = [answer.output_text]
+        self._end_of_response(outcome, answer)
+
+    def _end_of_response(self, outcome: Called, answer: openai.types.responses.Response) -> None:
+        outcome.answer = answer.model_dump(mode="json", warnings=False)
+        outcome.usage = answer.usage.model_dump() if answer.usage else None
+
+    def respond_parse(self, client: openai.OpenAI, outcome: Called, params: Json) -> None:
+        answer = client.responses.parse(**params, text_format=Said)
+        outcome.request_id = answer._request_id
+        outcome.texts = [answer.output_parsed.text] if answer.output_parsed else []
+
+    def kept_response(self, client: openai.OpenAI, outcome: Called, params: Json) -> None:
+        id = params["id"]
+        calls = {
+            "retrieve": client.responses.retrieve,
+            "delete": client.responses.delete,
+            "cancel": client.responses.cancel,
+            "input_items": client.responses.input_items.list,
+        }
+        calls[params["call"]](id)
 
     def embed(self, client: openai.OpenAI, outcome: Called, params: Json) -> None:
         answer = client.embeddings.create(**params)

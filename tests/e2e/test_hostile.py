@@ -373,7 +373,7 @@ def test_a_web_socket_is_refused_before_anything_is_counted(
         headers = {name.lower(): value for name, value in response.getheaders()}
         body = json.loads(response.read())["error"]
     assert (response.status, headers["upgrade"], headers["connection"].lower()) == (426, "HTTP/1.1", "upgrade")
-    assert body["type"] == "invalid_request_error" and "POST /v1/chat/completions" in body["message"], body
+    assert body["type"] == "invalid_request_error" and "POST /v1/responses" in body["message"], body
     assert body["code"] == "upgrade_required" and headers["x-request-id"] == body["request_id"]
     assert gateway.metric("tollkeeper_requests_total") == before
     assert gateway.api("GET", f"/admin/v1/requests/{body['request_id']}/explain").status_code == 404

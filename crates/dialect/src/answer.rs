@@ -28,6 +28,8 @@ pub struct AnswerFacts {
     pub service_tier: Option<String>,
     /// Whether this is an error in spite of its status: there is an `error` that is not null or empty.
     pub has_error: bool,
+    /// Whether this is an answer that says of itself that it failed. What it says it consumed was consumed.
+    pub has_failed: bool,
 }
 
 impl AnswerFacts {
@@ -40,6 +42,7 @@ impl AnswerFacts {
         match endpoint {
             Endpoint::Chat | Endpoint::Embeddings => openai::read_answer(endpoint, text),
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read_answer(text),
+            Endpoint::Responses => openai::responses::read_answer(text),
         }
     }
 
@@ -52,6 +55,7 @@ impl AnswerFacts {
             Endpoint::Chat => openai::read_speech(text, &mut output),
             Endpoint::Messages => anthropic::read_speech(text, &mut output),
             Endpoint::Embeddings | Endpoint::CountTokens => {}
+            Endpoint::Responses => openai::responses::read_speech(text, &mut output),
         }
         output.into_text()
     }

@@ -69,6 +69,7 @@ impl Call {
         let asked = match endpoint {
             Endpoint::Chat | Endpoint::Embeddings => openai::read(endpoint, text)?,
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read(endpoint, text)?,
+            Endpoint::Responses => openai::responses::read(text)?,
         };
         Ok(Self { endpoint, asked, body, head: Vec::new() })
     }

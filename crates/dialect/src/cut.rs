@@ -1,14 +1,16 @@
-//! The end of a stream that the gateway cuts off: what a provider would have sent that ran into the cap on its output.
+//! The ends of a stream that the gateway writes itself: cut off, as by a provider that ran into the cap on its output,
+//! and broken.
 //!
-//! It knows what such an end needs to be told; it must never know why the stream was cut.
+//! It knows what such ends need to be told; it must never know why a stream came to one.
 
 use bytes::Bytes;
 use domain::{Timestamp, Usage};
 
 use crate::anthropic;
+use crate::error::ErrorBody;
 use crate::openai;
 
-/// What the gateway knows of a call whose stream it cuts off.
+/// What the gateway knows of a call whose stream it ends.
 #[derive(Clone, Copy, Debug)]
 pub struct CutCall<'a> {
     /// The gateway's id of the request: the answer's id is made of it if no event told one.
@@ -30,6 +32,29 @@ pub struct Cut(pub(crate) Form);
 pub(crate) enum Form {
     Chat(openai::Cut),
     Messages(anthropic::Cut),
+    Responses(Box<openai::responses::Cut>),
+}
+
+/// The end of a stream that broke, or that cannot be booked, but for the error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken(pub(crate) BrokenForm);
+
+/// The same in the form of its dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BrokenForm {
+    /// One event with the error, whatever came before it.
+    Plain,
+    Responses(Box<openai::responses::Broken>),
+}
+
+impl Broken {
+    /// The events that tell a client of this error, so that it does not take the end for success. Nothing may follow.
+    pub fn events(&self, error: &ErrorBody) -> Bytes {
+        match &self.0 {
+            BrokenForm::Plain => error.stream_event(),
+            BrokenForm::Responses(broken) => broken.events(error),
+        }
+    }
 }
 
 impl Cut {
@@ -39,6 +64,7 @@ impl Cut {
         match &self.0 {
             Form::Chat(cut) => cut.events(usage),
             Form::Messages(cut) => cut.events(usage),
+            Form::Responses(cut) => cut.events(usage),
         }
     }
 }

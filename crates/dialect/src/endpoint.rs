@@ -8,6 +8,8 @@
 pub enum Endpoint {
     /// OpenAI's `POST /v1/chat/completions`.
     Chat,
+    /// OpenAI's `POST /v1/responses`.
+    Responses,
     /// OpenAI's `POST /v1/embeddings`.
     Embeddings,
     /// Anthropic's `POST /v1/messages`.
@@ -21,6 +23,7 @@ impl Endpoint {
     pub fn at(path: &str) -> Option<Self> {
         Some(match path {
             "/v1/chat/completions" => Self::Chat,
+            "/v1/responses" => Self::Responses,
             "/v1/embeddings" => Self::Embeddings,
             "/v1/messages" => Self::Messages,
             "/v1/messages/count_tokens" => Self::CountTokens,
@@ -32,6 +35,7 @@ impl Endpoint {
     pub const fn path(self) -> &'static str {
         match self {
             Self::Chat => "/chat/completions",
+            Self::Responses => "/responses",
             Self::Embeddings => "/embeddings",
             Self::Messages => "/messages",
             Self::CountTokens => "/messages/count_tokens",
@@ -41,7 +45,7 @@ impl Endpoint {
     /// The headers that say what a body means, and go upstream with it, in small letters.
     pub const fn head(self) -> &'static [&'static str] {
         match self {
-            Self::Chat | Self::Embeddings => &[],
+            Self::Chat | Self::Responses | Self::Embeddings => &[],
             Self::Messages | Self::CountTokens => &["anthropic-version", "anthropic-beta"],
         }
     }
@@ -55,6 +59,7 @@ impl Endpoint {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Responses => "responses",
             Self::Embeddings => "embeddings",
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
@@ -64,7 +69,7 @@ impl Endpoint {
     /// Whether a model generates an answer of tokens, which count as output.
     pub const fn generates(self) -> bool {
         match self {
-            Self::Chat | Self::Messages => true,
+            Self::Chat | Self::Responses | Self::Messages => true,
             Self::Embeddings | Self::CountTokens => false,
         }
     }

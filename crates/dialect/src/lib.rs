@@ -36,7 +36,7 @@ pub use answer::{AnswerFacts, Garbage};
 pub use bad_request::BadRequest;
 pub use body::BodyParts;
 pub use call::Call;
-pub use cut::{Cut, CutCall};
+pub use cut::{Broken, Cut, CutCall};
 pub use dialect::Dialect;
 pub use endpoint::Endpoint;
 pub use error::ErrorBody;

@@ -1,4 +1,4 @@
-//! OpenAI's shapes: chat completions, embeddings, models.
+//! OpenAI's shapes: chat completions, responses, embeddings, models.
 
 mod chunk;
 mod cut;
@@ -8,6 +8,7 @@ mod models;
 mod reader;
 mod request;
 mod response;
+pub(crate) mod responses;
 mod speech;
 mod usage;
 
@@ -16,3 +17,6 @@ pub use models::{ModelCard, ModelPricing, model_json, models_json};
 pub(crate) use reader::Reader;
 pub(crate) use request::{read, takes_new_name};
 pub(crate) use response::{read_answer, read_speech};
+
+/// Names of events that only keep a connection alive. Clients take their data for a chunk and stumble over it.
+const KEEP_ALIVES: [&str; 4] = ["ping", "keepalive", "keep-alive", "heartbeat"];

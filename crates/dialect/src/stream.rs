@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use domain::{Pico, Usage};
 
 use crate::anthropic;
-use crate::cut::{Cut, CutCall, Form};
+use crate::cut::{Broken, BrokenForm, Cut, CutCall, Form};
 use crate::endpoint::Endpoint;
 use crate::openai;
 use crate::output::Output;
@@ -86,6 +86,7 @@ pub(crate) struct Told {
 enum Reader {
     Chat(openai::Reader),
     Messages(anthropic::Reader),
+    Responses(Box<openai::responses::Reader>),
 }
 
 impl Reader {
@@ -94,6 +95,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.read(data, event, told),
             Self::Messages(reader) => reader.read(data, event, told),
+            Self::Responses(reader) => reader.read(data, event, told),
         }
     }
 }
@@ -118,6 +120,7 @@ impl StreamMeter {
         let reader = match endpoint {
             Endpoint::Chat | Endpoint::Embeddings => Reader::Chat(openai::Reader::new(options)),
             Endpoint::Messages | Endpoint::CountTokens => Reader::Messages(anthropic::Reader::default()),
+            Endpoint::Responses => Reader::Responses(Box::default()),
         };
         Self {
             reader,
@@ -166,7 +169,7 @@ impl StreamMeter {
             Reader::Messages(_) if self.told.finish_seen && !self.done && self.held_done.is_empty() => {
                 Some(anthropic::STOP)
             }
-            Reader::Messages(_) | Reader::Chat(_) => None,
+            Reader::Messages(_) | Reader::Chat(_) | Reader::Responses(_) => None,
         };
         // SDKs take an end without this event for a break, or do not tell one from the other.
         self.held_done.extend(stop.map(Bytes::from_static));
@@ -186,6 +189,16 @@ impl StreamMeter {
         Cut(match &self.reader {
             Reader::Chat(reader) => Form::Chat(reader.cut(&self.told, call)),
             Reader::Messages(reader) => Form::Messages(reader.cut(&self.told, call)),
+            Reader::Responses(reader) => Form::Responses(Box::new(reader.cut(&self.told, call))),
+        })
+    }
+
+    /// The end for a client whose stream breaks here, or cannot be booked, instead of the [`tail`](Self::tail). It
+    /// takes what the stream has said with it: to be asked for last. Nothing more may be pushed.
+    pub fn broken(&mut self, call: CutCall<'_>) -> Broken {
+        Broken(match &mut self.reader {
+            Reader::Chat(_) | Reader::Messages(_) => BrokenForm::Plain,
+            Reader::Responses(reader) => BrokenForm::Responses(Box::new(reader.broken(&self.told, call))),
         })
     }
 

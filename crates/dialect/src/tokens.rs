@@ -16,6 +16,8 @@ use crate::json::{self, Into, Kind, Name, Take};
 /// Tokens around each message, and tokens that begin the answer, by OpenAI's published recipe.
 pub(crate) const MESSAGE_TOKENS: u64 = 3;
 const ANSWER_TOKENS: u64 = 3;
+/// The role of a message is a word.
+const ROLE_TOKENS: u64 = 1;
 /// A name costs one token more than its text.
 const NAME_TOKENS: u64 = 1;
 /// An image of 1,024 x 1,024 pixels at high detail, by OpenAI's published example.
@@ -94,14 +96,16 @@ fn count_piece(tokenizer: &Tokenizer, piece: &[u8]) -> usize {
 /// Tokens of a request's prompt, as the model would count them.
 ///
 /// For a chat: the messages by OpenAI's recipe, and the JSON of tools and of a response format, which are not sent as
-/// JSON but about as long. Images count as ones of 1,024 x 1,024 pixels; other media do not count. For embeddings: the
-/// texts, or the tokens that were given. For messages: the system prompt, the messages and the JSON of tools, by the
-/// stand-in's dictionary, because Anthropic's is not published. What cannot be read counts nothing.
+/// JSON but about as long. Images count as ones of 1,024 x 1,024 pixels; other media do not count. For a response the
+/// same of its items, as far as they stand in the body. For embeddings: the texts, or the tokens that were given. For
+/// messages: the system prompt, the messages and the JSON of tools, by the stand-in's dictionary, because Anthropic's is
+/// not published. What cannot be read counts nothing.
 pub fn count_prompt(endpoint: Endpoint, body: &[u8], model: &str) -> u64 {
     let Ok(text) = std::str::from_utf8(body) else { return 0 };
     let mut prompt = Prompt { encoding: Encoding::for_model(model), tokens: 0 };
     let read = match endpoint {
         Endpoint::Chat => json::read(text, &mut ChatBody(&mut prompt)),
+        Endpoint::Responses => json::read(text, &mut ResponsesBody(&mut prompt)),
         Endpoint::Embeddings => json::read(text, &mut EmbeddingsBody(&mut prompt)),
         Endpoint::Messages | Endpoint::CountTokens => {
             anthropic::read_prompt(text, &mut prompt);
@@ -219,6 +223,55 @@ impl<'de> Take<'de> for Call<'_> {
             match &*name {
                 "function" | "custom" => map.next_value_seed(Into(self))?,
                 "name" | "arguments" | "input" => map.next_value_seed(Into(&mut Content(self.0)))?,
+                _ => json::skip(&mut map)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+struct ResponsesBody<'p>(&'p mut Prompt);
+
+impl<'de> Take<'de> for ResponsesBody<'_> {
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        self.0.add(ANSWER_TOKENS);
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                // A text is a message of the user's, and instructions are one of the developer's.
+                "input" | "instructions" => map.next_value_seed(Into(&mut Items(self.0)))?,
+                "tools" | "text" => {
+                    let definition = map.next_value::<&RawValue>()?.get();
+                    if matches!(Kind::of(definition), Kind::Array | Kind::Object) {
+                        self.0.text(definition);
+                    }
+                }
+                _ => json::skip(&mut map)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Items of a response's input: messages, calls that an earlier answer made, what came of them.
+struct Items<'p>(&'p mut Prompt);
+
+impl<'de> Take<'de> for Items<'_> {
+    fn text(&mut self, text: &str) {
+        self.0.add(MESSAGE_TOKENS + ROLE_TOKENS);
+        self.0.text(text);
+    }
+
+    fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
+        json::each(seq, self)
+    }
+
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        self.0.add(MESSAGE_TOKENS);
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "role" | "content" | "output" | "summary" | "name" | "arguments" | "input" => {
+                    map.next_value_seed(Into(&mut Content(self.0)))?;
+                }
                 _ => json::skip(&mut map)?,
             }
         }

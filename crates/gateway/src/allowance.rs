@@ -82,7 +82,7 @@ impl Allowance {
             in_flight,
             price: Arc::clone(price),
             tier: tier_asked(call),
-            input: call.input_tokens_bound(),
+            input: input_bound(call, price),
             searches: if call.web_search().is_some() { SEARCHES } else { 0 },
             choices: call.choices(),
             choice_least: CHOICE_TOKENS_LEAST.max(call.output_cap_least()),
@@ -91,6 +91,11 @@ impl Allowance {
             slice,
             grows: call.stream(),
         }
+    }
+
+    /// The most input tokens that the call can be billed.
+    pub(crate) const fn input(&self) -> u64 {
+        self.input
     }
 
     pub(crate) const fn stops(&self) -> bool {
@@ -185,6 +190,16 @@ impl Allowance {
         }
         fitted.reasoning = fitted.reasoning.min(fitted.output);
         fitted
+    }
+}
+
+/// The most input tokens that a call can be billed: what stands in its body or, where some stands elsewhere, as much as
+/// the model takes. Calls of which neither is known are refused before this.
+fn input_bound(call: &Call, price: &PriceVersion) -> u64 {
+    let body = call.input_tokens_bound();
+    match (call.input_elsewhere(), price.context) {
+        (Some(_), Some(context)) => context.max(body),
+        (Some(_) | None, _) => body,
     }
 }
 

@@ -175,9 +175,12 @@ async fn whole(
     };
     let consumed = match facts.usage {
         Some(usage) => Consumed::Reported { usage, output: Output::In(bytes.clone()) },
+        None if facts.has_failed => Consumed::Nothing,
         None => Consumed::Unreported { input: None, output: Output::In(bytes.clone()) },
     };
     let (status, reason) = match presence.is_gone() {
+        // The client gets it as it is: it says what went wrong, and that it is no answer.
+        _ if facts.has_failed => (AttemptStatus::Failed, "upstream_error"),
         false => (AttemptStatus::Succeeded, "complete"),
         true => (AttemptStatus::Cancelled, "client_closed"),
     };

@@ -85,6 +85,16 @@ impl Choice {
         };
         Ok(Self { first, rest: kept, left_out })
     }
+
+    /// The same for a call that refers to what a provider keeps: no other one than the first has it.
+    pub(crate) fn keep_state_of(mut self, call: &Call) -> Self {
+        // What a tool fetches, it fetches anywhere.
+        if call.input_elsewhere().is_some_and(|param| param != "tools") {
+            let first = &self.first.0.provider.name;
+            self.rest.retain(|(target, _)| target.provider.name == *first);
+        }
+        self
+    }
 }
 
 impl Candidates {

@@ -78,6 +78,7 @@ impl Plan {
 pub(crate) const fn scope(endpoint: Endpoint) -> Scope {
     match endpoint {
         Endpoint::Chat => Scope::ChatCompletions,
+        Endpoint::Responses => Scope::Responses,
         Endpoint::Embeddings => Scope::Embeddings,
         Endpoint::Messages | Endpoint::CountTokens => Scope::Messages,
     }
@@ -103,7 +104,7 @@ pub(crate) fn authorize(
     check_kind(&route, &call, now)?;
     access::check(&caller.0, &route, tiers)?;
     let choice = choose(&route, &call, &traffic(&caller.0), now)?;
-    let choice = choice.keep(|price| check_options(&call, price))?;
+    let choice = choice.keep(|price| check_options(&call, price))?.keep_state_of(&call);
     let model = Arc::clone(&route.model);
     Ok(Permit { principal: caller.0, call, attribution, model, choice })
 }
@@ -176,10 +177,11 @@ fn check_options(call: &Call, price: &PriceVersion) -> Result<(), BadRequest> {
         let message = format!("This gateway has no price for the tool `{tool}`; leave it out.");
         return Err(refused(message, "tools", "unsupported_value"));
     }
-    if let Some(param) = call.input_elsewhere() {
+    if let Some(param) = call.input_elsewhere().filter(|_| price.context.is_none()) {
         let message = format!(
-            "This gateway cannot bound what a call costs whose input the provider fetches by itself; leave it out of \
-             {param}."
+            "'{param}' brings input that is not in the body, and the price {} does not say how much the model takes at \
+             most, so this gateway cannot bound what the call costs; leave it out, and send all of the input in the body.",
+            price.id
         );
         return Err(refused(message, param, "unsupported_parameter"));
     }

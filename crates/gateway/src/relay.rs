@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{Cut, CutCall, Dialect, StreamMeter};
+use dialect::{Broken, Cut, CutCall, Dialect, StreamMeter};
 use domain::Usage;
 use http_body::Body;
 use hyper::body::Incoming;
@@ -41,6 +41,8 @@ pub struct Relay {
     tail: Vec<Bytes>,
     /// The end of a stream that was cut off, which tells what was settled.
     cut: Option<Cut>,
+    /// The end of a stream whose settlement fails.
+    broken: Option<Broken>,
     /// The rest of a complete answer: nothing but its end, which must be read for the connection to be used again.
     rest: Option<Incoming>,
     /// For the event that tells of a break, and in whose words it does.
@@ -97,6 +99,7 @@ impl Relay {
             turns: 0,
             tail: Vec::new(),
             cut: None,
+            broken: None,
             rest: None,
             request_id,
             dialect,
@@ -183,7 +186,8 @@ impl Relay {
                         }
                         Err(error) => {
                             let told = failure::unbooked_stream(&error, &self.request_id);
-                            self.ready.push_back(told.told_in(self.dialect).stream_event());
+                            let told = told.told_in(self.dialect);
+                            self.ready.extend(self.broken.iter().map(|broken| broken.events(&told)));
                         }
                     }
                     self.phase = Phase::Ended;
@@ -212,27 +216,26 @@ impl Relay {
 
     fn begin_settlement(&mut self, end: End) {
         let Phase::Flowing(flow) = std::mem::replace(&mut self.phase, Phase::Ended) else { return };
-        let Flow { meter, mut open, upstream, checkpoint, .. } = *flow;
+        let Flow { mut meter, mut open, upstream, checkpoint, .. } = *flow;
         self.rest = matches!(end, End::Complete).then_some(upstream);
+        let call = CutCall {
+            request_id: &self.request_id,
+            at: open.began.at,
+            model: &open.plan.target().model,
+            choices: open.plan.call.choices(),
+        };
+        self.cut = matches!(end, End::Cut).then(|| meter.cut(call));
+        let told_broken = meter.broken(call);
         self.tail = match &end {
             // Bare ends look like success to every SDK, so a break is spelled out.
             End::Broken(broken) => {
                 let told = failure::broken_stream(*broken, &self.request_id);
-                vec![told.told_in(self.dialect).stream_event()]
+                vec![told_broken.events(&told.told_in(self.dialect))]
             }
             End::Complete | End::UpstreamError => meter.tail(),
-            End::HoldGone => Vec::new(),
-            End::Cut => {
-                let call = CutCall {
-                    request_id: &self.request_id,
-                    at: open.began.at,
-                    model: &open.plan.target().model,
-                    choices: open.plan.call.choices(),
-                };
-                self.cut = Some(meter.cut(call));
-                Vec::new()
-            }
+            End::HoldGone | End::Cut => Vec::new(),
         };
+        self.broken = Some(told_broken);
         let (status, reason) = match end {
             End::Complete => (AttemptStatus::Succeeded, "complete"),
             End::UpstreamError => (AttemptStatus::Failed, "upstream_error"),

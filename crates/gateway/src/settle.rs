@@ -264,7 +264,8 @@ impl Open {
     /// Whether a provider's count can be charged: not beyond what such a call can consume, not nothing for something.
     fn is_plausible(&self, usage: &Usage, output: &Output) -> bool {
         let call = &self.plan.call;
-        let input_max = call.input_tokens_bound().saturating_mul(4).saturating_add(PROMPT_SLACK_TOKENS);
+        let input_max =
+            self.plan.candidate().allowance.input().saturating_mul(4).saturating_add(PROMPT_SLACK_TOKENS);
         let answer_max =
             call.output_cap().max(self.plan.candidate().price.max_output).unwrap_or(0).max(OUTPUT_TOKENS_MAX);
         usage.input_total() <= input_max

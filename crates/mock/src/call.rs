@@ -13,10 +13,12 @@ use crate::answer::{self, Chat, Dialect};
 use crate::behaviour::{Behaviour, Fault, Trouble};
 use crate::body::{Body, Broken, Part, Source};
 use crate::decode::{ChatAsk, EmbeddingAsk};
+use crate::decode_response::ResponseAsk;
 use crate::embedding;
 use crate::messages;
 use crate::problem::Problem;
-use crate::stream::Events;
+use crate::response::{self, Reply};
+use crate::stream::{ChatScript, Events, Script};
 use crate::truth::{Entry, Tokens};
 use crate::wire::Tap;
 
@@ -131,11 +133,32 @@ impl Call {
         self.wait(ask.stream, chat.tokens(0)).await?;
         if ask.stream && !matches!(self.fault, Some(Fault::Garbage | Fault::Empty)) {
             let entry = mem::take(&mut self.entry);
-            let events = Events::new(chat, entry, &self.behaviour, self.fault, ask.include_usage);
+            let script = match chat.dialect {
+                Dialect::OpenAi => Script::Chat(ChatScript::new(chat, ask.include_usage)),
+                Dialect::Anthropic => Script::Message(chat),
+            };
+            let events = Events::new(script, entry, &self.behaviour, self.fault);
             return Ok(self.respond(StatusCode::OK, EVENT_STREAM, Source::Events(Box::new(events))));
         }
         let tokens = chat.tokens(chat.visible);
-        self.whole(if ask.stream { EVENT_STREAM } else { JSON }, tokens, chat.whole())
+        self.whole(if ask.stream { EVENT_STREAM } else { JSON }, tokens, chat.whole(), self.error())
+    }
+
+    /// Answers a request for a response.
+    pub(crate) async fn response(&mut self, ask: ResponseAsk) -> Result<Response<Body>, Halt> {
+        if self.model.is_empty() {
+            return Err(Problem::value("model", "a name").into());
+        }
+        let (stream, reply) = (ask.stream, self.reply(ask));
+        self.wait(stream, reply.tokens(0)).await?;
+        if stream && !matches!(self.fault, Some(Fault::Garbage | Fault::Empty)) {
+            let entry = mem::take(&mut self.entry);
+            let script = Script::Response(response::Script::new(reply));
+            let events = Events::new(script, entry, &self.behaviour, self.fault);
+            return Ok(self.respond(StatusCode::OK, EVENT_STREAM, Source::Events(Box::new(events))));
+        }
+        let tokens = reply.tokens(reply.visible);
+        self.whole(if stream { EVENT_STREAM } else { JSON }, tokens, reply.whole(), &reply.failed())
     }
 
     /// Answers a request for embeddings.
@@ -143,13 +166,13 @@ impl Call {
         let tokens = Tokens { prompt: ask.prompt, ..Tokens::default() };
         self.wait(false, tokens).await?;
         let list = embedding::list(&ask, &self.model, self.fault != Some(Fault::NoUsage));
-        self.whole(JSON, tokens, list)
+        self.whole(JSON, tokens, list, answer::ERROR)
     }
 
     /// Answers with what costs nothing.
     pub(crate) async fn free(&mut self, body: String) -> Result<Response<Body>, Halt> {
         self.wait(false, Tokens::default()).await?;
-        self.whole(JSON, Tokens::default(), body)
+        self.whole(JSON, Tokens::default(), body, self.error())
     }
 
     /// Answers with an error object.
@@ -194,6 +217,25 @@ impl Call {
         }
     }
 
+    /// The numbers of the response.
+    fn reply(&self, ask: ResponseAsk) -> Reply {
+        let behaviour = &self.behaviour;
+        let completion = ask.cap.map_or(behaviour.out, |cap| cap.min(behaviour.out));
+        let reasoning = behaviour.reasoning.min(completion);
+        Reply {
+            id: self.id,
+            created: self.at_us / 1_000_000,
+            model: serde_json::Value::from(self.model.as_str()).to_string(),
+            prompt: ask.prompt,
+            cached: ask.prompt * behaviour.cached / 100,
+            visible: completion - reasoning,
+            reasoning,
+            is_capped: completion < behaviour.out,
+            usage: self.fault != Some(Fault::NoUsage),
+            output: ask.output,
+        }
+    }
+
     /// What comes before the head: the latency, or a fault that lets no answer begin. A caller who leaves meanwhile
     /// is billed for the prompt.
     async fn wait(&mut self, stream: bool, prompt: Tokens) -> Result<(), Halt> {
@@ -223,8 +265,14 @@ impl Call {
         Ok(())
     }
 
-    /// An answer in one piece, or what its fault makes of it.
-    fn whole(&mut self, kind: HeaderValue, tokens: Tokens, text: String) -> Result<Response<Body>, Halt> {
+    /// An answer in one piece, or what its fault makes of it; `error` is the body of one that failed on the way.
+    fn whole(
+        &mut self,
+        kind: HeaderValue,
+        tokens: Tokens,
+        text: String,
+        error: &str,
+    ) -> Result<Response<Body>, Halt> {
         let trouble = self.fault.and_then(Fault::trouble);
         let worthless = trouble == Some(Trouble::Error) || self.fault.is_some_and(Fault::bills_nothing);
         self.entry.bill(if worthless { Tokens::default() } else { tokens });
@@ -238,7 +286,7 @@ impl Call {
         let source = match (self.fault, trouble) {
             (_, Some(Trouble::Close)) => Source::Part(Part::half(text.into(), None)),
             (_, Some(Trouble::Garbage)) => Source::Whole(amid(&text)),
-            (_, Some(Trouble::Error)) => Source::Whole(self.error().into()),
+            (_, Some(Trouble::Error)) => Source::Whole(error.to_owned().into()),
             (Some(Fault::Garbage), _) => Source::Whole(GARBAGE.into()),
             (Some(Fault::Empty), _) => Source::Whole(Bytes::new()),
             _ => Source::Whole(text.into()),

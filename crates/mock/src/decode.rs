@@ -22,9 +22,9 @@ const MOST_NUMBERS: u64 = 8 << 20;
 /// Dimensions of a vector when none are asked for.
 const DIMENSIONS: u64 = 8;
 /// Tokens of one message beside its text, by OpenAI's published recipe: three that wrap it, and its role.
-const TOKENS_PER_MESSAGE: u64 = 4;
+pub(crate) const TOKENS_PER_MESSAGE: u64 = 4;
 /// Tokens that begin the answer.
-const TOKENS_PER_ANSWER: u64 = 3;
+pub(crate) const TOKENS_PER_ANSWER: u64 = 3;
 
 /// The raw fields of a chat request.
 #[derive(Deserialize)]
@@ -186,7 +186,7 @@ pub(crate) fn model(raw: Option<&RawValue>) -> Result<String, Problem> {
     typed(raw, "model", "a string")?.ok_or_else(|| Problem::missing("model"))
 }
 
-fn cap(raw: Option<&RawValue>, name: &str) -> Result<Option<u64>, Problem> {
+pub(crate) fn cap(raw: Option<&RawValue>, name: &str) -> Result<Option<u64>, Problem> {
     let cap = typed(raw, name, "an integer")?;
     if cap == Some(0) { Err(Problem::value(name, "a number of at least 1")) } else { Ok(cap) }
 }
@@ -207,7 +207,7 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue, name: &str) -> R
 
 /// Borrows the text where it has no escapes.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(crate) struct Text<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 #[derive(Deserialize)]
 struct Message<'a> {

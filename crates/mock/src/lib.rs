@@ -1,5 +1,6 @@
-//! A simulated provider: it speaks OpenAI's chat completions, embeddings and models and Anthropic's messages over
-//! HTTP/1.1 and HTTP/2 (prior knowledge), misbehaves as told, and keeps a truth log of what a real provider would have billed.
+//! A simulated provider: it speaks OpenAI's chat completions, responses, embeddings and models and Anthropic's messages
+//! over HTTP/1.1 and HTTP/2 (prior knowledge), misbehaves as told, and keeps a truth log of what a real provider would
+//! have billed.
 //!
 //! It stands where a provider stands, so it shares nothing with the code that meters and charges: it counts tokens
 //! itself and owns its threads, its clock and its sockets. Tests, the demo and the benchmark use it in process
@@ -29,8 +30,12 @@
 //! | `retry_after` | 1 | seconds in `retry-after` of a 429; when given, of every refusal |
 //! | `auth` | on | `off` accepts requests without a key |
 //!
+//! A response has one item that says something, after an empty one for its thoughts if it has any: a message, or a call
+//! of the first function among its tools where `tool_choice` demands one. The call's arguments, and the message where
+//! `text.format` asks for JSON, are an object with the text in its member `text`; that frame counts no tokens.
+//!
 //! # Truth log
-//! One JSON line for each call of chat, embeddings or messages: `at_us` (arrival, microseconds since 1970), `id` (as in the
+//! One JSON line for each call of chat, responses, embeddings or messages: `at_us` (arrival, microseconds since 1970), `id` (as in the
 //! answer), `request_id` (the request's `x-client-request-id`, or null), `model` (the one that answered), `stream`,
 //! `prompt_tokens` (the whole input, the cached and the written included), `cached_tokens`, `cache_write_tokens`,
 //! `cache_write_1h_tokens`, `completion_tokens`, `reasoning_tokens`, `finished`, `fault`, `status` (0 when
@@ -44,10 +49,12 @@ mod behaviour;
 mod body;
 mod call;
 mod decode;
+mod decode_response;
 mod embedding;
 mod messages;
 mod problem;
 mod request;
+mod response;
 mod server;
 mod service;
 mod stream;

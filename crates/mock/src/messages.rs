@@ -85,12 +85,6 @@ pub(crate) fn close(chat: &Chat) -> String {
     events
 }
 
-/// Half of an event.
-pub(crate) fn half_event(chat: &Chat) -> String {
-    let whole = say(chat, 0, 8);
-    whole[..whole.floor_char_boundary(whole.len() / 2)].to_owned()
-}
-
 /// The answer to how long a prompt is.
 pub(crate) fn count(prompt: u64) -> String {
     json!({"input_tokens": prompt}).to_string()

@@ -12,6 +12,7 @@ use crate::answer::{self, Dialect};
 use crate::body::{Body, Broken};
 use crate::call::{Call, Halt};
 use crate::decode::{self, ChatFields, EmbeddingFields};
+use crate::decode_response::ResponseFields;
 use crate::messages;
 use crate::problem::Problem;
 use crate::request::MessageFields;
@@ -26,6 +27,7 @@ const X_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-reques
 
 enum Route {
     Chat,
+    Responses,
     Embeddings,
     Messages,
     CountTokens,
@@ -62,6 +64,14 @@ async fn answer(
             call.settle(&fields.model()?, &head.headers)?;
             let ask = fields.ask(call.behaviour.prompt)?;
             call.chat(ask).await
+        }
+        Route::Responses => {
+            call.entry = entry(worker, call, head, "resp_");
+            let body = read(body).await?;
+            let fields: ResponseFields<'_> = decode::fields(&body)?;
+            call.settle(&fields.model()?, &head.headers)?;
+            let ask = fields.ask(call.behaviour.prompt)?;
+            call.response(ask).await
         }
         Route::Embeddings => {
             call.entry = entry(worker, call, head, "embd-");
@@ -102,6 +112,7 @@ async fn answer(
 fn route(method: &Method, path: &str) -> Result<Route, Problem> {
     let (wanted, route) = match path {
         "/v1/chat/completions" => (Method::POST, Route::Chat),
+        "/v1/responses" => (Method::POST, Route::Responses),
         "/v1/embeddings" => (Method::POST, Route::Embeddings),
         "/v1/messages" => (Method::POST, Route::Messages),
         "/v1/messages/count_tokens" => (Method::POST, Route::CountTokens),

@@ -1,4 +1,4 @@
-//! A chat answer as a stream of events, at its pace, with its fault.
+//! A chat answer or a response as a stream of events, at its pace, with its fault.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,23 +7,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, Sleep};
 
-use crate::answer::{Chat, Dialect, ERROR, put};
+use crate::answer::{Chat, ERROR, put};
 use crate::behaviour::{Behaviour, Fault, Trouble};
 use crate::body::Broken;
-use crate::truth::Entry;
-use crate::{messages, text};
+use crate::truth::{Entry, Tokens};
+use crate::{messages, response, text};
 
 /// An event that is no JSON.
 const GARBAGE: &str = "data: {\"id\":\"chatcmpl-\u{fffd}<html>502 Bad Gateway</html>\n\n";
 /// The events still to come.
 pub(crate) struct Events {
-    chat: Chat,
+    script: Script,
     entry: Entry,
-    /// What every event begins with.
-    head: String,
-    /// What every event with choices ends with.
-    tail: &'static str,
-    include_usage: bool,
     done_marker: bool,
     chunk: u64,
     /// The fault in mid-stream, and how many tokens of each choice come before it.
@@ -32,17 +27,34 @@ pub(crate) struct Events {
     step: Step,
 }
 
+/// Writes the events of one shape of answer.
+pub(crate) enum Script {
+    Chat(ChatScript),
+    Message(Chat),
+    Response(response::Script),
+}
+
+/// Writes the events of a chat.
+pub(crate) struct ChatScript {
+    chat: Chat,
+    /// What every event begins with.
+    head: String,
+    /// What every event with choices ends with.
+    tail: &'static str,
+    include_usage: bool,
+}
+
 #[derive(Clone, Copy)]
 enum Step {
-    /// The events that name the role.
+    /// The events that come before any text.
     Open,
     /// The events with text, of which this many tokens are out.
     Text(u64),
-    /// The events that say why each choice ended.
+    /// The events that say that the text has ended, and why.
     Finish,
     /// The event with the token counts.
     Usage,
-    /// The marker after the last event.
+    /// What ends the stream: the marker after the last event, or the event that shows the whole response.
     Done,
     /// Torn off, but what was written before must leave first.
     Torn,
@@ -56,25 +68,16 @@ enum Step {
 
 impl Events {
     /// A stream of this answer. `entry` has been told of the prompt.
-    pub(crate) fn new(
-        chat: Chat,
-        entry: Entry,
-        behaviour: &Behaviour,
-        fault: Option<Fault>,
-        include_usage: bool,
-    ) -> Self {
-        let after = behaviour.after.unwrap_or(chat.visible / 2).min(chat.visible);
-        let include_usage = include_usage && chat.usage;
+    pub(crate) fn new(script: Script, entry: Entry, behaviour: &Behaviour, fault: Option<Fault>) -> Self {
+        let visible = script.visible();
+        let after = behaviour.after.unwrap_or(visible / 2).min(visible);
         Self {
-            head: chat.event_head(),
-            tail: if include_usage { "],\"usage\":null}\n\n" } else { "]}\n\n" },
-            include_usage,
             done_marker: fault != Some(Fault::NoDone),
             chunk: behaviour.chunk,
             trouble: fault.and_then(Fault::trouble).map(|trouble| (after, trouble)),
             pace: Pace { ttft_ms: behaviour.ttft_ms, tps: behaviour.tps, began: None, sleep: None },
             step: Step::Open,
-            chat,
+            script,
             entry,
         }
     }
@@ -88,7 +91,7 @@ impl Events {
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         match self.step {
             Step::Open | Step::Finish => {
-                let out = if matches!(self.step, Step::Open) { 0 } else { self.chat.visible };
+                let out = if matches!(self.step, Step::Open) { 0 } else { self.script.visible() };
                 ready!(self.pace.poll_due(out, cx));
             }
             Step::Text(out) if self.trouble.is_none_or(|(at, _)| out < at) => {
@@ -117,43 +120,31 @@ impl Events {
     fn advance(&mut self) -> Result<Option<String>, Broken> {
         let text = match self.step {
             Step::Open => {
-                self.entry.bill(self.chat.tokens(0));
+                self.entry.bill(self.script.tokens(0));
                 self.step = self.after_text(0);
-                match self.chat.dialect {
-                    Dialect::OpenAi => {
-                        self.events(r#"{"role":"assistant","content":"","refusal":null}"#, None)
-                    }
-                    Dialect::Anthropic => messages::open(&self.chat),
-                }
+                self.script.open()
             }
             Step::Text(out) => match self.trouble {
                 Some((at, trouble)) if out >= at => return self.break_off(out, trouble),
                 Some((at, _)) => self.say(out, at),
-                None => self.say(out, self.chat.visible),
+                None => self.say(out, self.script.visible()),
             },
             Step::Finish => {
-                self.step = if self.include_usage { Step::Usage } else { Step::Done };
-                let text = match self.chat.dialect {
-                    Dialect::OpenAi => self.events("{}", Some(self.chat.finish)),
-                    Dialect::Anthropic => messages::close(&self.chat),
-                };
-                self.end_here(!self.include_usage && !self.done_marker)?;
+                let has_usage = self.script.has_usage_event();
+                self.step = if has_usage { Step::Usage } else { Step::Done };
+                let text = self.script.finish();
+                self.end_here(!has_usage && !self.done_marker)?;
                 text
             }
             Step::Usage => {
                 self.step = Step::Done;
-                let mut text = format!("{}],\"usage\":", self.head);
-                self.chat.usage(&mut text);
-                text.push_str("}\n\n");
+                let text = self.script.usage();
                 self.end_here(!self.done_marker)?;
                 text
             }
             Step::Done => {
                 self.end_here(true)?;
-                match self.chat.dialect {
-                    Dialect::OpenAi => "data: [DONE]\n\n".to_owned(),
-                    Dialect::Anthropic => messages::STOP.to_owned(),
-                }
+                self.script.done()
             }
             Step::Broken => return Err(Broken::Scripted),
             Step::Torn | Step::Stuck | Step::Spent => return Ok(None),
@@ -165,19 +156,12 @@ impl Events {
     fn say(&mut self, from: u64, limit: u64) -> String {
         let to = (from + self.chunk).min(limit);
         self.step = self.after_text(to);
-        self.entry.bill(self.chat.tokens(to));
-        if self.chat.dialect == Dialect::Anthropic {
-            return messages::say(&self.chat, from, to);
-        }
-        let mut delta = String::with_capacity(24 + 7 * (to - from) as usize);
-        delta.push_str("{\"content\":\"");
-        text::append(&mut delta, from, to);
-        delta.push_str("\"}");
-        self.events(&delta, None)
+        self.entry.bill(self.script.tokens(to));
+        self.script.say(from, to)
     }
 
     fn after_text(&self, out: u64) -> Step {
-        if out == self.chat.visible && self.trouble.is_none() { Step::Finish } else { Step::Text(out) }
+        if out == self.script.visible() && self.trouble.is_none() { Step::Finish } else { Step::Text(out) }
     }
 
     /// The truth is told before the last bytes of a stream that breaks, too.
@@ -185,28 +169,17 @@ impl Events {
         if matches!(trouble, Trouble::Error | Trouble::Close) {
             self.entry.close(false)?;
         }
-        let (error, garbage) = match self.chat.dialect {
-            Dialect::OpenAi => (format!("data: {ERROR}\n\n"), GARBAGE),
-            Dialect::Anthropic => (format!("event: error\ndata: {}\n\n", messages::ERROR), messages::GARBAGE),
-        };
         let (step, text) = match trouble {
-            Trouble::Error => (Step::Spent, Some(error)),
-            Trouble::Close => (Step::Torn, Some(self.half_event())),
+            Trouble::Error => (Step::Spent, Some(self.script.fail())),
+            Trouble::Close => (Step::Torn, Some(self.script.half_event(out))),
             Trouble::Hang => (Step::Stuck, None),
             Trouble::Garbage => {
                 self.trouble = None;
-                (self.after_text(out), Some(garbage.to_owned()))
+                (self.after_text(out), Some(self.script.garbage().to_owned()))
             }
         };
         self.step = step;
         Ok(text)
-    }
-
-    fn half_event(&self) -> String {
-        if self.chat.dialect == Dialect::Anthropic {
-            return messages::half_event(&self.chat);
-        }
-        self.head[..self.head.floor_char_boundary(self.head.len() / 2)].to_owned()
     }
 
     fn end_here(&mut self, last: bool) -> Result<(), Broken> {
@@ -215,6 +188,122 @@ impl Events {
             self.step = Step::Spent;
         }
         Ok(())
+    }
+}
+
+impl Script {
+    fn visible(&self) -> u64 {
+        match self {
+            Self::Chat(script) => script.chat.visible,
+            Self::Message(chat) => chat.visible,
+            Self::Response(script) => script.reply.visible,
+        }
+    }
+
+    fn tokens(&self, visible: u64) -> Tokens {
+        match self {
+            Self::Chat(script) => script.chat.tokens(visible),
+            Self::Message(chat) => chat.tokens(visible),
+            Self::Response(script) => script.reply.tokens(visible),
+        }
+    }
+
+    /// Whether an event of its own tells the token counts.
+    fn has_usage_event(&self) -> bool {
+        matches!(self, Self::Chat(script) if script.include_usage)
+    }
+
+    fn open(&mut self) -> String {
+        match self {
+            Self::Chat(script) => script.events(r#"{"role":"assistant","content":"","refusal":null}"#, None),
+            Self::Message(chat) => messages::open(chat),
+            Self::Response(script) => script.open(),
+        }
+    }
+
+    fn say(&mut self, from: u64, to: u64) -> String {
+        match self {
+            Self::Chat(script) => script.say(from, to),
+            Self::Message(chat) => messages::say(chat, from, to),
+            Self::Response(script) => script.say(from, to),
+        }
+    }
+
+    fn finish(&mut self) -> String {
+        match self {
+            Self::Chat(script) => script.events("{}", Some(script.chat.finish)),
+            Self::Message(chat) => messages::close(chat),
+            Self::Response(script) => script.finish(),
+        }
+    }
+
+    fn usage(&self) -> String {
+        match self {
+            Self::Chat(script) => script.usage(),
+            Self::Message(_) | Self::Response(_) => String::new(),
+        }
+    }
+
+    fn done(&mut self) -> String {
+        match self {
+            Self::Chat(_) => "data: [DONE]\n\n".to_owned(),
+            Self::Message(_) => messages::STOP.to_owned(),
+            Self::Response(script) => script.done(),
+        }
+    }
+
+    fn fail(&mut self) -> String {
+        match self {
+            Self::Chat(_) => format!("data: {ERROR}\n\n"),
+            Self::Message(_) => format!("event: error\ndata: {}\n\n", messages::ERROR),
+            Self::Response(script) => script.fail(),
+        }
+    }
+
+    /// An event that is no JSON.
+    const fn garbage(&self) -> &'static str {
+        match self {
+            Self::Chat(_) | Self::Response(_) => GARBAGE,
+            Self::Message(_) => messages::GARBAGE,
+        }
+    }
+
+    /// The first half of what would come next.
+    fn half_event(&mut self, out: u64) -> String {
+        let mut event = match self {
+            Self::Chat(script) => script.head.clone(),
+            Self::Message(chat) => messages::say(chat, out, out + 8),
+            Self::Response(script) => script.say(out, out + 1),
+        };
+        event.truncate(event.floor_char_boundary(event.len() / 2));
+        event
+    }
+}
+
+impl ChatScript {
+    pub(crate) fn new(chat: Chat, include_usage: bool) -> Self {
+        let include_usage = include_usage && chat.usage;
+        Self {
+            head: chat.event_head(),
+            tail: if include_usage { "],\"usage\":null}\n\n" } else { "]}\n\n" },
+            include_usage,
+            chat,
+        }
+    }
+
+    fn say(&self, from: u64, to: u64) -> String {
+        let mut delta = String::with_capacity(24 + 7 * (to - from) as usize);
+        delta.push_str("{\"content\":\"");
+        text::append(&mut delta, from, to);
+        delta.push_str("\"}");
+        self.events(&delta, None)
+    }
+
+    fn usage(&self) -> String {
+        let mut text = format!("{}],\"usage\":", self.head);
+        self.chat.usage(&mut text);
+        text.push_str("}\n\n");
+        text
     }
 
     fn events(&self, delta: &str, finish: Option<&'static str>) -> String {

@@ -5,5 +5,6 @@ mod faults;
 mod messages;
 mod pace;
 mod refusals;
+mod responses;
 mod shapes;
 mod tokens;

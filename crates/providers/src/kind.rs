@@ -37,7 +37,7 @@ pub(crate) enum Credential {
 const OPENAI: Kind = Kind {
     name: "openai",
     base_url: Some("https://api.openai.com/v1"),
-    endpoints: &[Endpoint::Chat, Endpoint::Embeddings],
+    endpoints: &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings],
     manners: Manners { cap: None, stream_options: true },
     credential: Credential::Bearer,
     has_deployments: false,
@@ -45,9 +45,14 @@ const OPENAI: Kind = Kind {
 
 const CHAT: &[Endpoint] = &[Endpoint::Chat];
 /// What servers have that follow both OpenAI's dialect and Anthropic's.
-const BOTH: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages];
+const BOTH: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Messages];
 /// The same, and how long a prompt is.
-const ALL: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens];
+const ALL: &[Endpoint] =
+    &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens];
+/// Chats and embeddings, but no responses.
+const OLDER: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings];
+/// <https://console.groq.com/docs/responses-api>, <https://docs.x.ai/docs/api-reference>: responses, but no embeddings.
+const ANSWERS: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses];
 
 /// Every kind, by the vendors' own documentation.
 pub const KINDS: &[Kind] = &[
@@ -65,14 +70,16 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "gemini",
         base_url: Some("https://generativelanguage.googleapis.com/v1beta/openai"),
+        endpoints: OLDER,
         ..OPENAI
     },
-    Kind { name: "groq", base_url: Some("https://api.groq.com/openai/v1"), endpoints: CHAT, ..OPENAI },
+    Kind { name: "groq", base_url: Some("https://api.groq.com/openai/v1"), endpoints: ANSWERS, ..OPENAI },
     Kind { name: "openrouter", base_url: Some("https://openrouter.ai/api/v1"), endpoints: BOTH, ..OPENAI },
     // Refuses members it does not know: a stream always tells its usage, and the cap has its old name.
     Kind {
         name: "mistral",
         base_url: Some("https://api.mistral.ai/v1"),
+        endpoints: OLDER,
         manners: Manners { cap: Some("max_tokens"), stream_options: false },
         ..OPENAI
     },
@@ -84,11 +91,12 @@ pub const KINDS: &[Kind] = &[
         manners: Manners { cap: Some("max_tokens"), stream_options: true },
         ..OPENAI
     },
-    Kind { name: "xai", base_url: Some("https://api.x.ai/v1"), endpoints: CHAT, ..OPENAI },
+    Kind { name: "xai", base_url: Some("https://api.x.ai/v1"), endpoints: ANSWERS, ..OPENAI },
     // Both know max_tokens under their own documentation, and pass over the newer name.
     Kind {
         name: "together",
         base_url: Some("https://api.together.xyz/v1"),
+        endpoints: OLDER,
         manners: Manners { cap: Some("max_tokens"), stream_options: true },
         ..OPENAI
     },

@@ -113,6 +113,10 @@ impl Provider {
     pub fn address(&self, endpoint: Endpoint, model: &str) -> Result<Uri, http::Error> {
         match &self.api_version {
             None => self.uri(endpoint.path()),
+            // Azure takes the deployment of a response from its body.
+            Some(version) if endpoint == Endpoint::Responses => {
+                self.uri(&format!("{}?api-version={version}", endpoint.path()))
+            }
             Some(version) => {
                 let (model, path) = (in_path(model), endpoint.path());
                 self.uri(&format!("/deployments/{model}{path}?api-version={version}"))
@@ -235,6 +239,10 @@ mod tests {
         assert_eq!(
             dated.address(Endpoint::Embeddings, "my embedder").unwrap(),
             "https://x.openai.azure.com/openai/deployments/my%20embedder/embeddings?api-version=2024-10-21"
+        );
+        assert_eq!(
+            dated.address(Endpoint::Responses, "m").unwrap(),
+            "https://x.openai.azure.com/openai/responses?api-version=2024-10-21"
         );
         for wrong in ["", "2024&x=1"] {
             let refused = at("https://x/openai").with_api_version(wrong).unwrap_err();

@@ -73,7 +73,7 @@ const STRANGER_BODY_BYTES_MAX: usize = 4 * 1024;
 const ORGANIZATION: &str = "/v1/organization";
 
 /// Paths that we serve, as people call them when they forget `/v1`.
-const WITHOUT_V1: [&str; 4] = ["/chat/completions", "/embeddings", "/messages", "/models"];
+const WITHOUT_V1: [&str; 5] = ["/chat/completions", "/responses", "/embeddings", "/messages", "/models"];
 
 impl Front {
     /// Answers one request. Never fails: what goes wrong has an answer too.
@@ -133,7 +133,6 @@ impl Front {
             (&Method::GET, "/metrics") => text(StatusCode::OK, self.metrics(), OPENMETRICS),
             (&Method::GET, "/openapi.json") => text(StatusCode::OK, DESCRIPTION.clone(), JSON),
             (&Method::GET, "/v1/models") => self.models(request, None, id),
-            (&Method::GET, "/v1/responses") => no_web_socket(id),
             (&Method::GET, _) if path.starts_with("/v1/models/") => {
                 let model = percent_decode(&path["/v1/models/".len()..]);
                 self.models(request, Some(model), id)
@@ -141,6 +140,7 @@ impl Front {
             (_, "/livez" | "/readyz" | "/metrics" | "/openapi.json" | "/v1/models") => {
                 wrong_method(request, id)
             }
+            _ if path.starts_with("/v1/responses/") => not_kept(request, id),
             _ => unknown(request, id),
         }
     }
@@ -158,6 +158,7 @@ impl Front {
                 self.gateway.turned_away(endpoint, id, &Failure::Draining);
                 Some(failed(Failure::Draining, endpoint.dialect(), id))
             }
+            Method::GET if endpoint == Endpoint::Responses => Some(no_web_socket(id)),
             _ => Some(wrong_method(&request, id)),
         };
         if let Some(refusal) = refusal {
@@ -372,14 +373,25 @@ fn wrong_method(request: &Request<Incoming>, id: RequestId) -> Response<FrontBod
 /// asked for a key, so that nothing is counted.
 fn no_web_socket(id: RequestId) -> Response<FrontBody> {
     let message =
-        "This gateway answers over HTTP/1.1, not over WebSockets, and has no Responses API yet: send POST \
-                   /v1/chat/completions, with \"stream\": true for a stream."
+        "This gateway answers over HTTP/1.1, not over WebSockets: send POST /v1/responses, with \"stream\": \
+                   true for a stream."
             .to_owned();
     let mut response = problem(426, message, Some("upgrade_required"), id);
     // RFC 9110, 15.5.22: what to upgrade to must be said. It is hop by hop, so the connection names it, too.
     response.headers_mut().insert(UPGRADE, HeaderValue::from_static("HTTP/1.1"));
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     response
+}
+
+/// What can be done with a response that the provider keeps: nothing here, for the gateway does not know whose it is. A
+/// 404, which is what clients expect of a response that is not there, and do not try again.
+fn not_kept(request: &Request<Incoming>, id: RequestId) -> Response<FrontBody> {
+    let (method, path) = (request.method(), request.uri().path());
+    let message = format!(
+        "Invalid URL ({method} {path}): this gateway passes responses on and keeps none, so it cannot look one up, \
+         cancel, compact or delete it, or count its tokens. Keep what POST /v1/responses answers."
+    );
+    problem(404, message, Some("response_not_kept"), id)
 }
 
 fn unknown(request: &Request<Incoming>, id: RequestId) -> Response<FrontBody> {

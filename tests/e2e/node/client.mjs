@@ -28,6 +28,55 @@ async function stream(client, { params, headers, cancel_after }, outcome) {
   }
 }
 
+function endOfResponse(answer) {
+  return { usage: answer.usage, answer };
+}
+
+async function respond(client, { params, headers }) {
+  const { data, request_id } = await client.responses.create(params, { headers }).withResponse();
+  return { request_id, texts: [data.output_text], ...endOfResponse(data) };
+}
+
+async function respond_stream(client, { params, cancel_after }, outcome) {
+  const { data, request_id } = await client.responses.create({ ...params, stream: true }).withResponse();
+  outcome.request_id = request_id;
+  outcome.texts = [""];
+  for await (const event of data) {
+    outcome.chunks += 1;
+    outcome.events.push(event.type);
+    if (event.type === "response.output_text.delta") outcome.texts[0] += event.delta;
+    if (["response.completed", "response.incomplete", "response.failed"].includes(event.type)) {
+      Object.assign(outcome, endOfResponse(event.response));
+    }
+    if (outcome.chunks === cancel_after) break;
+  }
+}
+
+async function respond_helper(client, { params }) {
+  const stream = client.responses.stream(params);
+  const events = [];
+  for await (const event of stream) events.push(event.type);
+  const answer = await stream.finalResponse();
+  return { events, texts: [answer.output_text], ...endOfResponse(answer) };
+}
+
+async function respond_parse(client, { params }) {
+  const schema = { type: "object", properties: { text: { type: "string" } }, required: ["text"] };
+  const format = { type: "json_schema", name: "said", strict: true, schema };
+  const { data, request_id } = await client.responses.parse({ ...params, text: { format } }).withResponse();
+  return { request_id, texts: [data.output_parsed.text] };
+}
+
+async function kept_response(client, { params: { id, call } }) {
+  const calls = {
+    retrieve: () => client.responses.retrieve(id),
+    delete: () => client.responses.delete(id),
+    cancel: () => client.responses.cancel(id),
+    input_items: () => client.responses.inputItems.list(id),
+  };
+  await calls[call]();
+}
+
 async function embed(client, { params }) {
   const { data, request_id } = await client.embeddings.create(params).withResponse();
   return { request_id, usage: data.usage, answer: data };
@@ -43,11 +92,23 @@ async function model(client, { params }) {
   return { answer: await client.models.retrieve(params.id) };
 }
 
-const operations = { chat, stream, embed, models, model };
+const operations = {
+  chat,
+  stream,
+  respond,
+  respond_stream,
+  respond_helper,
+  respond_parse,
+  kept_response,
+  embed,
+  models,
+  model,
+};
 
 async function perform({ op, base_url, key, timeout_ms, max_retries, ...rest }) {
   const client = new OpenAI({ baseURL: base_url, apiKey: key, timeout: timeout_ms, maxRetries: max_retries });
-  const outcome = { request_id: null, texts: [], usage: null, answer: null, chunks: 0, empty_choices: 0, error: null };
+  const counts = { chunks: 0, empty_choices: 0, events: [] };
+  const outcome = { request_id: null, texts: [], usage: null, answer: null, ...counts, error: null };
   try {
     Object.assign(outcome, await operations[op](client, rest, outcome));
   } catch (error) {

@@ -1,5 +1,6 @@
 //! A chat's stream, event by event.
 
+use super::KEEP_ALIVES;
 use super::chunk::{Chunk, Complaint, Head};
 use super::cut::Cut;
 use crate::cut::CutCall;
@@ -7,9 +8,6 @@ use crate::endpoint::Endpoint;
 use crate::json::{self, Kind};
 use crate::stream::{Fate, StreamFault, StreamOptions, Told};
 use crate::upstream_error::UpstreamError;
-
-/// Names of events that only keep a connection alive. Clients take their data for a chunk and stumble over it.
-const KEEP_ALIVES: [&str; 4] = ["ping", "keepalive", "keep-alive", "heartbeat"];
 
 /// Reads the events of a chat.
 pub(crate) struct Reader {

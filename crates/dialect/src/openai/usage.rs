@@ -35,9 +35,9 @@ struct PromptDetails {
 
 /// For how long cache writes are kept: 30 minutes or 12 hours.
 #[derive(Clone, Copy, Debug, Default)]
-struct CacheWriteTimes {
-    short: Option<u64>,
-    long: Option<u64>,
+pub(super) struct CacheWriteTimes {
+    pub(super) short: Option<u64>,
+    pub(super) long: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -115,7 +115,7 @@ impl WireUsage {
 }
 
 /// An amount, from the text of its number: a float would not keep it.
-fn number<'de, A: MapAccess<'de>>(map: &mut A, digits: u16) -> Result<Option<Pico>, A::Error> {
+pub(super) fn number<'de, A: MapAccess<'de>>(map: &mut A, digits: u16) -> Result<Option<Pico>, A::Error> {
     map.next_value::<&RawValue>().map(|value| Pico::of_number(value.get(), digits))
 }
 

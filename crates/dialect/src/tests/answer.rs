@@ -117,6 +117,7 @@ fn facts_of_a_whole_answer() {
             service_tier: Some("priority".to_owned()),
             reported_cost: None,
             has_error: false,
+            has_failed: false,
         })
     );
     assert_eq!(AnswerFacts::output_text(Endpoint::Chat, body), "héllof{\"a\":1}hmsonowhy");

@@ -52,6 +52,7 @@ pub(super) const USAGE: Usage = Usage {
     output: 7,
     audio_output: 0,
     reasoning: 3,
+    ..Usage::from_counts([0; 14])
 };
 
 pub(super) fn context(asked: Asked) -> AnswerContext {

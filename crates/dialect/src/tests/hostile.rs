@@ -6,6 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::body::to;
+use super::responses_stream;
 use super::stream::{corpus, run};
 use crate::tokens;
 use crate::{AnswerFacts, Call, Endpoint, Upstream, UpstreamError};
@@ -16,11 +17,13 @@ const DOCUMENTS: &[&str] = &[
     r#"{"model":"x","choices":[{"message":{"content":"a\n","tool_calls":[{"function":{"name":"f"}}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1e3,"prompt_tokens_details":{"cached_tokens":-1}},"error":{"message":"m","code":4}}"#,
     r#"{"model":"m","max_tokens":9000,"thinking":{"budget_tokens":4000},"messages":[{"content":[{"type":"image","source":{"type":"base64","data":"x"}},{"type":"tool_result","content":[{"type":"document","source":{"type":"text","data":"y"}}]}]}],"tools":[{"type":"web_search_1"}],"metadata":{"user_id":"u"}}"#,
     r#"{"type":"message","model":"x","content":[{"type":"text","text":"a"},{"type":"tool_use","name":"f","input":{"b":1}}],"usage":{"input_tokens":5,"output_tokens":1e3,"cache_creation":{"ephemeral_1h_input_tokens":-1},"output_tokens_details":{"thinking_tokens":7}}}"#,
+    r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_image","image_url":"data:x"},{"type":"input_file","file_id":"f"}]},{"type":"additional_tools","tools":[{"type":"shell","environment":{"type":"local"}}]}],"tools":[{"type":"namespace","tools":[{"type":"mcp"}]}],"stream":true,"max_output_tokens":9}"#,
+    r#"{"object":"response","model":"x","status":"failed","error":{"code":"c"},"output":[{"type":"message","content":[{"text":"a"}]},{"type":"function_call","name":"f","arguments":"{}"}],"usage":{"input_tokens":5,"output_tokens":1e3,"input_tokens_details":{"cached_tokens":-1}}}"#,
     r#"[{"error":{"code":429,"message":"Quota","status":"X"}},{"detail":[{"msg":"m"}]}]"#,
 ];
 
 fn read_all(bytes: &[u8]) {
-    for endpoint in [Endpoint::Chat, Endpoint::Embeddings, Endpoint::Messages] {
+    for endpoint in [Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Messages] {
         if let Ok(call) = Call::read(endpoint, Bytes::copy_from_slice(bytes)) {
             let parts = call.upstream_body(&to("other"));
             let len = parts.len();
@@ -28,7 +31,7 @@ fn read_all(bytes: &[u8]) {
             assert_eq!(body.len(), len);
             let again = Call::read(endpoint, Bytes::from(body)).expect("an edited body can be read");
             assert_eq!((again.model(), again.stream()), ("other", call.stream()));
-            assert!(again.asked_usage() || !call.stream());
+            assert!(again.asked_usage() || !call.stream() || endpoint == Endpoint::Responses);
             assert!(call.input_tokens_bound() > 0);
             let capped: Vec<u8> = call
                 .upstream_body(&Upstream { output_cap: Some(NonZeroU64::MIN), ..to("m") })
@@ -47,6 +50,7 @@ fn read_all(bytes: &[u8]) {
     assert!(!UpstreamError::read(500, bytes).message.is_empty());
     run(true, [Bytes::copy_from_slice(bytes)]);
     super::cut::check_any(bytes);
+    responses_stream::check_any(bytes);
 }
 
 /// The bytes with some of them changed, taken out or doubled.
@@ -84,9 +88,11 @@ proptest! {
 
     #[test]
     fn streams_gone_wrong(which in any::<prop::sample::Index>(), changes in changes()) {
-        let corpus: Vec<String> = corpus().into_iter().filter(|stream| stream.len() < 10_000).collect();
+        let corpus = corpus().into_iter().chain(responses_stream::corpus());
+        let corpus: Vec<String> = corpus.filter(|stream| stream.len() < 10_000).collect();
         let bytes = mangle(which.get(&corpus).as_bytes().to_vec(), &changes);
         super::cut::check_any(&bytes);
+        responses_stream::check_any(&bytes);
         run(false, [Bytes::from(bytes)]);
     }
 }

@@ -9,6 +9,8 @@ mod error;
 mod hostile;
 mod messages;
 mod request;
+mod responses;
+mod responses_stream;
 mod stream;
 mod stream_pieces;
 mod tokens;

@@ -25,7 +25,11 @@ pub(super) struct Outcome {
 
 /// Pushes a stream in these pieces, to its end or its first fault.
 pub(super) fn run(asked: bool, pieces: impl IntoIterator<Item = Bytes>) -> Outcome {
-    let mut meter = StreamMeter::new(Endpoint::Chat, StreamOptions { client_asked_usage: asked });
+    run_on(StreamMeter::new(Endpoint::Chat, StreamOptions { client_asked_usage: asked }), pieces)
+}
+
+/// The same with this meter.
+pub(super) fn run_on(mut meter: StreamMeter, pieces: impl IntoIterator<Item = Bytes>) -> Outcome {
     let mut out = Vec::new();
     let mut fault = None;
     for piece in pieces {

@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::responses_stream;
 use super::stream::{corpus, run, whole};
 
-fn cut(stream: &str, mut at: Vec<usize>) -> Vec<Bytes> {
+pub(super) fn cut(stream: &str, mut at: Vec<usize>) -> Vec<Bytes> {
     let stream = Bytes::copy_from_slice(stream.as_bytes());
     at.retain(|at| *at <= stream.len());
     at.extend([0, stream.len()]);
@@ -18,11 +19,13 @@ fn check(stream: &str, at: Vec<usize>) {
     for asked in [false, true] {
         assert_eq!(run(asked, cut(stream, at.clone())), whole(asked, stream), "{stream:?} cut at {at:?}");
     }
+    responses_stream::check_pieces(stream, at);
 }
 
 #[test]
 fn cut_at_every_byte_and_into_single_bytes() {
-    for stream in corpus().into_iter().filter(|stream| stream.len() < 10_000) {
+    let streams = corpus().into_iter().chain(responses_stream::corpus());
+    for stream in streams.filter(|stream| stream.len() < 10_000) {
         for at in 0..stream.len() {
             check(&stream, vec![at]);
         }
@@ -39,7 +42,8 @@ proptest! {
         at in prop::collection::vec(0_usize..4_000, 0..40),
         ends in "(\n|\r|\r\n){0,3}",
     ) {
-        let corpus: Vec<String> = corpus().into_iter().filter(|stream| stream.len() < 10_000).collect();
+        let corpus = corpus().into_iter().chain(responses_stream::corpus());
+        let corpus: Vec<String> = corpus.filter(|stream| stream.len() < 10_000).collect();
         let stream: String = which.iter().map(|index| index.get(&corpus).as_str()).collect::<Vec<_>>().join(&ends);
         check(&stream, at);
     }
@@ -52,6 +56,8 @@ proptest! {
                 "data:", "data: {}", "data: {\"a\"", ":1}", "data: [DONE]", "id: 1", "event: error", "event: ping",
                 "retry", ": c", "x", " ", "\n", "\n", "\n\n", "\r", "\r\n", "\r\n\r\n", "\u{feff}",
                 "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}",
+                "data: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}",
+                "data: {\"type\":\"error\",\"message\":\"m\"}",
             ]),
             0..24,
         ),

@@ -121,10 +121,12 @@ word_enums! {
     }
 
     /// An endpoint that a key may be limited to.
-    Scope, "an endpoint", "chat_completions, embeddings, messages or models" {
+    Scope, "an endpoint", "chat_completions, responses, embeddings, messages or models" {
         /// `POST /v1/chat/completions`.
         #[default]
         ChatCompletions = "chat_completions",
+        /// `POST /v1/responses`.
+        Responses = "responses",
         /// `POST /v1/embeddings`.
         Embeddings = "embeddings",
         /// `POST /v1/messages` and what belongs to it.

@@ -15,8 +15,11 @@ use super::{
 };
 
 /// Members of a body that makes or changes a key.
-const KEY_BOUNDS: [&str; 3] =
-    ["endpoints: [chat_completions|embeddings|models]", "models: object", "networks: [string]"];
+const KEY_BOUNDS: [&str; 3] = [
+    "endpoints: [chat_completions|responses|embeddings|messages|models]",
+    "models: object",
+    "networks: [string]",
+];
 
 /// What belongs to one organization.
 pub(super) const ORGANIZATIONS: &[Route] = &[

@@ -224,7 +224,7 @@ fn usage(to: &mut Fields<'_>, usage: &Usage) {
     to.count("input_tokens", input);
     to.object("input_tokens_details", |to| {
         to.count("cached_tokens", usage.cached);
-        to.count("cache_write_tokens", usage.cache_write);
+        to.count("cache_write_tokens", usage.cache_write_total());
     });
     to.count("output_tokens", output);
     to.object("output_tokens_details", |to| to.count("reasoning_tokens", usage.reasoning));
