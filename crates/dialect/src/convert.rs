@@ -158,30 +158,33 @@ pub fn request(
     Ok(Converted { body, dropped: notes.finish()?, asked })
 }
 
-/// Converts a whole answer of status 200. The usage is what the call is charged for, told in the caller's terms.
+/// A whole answer, read and not yet written in the caller's form.
+#[derive(Debug)]
+pub struct WholeAnswer(Answer);
+
+/// Reads a whole answer of status 200.
 ///
 /// # Errors
 /// [`Garbage`] for what is no answer in the provider's form.
-pub fn answer(
-    from: Wire,
-    to: Surface,
-    body: &[u8],
-    usage: &Usage,
-    context: &AnswerContext,
-) -> Result<Vec<u8>, Garbage> {
+pub fn read_answer(from: Wire, body: &[u8]) -> Result<WholeAnswer, Garbage> {
     let deltas = match from {
         Wire::Chat => chat::answer::read(body)?,
         Wire::Messages => messages::answer::read(body)?,
         Wire::Gemini => gemini::answer::read(body)?,
         Wire::Converse => converse::answer::read(body)?,
     };
-    let answer = Answer::of(deltas)?;
-    Ok(match to {
+    Answer::of(deltas).map(WholeAnswer)
+}
+
+/// Writes a whole answer in the caller's form. The usage is what the call is charged for, told in the caller's terms.
+pub fn write_answer(to: Surface, answer: WholeAnswer, usage: &Usage, context: &AnswerContext) -> Vec<u8> {
+    let WholeAnswer(answer) = answer;
+    match to {
         Surface::Chat => chat::answer::write(&answer, usage, context),
         Surface::Responses => responses::write::write(answer, usage, context),
         Surface::Messages => messages::answer::write(answer, usage, context),
         Surface::Gemini => gemini::answer::write(&answer, usage, context),
-    })
+    }
 }
 
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use domain::{Pico, Usage};
 
 use crate::anthropic;
+use crate::convert::StreamConverter;
 use crate::cut::{Broken, BrokenForm, Cut, CutCall, Form};
 use crate::endpoint::Endpoint;
 use crate::openai;
@@ -49,6 +50,8 @@ pub enum StreamFault {
 /// [`StreamMeter::tail`].
 pub struct StreamMeter {
     reader: Reader,
+    /// Writes the events anew, for a client of another dialect.
+    converter: Option<Box<StreamConverter>>,
     scanner: Scanner,
     /// The bytes of an event whose end has not come.
     carry: BytesMut,
@@ -124,6 +127,7 @@ impl StreamMeter {
         };
         Self {
             reader,
+            converter: None,
             scanner: Scanner::default(),
             carry: BytesMut::new(),
             at_start: true,
@@ -133,6 +137,18 @@ impl StreamMeter {
             done: false,
             fault: None,
         }
+    }
+
+    /// The same for a client of another dialect, whose events this writes. Its end is the converter's to write, too:
+    /// [`take_converter`](Self::take_converter).
+    #[must_use]
+    pub fn converting(self, converter: StreamConverter) -> Self {
+        Self { converter: Some(Box::new(converter)), ..self }
+    }
+
+    /// What writes the end of a stream for a client of another dialect. Nothing more may be pushed.
+    pub fn take_converter(&mut self) -> Option<Box<StreamConverter>> {
+        self.converter.take()
     }
 
     /// Takes the next bytes from the provider, and appends to `out` those that may go to the client now.
@@ -377,7 +393,15 @@ impl StreamMeter {
         if data.is_empty() {
             return Ok(Fate::Drop);
         }
-        self.reader.read(data, event, &mut self.told)
+        let fate = self.reader.read(data, event, &mut self.told)?;
+        let Some(converter) = &mut self.converter else { return Ok(fate) };
+        let mut events = Vec::new();
+        converter.event(event, data, &mut events).map_err(|_| StreamFault::Garbage)?;
+        Ok(match fate {
+            Fate::Done(_) => Fate::Done(Some(Bytes::from(events))),
+            _ if events.is_empty() => Fate::Drop,
+            _ => Fate::Replace(Bytes::from(events)),
+        })
     }
 }
 

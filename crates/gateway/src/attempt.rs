@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{AnswerFacts, StreamMeter, StreamOptions, Upstream, UpstreamError};
+use dialect::{AnswerFacts, CutCall, StreamMeter, StreamOptions, Upstream, UpstreamError};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -56,7 +56,7 @@ pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence
     let Ok(request) = request else { return failed(open, UpstreamFailure::unsendable()) };
     let target = open.plan.target();
     let (provider, first_byte) = (Arc::clone(&target.provider), target.rules.first_byte);
-    let sent = client.send(&provider, open.plan.call.endpoint().dialect(), request, first_byte);
+    let sent = client.send(&provider, open.plan.sent().endpoint().dialect(), request, first_byte);
     let answered = if open.plan.call.stream() {
         // Nobody would read the stream: leaving stops what can be stopped.
         tokio::select! {
@@ -91,8 +91,9 @@ pub(crate) fn upstream_request(
     output_cap: Option<NonZeroU64>,
 ) -> Result<Request<PartsBody>, http::Error> {
     let Target { provider, model, .. } = plan.target();
-    let uri = provider.address(plan.call.endpoint(), model)?;
-    let parts = plan.call.upstream_body(&Upstream { model, manners: provider.kind.manners, output_cap });
+    let sent = plan.sent();
+    let uri = provider.address(sent.endpoint(), model)?;
+    let parts = sent.upstream_body(&Upstream { model, manners: provider.kind.manners, output_cap });
     let length = HeaderValue::from(parts.len() as u64);
     let mut request = Request::new(PartsBody::new(parts));
     *request.method_mut() = Method::POST;
@@ -103,7 +104,7 @@ pub(crate) fn upstream_request(
     headers.insert(ACCEPT, if plan.call.stream() { EVENT_STREAM } else { JSON });
     headers.insert(USER_AGENT, AGENT);
     headers.insert(CLIENT_REQUEST_ID, request_id_value(began));
-    for (name, text) in plan.call.head() {
+    for (name, text) in sent.head() {
         // It was a header before, so it can be one again.
         headers.insert(*name, HeaderValue::try_from(text)?);
     }
@@ -113,12 +114,12 @@ pub(crate) fn upstream_request(
 /// Begins to relay a stream. Where there may be another attempt, the client's answer begins with the first event, not
 /// before: after it nothing is tried again.
 async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence) -> Attempted {
-    let options = StreamOptions { client_asked_usage: open.plan.call.asked_usage() };
+    let meter = meter(&open);
     let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
     let (rates, dialect) = (*open.pace.told(), open.plan.call.endpoint().dialect());
     let (waits, mut way) = (open.may_go_on(), HeaderMap::new());
     open.tell_way(&mut way);
-    let mut relay = Relay::new(body, StreamMeter::new(open.plan.call.endpoint(), options), open, idle);
+    let mut relay = Relay::new(body, meter, open, idle);
     if waits {
         let begun = tokio::select! {
             begun = relay.begun() => begun,
@@ -145,6 +146,19 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
     Attempted::Answered(response)
 }
 
+/// What reads the stream, and writes it anew where the caller's form is another.
+fn meter(open: &Open) -> StreamMeter {
+    let sent = open.plan.sent();
+    let meter = StreamMeter::new(sent.endpoint(), StreamOptions { client_asked_usage: sent.asked_usage() });
+    match &open.plan.candidate().converted {
+        None => meter,
+        Some(converted) => {
+            let id = open.began.id.to_string();
+            meter.converting(converted.stream(open.plan.cut_call(&open.began, &id)))
+        }
+    }
+}
+
 fn tell_cap(headers: &mut HeaderMap, cap: Option<NonZeroU64>) {
     if let Some(cap) = cap {
         headers.insert(OUTPUT_CAP, HeaderValue::from(cap.get()));
@@ -164,14 +178,22 @@ async fn whole(
         Ok(bytes) => bytes,
         Err(failure) => return failed(open, UpstreamFailure::of_transport(failure)),
     };
-    let endpoint = open.plan.call.endpoint();
-    let facts = match AnswerFacts::read(endpoint, &bytes) {
+    let (dialect, sent) = (open.plan.call.endpoint().dialect(), open.plan.sent().endpoint());
+    let facts = match AnswerFacts::read(sent, &bytes) {
         Ok(facts) if facts.has_error => {
             let error = UpstreamError::read(open.http_status, &bytes);
             return failed(open, UpstreamFailure::of_answer(502, error, None));
         }
         Ok(facts) => facts,
         Err(_) => return failed(open, UpstreamFailure::of_transport(TransportFailure::Garbage)),
+    };
+    let read = match &open.plan.candidate().converted {
+        None => None,
+        // Before it is charged for: what cannot be put in the caller's words is no answer.
+        Some(converted) => match converted.read_answer(&bytes) {
+            Ok(read) => Some(read),
+            Err(_) => return failed(open, UpstreamFailure::of_transport(TransportFailure::Garbage)),
+        },
     };
     let consumed = match facts.usage {
         Some(usage) => Consumed::Reported { usage, output: Output::In(bytes.clone()) },
@@ -190,13 +212,26 @@ async fn whole(
         Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), told, answered: 200 };
     let mut way = HeaderMap::new();
     open.tell_way(&mut way);
+    let way_back = read.and_then(|read| {
+        let id = open.began.id.to_string();
+        let converted = open.plan.candidate().converted.clone()?;
+        Some((converted, read, id))
+    });
+    let (began, asked) = (open.began, open.plan.call.model().to_owned());
     let Ok(receipt) = open.settle(ending).await else { return Attempted::Over(Failure::Unsettled) };
+    let (bytes, kind) = match way_back {
+        None => (bytes, upstream.get(CONTENT_TYPE).cloned().unwrap_or(JSON)),
+        Some((converted, read, id)) => {
+            let call = CutCall { request_id: &id, at: began.at, model: &asked, choices: 1 };
+            (converted.write_answer(read, &receipt.usage, call), JSON)
+        }
+    };
     let mut response = Response::new(Answer::from(bytes));
     let headers = response.headers_mut();
     headers.extend(way);
-    headers.insert(CONTENT_TYPE, upstream.get(CONTENT_TYPE).cloned().unwrap_or(JSON));
+    headers.insert(CONTENT_TYPE, kind);
     headers.insert(crate::failure::REQUEST_ID, id);
-    rates.write(endpoint.dialect(), headers);
+    rates.write(dialect, headers);
     tell_cap(headers, cap);
     if let Ok(cost) = HeaderValue::try_from(receipt.cost.to_string()) {
         headers.insert(COST, cost);

@@ -25,6 +25,8 @@ use crate::tasks::Presence;
 pub(crate) const TARGET: HeaderName = HeaderName::from_static("x-tollkeeper-target");
 /// How many attempts it took.
 pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollkeeper-attempts");
+/// What of the request could not be said to the provider, member by member, each with what became of it.
+const DROPPED: HeaderName = HeaderName::from_static("x-tollkeeper-dropped");
 
 /// Makes the call that `held` pays for, as often as its rules allow, and ends the hold whatever happens.
 pub(crate) async fn attempts(
@@ -97,7 +99,7 @@ impl Open {
 
     /// Goes on to the next attempt: the present one's row is kept for the settlement.
     fn turn(mut self: Box<Self>, next: Next, failure: &UpstreamFailure) -> Self {
-        let tier = tier_asked(&self.plan.call);
+        let tier = tier_asked(self.plan.sent());
         let row = self.row(&domain::Usage::default(), tier, AttemptStatus::Failed, failure.reason);
         tracing::info!(
             request = %self.began.id,
@@ -118,6 +120,14 @@ impl Open {
     /// Tells on an answer where it came from and how many attempts it took.
     pub(crate) fn tell_way(&self, headers: &mut http::HeaderMap) {
         way(&self.plan.target().label, self.held.attempts(), headers);
+        let dropped = self.plan.candidate().converted.as_ref().map(|converted| converted.dropped());
+        if let Some(dropped) = dropped.filter(|dropped| !dropped.is_empty()) {
+            let named: Vec<String> = dropped.iter().map(ToString::to_string).collect();
+            // Visible ASCII, all of it.
+            if let Ok(named) = HeaderValue::try_from(named.join("; ")) {
+                headers.insert(DROPPED, named);
+            }
+        }
     }
 }
 

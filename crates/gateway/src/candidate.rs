@@ -6,9 +6,8 @@
 
 use std::sync::Arc;
 
-use dialect::{BadRequest, Call};
+use dialect::{BadRequest, Call, Conversion};
 use directory::InFlight;
-use domain::RefusalCode;
 use pricing::PriceVersion;
 
 use crate::allowance::{Allowance, Ask};
@@ -19,6 +18,8 @@ use crate::routes::Target;
 pub(crate) struct Candidate {
     pub(crate) target: Target,
     pub(crate) price: Arc<PriceVersion>,
+    /// The call in the provider's form, where that is not the caller's.
+    pub(crate) converted: Option<Box<Conversion>>,
     /// What the call can cost here, and how much output it may have.
     pub(crate) allowance: Allowance,
     /// How often the call was sent here.
@@ -30,7 +31,7 @@ pub(crate) struct Candidate {
 pub(crate) struct LeftOut {
     /// `provider/model`.
     pub(crate) target: Arc<str>,
-    pub(crate) code: RefusalCode,
+    pub(crate) code: &'static str,
 }
 
 /// The candidates of one call.
@@ -43,7 +44,12 @@ pub(crate) struct Candidates {
 }
 
 /// A target and its price, before the call is bounded.
-pub(crate) type Admitted = (Target, Arc<PriceVersion>);
+pub(crate) struct Admitted {
+    pub(crate) target: Target,
+    pub(crate) price: Arc<PriceVersion>,
+    /// The call in the provider's form, where that is not the caller's.
+    pub(crate) converted: Option<Box<Conversion>>,
+}
 
 /// The targets of a route that may have a call, the preferred one first, and those that may not.
 pub(crate) struct Choice {
@@ -53,23 +59,23 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// Those of them that this check lets through.
+    /// Those of them that this step lets through; the others are left out with this code.
     ///
     /// # Errors
-    /// What the check says of the first, if it lets none through.
+    /// What the step says of the first, if it lets none through.
     pub(crate) fn keep(
         self,
-        check: impl Fn(&PriceVersion) -> Result<(), BadRequest>,
+        code: &'static str,
+        step: impl Fn(&mut Admitted) -> Result<(), BadRequest>,
     ) -> Result<Self, BadRequest> {
-        let Self { first, rest, mut left_out } = self;
+        let Self { mut first, rest, mut left_out } = self;
         let mut leave = |admitted: &Admitted| {
-            let target = Arc::clone(&admitted.0.label);
-            left_out.push(LeftOut { target, code: RefusalCode::ModelUnpriced });
+            left_out.push(LeftOut { target: Arc::clone(&admitted.target.label), code });
         };
-        let refused = check(&first.1).err();
+        let refused = step(&mut first).err();
         let mut kept = Vec::with_capacity(rest.len());
-        for admitted in rest {
-            if check(&admitted.1).is_ok() {
+        for mut admitted in rest {
+            if step(&mut admitted).is_ok() {
                 kept.push(admitted);
             } else {
                 leave(&admitted);
@@ -90,8 +96,8 @@ impl Choice {
     pub(crate) fn keep_state_of(mut self, call: &Call) -> Self {
         // What a tool fetches, it fetches anywhere.
         if call.input_elsewhere().is_some_and(|param| param != "tools") {
-            let first = &self.first.0.provider.name;
-            self.rest.retain(|(target, _)| target.provider.name == *first);
+            let first = &self.first.target.provider.name;
+            self.rest.retain(|admitted| admitted.target.provider.name == *first);
         }
         self
     }
@@ -101,9 +107,10 @@ impl Candidates {
     /// The candidates in this order; the first is where the call goes.
     pub(crate) fn new(choice: Choice, call: &Call, in_flight: InFlight, slice: u64) -> Self {
         let Choice { first, rest, left_out } = choice;
-        let candidate = |(target, price): Admitted| {
-            let allowance = Allowance::new(call, &price, in_flight, slice);
-            Candidate { target, price, allowance, tries: 0 }
+        let candidate = |Admitted { target, price, converted }: Admitted| {
+            let sent = converted.as_ref().map_or(call, |converted| converted.call());
+            let allowance = Allowance::new(sent, &price, in_flight, slice);
+            Candidate { target, price, converted, allowance, tries: 0 }
         };
         Self { now: candidate(first), others: rest.into_iter().map(candidate).collect(), left_out }
     }

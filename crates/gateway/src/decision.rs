@@ -271,7 +271,7 @@ impl Trail {
         let taken = Taken {
             provider: &plan.target().provider.name,
             then: candidates.others().iter().map(|other| cut(&other.target.label)).collect(),
-            left_out: candidates.left_out().iter().map(|out| (cut(&out.target), out.code.as_str())).collect(),
+            left_out: candidates.left_out().iter().map(|out| (cut(&out.target), out.code)).collect(),
         };
         self.end("taken", &taken, false)
     }

@@ -1,9 +1,10 @@
 //! What each step of the pipeline proves, and how it is proved. A later step demands the evidence of the earlier ones,
 //! so that none can be left out or put in another order.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use dialect::{BadRequest, Call, Endpoint};
+use dialect::{BadRequest, Call, Conversion, CutCall, Endpoint, Upstream};
 use directory::{Directory, Principal, Scope, Visit};
 use domain::{Refusal, RefusalCode, RequestId, ServiceTier, Timestamp};
 use http::HeaderMap;
@@ -12,7 +13,7 @@ use pricing::{ModelKind, PriceVersion};
 
 use crate::access;
 use crate::allowance::Ask;
-use crate::candidate::{Candidate, Candidates, Choice, LeftOut};
+use crate::candidate::{Admitted, Candidate, Candidates, Choice, LeftOut};
 use crate::contract::Traffic;
 use crate::credential::presented;
 use crate::failure::Failure;
@@ -68,6 +69,16 @@ impl Plan {
         self.candidates.now()
     }
 
+    /// The call as it goes upstream now: in the form of the provider's endpoint.
+    pub(crate) fn sent(&self) -> &Call {
+        self.candidate().converted.as_ref().map_or(&self.call, |converted| converted.call())
+    }
+
+    /// What an answer is made of that is not in it.
+    pub(crate) fn cut_call<'a>(&'a self, began: &Began, request_id: &'a str) -> CutCall<'a> {
+        CutCall { request_id, at: began.at, model: &self.target().model, choices: self.call.choices() }
+    }
+
     /// The target that has the call now.
     pub(crate) const fn target(&self) -> &Target {
         &self.candidate().target
@@ -104,7 +115,8 @@ pub(crate) fn authorize(
     check_kind(&route, &call, now)?;
     access::check(&caller.0, &route, tiers)?;
     let choice = choose(&route, &call, &traffic(&caller.0), now)?;
-    let choice = choice.keep(|price| check_options(&call, price))?.keep_state_of(&call);
+    let choice = choice.keep("option_unpriced", |admitted| check_options(&call, &admitted.price))?;
+    let choice = choice.keep_state_of(&call).keep("inexpressible", |admitted| convert(&call, admitted))?;
     let model = Arc::clone(&route.model);
     Ok(Permit { principal: caller.0, call, attribution, model, choice })
 }
@@ -188,6 +200,22 @@ fn check_options(call: &Call, price: &PriceVersion) -> Result<(), BadRequest> {
     Ok(())
 }
 
+/// The output tokens that a converted call asks for where its form demands a number, the caller names none, and nobody
+/// knows what the model can.
+const OUTPUT_TOKENS: NonZeroU64 = NonZeroU64::new(4_096).unwrap();
+
+/// Puts the call in the provider's form, where that is not the caller's.
+fn convert(call: &Call, admitted: &mut Admitted) -> Result<(), BadRequest> {
+    let Target { provider, model, .. } = &admitted.target;
+    let outbound = provider.kind.outbound(call.endpoint()).filter(|outbound| *outbound != call.endpoint());
+    if let Some(outbound) = outbound {
+        let upstream = Upstream { model, manners: provider.kind.manners, output_cap: None };
+        let most = admitted.price.max_output.and_then(NonZeroU64::new).unwrap_or(OUTPUT_TOKENS);
+        admitted.converted = Some(Box::new(Conversion::of(call, outbound, upstream, most)?));
+    }
+    Ok(())
+}
+
 /// What contracts are checked against.
 fn traffic(principal: &Principal) -> Traffic<'_> {
     let (organization, project) = (principal.organization(), &principal.project);
@@ -209,14 +237,16 @@ fn choose(route: &Route, call: &Call, traffic: &Traffic<'_>, now: Timestamp) -> 
     for target in &route.targets {
         match admit(route, target, call, traffic, now) {
             Ok(price) => {
-                let admitted = (target.clone(), Arc::clone(price));
+                let price = Arc::clone(price);
+                let admitted = Admitted { target: target.clone(), price, converted: None };
                 match first {
                     None => first = Some(admitted),
                     Some(_) => rest.push(admitted),
                 }
             }
             Err(refusal) => {
-                left_out.push(LeftOut { target: Arc::clone(&target.label), code: refusal.code });
+                let code = refusal.code.as_str();
+                left_out.push(LeftOut { target: Arc::clone(&target.label), code });
                 if farthest.as_ref().is_none_or(|before| before.code < refusal.code) {
                     farthest = Some(refusal);
                 }

@@ -211,7 +211,7 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
         provider: Arc::clone(&plan.target().provider.name),
         model_answered: None,
         price_version: Arc::clone(&plan.candidate().price.id),
-        service_tier: tier_asked(&plan.call),
+        service_tier: tier_asked(plan.sent()),
         usage,
         cost_pico,
         cost,
@@ -230,7 +230,7 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
 /// The exact and the charged cost of a usage at the plan's price and the service tier that was asked for; `None` when
 /// no such cost can be booked.
 pub(crate) fn priced(plan: &Plan, usage: &Usage) -> Option<(i64, Money)> {
-    priced_at(plan, usage, tier_asked(&plan.call))
+    priced_at(plan, usage, tier_asked(plan.sent()))
 }
 
 /// The same at a service tier.

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{Broken, Cut, CutCall, Dialect, StreamMeter};
+use dialect::convert::StreamConverter;
+use dialect::{Broken, Cut, Dialect, ErrorBody, StreamMeter};
 use domain::Usage;
 use http_body::Body;
 use hyper::body::Incoming;
@@ -41,6 +42,8 @@ pub struct Relay {
     tail: Vec<Bytes>,
     /// The end of a stream that was cut off, which tells what was settled.
     cut: Option<Cut>,
+    /// What writes the end for a client of another dialect than the provider's.
+    converter: Option<Box<StreamConverter>>,
     /// The end of a stream whose settlement fails.
     broken: Option<Broken>,
     /// The rest of a complete answer: nothing but its end, which must be read for the connection to be used again.
@@ -99,6 +102,7 @@ impl Relay {
             turns: 0,
             tail: Vec::new(),
             cut: None,
+            converter: None,
             broken: None,
             rest: None,
             request_id,
@@ -180,19 +184,45 @@ impl Relay {
                     }
                     let settled = ready!(settlement.as_mut().poll(context));
                     match settled {
-                        Ok(receipt) => {
-                            self.ready.extend(self.tail.drain(..));
-                            self.ready.extend(self.cut.iter().flat_map(|cut| cut.events(&receipt.usage)));
-                        }
+                        Ok(receipt) => self.end(&receipt.usage),
                         Err(error) => {
                             let told = failure::unbooked_stream(&error, &self.request_id);
                             let told = told.told_in(self.dialect);
-                            self.ready.extend(self.broken.iter().map(|broken| broken.events(&told)));
+                            let events = self.fail(&told);
+                            self.ready.extend(events);
                         }
                     }
                     self.phase = Phase::Ended;
                 }
                 Phase::Ended => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// Lets go what waited for the settlement.
+    fn end(&mut self, usage: &Usage) {
+        self.ready.extend(self.tail.drain(..));
+        match &mut self.converter {
+            None => self.ready.extend(self.cut.iter().flat_map(|cut| cut.events(usage))),
+            Some(converter) => {
+                let mut events = Vec::new();
+                match &self.cut {
+                    None => converter.tail(usage, &mut events),
+                    Some(_) => converter.cut(usage, &mut events),
+                }
+                self.ready.push_back(Bytes::from(events));
+            }
+        }
+    }
+
+    /// The events that tell of an error in place of the end.
+    fn fail(&mut self, told: &ErrorBody) -> Option<Bytes> {
+        match &mut self.converter {
+            None => self.broken.as_ref().map(|broken| broken.events(told)),
+            Some(converter) => {
+                let mut events = Vec::new();
+                converter.fail(told, &mut events);
+                Some(Bytes::from(events))
             }
         }
     }
@@ -218,24 +248,19 @@ impl Relay {
         let Phase::Flowing(flow) = std::mem::replace(&mut self.phase, Phase::Ended) else { return };
         let Flow { mut meter, mut open, upstream, checkpoint, .. } = *flow;
         self.rest = matches!(end, End::Complete).then_some(upstream);
-        let call = CutCall {
-            request_id: &self.request_id,
-            at: open.began.at,
-            model: &open.plan.target().model,
-            choices: open.plan.call.choices(),
-        };
+        let call = open.plan.cut_call(&open.began, &self.request_id);
         self.cut = matches!(end, End::Cut).then(|| meter.cut(call));
-        let told_broken = meter.broken(call);
+        self.broken = Some(meter.broken(call));
+        self.converter = meter.take_converter();
         self.tail = match &end {
             // Bare ends look like success to every SDK, so a break is spelled out.
             End::Broken(broken) => {
-                let told = failure::broken_stream(*broken, &self.request_id);
-                vec![told_broken.events(&told.told_in(self.dialect))]
+                let told = failure::broken_stream(*broken, &self.request_id).told_in(self.dialect);
+                self.fail(&told).into_iter().collect()
             }
             End::Complete | End::UpstreamError => meter.tail(),
             End::HoldGone | End::Cut => Vec::new(),
         };
-        self.broken = Some(told_broken);
         let (status, reason) = match end {
             End::Complete => (AttemptStatus::Succeeded, "complete"),
             End::UpstreamError => (AttemptStatus::Failed, "upstream_error"),

@@ -167,7 +167,7 @@ impl Open {
 
     /// The service tier to charge: the one that was served, whatever was asked for, if the price knows it.
     fn tier_served(&self, told: Option<&str>) -> ServiceTier {
-        let asked = tier_asked(&self.plan.call);
+        let asked = tier_asked(self.plan.sent());
         let Some(told) = told else { return asked };
         let served = ServiceTier::of_wire(told).filter(|tier| self.plan.candidate().price.sells(*tier));
         served.unwrap_or_else(|| {
@@ -185,7 +185,7 @@ impl Open {
 
     /// The part of a provider's count that is for sale. Chats that search do not all say how often: once, then.
     fn sold(&self, usage: Usage) -> Usage {
-        let least = u64::from(self.plan.call.web_search().is_some());
+        let least = u64::from(self.plan.sent().web_search().is_some());
         let (part, without) =
             self.plan.candidate().price.priced_part(&Usage { searches: usage.searches.max(least), ..usage });
         if !without.is_empty() {
@@ -203,7 +203,7 @@ impl Open {
 
     /// The usage to charge, and whether it is an estimate.
     async fn metered(&self, consumed: Consumed) -> (Usage, bool) {
-        let endpoint = self.plan.call.endpoint();
+        let endpoint = self.plan.sent().endpoint();
         match consumed {
             Consumed::Nothing => (Usage::default(), false),
             Consumed::Reported { usage, output } if self.is_plausible(&usage, &output) => {
@@ -263,7 +263,7 @@ impl Open {
 
     /// Whether a provider's count can be charged: not beyond what such a call can consume, not nothing for something.
     fn is_plausible(&self, usage: &Usage, output: &Output) -> bool {
-        let call = &self.plan.call;
+        let call = self.plan.sent();
         let input_max =
             self.plan.candidate().allowance.input().saturating_mul(4).saturating_add(PROMPT_SLACK_TOKENS);
         let answer_max =
@@ -277,7 +277,7 @@ impl Open {
 
     /// Counts the prompt and what was generated of the answer with the model's own tokenizer.
     async fn count(&self, output_text: String) -> Usage {
-        let call = &self.plan.call;
+        let call = self.plan.sent();
         let (endpoint, body, model) =
             (call.endpoint(), call.body().clone(), Arc::clone(&self.plan.target().model));
         let bytes = body.len() + output_text.len();

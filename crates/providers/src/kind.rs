@@ -63,7 +63,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "anthropic",
         base_url: Some("https://api.anthropic.com/v1"),
-        endpoints: &[Endpoint::Chat, Endpoint::Messages, Endpoint::CountTokens],
+        endpoints: &[Endpoint::Messages, Endpoint::CountTokens],
         credential: Credential::Anthropic,
         ..OPENAI
     },
@@ -139,8 +139,16 @@ impl Kind {
         }
     }
 
-    /// The endpoint to which a call goes that came at this one; `None` where the provider has none for it.
+    /// The endpoint to which a call goes that came at this one: the same, or one to whose form it can be converted;
+    /// `None` where the provider has none for it.
     pub fn outbound(&self, inbound: Endpoint) -> Option<Endpoint> {
-        self.endpoints.contains(&inbound).then_some(inbound)
+        let ways: &[Endpoint] = match inbound {
+            Endpoint::Chat => &[Endpoint::Chat, Endpoint::Messages],
+            Endpoint::Responses => &[Endpoint::Responses, Endpoint::Chat, Endpoint::Messages],
+            Endpoint::Messages => &[Endpoint::Messages, Endpoint::Chat],
+            Endpoint::Embeddings => &[Endpoint::Embeddings],
+            Endpoint::CountTokens => &[Endpoint::CountTokens],
+        };
+        ways.iter().find(|way| self.endpoints.contains(way)).copied()
     }
 }

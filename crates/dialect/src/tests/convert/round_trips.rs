@@ -101,7 +101,7 @@ proptest! {
         let body = mangle(which.get(&inputs).1.clone().into_bytes(), &changes);
         for (from, _) in WIRES {
             for (to, _) in SURFACES {
-                if let Ok(answer) = convert::answer(from, to, &body, &USAGE, &context(Asked::default())) {
+                if let Ok(answer) = answer(from, to, &body, &USAGE, &context(Asked::default())) {
                     prop_assert!(serde_json::from_slice::<Value>(&answer).is_ok());
                 }
             }
@@ -114,7 +114,7 @@ proptest! {
             let _ = convert::request(from, Wire::Chat, &bytes, &OPTIONS);
         }
         for (from, _) in WIRES {
-            let _ = convert::answer(from, Surface::Chat, &bytes, &USAGE, &context(Asked::default()));
+            let _ = answer(from, Surface::Chat, &bytes, &USAGE, &context(Asked::default()));
         }
     }
 }

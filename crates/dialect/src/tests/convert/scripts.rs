@@ -312,7 +312,7 @@ proptest! {
     fn a_stream_says_what_the_whole_answer_says(script in scripts()) {
         for (wire, _) in WIRES {
             for (surface, _) in SURFACES {
-                let whole = convert::answer(wire, surface, script.whole(wire).as_bytes(), &USAGE, &context(Asked::default())).unwrap();
+                let whole = answer(wire, surface, script.whole(wire).as_bytes(), &USAGE, &context(Asked::default())).unwrap();
                 let whole = whole_read(surface, &serde_json::from_slice(&whole).unwrap());
                 let stream = converted(wire, surface, &script.stream(wire), Asked::default());
                 prop_assert_eq!(&stream_read(surface, &stream), &whole, "{:?} to {:?}", wire, surface);
