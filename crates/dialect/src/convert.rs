@@ -92,6 +92,9 @@ pub struct RequestOptions<'a> {
     pub thinking: Thinking,
     /// Whether the model takes `temperature`, `top_p` and `top_k`.
     pub sampling: bool,
+    /// Whether a provider of Chat Completions takes `reasoning_content` of earlier answers back: some demand it while
+    /// calls are answered, others refuse it.
+    pub takes_reasoning: bool,
 }
 
 /// What the caller asked for, as far as its answer must fit it.

@@ -15,10 +15,15 @@ use crate::openai::UsageJson;
 
 /// Calls of one stream that are told apart.
 const CALLS_MAX: usize = 4_096;
+/// The longest id of a call that is remembered.
+const ID_BYTES_MAX: usize = 1_024;
 
 /// Reads a whole answer.
 pub(in crate::convert) fn read(body: &[u8]) -> Result<Vec<Delta<'_>>, Garbage> {
     let document = Value::document(body).map_err(|_| Garbage)?;
+    if document.object().ok().and_then(|object| object.peek("choices")).is_none() {
+        return Err(Garbage);
+    }
     let mut deltas = Vec::new();
     StreamReader::default().choice(&document, "message", &mut deltas)?;
     Ok(deltas)
@@ -113,7 +118,7 @@ impl StreamReader {
             Some(slot) => slot,
             None => {
                 let name = name.ok_or(Garbage)?;
-                if self.calls.len() >= CALLS_MAX {
+                if self.calls.len() >= CALLS_MAX || id.as_ref().is_some_and(|id| id.len() > ID_BYTES_MAX) {
                     return Err(Garbage);
                 }
                 let slot = self.calls.len();

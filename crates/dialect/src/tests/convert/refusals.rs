@@ -305,3 +305,16 @@ fn providers_manners_are_kept() {
         assert_eq!(text.contains("stream_options"), asks_usage, "{text}");
     }
 }
+
+/// Reasoning that nobody signed goes back to providers that ask for it.
+#[test]
+fn reasoning_goes_back_where_it_is_taken() {
+    let body = r#"{"max_tokens":5,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":""},{"type":"thinking","thinking":"zzz","signature":"signed"},{"type":"text","text":"b"}]}]}"#;
+    for (takes_reasoning, written) in [(true, r#""reasoning_content":"t""#), (false, r#""content":"b"}"#)] {
+        let options = RequestOptions { takes_reasoning, ..OPTIONS };
+        let converted = convert::request(Surface::Messages, Wire::Chat, body.as_bytes(), &options).unwrap();
+        let text = String::from_utf8(converted.body).unwrap();
+        assert!(text.contains(written) && !text.contains("zzz"), "{text}");
+        assert_eq!(converted.dropped.len(), 1);
+    }
+}
