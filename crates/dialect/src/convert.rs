@@ -19,6 +19,7 @@ mod responses;
 mod value;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 
 use domain::Usage;
@@ -103,7 +104,7 @@ pub struct Asked {
     /// `stream_options.include_usage`.
     include_usage: bool,
     /// The tools that take free text and not arguments: custom tools of Responses.
-    text_tools: Vec<String>,
+    text_tools: BTreeSet<String>,
     /// Members of the request that stand in the answer, too, each with its JSON.
     echo: Vec<(&'static str, String)>,
 }

@@ -49,10 +49,9 @@ pub(super) const OPTIONS: RequestOptions<'static> = RequestOptions {
 pub(super) const USAGE: Usage = Usage {
     input: 10,
     cached: 20,
-    cache_write: 30,
-    audio_input: 0,
+    cache_write: 25,
+    cache_write_long: 5,
     output: 7,
-    audio_output: 0,
     reasoning: 3,
     ..Usage::from_counts([0; 14])
 };

@@ -216,8 +216,9 @@ fn tools(to: &mut Fields<'_>, from: &Conversation<'_>) {
                     to.text("name", &tool.name);
                     to.text_if("description", tool.description.as_deref());
                     to.raw_if("parameters", tool.schema.as_deref());
-                    if let Some(strict) = tool.strict {
-                        to.flag("strict", strict);
+                    // Not to be strict is what all do unless told, and not all know the word.
+                    if tool.strict == Some(true) {
+                        to.flag("strict", true);
                     }
                 });
             });
@@ -282,8 +283,13 @@ fn settings(to: &mut Fields<'_>, from: &Conversation<'_>, options: &RequestOptio
             None => {}
         }
     }
-    if let Some(verbosity) = &from.verbosity {
-        to.text("verbosity", &verbosity.value);
+    match &from.verbosity {
+        // OpenAI's models that reason know it, and servers of others refuse what they do not know.
+        Some(verbosity) if options.thinking.is_known() && takes_new_name(options.upstream.model) => {
+            to.text("verbosity", &verbosity.value);
+        }
+        Some(verbosity) => notes.drop_named(verbosity.name, "only OpenAI's reasoning models know it"),
+        None => {}
     }
     match &from.user {
         Some(user) if user.value.chars().count() > USER_CHARS_MAX => {
@@ -292,7 +298,7 @@ fn settings(to: &mut Fields<'_>, from: &Conversation<'_>, options: &RequestOptio
         Some(user) => to.text("user", &user.value),
         None => {}
     }
-    if let Some(tier) = &from.service_tier {
+    if let Some(tier) = from.service_tier.as_ref().filter(|tier| tier.value != "auto") {
         to.text("service_tier", &tier.value);
     }
 }
