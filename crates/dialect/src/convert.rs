@@ -19,6 +19,7 @@ mod responses;
 mod value;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 
 use domain::Usage;
@@ -92,6 +93,9 @@ pub struct RequestOptions<'a> {
     pub thinking: Thinking,
     /// Whether the model takes `temperature`, `top_p` and `top_k`.
     pub sampling: bool,
+    /// Whether a provider of Chat Completions takes `reasoning_content` of earlier answers back: some demand it while
+    /// calls are answered, others refuse it.
+    pub takes_reasoning: bool,
 }
 
 /// What the caller asked for, as far as its answer must fit it.
@@ -100,7 +104,7 @@ pub struct Asked {
     /// `stream_options.include_usage`.
     include_usage: bool,
     /// The tools that take free text and not arguments: custom tools of Responses.
-    text_tools: Vec<String>,
+    text_tools: BTreeSet<String>,
     /// Members of the request that stand in the answer, too, each with its JSON.
     echo: Vec<(&'static str, String)>,
 }

@@ -355,10 +355,10 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Drops what the model thought, but for what this signer's model takes back.
-    pub(super) fn keep_thoughts_of(&mut self, signer: Option<Signer>, notes: &mut Notes) {
+    /// Drops what the model thought, but for what the provider takes back; it is asked whose seal a thought has.
+    pub(super) fn keep_thoughts(&mut self, is_taken: impl Fn(Option<Signer>) -> bool, notes: &mut Notes) {
         let member = self.names.thoughts;
-        let is_taken = |seal: Option<&Sealed<'_>>| seal.map(|seal| seal.by) == signer && signer.is_some();
+        let is_taken = |seal: Option<&Sealed<'_>>| is_taken(seal.map(|seal| seal.by));
         for turn in &mut self.turns {
             turn.parts.retain(|part| {
                 let keep = match &part.body {

@@ -62,7 +62,10 @@ pub(super) struct Notes {
 impl Notes {
     /// Notes that a member is left out or changed; once for all items of a list.
     pub(super) fn drop(&mut self, path: &Path<'_>, why: &'static str) {
-        self.drop_named(&path.pattern(), why);
+        // A body can hold any number of members that nobody knows.
+        if self.dropped.len() < DROPPED_MAX {
+            self.drop_named(&path.pattern(), why);
+        }
     }
 
     /// The same for a member that is known by name.

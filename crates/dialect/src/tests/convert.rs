@@ -3,6 +3,7 @@
 mod refusals;
 mod round_trips;
 mod scripts;
+mod tables;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,7 +16,7 @@ use serde_json::Value;
 use crate::convert::{
     self, AnswerContext, Asked, Converted, RequestOptions, StreamConverter, Surface, Thinking, Wire,
 };
-use crate::{Manners, Upstream};
+use crate::{ErrorBody, Manners, Upstream};
 
 pub(super) const SURFACES: [(Surface, &str); 4] = [
     (Surface::Chat, "chat"),
@@ -42,15 +43,15 @@ pub(super) const OPTIONS: RequestOptions<'static> = RequestOptions {
     default_output_tokens: NonZeroU64::new(4_096).unwrap(),
     thinking: Thinking::Budget,
     sampling: true,
+    takes_reasoning: false,
 };
 
 pub(super) const USAGE: Usage = Usage {
     input: 10,
     cached: 20,
-    cache_write: 30,
-    audio_input: 0,
+    cache_write: 25,
+    cache_write_long: 5,
     output: 7,
-    audio_output: 0,
     reasoning: 3,
     ..Usage::from_counts([0; 14])
 };
@@ -208,5 +209,44 @@ fn a_stream_that_is_cut_ends_with_length() {
         let mut tail = Vec::new();
         converter.cut(&USAGE, &mut tail);
         check("streams", &format!("cut.{word}"), &String::from_utf8(tail).unwrap());
+    }
+}
+
+#[test]
+fn a_stream_that_fails_says_so_and_nothing_more() {
+    let stream = fs::read_to_string(golden("streams").join("messages_full.txt")).unwrap();
+    let error = ErrorBody::new(503, "server_error", "The provider went away.").with_code("upstream_gone");
+    for (to, word) in SURFACES {
+        for (after, count) in [("nothing", 0), ("some", 9)] {
+            let mut converter = StreamConverter::new(Wire::Messages, to, context(Asked::default()));
+            let mut out = Vec::new();
+            for (name, data) in events(&stream).into_iter().take(count) {
+                converter.event(name, data, &mut out).unwrap();
+            }
+            out.clear();
+            converter.fail(&error, &mut out);
+            check("streams", &format!("failed_after_{after}.{word}"), &String::from_utf8(out).unwrap());
+            let mut more = Vec::new();
+            for (name, data) in events(&stream) {
+                converter.event(name, data, &mut more).unwrap();
+            }
+            converter.fail(&error, &mut more);
+            converter.tail(&USAGE, &mut more);
+            converter.cut(&USAGE, &mut more);
+            assert!(more.is_empty() && converter.has_failed());
+        }
+    }
+}
+
+#[test]
+fn what_is_no_answer_is_not_made_one() {
+    for body in
+        ["", "1", "[]", "{}", r#"{"error":{"message":"m"}}"#, r#"{"choices":1}"#, r#"{"candidates":{}}"#]
+    {
+        for (from, _) in WIRES {
+            let answer =
+                convert::answer(from, Surface::Chat, body.as_bytes(), &USAGE, &context(Asked::default()));
+            assert!(answer.is_err(), "{from:?}: {body}");
+        }
     }
 }

@@ -15,10 +15,15 @@ use crate::openai::UsageJson;
 
 /// Calls of one stream that are told apart.
 const CALLS_MAX: usize = 4_096;
+/// The longest id of a call that is remembered.
+const ID_BYTES_MAX: usize = 1_024;
 
 /// Reads a whole answer.
 pub(in crate::convert) fn read(body: &[u8]) -> Result<Vec<Delta<'_>>, Garbage> {
     let document = Value::document(body).map_err(|_| Garbage)?;
+    if document.object().ok().and_then(|object| object.peek("choices")).is_none() {
+        return Err(Garbage);
+    }
     let mut deltas = Vec::new();
     StreamReader::default().choice(&document, "message", &mut deltas)?;
     Ok(deltas)
@@ -113,7 +118,7 @@ impl StreamReader {
             Some(slot) => slot,
             None => {
                 let name = name.ok_or(Garbage)?;
-                if self.calls.len() >= CALLS_MAX {
+                if self.calls.len() >= CALLS_MAX || id.as_ref().is_some_and(|id| id.len() > ID_BYTES_MAX) {
                     return Err(Garbage);
                 }
                 let slot = self.calls.len();
@@ -224,10 +229,10 @@ fn message(to: &mut Fields<'_>, answer: &Answer, context: &AnswerContext) {
         |block: &&Block| matches!(block, Block::Thinking { signature: Some(_), .. } | Block::Redacted(_));
     if answer.blocks.iter().any(|block| sealed(&block)) {
         to.array("reasoning_details", |items| {
-            for block in answer.blocks.iter().filter(sealed) {
+            for (index, block) in (0..).zip(answer.blocks.iter().filter(sealed)) {
                 match block {
-                    Block::Thinking { text, signature: Some(seal) } => signed(items, text, seal),
-                    Block::Redacted(seal) => encrypted(items, seal),
+                    Block::Thinking { text, signature: Some(seal) } => signed(items, index, text, seal),
+                    Block::Redacted(seal) => encrypted(items, index, seal),
                     Block::Thinking { signature: None, .. }
                     | Block::Text(_)
                     | Block::Refusal(_)
@@ -257,8 +262,10 @@ const fn format_of(signer: Signer) -> &'static str {
     }
 }
 
-fn signed(items: &mut Items<'_>, text: &str, seal: &Sealed<'_>) {
+/// SDKs that gather a stream put together what has the same index.
+fn signed(items: &mut Items<'_>, index: u64, text: &str, seal: &Sealed<'_>) {
     items.object(|to| {
+        to.count("index", index);
         to.text("type", "reasoning.text");
         to.text("text", text);
         to.text("signature", &seal.text);
@@ -266,8 +273,9 @@ fn signed(items: &mut Items<'_>, text: &str, seal: &Sealed<'_>) {
     });
 }
 
-fn encrypted(items: &mut Items<'_>, seal: &Sealed<'_>) {
+fn encrypted(items: &mut Items<'_>, index: u64, seal: &Sealed<'_>) {
     items.object(|to| {
+        to.count("index", index);
         to.text("type", "reasoning.encrypted");
         to.text("data", &seal.text);
         to.text("format", format_of(seal.by));
@@ -306,6 +314,8 @@ pub(in crate::convert) struct StreamWriter {
     stop: Option<Stop>,
     /// The thought so far, which its signature comes with.
     thought: String,
+    /// Thoughts that were told with a signature or sealed.
+    sealed: u64,
 }
 
 impl StreamWriter {
@@ -326,13 +336,19 @@ impl StreamWriter {
             }
             Delta::Signature(seal) => {
                 let thought = std::mem::take(&mut self.thought);
+                let index = self.sealed;
+                self.sealed += 1;
                 self.chunk(context, out, |to| {
-                    to.array("reasoning_details", |items| signed(items, &thought, &seal));
+                    to.array("reasoning_details", |items| signed(items, index, &thought, &seal));
                 });
             }
-            Delta::Redacted(seal) => self.chunk(context, out, |to| {
-                to.array("reasoning_details", |items| encrypted(items, &seal));
-            }),
+            Delta::Redacted(seal) => {
+                let index = self.sealed;
+                self.sealed += 1;
+                self.chunk(context, out, |to| {
+                    to.array("reasoning_details", |items| encrypted(items, index, &seal));
+                });
+            }
             Delta::Call { slot, id, name, signature } => {
                 self.calls += 1;
                 self.chunk(context, out, |to| {

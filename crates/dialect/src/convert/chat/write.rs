@@ -18,7 +18,7 @@ pub(in crate::convert) fn request(
     notes: &mut Notes,
 ) -> Vec<u8> {
     from.drop_cache_marks(notes);
-    from.keep_thoughts_of(None, notes);
+    from.keep_thoughts(|signer| options.takes_reasoning && signer.is_none(), notes);
     from.merge_turns();
     let mut out = Vec::new();
     writer::object(&mut out, |to| {
@@ -154,7 +154,20 @@ fn part(items: &mut Items<'_>, part: &Part<'_>, from: &Conversation<'_>, notes: 
 }
 
 fn assistant(messages: &mut Items<'_>, parts: &[Part<'_>], from: &Conversation<'_>, notes: &mut Notes) {
-    let is_said = |part: &&Part<'_>| matches!(part.body, Body::Text(_) | Body::Call { .. });
+    let is_said = |part: &&Part<'_>| {
+        matches!(part.body, Body::Text(_) | Body::Call { .. } | Body::Thinking { .. } | Body::Redacted(_))
+    };
+    let thoughts = parts.iter().filter_map(|part| match &part.body {
+        Body::Thinking { text, .. } => Some(&**text),
+        Body::Text(_)
+        | Body::Image(_)
+        | Body::File { .. }
+        | Body::Audio { .. }
+        | Body::Redacted(_)
+        | Body::Call { .. }
+        | Body::Result { .. } => None,
+    });
+    let thoughts = thoughts.collect::<Vec<_>>().concat();
     if let Some(other) = parts.iter().find(|part| !is_said(part)) {
         notes.refuse(&from.place(other), "an assistant's message holds text and calls only");
     }
@@ -167,6 +180,7 @@ fn assistant(messages: &mut Items<'_>, parts: &[Part<'_>], from: &Conversation<'
         } else {
             to.text("content", &text);
         }
+        to.text_if("reasoning_content", Some(&*thoughts).filter(|text| !text.is_empty()));
         if has_calls {
             to.array("tool_calls", |items| parts.iter().for_each(|part| call(items, part)));
         }
@@ -202,8 +216,9 @@ fn tools(to: &mut Fields<'_>, from: &Conversation<'_>) {
                     to.text("name", &tool.name);
                     to.text_if("description", tool.description.as_deref());
                     to.raw_if("parameters", tool.schema.as_deref());
-                    if let Some(strict) = tool.strict {
-                        to.flag("strict", strict);
+                    // Not to be strict is what all do unless told, and not all know the word.
+                    if tool.strict == Some(true) {
+                        to.flag("strict", true);
                     }
                 });
             });
@@ -268,8 +283,13 @@ fn settings(to: &mut Fields<'_>, from: &Conversation<'_>, options: &RequestOptio
             None => {}
         }
     }
-    if let Some(verbosity) = &from.verbosity {
-        to.text("verbosity", &verbosity.value);
+    match &from.verbosity {
+        // OpenAI's models that reason know it, and servers of others refuse what they do not know.
+        Some(verbosity) if options.thinking.is_known() && takes_new_name(options.upstream.model) => {
+            to.text("verbosity", &verbosity.value);
+        }
+        Some(verbosity) => notes.drop_named(verbosity.name, "only OpenAI's reasoning models know it"),
+        None => {}
     }
     match &from.user {
         Some(user) if user.value.chars().count() > USER_CHARS_MAX => {
@@ -278,7 +298,7 @@ fn settings(to: &mut Fields<'_>, from: &Conversation<'_>, options: &RequestOptio
         Some(user) => to.text("user", &user.value),
         None => {}
     }
-    if let Some(tier) = &from.service_tier {
+    if let Some(tier) = from.service_tier.as_ref().filter(|tier| tier.value != "auto") {
         to.text("service_tier", &tier.value);
     }
 }

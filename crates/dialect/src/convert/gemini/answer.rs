@@ -16,8 +16,12 @@ use crate::{ErrorBody, OUTPUT_TEXT_BYTES_MAX, UpstreamError};
 /// Reads a whole answer.
 pub(in crate::convert) fn read(body: &[u8]) -> Result<Vec<Delta<'_>>, Garbage> {
     let document = Value::document(body).map_err(|_| Garbage)?;
+    let object = document.object().map_err(|_| Garbage)?;
+    if object.peek("candidates").or(object.peek("promptFeedback")).is_none() {
+        return Err(Garbage);
+    }
     let mut deltas = Vec::new();
-    StreamReader::default().response(&document.object().map_err(|_| Garbage)?, &mut deltas)?;
+    StreamReader::default().response(&object, &mut deltas)?;
     Ok(deltas)
 }
 

@@ -1,7 +1,7 @@
 //! A `generateContent` request, read. Its address tells the model and whether the answer streams.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::schema::json_schema;
 use crate::convert::conversation::{
@@ -19,6 +19,9 @@ const NAMES: ListNames = ListNames {
     cache: "cachedContent",
     failed: "contents[].parts[].functionResponse.response.error",
 };
+
+/// Calls without a result that may stand in a conversation: each result is looked for among them.
+const WAITING_MAX: usize = 1_000;
 
 /// Reads a request.
 pub(in crate::convert) fn request<'a>(
@@ -132,6 +135,9 @@ fn part<'a>(
             None => Cow::Owned(format!("call_{}_{}", place.0, place.1)),
         };
         let arguments = object.take("args").map(|args| args.object_text()).transpose()?.unwrap_or("{}");
+        if waiting.len() >= WAITING_MAX {
+            return Err(call.refuse(format_args!("more than {WAITING_MAX} calls before it have no result")));
+        }
         waiting.push_back((id.clone(), name.clone()));
         return Ok(Body::Call { id, name, arguments: Cow::Borrowed(arguments), signature: seal });
     }
@@ -244,14 +250,15 @@ fn choice<'a>(
     let object = value.object()?;
     if let Some(config) = object.take("functionCallingConfig") {
         let inner = config.object()?;
-        let mut allowed = Vec::new();
+        let mut allowed = BTreeSet::new();
         if let Some(names) = inner.take("allowedFunctionNames") {
             allowed = names.items()?.iter().map(|name| name.string()).collect::<Result<_, _>>()?;
         }
-        let choice = match (inner.string("mode")?.as_deref(), allowed.as_slice()) {
-            (Some("ANY"), [name]) => Choice::Tool(name.clone()),
-            (Some("ANY"), []) => Choice::Any,
-            (Some("ANY"), _) => {
+        let only = allowed.first().filter(|_| allowed.len() == 1);
+        let choice = match (inner.string("mode")?.as_deref(), only) {
+            (Some("ANY"), Some(name)) => Choice::Tool(name.clone()),
+            (Some("ANY"), None) if allowed.is_empty() => Choice::Any,
+            (Some("ANY"), None) => {
                 // The model is left with the functions that it may call.
                 to.tools.retain(|tool| allowed.contains(&tool.name));
                 Choice::Any

@@ -6,21 +6,26 @@ use crate::convert::notes::Inexpressible;
 use crate::convert::value::{Path, Value};
 use crate::json::Kind;
 
-/// The schema as JSON Schema. A body is nested at most 128 levels deep, and so is this.
+/// The nesting that a schema may have: what is nested is read once for each level.
+const DEPTH_MAX: usize = 48;
+
+/// The schema as JSON Schema.
 pub(super) fn json_schema(schema: &Value<'_, '_>) -> Result<String, Inexpressible> {
     let mut out = String::with_capacity(schema.raw.get().len());
-    write(schema, &mut out)?;
-    Ok(out)
+    write(schema, DEPTH_MAX, &mut out).map(|()| out)
 }
 
-fn write(value: &Value<'_, '_>, out: &mut String) -> Result<(), Inexpressible> {
+fn write(value: &Value<'_, '_>, levels: usize, out: &mut String) -> Result<(), Inexpressible> {
+    if levels == 0 {
+        return Err(value.refuse(format_args!("a schema may be nested {DEPTH_MAX} levels deep")));
+    }
     match value.kind() {
-        Kind::Object => object(value, out),
+        Kind::Object => object(value, levels, out),
         Kind::Array => {
             out.push('[');
             for (at, item) in value.items()?.iter().enumerate() {
                 out.push_str(if at == 0 { "" } else { "," });
-                write(&item, out)?;
+                write(&item, levels - 1, out)?;
             }
             out.push(']');
             Ok(())
@@ -32,7 +37,7 @@ fn write(value: &Value<'_, '_>, out: &mut String) -> Result<(), Inexpressible> {
     }
 }
 
-fn object(value: &Value<'_, '_>, out: &mut String) -> Result<(), Inexpressible> {
+fn object(value: &Value<'_, '_>, levels: usize, out: &mut String) -> Result<(), Inexpressible> {
     let object = value.object()?;
     let nullable = object.peek("nullable").is_some_and(|raw| raw.get() == "true");
     let has_type = object.peek("type").and_then(type_word);
@@ -49,7 +54,7 @@ fn object(value: &Value<'_, '_>, out: &mut String) -> Result<(), Inexpressible> 
         match has_type.filter(|_| name == "type") {
             Some(word) if nullable => out.push_str(&format!(r#"["{word}","null"]"#)),
             Some(word) => out.push_str(&format!(r#""{word}""#)),
-            None => write(&Value { raw, path: Path::Member(&value.path, name) }, out)?,
+            None => write(&Value { raw, path: Path::Member(&value.path, name) }, levels - 1, out)?,
         }
     }
     out.push('}');

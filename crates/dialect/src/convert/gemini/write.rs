@@ -20,7 +20,7 @@ pub(in crate::convert) fn request(
     notes: &mut Notes,
 ) -> Vec<u8> {
     from.drop_cache_marks(notes);
-    from.keep_thoughts_of(Some(Signer::Google), notes);
+    from.keep_thoughts(|signer| signer == Some(Signer::Google), notes);
     from.hoist_system(notes);
     from.drop_empty_texts();
     from.merge_turns();

@@ -22,7 +22,7 @@ pub(in crate::convert) fn request(
 ) -> Vec<u8> {
     from.hoist_system(notes);
     from.drop_empty_texts();
-    from.keep_thoughts_of(Some(Signer::Anthropic), notes);
+    from.keep_thoughts(|signer| signer == Some(Signer::Anthropic), notes);
     from.merge_turns();
     if from.turns.is_empty() {
         notes.refuse(from.names.turns, "this model needs a message of a user beside its instructions");

@@ -289,7 +289,7 @@ fn tool<'a>(tool: &Value<'a, '_>, to: &mut Conversation<'a>, notes: &mut Notes) 
         }
         "custom" => {
             let name = object.need_string("name")?;
-            to.asked.text_tools.push(name.clone().into_owned());
+            to.asked.text_tools.insert(name.clone().into_owned());
             let mut description = object.string("description")?.unwrap_or_default();
             if let Some(format) = object.take("format")
                 && let Some(grammar) = format.object()?.string("definition")?

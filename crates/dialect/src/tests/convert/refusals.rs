@@ -305,3 +305,58 @@ fn providers_manners_are_kept() {
         assert_eq!(text.contains("stream_options"), asks_usage, "{text}");
     }
 }
+
+/// Reasoning that nobody signed goes back to providers that ask for it.
+#[test]
+fn reasoning_goes_back_where_it_is_taken() {
+    let body = r#"{"max_tokens":5,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":""},{"type":"thinking","thinking":"zzz","signature":"signed"},{"type":"text","text":"b"}]}]}"#;
+    for (takes_reasoning, written) in [(true, r#""reasoning_content":"t""#), (false, r#""content":"b"}"#)] {
+        let options = RequestOptions { takes_reasoning, ..OPTIONS };
+        let converted = convert::request(Surface::Messages, Wire::Chat, body.as_bytes(), &options).unwrap();
+        let text = String::from_utf8(converted.body).unwrap();
+        assert!(text.contains(written) && !text.contains("zzz"), "{text}");
+        assert_eq!(converted.dropped.len(), 1);
+    }
+}
+
+#[test]
+fn verbosity_reaches_models_that_know_it() {
+    let body = br#"{"input":"a","text":{"verbosity":"low"},"service_tier":"auto"}"#;
+    for (model, thinking, is_told) in [
+        ("gpt-6-sol", Thinking::Effort, true),
+        ("gpt-4.1", Thinking::Untold, false),
+        ("llama", Thinking::Effort, false),
+    ] {
+        let upstream = Upstream { model, ..UPSTREAM };
+        let options = RequestOptions { upstream, thinking, ..OPTIONS };
+        let converted = convert::request(Surface::Responses, Wire::Chat, body, &options).unwrap();
+        let text = String::from_utf8(converted.body).unwrap();
+        assert_eq!(text.contains("verbosity"), is_told);
+        assert_eq!(converted.dropped.is_empty(), is_told);
+        assert!(!text.contains("service_tier"));
+    }
+}
+
+/// What a caller can make large must not make the work larger than that.
+#[test]
+fn large_requests_take_time_in_proportion() {
+    let many = |item: &str, count: usize| vec![item; count].join(",");
+    let nested = format!("{}1{}", r#"{"a":"#.repeat(60), "}".repeat(60));
+    let refused = [
+        format!(
+            r#"{{"contents":[],"tools":[{{"functionDeclarations":[{{"name":"f","parameters":{nested}}}]}}]}}"#
+        ),
+        format!(r#"{{"contents":[{{"parts":[{}]}}]}}"#, many(r#"{"functionCall":{"name":"f"}}"#, 1_001)),
+    ];
+    for body in refused {
+        assert!(convert::request(Surface::Gemini, Wire::Chat, body.as_bytes(), &OPTIONS).is_err());
+    }
+    let unknown: Vec<String> = (0..50_000).map(|at| format!("\"x{at}\":1")).collect();
+    let body = format!(
+        r#"{{"messages":[{}],{}}}"#,
+        many(r#"{"role":"user","content":"a"}"#, 50_000),
+        unknown.join(",")
+    );
+    let converted = convert::request(Surface::Chat, Wire::Messages, body.as_bytes(), &OPTIONS).unwrap();
+    assert_eq!(converted.dropped.len(), 32);
+}
