@@ -57,6 +57,8 @@ impl Conversion {
             default_output_tokens: output_tokens,
             thinking: thinking(upstream.model),
             sampling: true,
+            // Those that demand it are few, and most refuse it.
+            takes_reasoning: false,
         };
         let converted = convert::request(to_caller, from_provider, call.body(), &options)?;
         let written = Call::read(to, Bytes::from(converted.body))?;

@@ -397,10 +397,11 @@ impl StreamMeter {
         let Some(converter) = &mut self.converter else { return Ok(fate) };
         let mut events = Vec::new();
         converter.event(event, data, &mut events).map_err(|_| StreamFault::Garbage)?;
-        Ok(match fate {
-            Fate::Done(_) => Fate::Done(Some(Bytes::from(events))),
-            _ if events.is_empty() => Fate::Drop,
-            _ => Fate::Replace(Bytes::from(events)),
+        let is_last = matches!(fate, Fate::Done(_));
+        Ok(match Bytes::from(events) {
+            events if is_last => Fate::Done(Some(events)),
+            events if events.is_empty() => Fate::Drop,
+            events => Fate::Replace(events),
         })
     }
 }

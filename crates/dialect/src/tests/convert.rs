@@ -63,7 +63,7 @@ pub(super) fn answer(
     body: &[u8],
     usage: &Usage,
     context: &AnswerContext,
-) -> Result<Vec<u8>, Garbage> {
+) -> Result<Vec<u8>, convert::Garbage> {
     let read = convert::read_answer(from, body)?;
     Ok(convert::write_answer(to, read, usage, context))
 }
@@ -244,8 +244,7 @@ fn what_is_no_answer_is_not_made_one() {
         ["", "1", "[]", "{}", r#"{"error":{"message":"m"}}"#, r#"{"choices":1}"#, r#"{"candidates":{}}"#]
     {
         for (from, _) in WIRES {
-            let answer =
-                convert::answer(from, Surface::Chat, body.as_bytes(), &USAGE, &context(Asked::default()));
+            let answer = answer(from, Surface::Chat, body.as_bytes(), &USAGE, &context(Asked::default()));
             assert!(answer.is_err(), "{from:?}: {body}");
         }
     }

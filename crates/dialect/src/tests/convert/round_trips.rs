@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::hostile::{changes, mangle};
+use super::answer;
 use super::{OPTIONS, SURFACES, UPSTREAM, USAGE, WIRES, context, inputs};
 use crate::Upstream;
 use crate::convert::{self, Asked, RequestOptions, Surface, Wire};

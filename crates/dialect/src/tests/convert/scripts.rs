@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::answer;
 use super::{SURFACES, USAGE, WIRES, context, converted, events};
-use crate::convert::{self, Asked, StreamConverter, Surface, Wire};
+use crate::convert::{Asked, StreamConverter, Surface, Wire};
 
 /// What a model says.
 #[derive(Clone, Debug)]
