@@ -169,6 +169,11 @@ impl PriceVersion {
         std::iter::once(ServiceTier::Standard).chain(self.tiers.keys().copied())
     }
 
+    /// The regions that have a surcharge, by name.
+    pub fn regions(&self) -> impl Iterator<Item = &str> {
+        self.regions.keys().map(String::as_str)
+    }
+
     /// Whether a service tier has a price.
     pub fn sells(&self, tier: ServiceTier) -> bool {
         self.ladder(tier).is_some()
