@@ -174,6 +174,11 @@ impl PriceVersion {
         self.regions.keys().map(String::as_str)
     }
 
+    /// The lengths of inputs, in tokens, above which the standard tier has other prices.
+    pub fn steps(&self) -> impl Iterator<Item = u64> {
+        self.standard.steps.iter().map(|step| step.input_tokens)
+    }
+
     /// Whether a service tier has a price.
     pub fn sells(&self, tier: ServiceTier) -> bool {
         self.ladder(tier).is_some()
@@ -282,7 +287,6 @@ impl Ladder {
     }
 
     /// Every set of prices.
-    #[cfg(test)]
     pub(crate) fn sets(&self) -> impl Iterator<Item = &PriceSet> {
         std::iter::once(&self.base).chain(self.steps.iter().map(|step| &step.prices))
     }

@@ -1,5 +1,6 @@
 //! Costs against a table that was worked out elsewhere: `tests/e2e/price_table.py` reads the price files by itself and
 //! computes in exact fractions. It shares nothing with this crate but the files.
+#![expect(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use domain::{ServiceTier, Timestamp, Usage};
 use tollkeeper_pricing::{Bounds, Catalog};
