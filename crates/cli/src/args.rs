@@ -5,6 +5,7 @@ mod credits;
 mod limits;
 mod organizations;
 mod people;
+mod prices;
 mod projects;
 
 use std::net::SocketAddr;
@@ -24,6 +25,10 @@ pub(crate) use credits::{
 pub(crate) use limits::{LimitsCommand, LimitsSetArgs, LimitsShowArgs};
 pub(crate) use organizations::{OrgCommand, OrgUpdateArgs};
 pub(crate) use people::{AuditArgs, MembersCommand};
+pub(crate) use prices::{
+    PriceFiles, PricesCommand, PricesDiffArgs, PricesHistoryArgs, PricesImportArgs, PricesListArgs,
+    PricesSetArgs, PricesShowArgs, PricesSource,
+};
 pub(crate) use projects::{KeysCommand, KeysCreateArgs, KeysUpdateArgs, ProjectCommand, ProjectUpdateArgs};
 
 /// Where a gateway listens unless told otherwise.
@@ -161,6 +166,14 @@ pub(crate) enum Command {
     /// Shows what was decided as it was recorded then, with the value that each layer saw; `explain` in the
     /// configuration says for how long that is kept.
     Explain(ExplainArgs),
+
+    /// Work with the price catalogue: what is compiled in, and the operator's own files
+    #[command(subcommand)]
+    Prices(PricesCommand),
+
+    /// Count tokens as models do
+    #[command(subcommand)]
+    Tokens(TokensCommand),
 
     /// Run a simulated provider, for tests and measurements
     ///
@@ -372,6 +385,31 @@ pub(crate) struct ExplainArgs {
 
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,
+}
+
+/// What `tokens` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokensCommand {
+    /// Count the tokens of a text
+    ///
+    /// Exact for OpenAI's models. For those of other makers the count is an approximation by one of OpenAI's encodings,
+    /// and the output says so.
+    Count(TokensCountArgs),
+}
+
+/// Arguments of `tokens count`.
+#[derive(Debug, Args)]
+pub(crate) struct TokensCountArgs {
+    /// The text; without it and --file, what comes on standard input
+    pub(crate) text: Option<String>,
+
+    /// File that holds the text, all of it
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Model whose tokens to count
+    #[arg(long, value_name = "NAME", default_value = "gpt-4o")]
+    pub(crate) model: String,
 }
 
 /// Arguments of `mock`.

@@ -53,6 +53,22 @@ impl Encoding {
         }
     }
 
+    /// Whether the encoding is the model's own, so that counts are exact; for models of other makers it stands in.
+    pub fn is_own_of(name: &str) -> bool {
+        let name = family_name(name);
+        let reasons =
+            name.strip_prefix('o').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
+        reasons || ["gpt-", "chatgpt-", "text-embedding-"].iter().any(|family| name.starts_with(family))
+    }
+
+    /// Its name, as OpenAI's own tools have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::O200kBase => "o200k_base",
+            Self::Cl100kBase => "cl100k_base",
+        }
+    }
+
     /// Unpacks the dictionary, unless that is done.
     pub fn load(self) {
         self.tokenizer();

@@ -127,6 +127,15 @@ impl Catalog {
         Self::parse(&EMBEDDED)
     }
 
+    /// The catalogue that is compiled in, with more files given as (name, text): models of their own, and dated entries
+    /// of models that it has.
+    ///
+    /// # Errors
+    /// Every mistake in every file, and entries of two files that hold from the same moment.
+    pub fn with_files(files: &[(&str, &str)]) -> Result<Self, Vec<CatalogError>> {
+        Self::parse(&EMBEDDED.iter().chain(files).copied().collect::<Vec<_>>())
+    }
+
     /// Reads price files given as (name, text). Several may speak of the same provider.
     ///
     /// # Errors

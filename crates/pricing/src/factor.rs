@@ -13,8 +13,8 @@ const ONE: u64 = 10_000;
 const MOST: u64 = 100 * ONE;
 
 impl Factor {
-    /// Reads a multiple such as `0.5`, `1.1` or `2`: at most four decimals, at most 100.
-    pub(crate) fn read(text: &str) -> Option<Self> {
+    /// Reads a multiple such as `0.5`, `1.1` or `2`: at most four decimals, at most 100. `None` for anything else.
+    pub fn read(text: &str) -> Option<Self> {
         let read = domain::scaled(text, 4).filter(|read| read.is_exact && !text.contains(['e', 'E']))?;
         let parts = u64::try_from(read.whole).ok()?;
         (parts <= MOST).then_some(Self(parts))

@@ -6,14 +6,19 @@
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects, clippy::float_arithmetic)]
 
 mod catalog;
+mod entry;
 mod factor;
+pub mod import;
+mod listing;
 mod meter;
 mod prices;
 mod read;
 mod version;
 
 pub use catalog::{Catalog, CatalogError, CatalogProblem, Schedule};
+pub use entry::{NewEntry, Sheet, TierPrice, file_head};
 pub use factor::Factor;
+pub use listing::Change;
 pub use meter::{Bounds, METERS, Meter, Per};
 pub use prices::{PriceError, PriceSet, RoutePrice};
 pub use version::{ModelKind, PriceVersion, UnknownRegion};

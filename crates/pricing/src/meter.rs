@@ -113,7 +113,10 @@ impl Meter {
     }
 
     /// The price of one counted unit, from its text.
-    pub(crate) fn read(&self, text: &str) -> Result<Price, MoneyError> {
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn read(&self, text: &str) -> Result<Price, MoneyError> {
         match self.per {
             Per::MillionTokens => Price::per_million(text),
             Per::One => Price::of_one(text, 12),

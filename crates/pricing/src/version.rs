@@ -169,6 +169,16 @@ impl PriceVersion {
         std::iter::once(ServiceTier::Standard).chain(self.tiers.keys().copied())
     }
 
+    /// The regions that have a surcharge, by name.
+    pub fn regions(&self) -> impl Iterator<Item = &str> {
+        self.regions.keys().map(String::as_str)
+    }
+
+    /// The lengths of inputs, in tokens, above which the standard tier has other prices.
+    pub fn steps(&self) -> impl Iterator<Item = u64> {
+        self.standard.steps.iter().map(|step| step.input_tokens)
+    }
+
     /// Whether a service tier has a price.
     pub fn sells(&self, tier: ServiceTier) -> bool {
         self.ladder(tier).is_some()
@@ -277,7 +287,6 @@ impl Ladder {
     }
 
     /// Every set of prices.
-    #[cfg(test)]
     pub(crate) fn sets(&self) -> impl Iterator<Item = &PriceSet> {
         std::iter::once(&self.base).chain(self.steps.iter().map(|step| &step.prices))
     }

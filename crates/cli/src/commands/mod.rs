@@ -12,12 +12,14 @@ pub(crate) mod limits;
 mod mock;
 mod operator;
 mod people;
+mod prices;
 mod projects;
 mod recharge;
 mod restore;
 mod serve;
 mod statement;
 mod stop;
+mod tokens;
 mod topup;
 mod unfreeze;
 pub(crate) mod verify;
@@ -58,6 +60,8 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Events(args) => operator(output).events(args),
         Command::Usage(command) => operator(output).usage(command),
         Command::Explain(args) => operator(output).explain(args),
+        Command::Prices(command) => prices::run(command, output),
+        Command::Tokens(command) => tokens::run(command, output),
         Command::Mock(args) => mock::run(args, output),
     }
 }

@@ -58,6 +58,7 @@ fn models_have_their_encoding() {
         ("", Encoding::O200kBase),
     ] {
         assert_eq!(Encoding::for_model(name), encoding, "{name}");
+        assert_eq!(Encoding::is_own_of(name), !name.is_empty() && name != "llama-3", "{name}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use domain::{Price, ServiceTier, Timestamp};
 
 use super::{NOW, listed, moment};
-use crate::{Catalog, METERS, ModelKind, PriceSet, PriceVersion, RoutePrice, Schedule};
+use crate::{Catalog, METERS, ModelKind, NewEntry, PriceSet, PriceVersion, RoutePrice, Schedule, file_head};
 
 #[test]
 fn the_compiled_in_catalogue_holds_every_file_and_forty_models() {
@@ -341,4 +341,36 @@ fn all_mistakes_of_all_files_come_at_once() {
              give each its own date",
         ]
     );
+}
+
+/// What `prices set` starts from: the entry of any price, written and read again, says and costs the same.
+#[test]
+fn every_listed_price_comes_back_from_its_text() {
+    let catalog = Catalog::embedded().unwrap();
+    for version in catalog.providers().flat_map(|provider| every_version(&catalog, provider)) {
+        let text = format!(
+            "{}\n{}",
+            file_head(&version.provider, "a test", "2026-11-12"),
+            NewEntry::of(&version).write("2027-06-01")
+        );
+        let read =
+            Catalog::parse(&[("written", &text)]).unwrap_or_else(|errors| panic!("{errors:?}\n{text}"));
+        let again = read.find(&version.provider, &version.model, Timestamp::MAX).unwrap();
+        let expected = PriceVersion {
+            id: again.id.clone(),
+            valid_from: again.valid_from,
+            ends: None,
+            ..PriceVersion::clone(&version)
+        };
+        assert_eq!(*again, expected, "{text}");
+        assert!(again.changes(&version).iter().all(|change| change.field == "ends"), "{text}");
+    }
+}
+
+#[test]
+fn the_price_file_in_the_documentation_is_one() {
+    let page = include_str!("../../../../docs/prices.md");
+    let block = page.split("```toml\n").nth(1).and_then(|rest| rest.split_once("```")).unwrap().0;
+    let catalog = Catalog::parse(&[("docs/prices.md", block)]).unwrap();
+    assert_eq!(catalog.models("acme", Timestamp::MAX).count(), 1);
 }

@@ -7,6 +7,7 @@ mod contract;
 mod environment;
 mod offers;
 mod payments;
+mod prices;
 mod read;
 mod routing;
 mod tiers;
@@ -138,8 +139,7 @@ impl Config {
         let mut merged: Table = DEFAULT.parse().map_err(syntax)?;
         merge(&mut merged, written);
         let mut mistakes = Mistakes::default();
-        let catalog = Catalog::embedded()
-            .map_err(|errors| ConfigErrors(errors.iter().map(ToString::to_string).collect()))?;
+        let catalog = prices::read(&mut merged, &mut mistakes);
         let config = read_config(merged, environment, (&catalog, today), &mut mistakes);
         match config {
             Some(config) if mistakes.0.is_empty() => Ok(config),
@@ -381,6 +381,8 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     let price = section.value("price");
     let field = section.field("price");
     let provider_field = section.field("provider");
+    let region = section.text("region", mistakes);
+    let region_field = section.field("region");
     let own = contract::written(&mut section, known.verification, mistakes);
     let rules = routing::read_target(&mut section, mistakes);
     section.finish(mistakes);
@@ -393,6 +395,13 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     let prices = match price {
         None => catalogued,
         Some(price) => Some(read_price(&field, price, (&provider, &model), catalogued.as_deref(), mistakes)?),
+    };
+    let prices = match (region, prices) {
+        (Some(region), Some(prices)) => {
+            let surcharged = prices.in_region(&region).map_err(|error| mistakes.add(&region_field, error));
+            Some(Arc::new(surcharged.ok()?))
+        }
+        (_, prices) => prices,
     };
     let contract = own.map_or_else(|| written.contract.clone(), |own| own.map(Arc::new))?;
     Some(Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules))

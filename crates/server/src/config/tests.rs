@@ -339,3 +339,62 @@ fn kind_row(kind: &providers::Kind) -> String {
     let (endpoints, done) = (endpoints.join(", "), done.join("; "));
     format!("| `{}` | {address} | `{header}` | {endpoints} | {done} |", kind.name)
 }
+
+#[test]
+fn price_files_and_regions_are_checked_with_the_rest() {
+    let folder = std::env::temp_dir().join(format!("tollkeeper-prices-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let head = "provider = 'p'\nsource = 'a test'\nretrieved = '2026-11-12'\n";
+    let good = write(
+        "good.toml",
+        &format!("{head}[[models]]\nid = 'm'\ninput = '1'\noutput = '2'\nregions.eu = '1.1'\n"),
+    );
+    let bad = write("bad.toml", &format!("{head}[[models]]\nid = 'n'\ninput = 1\n"));
+    let route = |region: &str| {
+        provider(&contract(""))
+            .replace("provider = \"a\", model = \"m\"", &format!("provider = \"p\", model = \"m\"{region}"))
+            .replace("name = \"a\"", "name = \"p\"")
+    };
+    let files = |path: &str| format!("[prices]\nfiles = ['{path}']\n");
+    let id = |region: &str| {
+        let config = parse(&format!("{}{}", files(&good), route(region))).unwrap();
+        let version = config.routes[0].targets[0].prices.as_ref().unwrap().at(Timestamp::MAX).unwrap();
+        (version.id.to_string(), version.prices(1).get("output").unwrap().to_per_million())
+    };
+    assert_eq!(id(""), ("p/m@2026-11-12".to_owned(), "2.00".to_owned()));
+    assert_eq!(id(", region = 'eu'"), ("p/m@2026-11-12+eu".to_owned(), "2.20".to_owned()));
+    for (text, mistakes) in [
+        (
+            format!("{}{}", files(&good), route(", region = 'us'")),
+            vec![
+                "routes[0].targets[0].region: the price p/m@2026-11-12 has no region `us`; it has eu"
+                    .to_owned(),
+            ],
+        ),
+        (
+            files(&bad),
+            vec![
+                format!(
+                    "prices.files: {bad}: `n` (models[0]): `input` is not a text; write the price in quotes, such as \"2.50\""
+                ),
+                format!(
+                    "prices.files: {bad}: `n` (models[0]): `output` is missing; write a price per million tokens such as \"2.50\", or \"0\" if it is free"
+                ),
+            ],
+        ),
+        (
+            "[prices]\nfile = []\n".to_owned(),
+            vec!["prices.file: unknown name; did you mean `files`?".to_owned()],
+        ),
+    ] {
+        assert_eq!(parse(&text).unwrap_err().0, mistakes, "{text}");
+    }
+    let gone = parse(&files("/nowhere/prices.toml")).unwrap_err().0;
+    assert!(gone[0].starts_with("prices.files: /nowhere/prices.toml: "), "{gone:?}");
+    std::fs::remove_dir_all(folder).unwrap();
+}

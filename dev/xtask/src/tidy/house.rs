@@ -39,7 +39,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     // It stands for a provider, so it may know nothing that spends.
     ("mock", &["domain", "dialect"]),
-    ("cli", &["domain", "dialect", "server", "mock"]),
+    ("cli", &["domain", "dialect", "pricing", "server", "mock"]),
 ];
 /// Libraries with one owner: the package (and the word in code), and the crate.
 pub(super) const OWNED: &[(&str, &str)] = &[("rusqlite", "store"), ("axum", "server")];
