@@ -164,6 +164,27 @@ fn what_breaks_clients_is_mended() {
             String::new(),
             "event: message_delta\ndata: {\"type\":\"message_delta\",\"usage\": {\"output_tokens\":0} ,\"delta\":{}}\n\n",
         ),
+        (
+            "event: message_delta\ndata: { }\n\n".to_owned(),
+            String::new(),
+            "event: message_delta\ndata: {\"usage\":{\"output_tokens\":0} }\n\n",
+        ),
+        (
+            event("message_start", r#"{"type":"message_start","message":{"id":"m"}}"#),
+            event(
+                "message_start",
+                r#"{"type":"message_start","message":{"usage":{"input_tokens":0,"output_tokens":0},"id":"m"}}"#,
+            ),
+            "",
+        ),
+        (
+            "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":null}}\n\n".to_owned(),
+            event(
+                "message_start",
+                r#"{"type":"message_start","message":{"id":"m","usage":{"input_tokens":0,"output_tokens":0}}}"#,
+            ),
+            "",
+        ),
         ("data: [DONE]\n\n".to_owned(), String::new(), ""),
         // What comes after the end is not read.
         (format!("{STOP}data: [DONE]\n\ngarbage\n\n"), String::new(), STOP),
