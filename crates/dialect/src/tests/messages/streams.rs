@@ -259,9 +259,9 @@ fn calls_of_tools_and_thoughts_are_text() {
     assert_eq!(whole(&stream).text, r#"hm f{"a":1}"#);
 }
 
-const SPENT: Usage = Usage { input: 5, cached: 4, cache_write: 3, output: 30, reasoning: 8, ..NONE };
-const SPENT_JSON: &str =
-    r#"{"input_tokens":5,"cache_creation_input_tokens":3,"cache_read_input_tokens":4,"output_tokens":30}"#;
+const SPENT: Usage =
+    Usage { input: 5, cached: 4, cache_write: 3, cache_write_long: 2, output: 30, reasoning: 8, ..NONE };
+const SPENT_JSON: &str = r#"{"input_tokens":5,"cache_creation_input_tokens":5,"cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":2},"cache_read_input_tokens":4,"output_tokens":30}"#;
 
 fn cut(stream: &[u8]) -> String {
     let mut meter = StreamMeter::new(Endpoint::Messages, StreamOptions::default());
