@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import EMBEDDING_PRICE, FREE, SETTINGS, Gateway, Mock, Provider, Route, Tenant, config
+from harness import CLAUDE_PRICE, EMBEDDING_PRICE, FREE, SETTINGS, Gateway, Mock, Provider, Route, Tenant, config
+from claude import NodeClaude, PythonClaude
 from sdk import NodeSdk, PythonSdk, Sdk
 from upstreams import Recorder, black_hole, closed_port, recorder
 
 # The SDKs read these, and a proxy has no business on the loopback.
-for name in [name for name in os.environ if name.startswith("OPENAI_") or name.lower().endswith("_proxy")]:
+for name in [name for name in os.environ if name.startswith(("OPENAI_", "ANTHROPIC_")) or name.lower().endswith("_proxy")]:
     del os.environ[name]
 
 #: Starts another gateway with this configuration, in a folder of this name.
@@ -55,6 +56,9 @@ def gateway(mock: Mock, upstream: Recorder, tmp_path_factory: pytest.TempPathFac
             Provider("mock", mock.base_url),
             Provider("h2", mock.base_url, http2=True),
             Provider("recorder", upstream.base_url),
+            Provider("claudes", mock.base_url, kind="anthropic"),
+            Provider("claudes-recorder", upstream.base_url, kind="anthropic"),
+            Provider("uncounted", mock.base_url, kind="ollama"),
             Provider("refused", refused),
             Provider("hole", hole),
         ]
@@ -65,6 +69,10 @@ def gateway(mock: Mock, upstream: Recorder, tmp_path_factory: pytest.TempPathFac
             Route("h2?*", "h2", "sim-small?*"),
             Route("embed", "mock", "sim-embedding", EMBEDDING_PRICE),
             Route("embed?*", "mock", "sim-embedding?*", EMBEDDING_PRICE),
+            Route("claude", "claudes", "sim-small", CLAUDE_PRICE),
+            Route("claude?*", "claudes", "sim-small?*", CLAUDE_PRICE),
+            Route("recorded-claude", "claudes-recorder", "upstream/claude-1", CLAUDE_PRICE),
+            Route("uncounted", "uncounted", "sim-small", CLAUDE_PRICE),
             Route("free", "mock", "sim-small", FREE),
             Route("unpriced", "mock", "sim-small", price=None),
             Route("recorded", "recorder", "upstream/model-1"),
@@ -103,3 +111,9 @@ def node() -> Iterator[NodeSdk]:
 def sdk(request: pytest.FixtureRequest) -> Sdk:
     """Both official SDKs in turn."""
     return PythonSdk() if request.param == "python" else request.getfixturevalue("node")
+
+
+@pytest.fixture(params=["python", "node"])
+def claude(request: pytest.FixtureRequest) -> PythonClaude | NodeClaude:
+    """Both of Anthropic's SDKs in turn."""
+    return PythonClaude() if request.param == "python" else NodeClaude(request.getfixturevalue("node"))

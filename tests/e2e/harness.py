@@ -67,23 +67,33 @@ class Price:
     input: str
     output: str
     cached_input: str
+    #: Where nothing is stated, the input's.
+    cache_write: str | None = None
+    #: Where nothing is stated, the same.
+    cache_write_long: str | None = None
 
-    def cost(self, prompt: int, completion: int, cached: int = 0) -> Decimal:
+    def cost(self, prompt: int, completion: int, cached: int = 0, written: int = 0, kept: int = 0) -> Decimal:
         """What so many tokens cost: summed exactly, rounded up once to the nano-dollar."""
-        exact = (prompt - cached) * Decimal(self.input) + cached * Decimal(self.cached_input)
+        exact = (prompt - cached - written - kept) * Decimal(self.input) + cached * Decimal(self.cached_input)
+        exact += written * Decimal(self.cache_write or self.input)
+        exact += kept * Decimal(self.cache_write_long or self.cache_write or self.input)
         exact += completion * Decimal(self.output)
         return (exact / 1_000_000).quantize(NANO, ROUND_CEILING)
 
     def of_truth(self, line: Json) -> Decimal:
         """What a line of the mock's truth log costs."""
-        return self.cost(line["prompt_tokens"], line["completion_tokens"], line["cached_tokens"])
+        written = (line["cache_write_tokens"], line["cache_write_1h_tokens"])
+        return self.cost(line["prompt_tokens"], line["completion_tokens"], line["cached_tokens"], *written)
 
     def toml(self) -> str:
-        return f'{{ input = "{self.input}", output = "{self.output}", cached_input = "{self.cached_input}" }}'
+        names = ("input", "output", "cached_input", "cache_write", "cache_write_long")
+        stated = [(name, getattr(self, name)) for name in names]
+        return "{ " + ", ".join(f'{name} = "{price}"' for name, price in stated if price) + " }"
 
 
 #: Odd amounts, so that rounding shows.
 PRICE = Price(input="2.500001", output="10.000007", cached_input="0.250003")
+CLAUDE_PRICE = Price("3.000001", "15.000007", "0.300003", cache_write="3.750011", cache_write_long="6.000013")
 EMBEDDING_PRICE = Price(input="0.130003", output="0", cached_input="0.130003")
 FREE = Price(input="0", output="0", cached_input="0")
 
@@ -125,13 +135,14 @@ class Provider:
     base_url: str
     http2: bool = False
     contract: Contract = Contract()
+    kind: str = "openai"
 
     def toml(self) -> str:
         return "\n".join(
             [
                 "[[providers]]",
                 f'name = "{self.name}"',
-                'kind = "openai"',
+                f'kind = "{self.kind}"',
                 f'base_url = "{self.base_url}"',
                 'api_key = "env:UPSTREAM_KEY"',
                 f"http2 = {str(self.http2).lower()}",

@@ -177,8 +177,9 @@ pub(crate) enum Command {
 
     /// Run a simulated provider, for tests and measurements
     ///
-    /// Speaks OpenAI's chat completions, embeddings and models under /v1 and accepts any key. One request overrides
-    /// the behaviour by the name of its model, such as `sim-small?fault=hang`, or by the header x-mock.
+    /// Speaks OpenAI's chat completions, embeddings and models and Anthropic's messages under /v1 and accepts any key.
+    /// One request overrides the behaviour by the name of its model, such as `sim-small?fault=hang`, or by the header
+    /// x-mock.
     Mock(MockArgs),
 }
 

@@ -113,6 +113,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Tokens that a provider may report beyond what a prompt can hold: it adds instructions of its own.
 const PROMPT_SLACK_TOKENS: u64 = 16_384;
+/// Tokens that one search of the web may bring into a prompt: what is found is read as input, in each turn after it.
+const SEARCH_SLACK_TOKENS: u64 = 65_536;
 /// Searches that no single call makes.
 const SEARCHES_MAX: u64 = 1_000;
 /// The longest answer there is to any call, for models that the catalogue knows no limit of.
@@ -264,8 +266,14 @@ impl Open {
     /// Whether a provider's count can be charged: not beyond what such a call can consume, not nothing for something.
     fn is_plausible(&self, usage: &Usage, output: &Output) -> bool {
         let call = self.plan.sent();
-        let input_max =
-            self.plan.candidate().allowance.input().saturating_mul(4).saturating_add(PROMPT_SLACK_TOKENS);
+        let input_max = self
+            .plan
+            .candidate()
+            .allowance
+            .input()
+            .saturating_mul(4)
+            .saturating_add(PROMPT_SLACK_TOKENS)
+            .saturating_add(usage.searches.saturating_mul(SEARCH_SLACK_TOKENS));
         let answer_max =
             call.output_cap().max(self.plan.candidate().price.max_output).unwrap_or(0).max(OUTPUT_TOKENS_MAX);
         usage.input_total() <= input_max

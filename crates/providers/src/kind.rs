@@ -54,6 +54,9 @@ const OLDER: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings];
 /// <https://console.groq.com/docs/responses-api>, <https://docs.x.ai/docs/api-reference>: responses, but no embeddings.
 const ANSWERS: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses];
 
+/// This project's own simulated provider, `tollkeeper mock`.
+const SIMULATED: Kind = Kind { name: "simulated", base_url: None, endpoints: ALL, ..OPENAI };
+
 /// Every kind, by the vendors' own documentation.
 pub const KINDS: &[Kind] = &[
     OPENAI,
@@ -115,6 +118,7 @@ pub const KINDS: &[Kind] = &[
         ..OPENAI
     },
     Kind { name: "llamacpp", base_url: Some("http://127.0.0.1:8080/v1"), endpoints: ALL, ..OPENAI },
+    SIMULATED,
     // Whatever else says that it speaks OpenAI's dialect.
     Kind { name: "openai-compatible", base_url: None, ..OPENAI },
 ];
@@ -128,6 +132,11 @@ impl Kind {
     /// OpenAI's own kind, which servers that say nothing of themselves are taken for.
     pub const fn openai() -> &'static Self {
         &OPENAI
+    }
+
+    /// The kind of the simulated provider.
+    pub const fn simulated() -> &'static Self {
+        &SIMULATED
     }
 
     /// The headers in which it is told the credential: in OpenAI's dialect, and in its own if that is another.

@@ -1,6 +1,7 @@
-// Calls a gateway with the official SDK. Reads one operation a line from standard input, writes one outcome a line.
+// Calls a gateway with the official SDKs. Reads one operation a line from standard input, writes one outcome a line.
 
 import { createInterface } from "node:readline";
+import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 
 async function chat(client, { params, headers }) {
@@ -92,6 +93,30 @@ async function model(client, { params }) {
   return { answer: await client.models.retrieve(params.id) };
 }
 
+async function claude_message(client, { params }) {
+  const { data, request_id } = await client.messages.create(params).withResponse();
+  return { request_id, usage: data.usage, answer: data };
+}
+
+async function claude_stream(client, { params, cancel_after }, outcome) {
+  const stream = client.messages.stream(params);
+  const { request_id } = await stream.withResponse();
+  outcome.request_id = request_id;
+  for await (const event of stream) {
+    outcome.chunks += event.type === "content_block_delta" ? 1 : 0;
+    if (outcome.chunks === cancel_after) {
+      stream.abort();
+      return;
+    }
+  }
+  outcome.answer = await stream.finalMessage();
+  outcome.usage = outcome.answer.usage;
+}
+
+async function claude_count(client, { params }) {
+  return { answer: (await client.messages.countTokens(params)).input_tokens };
+}
+
 const operations = {
   chat,
   stream,
@@ -103,17 +128,29 @@ const operations = {
   embed,
   models,
   model,
+  claude_message,
+  claude_stream,
+  claude_count,
+  claude_models: models,
 };
 
-async function perform({ op, base_url, key, timeout_ms, max_retries, ...rest }) {
-  const client = new OpenAI({ baseURL: base_url, apiKey: key, timeout: timeout_ms, maxRetries: max_retries });
+/** What Anthropic's errors say, where OpenAI's have members of their own. */
+function told(error) {
+  const body = error.error?.error ?? {};
+  const code = error.code ?? body.details?.error_code ?? null;
+  return { code, type: body.type ?? error.type ?? null, param: error.param ?? body.param ?? null };
+}
+
+async function perform({ op, base_url, root, key, timeout_ms, max_retries, ...rest }) {
+  const options = { apiKey: key, timeout: timeout_ms, maxRetries: max_retries };
+  const client = root ? new Anthropic({ baseURL: root, ...options }) : new OpenAI({ baseURL: base_url, ...options });
   const counts = { chunks: 0, empty_choices: 0, events: [] };
   const outcome = { request_id: null, texts: [], usage: null, answer: null, ...counts, error: null };
   try {
     Object.assign(outcome, await operations[op](client, rest, outcome));
   } catch (error) {
-    const { status = null, code = null, type = null, param = null, requestID = null, message } = error;
-    outcome.error = { name: error.constructor.name, status, code, type, param, request_id: requestID, message };
+    const { status = null, requestID = null, message } = error;
+    outcome.error = { name: error.constructor.name, status, ...told(error), request_id: requestID, message };
   }
   return outcome;
 }

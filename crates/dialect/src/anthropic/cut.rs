@@ -120,15 +120,26 @@ struct Delta {
 pub(crate) struct UsageJson {
     input_tokens: u64,
     cache_creation_input_tokens: u64,
+    cache_creation: CacheCreation,
     cache_read_input_tokens: u64,
     output_tokens: u64,
+}
+
+#[derive(Serialize)]
+struct CacheCreation {
+    ephemeral_5m_input_tokens: u64,
+    ephemeral_1h_input_tokens: u64,
 }
 
 impl UsageJson {
     pub(crate) const fn of(usage: &Usage) -> Self {
         Self {
-            input_tokens: usage.input.saturating_add(usage.audio_input),
+            input_tokens: usage.input.saturating_add(usage.audio_input).saturating_add(usage.image_input),
             cache_creation_input_tokens: usage.cache_write_total(),
+            cache_creation: CacheCreation {
+                ephemeral_5m_input_tokens: usage.cache_write,
+                ephemeral_1h_input_tokens: usage.cache_write_long,
+            },
             cache_read_input_tokens: usage.cached,
             output_tokens: usage.output_total(),
         }

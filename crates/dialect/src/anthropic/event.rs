@@ -24,8 +24,10 @@ pub(super) struct Event<'t, 'de> {
     pub(super) index: Option<u64>,
     /// `message.usage` or `usage`, if it is an object.
     pub(super) usage: Option<WireUsage>,
-    /// `usage` as it stands in the event.
+    /// The same as it stands in the event, whatever it is.
     pub(super) usage_text: Option<&'de str>,
+    /// `message` as it stands in the event.
+    pub(super) message_text: Option<&'de str>,
     pub(super) has_error: bool,
 }
 
@@ -39,6 +41,7 @@ impl<'t> Event<'t, '_> {
             index: None,
             usage: None,
             usage_text: None,
+            message_text: None,
             has_error: false,
         }
     }
@@ -55,8 +58,12 @@ impl<'de> Take<'de> for Event<'_, 'de> {
                 "type" => map.next_value_seed(Into(&mut self.name))?,
                 "index" => map.next_value_seed(Into(&mut self.index))?,
                 "message" => {
+                    let text = map.next_value::<&RawValue>()?.get();
                     let mut message = Message::default();
-                    map.next_value_seed(Into(&mut message))?;
+                    // It was parsed once already.
+                    drop(json::read(text, &mut message));
+                    self.message_text = Some(text);
+                    self.usage_text = message.usage_text.or(self.usage_text);
                     self.id = message.id.as_deref().map(short);
                     self.usage = message.usage.or(self.usage.take());
                     let model = message.model.filter(|model| !model.is_empty());
@@ -67,10 +74,7 @@ impl<'de> Take<'de> for Event<'_, 'de> {
                 "usage" => {
                     let text = map.next_value::<&RawValue>()?.get();
                     self.usage_text = Some(text);
-                    // What it holds was parsed once already.
-                    if Kind::of(text) == Kind::Object {
-                        drop(json::read(text, self.usage.get_or_insert_default()));
-                    }
+                    self.usage = read_usage(text).or(self.usage.take());
                 }
                 "error" => {
                     self.has_error = true;
@@ -89,6 +93,14 @@ struct Message<'de> {
     id: Option<Cow<'de, str>>,
     model: Option<Cow<'de, str>>,
     usage: Option<WireUsage>,
+    usage_text: Option<&'de str>,
+}
+
+/// A usage, if it is an object. It was parsed once already, so nothing can go wrong.
+fn read_usage(text: &str) -> Option<WireUsage> {
+    let mut usage = WireUsage::default();
+    let is_read = Kind::of(text) == Kind::Object && json::read(text, &mut usage).is_ok();
+    is_read.then_some(usage)
 }
 
 impl<'de> Take<'de> for Message<'de> {
@@ -97,7 +109,10 @@ impl<'de> Take<'de> for Message<'de> {
             match &*name {
                 "id" => map.next_value_seed(Into(&mut self.id))?,
                 "model" => map.next_value_seed(Into(&mut self.model))?,
-                "usage" => map.next_value_seed(Into(self.usage.get_or_insert_default()))?,
+                "usage" => {
+                    let text = map.next_value::<&RawValue>()?.get();
+                    (self.usage, self.usage_text) = (read_usage(text), Some(text));
+                }
                 _ => json::skip(&mut map)?,
             }
         }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::cut::{Blocks, Cut};
 use super::event::Event;
 use super::usage::WireUsage;
-use crate::body::span;
+use crate::body::{after_brace, span};
 use crate::cut::CutCall;
 use crate::dialect::Dialect;
 use crate::json::{self, Kind};
@@ -50,7 +50,7 @@ impl Reader {
         }
         let mut event = Event::new(told);
         let read = json::read(data, &mut event);
-        let Event { kind, name: type_, id, index, usage, usage_text, has_error, .. } = event;
+        let Event { kind, name: type_, id, index, usage, usage_text, message_text, has_error, .. } = event;
         if read.is_err() || kind != Kind::Object {
             return if name == Some("error") { Ok(complain(data, told)) } else { Err(StreamFault::Garbage) };
         }
@@ -71,8 +71,18 @@ impl Reader {
             "message_start" => {
                 self.id = id;
                 self.blocks.begin();
+                let whole = with_usage(
+                    data,
+                    message_text,
+                    usage_text,
+                    &usage,
+                    r#"{"input_tokens":0,"output_tokens":0}"#,
+                );
                 self.learn(usage, told);
                 told.input = self.usage.to_input();
+                if let Some(whole) = whole {
+                    return Ok(Fate::Replace(renamed("message_start", &whole)));
+                }
             }
             "content_block_start" => self.blocks.open(index),
             "content_block_stop" => self.blocks.close(),
@@ -88,7 +98,7 @@ impl Reader {
         told.service_tier = self.usage.service_tier.clone();
     }
 
-    /// The event that tells the usage of the whole, without which SDKs crash.
+    /// The event that tells the usage of the whole.
     fn message_delta(
         &mut self,
         data: &str,
@@ -98,36 +108,39 @@ impl Reader {
         told: &mut Told,
     ) -> Fate {
         let is_told = usage.as_ref().is_some_and(WireUsage::has_output);
-        let is_there = usage.is_some();
+        let output = format!("{{\"output_tokens\":{}}}", told.output.tokens_seen());
+        let whole = with_usage(data, Some(data), usage_text, &usage, &output);
         self.learn(usage, told);
         if is_told {
             told.usage = self.usage.to_usage();
         }
-        if is_there {
-            return Fate::Usage(named);
-        }
-        let output = told.output.tokens_seen();
-        let whole = match usage_text.map(|text| span(data, text)) {
-            Some(place) => {
-                let (before, after) = (data.get(..place.start), data.get(place.end..));
-                format!(
-                    "{}{{\"output_tokens\":{output}}}{}",
-                    before.unwrap_or_default(),
-                    after.unwrap_or_default()
-                )
-            }
-            None => {
-                let rest = data.strip_prefix('{').unwrap_or(data);
-                format!("{{\"usage\":{{\"output_tokens\":{output}}},{rest}")
-            }
-        };
-        Fate::Usage(Some(renamed("message_delta", &whole)))
+        Fate::Usage(whole.map(|whole| renamed("message_delta", &whole)).or(named))
     }
 
     /// The end for a client whose stream is cut off here.
     pub(crate) fn cut(&self, told: &Told, call: CutCall<'_>) -> Cut {
         Cut::new(self.id.as_deref(), self.blocks, told, call)
     }
+}
+
+/// The data of an event with a usage in this object of it, if there is none: SDKs crash without.
+fn with_usage(
+    data: &str,
+    object: Option<&str>,
+    text: Option<&str>,
+    usage: &Option<WireUsage>,
+    instead: &str,
+) -> Option<String> {
+    let object = object.filter(|object| usage.is_none() && Kind::of(object.trim_start()) == Kind::Object)?;
+    let (place, member) = match text {
+        Some(text) => (span(data, text), instead.to_owned()),
+        None => {
+            let place = after_brace(data, object);
+            let is_empty = data.get(place.end..)?.trim_start().starts_with('}');
+            (place, format!("\"usage\":{instead}{}", if is_empty { "" } else { "," }))
+        }
+    };
+    Some(format!("{}{member}{}", data.get(..place.start)?, data.get(place.end..)?))
 }
 
 /// An event under this name. JSON has no line ends inside its texts, so those between its members can go.

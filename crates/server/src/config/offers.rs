@@ -90,7 +90,7 @@ fn ollama(environment: &Environment, mistakes: &mut Mistakes) -> Option<Route> {
 /// A sentence when the address is unusable.
 pub fn simulated_models(base_url: &str) -> Result<Vec<Route>, String> {
     let catalog = Catalog::embedded().map_err(|errors| format!("{errors:?}"))?;
-    let provider = Provider::new(SIMULATED, Kind::openai(), Some(base_url), Some(&"simulated".into()));
+    let provider = Provider::new(SIMULATED, Kind::simulated(), Some(base_url), Some(&"simulated".into()));
     let provider = Arc::new(provider.map_err(|error| error.to_string())?);
     let contract = Arc::new(builtin::simulated());
     let mut routes = catalogued(&provider, &contract, &catalog);

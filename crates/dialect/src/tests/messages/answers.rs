@@ -22,6 +22,15 @@ fn usage_is_read_bucket_by_bucket() {
             Some(Usage { input: 7, cached: 300, cache_write: 20, output: 5, reasoning: 2, ..none }),
         ),
         (
+            r#"{"input_tokens":7,"cache_creation_input_tokens":20,"cache_creation":{"ephemeral_5m_input_tokens":15,"ephemeral_1h_input_tokens":5},"server_tool_use":{"web_search_requests":3},"output_tokens":5}"#,
+            Some(Usage { input: 7, cache_write: 15, cache_write_long: 5, searches: 3, output: 5, ..none }),
+        ),
+        // The split is part of the whole, whatever it says.
+        (
+            r#"{"input_tokens":7,"cache_creation_input_tokens":3,"cache_creation":{"ephemeral_1h_input_tokens":5},"output_tokens":5}"#,
+            Some(Usage { input: 7, cache_write_long: 3, output: 5, ..none }),
+        ),
+        (
             r#"{"input_tokens":7,"cache_creation_input_tokens":null,"cache_creation":{"ephemeral_5m_input_tokens":20},"output_tokens":5}"#,
             Some(Usage { input: 7, cache_write: 20, output: 5, ..none }),
         ),

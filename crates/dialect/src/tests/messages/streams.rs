@@ -164,6 +164,27 @@ fn what_breaks_clients_is_mended() {
             String::new(),
             "event: message_delta\ndata: {\"type\":\"message_delta\",\"usage\": {\"output_tokens\":0} ,\"delta\":{}}\n\n",
         ),
+        (
+            "event: message_delta\ndata: { }\n\n".to_owned(),
+            String::new(),
+            "event: message_delta\ndata: {\"usage\":{\"output_tokens\":0} }\n\n",
+        ),
+        (
+            event("message_start", r#"{"type":"message_start","message":{"id":"m"}}"#),
+            event(
+                "message_start",
+                r#"{"type":"message_start","message":{"usage":{"input_tokens":0,"output_tokens":0},"id":"m"}}"#,
+            ),
+            "",
+        ),
+        (
+            "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":null}}\n\n".to_owned(),
+            event(
+                "message_start",
+                r#"{"type":"message_start","message":{"id":"m","usage":{"input_tokens":0,"output_tokens":0}}}"#,
+            ),
+            "",
+        ),
         ("data: [DONE]\n\n".to_owned(), String::new(), ""),
         // What comes after the end is not read.
         (format!("{STOP}data: [DONE]\n\ngarbage\n\n"), String::new(), STOP),
@@ -238,9 +259,9 @@ fn calls_of_tools_and_thoughts_are_text() {
     assert_eq!(whole(&stream).text, r#"hm f{"a":1}"#);
 }
 
-const SPENT: Usage = Usage { input: 5, cached: 4, cache_write: 3, output: 30, reasoning: 8, ..NONE };
-const SPENT_JSON: &str =
-    r#"{"input_tokens":5,"cache_creation_input_tokens":3,"cache_read_input_tokens":4,"output_tokens":30}"#;
+const SPENT: Usage =
+    Usage { input: 5, cached: 4, cache_write: 3, cache_write_long: 2, output: 30, reasoning: 8, ..NONE };
+const SPENT_JSON: &str = r#"{"input_tokens":5,"cache_creation_input_tokens":5,"cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":2},"cache_read_input_tokens":4,"output_tokens":30}"#;
 
 fn cut(stream: &[u8]) -> String {
     let mut meter = StreamMeter::new(Endpoint::Messages, StreamOptions::default());
