@@ -44,16 +44,8 @@ pub(super) const OPTIONS: RequestOptions<'static> = RequestOptions {
     sampling: true,
 };
 
-pub(super) const USAGE: Usage = Usage {
-    input: 10,
-    cached: 20,
-    cache_write: 30,
-    audio_input: 0,
-    output: 7,
-    audio_output: 0,
-    reasoning: 3,
-    ..Usage::from_counts([0; 14])
-};
+pub(super) const USAGE: Usage =
+    Usage { input: 10, cached: 20, cache_write: 30, output: 7, reasoning: 3, ..Usage::from_counts([0; 14]) };
 
 pub(super) fn context(asked: Asked) -> AnswerContext {
     AnswerContext {
