@@ -110,7 +110,7 @@ def test_what_has_no_price_is_named(codex: Codex, roomy: Gateway) -> None:
     turn = codex.turn(tenant, "sim", search="live")
     assert turn.code == 1
     [failed] = turn.of("turn.failed")
-    assert "no price for web searches" in failed["error"]["message"], turn
+    assert "none for web searches" in failed["error"]["message"], turn
     assert tenant.rows() == []
 
 

@@ -186,13 +186,13 @@ def test_a_response_without_usage_is_counted(sdk: Sdk, mock: Mock, tenant: Tenan
     [
         ({"background": True}, "background", "in the background"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt", "stored prompt"),
-        ({"tools": [{"type": "web_search"}]}, "tools", "no price for web searches"),
+        ({"tools": [{"type": "web_search"}]}, "tools", "none for web searches"),
         ({"tools": [{"type": "file_search", "vector_store_ids": ["v"]}]}, "tools", "`file_search`"),
         ({"tools": [{"type": "code_interpreter", "container": {"type": "auto"}}]}, "tools", "`code_interpreter`"),
         ({"tools": [{"type": "image_generation"}]}, "tools", "`image_generation`"),
-        ({"service_tier": "priority"}, "service_tier", "no price for `priority`"),
-        ({"previous_response_id": "resp_1"}, "previous_response_id", "does not know how much the model"),
-        ({"conversation": "conv_1"}, "conversation", "does not know how much the model"),
+        ({"service_tier": "priority"}, "service_tier", "none for `priority`"),
+        ({"previous_response_id": "resp_1"}, "previous_response_id", "does not say how much the model takes"),
+        ({"conversation": "conv_1"}, "conversation", "does not say how much the model takes"),
         ({"input": 7}, "input", "Invalid type for 'input'"),
     ],
 )

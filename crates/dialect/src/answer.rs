@@ -30,6 +30,8 @@ pub struct AnswerFacts {
     pub has_error: bool,
     /// Whether this is an answer that says of itself that it failed. What it says it consumed was consumed.
     pub has_failed: bool,
+    /// Searches of the web that the answer shows; they stand in the usage, too, if there is one.
+    pub searches: u64,
 }
 
 impl AnswerFacts {

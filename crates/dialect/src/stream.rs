@@ -80,6 +80,8 @@ pub(crate) struct Told {
     pub(crate) input: Option<Usage>,
     /// What the provider says that it cost, by its last word on it.
     pub(crate) reported_cost: Option<Pico>,
+    /// Searches of the web that events showed.
+    pub(crate) searches: u64,
     pub(crate) error: Option<UpstreamError>,
     /// Events that brought something which could be charged.
     pub(crate) chunks: u64,
@@ -221,6 +223,11 @@ impl StreamMeter {
     /// What was consumed, by the provider's last word on it.
     pub const fn usage(&self) -> Option<Usage> {
         self.told.usage
+    }
+
+    /// Searches of the web that were seen to be made so far; they stand in the usage, too, once there is one.
+    pub const fn searches(&self) -> u64 {
+        self.told.searches
     }
 
     /// What of the input was consumed, where the provider tells it before the rest: the output in it is nothing yet.

@@ -198,7 +198,9 @@ async fn whole(
     let consumed = match facts.usage {
         Some(usage) => Consumed::Reported { usage, output: Output::In(bytes.clone()) },
         None if facts.has_failed => Consumed::Nothing,
-        None => Consumed::Unreported { input: None, output: Output::In(bytes.clone()) },
+        None => {
+            Consumed::Unreported { input: None, output: Output::In(bytes.clone()), searches: facts.searches }
+        }
     };
     let (status, reason) = match presence.is_gone() {
         // The client gets it as it is: it says what went wrong, and that it is no answer.
@@ -260,7 +262,7 @@ async fn abandon(open: Open) -> Failure {
     let ending = Ending {
         status: AttemptStatus::Cancelled,
         reason: gone.reason,
-        consumed: Consumed::Unreported { input: None, output: Output::Text(String::new()) },
+        consumed: Consumed::Unreported { input: None, output: Output::Text(String::new()), searches: 0 },
         model_answered: None,
         told: Told::default(),
         answered: gone.status,

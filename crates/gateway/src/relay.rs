@@ -401,7 +401,11 @@ fn ending(mut meter: StreamMeter, status: AttemptStatus, reason: &'static str) -
         Some(usage) => Consumed::Reported { usage, output: Output::Text(meter.take_output_text()) },
         // A stream that failed before it said anything brought nothing, like any other answer that never came.
         None if status == AttemptStatus::Failed && meter.chunks() == 0 => Consumed::Nothing,
-        None => Consumed::Unreported { input: meter.input(), output: Output::Text(meter.take_output_text()) },
+        None => Consumed::Unreported {
+            input: meter.input(),
+            searches: meter.searches(),
+            output: Output::Text(meter.take_output_text()),
+        },
     };
     let told = Told { service_tier: meter.service_tier().map(str::to_owned), cost: meter.reported_cost() };
     Ending { status, reason, consumed, model_answered: meter.model().map(Box::from), told, answered: 200 }

@@ -71,6 +71,8 @@ pub(crate) enum Consumed {
         input: Option<Usage>,
         /// What was generated, as far as we saw it.
         output: Output,
+        /// Searches of the web that were seen to be made.
+        searches: u64,
     },
 }
 
@@ -185,9 +187,11 @@ impl Open {
         })
     }
 
-    /// The part of a provider's count that is for sale. Chats that search do not all say how often: once, then.
+    /// The part of a provider's count that is for sale. Chats that search do not all say how often: once, then. In the
+    /// other forms searching is a tool, which a model is offered and need not use, and every use of it is told.
     fn sold(&self, usage: Usage) -> Usage {
-        let least = u64::from(self.plan.sent().web_search().is_some());
+        let call = self.plan.sent();
+        let least = u64::from(call.web_search().is_some() && call.endpoint() == Endpoint::Chat);
         let (part, without) =
             self.plan.candidate().price.priced_part(&Usage { searches: usage.searches.max(least), ..usage });
         if !without.is_empty() {
@@ -220,8 +224,9 @@ impl Open {
                 );
                 (self.sold(self.count(output.text(endpoint)).await), true)
             }
-            Consumed::Unreported { input, output } => {
-                let counted = self.sold(self.count(output.text(endpoint)).await);
+            Consumed::Unreported { input, output, searches } => {
+                let counted = Usage { searches, ..self.count(output.text(endpoint)).await };
+                let counted = self.sold(counted);
                 let told = input.map(|input| Usage { output: counted.output, reasoning: 0, ..input });
                 // What it said of the input is as good as if it had said the rest.
                 let believed = told.filter(|usage| self.is_plausible(usage, &Output::Text(String::new())));

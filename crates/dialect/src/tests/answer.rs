@@ -118,6 +118,7 @@ fn facts_of_a_whole_answer() {
             reported_cost: None,
             has_error: false,
             has_failed: false,
+            searches: 0,
         })
     );
     assert_eq!(AnswerFacts::output_text(Endpoint::Chat, body), "héllof{\"a\":1}hmsonowhy");

@@ -239,15 +239,25 @@ const WHOLE: &str = r#"{"id":"resp_1","object":"response","created_at":1,"status
       {"type":"message","id":"msg_1","role":"assistant","content":[{"type":"output_text","text":"h\u00e9llo","annotations":[]},
         {"type":"refusal","refusal":"no"}]},
       {"type":"function_call","id":"fc_1","name":"f","arguments":"{\"a\":1}"},
+      {"type":"web_search_call","status":"completed","action":{"type":"search","query":"q"}},
+      {"type":"web_search_call","status":"completed","action":{"type":"open_page","url":"u"}},
       {"type":"custom_tool_call","name":"c","input":"ls"}],
     "service_tier":"priority","instructions":"never read",
-    "usage":{"input_tokens":100,"input_tokens_details":{"cached_tokens":40,"cache_write_tokens":20},
+    "usage":{"input_tokens":100,"input_tokens_details":{"cached_tokens":40,"cache_write_tokens":20,"cache_write_tokens_details":{"ttl_30m_tokens":15,"ttl_12h_tokens":5}},
              "output_tokens":50,"output_tokens_details":{"reasoning_tokens":12},"total_tokens":150}}"#;
 
 #[test]
 fn facts_of_a_whole_response() {
-    let usage =
-        Usage { input: 40, cached: 40, cache_write: 20, output: 50, reasoning: 12, ..Usage::default() };
+    let usage = Usage {
+        input: 40,
+        cached: 40,
+        cache_write: 15,
+        cache_write_long: 5,
+        output: 50,
+        reasoning: 12,
+        searches: 1,
+        ..Usage::default()
+    };
     assert_eq!(
         AnswerFacts::read(Endpoint::Responses, WHOLE.as_bytes()),
         Ok(AnswerFacts {
@@ -257,6 +267,7 @@ fn facts_of_a_whole_response() {
             service_tier: Some("priority".to_owned()),
             has_error: false,
             has_failed: false,
+            searches: 1,
         })
     );
     assert_eq!(AnswerFacts::output_text(Endpoint::Responses, WHOLE.as_bytes()), "hmhéllonof{\"a\":1}cls");

@@ -106,6 +106,19 @@ fn a_stream_passes_as_it_comes_and_its_end_waits() {
 }
 
 #[test]
+fn searches_count_as_they_are_made() {
+    let search = |action: &str| {
+        let item =
+            format!(r#""output_index":0,"item":{{"type":"web_search_call","action":{{"type":"{action}"}}}}"#);
+        event("response.output_item.added", &item) + &event("response.output_item.done", &item)
+    };
+    let stream = created() + &search("search") + &search("open_page") + &search("search");
+    assert_eq!(after(stream.as_bytes()).searches(), 2);
+    let outcome = whole(&(stream + &ended("response.completed")));
+    assert_eq!(outcome.usage, Some(Usage { searches: 2, ..COUNTED }));
+}
+
+#[test]
 fn a_failed_response_waits_too_and_is_an_error() {
     let failed = ended("response.failed")
         .replace("\"error\":null", r#""error":{"code":"invalid_prompt","message":"No."}"#);

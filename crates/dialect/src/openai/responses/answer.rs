@@ -20,19 +20,21 @@ pub(super) struct Response<'a> {
     pub(super) service_tier: Option<Cow<'a, str>>,
     usage: Option<WireUsage>,
     status: Option<Cow<'a, str>>,
+    searches: Searches,
     /// `error`, if it is one.
     pub(super) error: Option<&'a RawValue>,
 }
 
 impl Response<'_> {
+    /// What was consumed, where it says so.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let usage = self.usage?.to_usage()?;
+        Some(Usage { searches: self.searches.0, ..usage })
+    }
+
     /// What the provider says that it cost, where it says so.
     pub(super) fn reported_cost(&self) -> Option<Pico> {
         self.usage?.reported()
-    }
-
-    /// What was consumed, where it says so.
-    pub(super) fn usage(&self) -> Option<Usage> {
-        self.usage?.to_usage()
     }
 }
 
@@ -52,6 +54,7 @@ impl<'de> Take<'de> for Response<'de> {
                     map.next_value_seed(Into(&mut usage))?;
                     self.usage = usage.0;
                 }
+                "output" => map.next_value_seed(Into(&mut self.searches))?,
                 "error" => self.error = Some(map.next_value::<&'de RawValue>()?).filter(|raw| is_error(raw)),
                 _ => json::skip(&mut map)?,
             }
@@ -66,6 +69,45 @@ struct Found(Option<WireUsage>);
 impl<'de> Take<'de> for Found {
     fn object<A: MapAccess<'de>>(&mut self, map: A) -> Result<(), A::Error> {
         self.0.insert(WireUsage::default()).object(map)
+    }
+}
+
+/// Searches of the web among items, which usage does not tell. Pages that were opened, or looked through, are none.
+#[derive(Default)]
+pub(super) struct Searches(pub(super) u64);
+
+impl<'de> Take<'de> for Searches {
+    fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
+        json::each(seq, self)
+    }
+
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        let (mut kind, mut action) = (None::<Cow<'de, str>>, Action(None));
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "type" => map.next_value_seed(Into(&mut kind))?,
+                "action" => map.next_value_seed(Into(&mut action))?,
+                _ => json::skip(&mut map)?,
+            }
+        }
+        let is_search = action.0.is_none_or(|action| action == "search");
+        self.0 += u64::from(kind.as_deref() == Some("web_search_call") && is_search);
+        Ok(())
+    }
+}
+
+/// What a call for the web did.
+struct Action<'de>(Option<Cow<'de, str>>);
+
+impl<'de> Take<'de> for Action<'de> {
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "type" => map.next_value_seed(Into(&mut self.0))?,
+                _ => json::skip(&mut map)?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -85,6 +127,7 @@ pub(crate) fn read_answer(text: &str) -> Result<AnswerFacts, Garbage> {
         service_tier: response.service_tier.as_deref().map(short),
         has_error: response.error.is_some() && response.status.is_none(),
         has_failed: failed,
+        searches: response.searches.0,
     })
 }
 

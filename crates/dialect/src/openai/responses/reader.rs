@@ -1,6 +1,6 @@
 //! A response's stream, event by event.
 
-use super::answer::{Response, Spoken};
+use super::answer::{Response, Searches, Spoken};
 use super::end::{Broken, Cut};
 use super::event::Event;
 use super::progress::Progress;
@@ -105,7 +105,9 @@ fn hear<'a>(event: &Event<'a>, told: &mut Told) -> Option<&'a str> {
     let text = event.response?.get();
     // What was read until an error is as much as there is.
     let _ = json::read(text, &mut response);
-    told.usage = response.usage().or(told.usage);
+    let searched =
+        |usage: domain::Usage| domain::Usage { searches: usage.searches.max(told.searches), ..usage };
+    told.usage = response.usage().map(searched).or(told.usage);
     told.reported_cost = response.reported_cost().or(told.reported_cost);
     let first = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(short);
     told.model = told.model.take().or_else(|| first(response.model.as_deref()));
@@ -114,7 +116,7 @@ fn hear<'a>(event: &Event<'a>, told: &mut Told) -> Option<&'a str> {
     response.error.map(serde_json::value::RawValue::get)
 }
 
-/// Gathers the text that an event brings.
+/// Gathers what an event brings that is charged: text, and searches.
 fn listen(name: &str, event: &Event<'_>, told: &mut Told) {
     if let Some(delta) = event.delta.as_deref().filter(|_| !NOT_GENERATED.contains(&name)) {
         told.output.push(delta);
@@ -122,5 +124,10 @@ fn listen(name: &str, event: &Event<'_>, told: &mut Told) {
     if let Some(item) = event.item.filter(|_| name == "response.output_item.added") {
         // A call's name; what else it says comes in pieces of its own.
         let _ = json::read(item.get(), &mut Spoken(&mut told.output));
+    }
+    if let Some(item) = event.item.filter(|_| name == "response.output_item.done") {
+        let mut searches = Searches::default();
+        let _ = json::read(item.get(), &mut searches);
+        told.searches = told.searches.saturating_add(searches.0);
     }
 }
