@@ -191,6 +191,23 @@ async fn what_is_held_is_enough_for_the_dearest() {
     }
 }
 
+#[tokio::test]
+async fn a_gateway_that_dies_in_the_second_attempt_books_it_where_it_went() {
+    let actors = [Actor::new([Play::Status(500)]), Actor { price: ("2", "20"), ..Actor::new([Play::Hang]) }];
+    let stage = Stage::new(InFlight::Stops, CREDIT, &actors, quick()).await;
+    let call = stage.house.call(1, WHOLE);
+    let died = tokio::time::timeout(Duration::from_millis(300), call).await;
+    assert!(died.is_err(), "the second target hangs");
+    assert_eq!(stage.called(), ["p0", "p1"]);
+    // What a restart and a sweep book is the draft.
+    stage.house.time_out().await;
+    let row = stage.house.rows().pop().unwrap();
+    assert_eq!((row.attempt, &*row.target, &*row.provider), (2, "p1/m", "p1"));
+    assert!(row.price_version.starts_with("p1/m@"), "{row:?}");
+    let guess = i64::try_from(row.usage.input).unwrap();
+    assert_eq!((row.cost.nano(), row.usage.output, row.estimated), (guess * 2_000, 0, true));
+}
+
 fn play() -> impl Strategy<Value = Play> {
     prop_oneof![
         2 => (1_u64..60).prop_map(Play::Answer),
