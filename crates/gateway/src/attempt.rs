@@ -74,8 +74,9 @@ pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence
     open.http_status = upstream.status().as_u16();
     let (head, body) = upstream.into_parts();
     let idle = client.timeouts().idle;
+    let wait = open.note_head(&head.headers);
     if !head.status.is_success() {
-        let failure = refused_upstream(open.http_status, &head.headers, body, idle).await;
+        let failure = refused_upstream(open.http_status, wait, body, idle).await;
         return failed(open, failure);
     }
     if open.plan.call.stream() && is_event_stream(&head.headers) {
@@ -133,6 +134,7 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
             Err((open, failure)) => return Attempted::Failed(open, failure),
         };
     }
+    relay.note_begin();
     let mut response = Response::new(Answer::Stream(Box::new(relay)));
     let headers = response.headers_mut();
     headers.extend(way);
@@ -210,6 +212,7 @@ async fn whole(
     let told = Told { service_tier: facts.service_tier, cost: facts.reported_cost };
     let ending =
         Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), told, answered: 200 };
+    open.note_end(true);
     let mut way = HeaderMap::new();
     open.tell_way(&mut way);
     let way_back = read.and_then(|read| {
@@ -242,15 +245,13 @@ async fn whole(
 /// The provider said no: what it said, and whose no it was.
 async fn refused_upstream(
     status: u16,
-    headers: &HeaderMap,
+    retry_after: Option<Duration>,
     body: Incoming,
     idle: Duration,
 ) -> UpstreamFailure {
     // What cannot be read adds nothing to the status.
     let bytes = collect(body, ERROR_BYTES_MAX, idle).await.unwrap_or_default();
     let error = UpstreamError::read(status, &bytes);
-    let retry_after =
-        headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     UpstreamFailure::of_answer(status, error, retry_after)
 }
 

@@ -94,6 +94,15 @@ impl Held {
         }
     }
 
+    /// The present attempt goes elsewhere than it was said to go, before it is sent.
+    pub(crate) fn aim(&mut self, began: &Began, plan: &Plan) {
+        self.upstream_cap = plan.candidate().allowance.upstream_cap(self.amount);
+        if let Some(draft) = &mut self.draft {
+            let (attempt, at) = (draft.attempt, draft.at);
+            **draft = CostRow { attempt, at, ..draft_row(began, plan) };
+        }
+    }
+
     /// Attempts so far, the present one included.
     pub(crate) fn attempts(&self) -> u32 {
         self.draft.as_ref().map_or(1, |draft| draft.attempt)

@@ -152,6 +152,13 @@ impl Relay {
         }
     }
 
+    /// The target has begun to answer as it should.
+    pub(crate) fn note_begin(&self) {
+        if let Phase::Flowing(flow) = &self.phase {
+            flow.open.note_end(true);
+        }
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended) && self.ready.is_empty()
     }
@@ -268,6 +275,9 @@ impl Relay {
             End::Cut => (AttemptStatus::Cancelled, "hold_exhausted"),
             End::HoldGone => (AttemptStatus::Cancelled, "hold_timed_out"),
         };
+        if status == AttemptStatus::Failed {
+            open.note_end(false);
+        }
         let ending = ending(meter, status, reason);
         self.phase = Phase::Settling(Box::pin(async move {
             checkpoint.close(&mut open.held).await;

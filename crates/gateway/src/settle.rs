@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::allowance::tier_asked;
 use crate::evidence::{Began, Plan};
+use crate::health::Visit;
 use crate::hold::{Held, priced, priced_at};
 use crate::observer::Finished;
 use crate::pipeline::Shared;
@@ -32,6 +33,8 @@ pub(crate) struct Open {
     pub(crate) first_byte_us: u64,
     /// The provider's status; 0 before.
     pub(crate) http_status: u16,
+    /// Its being at a target; none before it is sent.
+    pub(crate) visit: Option<Visit>,
 }
 
 /// How a call ended.

@@ -138,7 +138,7 @@ async fn a_target_is_tried_again_as_often_as_its_rules_say() {
 async fn all_requests_together_have_a_budget_of_retries() {
     let actors = [Actor::new([Play::Status(500)]), Actor::new([Play::Answer(1)])];
     let retry = RetryRules { percent: 20, per_second: 0, ..quick() };
-    let stage = Stage::new(InFlight::Completes, CREDIT, &actors, retry).await;
+    let stage = Stage::new(InFlight::Completes, CREDIT, &actors, retry).await.opening_after(u32::MAX);
     let mut answered = Vec::new();
     for number in 1..=21 {
         answered.push(stage.house.call(number, WHOLE).await.status.as_u16() == 200);
