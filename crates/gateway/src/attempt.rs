@@ -18,9 +18,10 @@ use providers::{Client, PartsBody, TransportFailure};
 use crate::answer::Answer;
 use crate::evidence::{Began, Plan};
 use crate::failure::{Failure, UpstreamFailure};
-use crate::relay::Relay;
+use crate::relay::{Relay, Unbegun};
 use crate::routes::Target;
 use crate::settle::{Consumed, Ending, Open, Output, Told};
+use crate::substitution::{Claim, Substitution};
 use crate::tasks::Presence;
 
 /// OpenAI's header for the caller's own name of a request; a provider that logs it lets both sides find a call.
@@ -118,7 +119,8 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
     let meter = meter(&open);
     let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
     let (rates, dialect) = (*open.pace.told(), open.plan.call.endpoint().dialect());
-    let (waits, mut way) = (open.may_go_on(), HeaderMap::new());
+    let strict = open.plan.substitution == Substitution::Refuse;
+    let (waits, mut way) = (strict || open.may_go_on(), HeaderMap::new());
     open.tell_way(&mut way);
     let mut relay = Relay::new(body, meter, open, idle);
     if waits {
@@ -131,7 +133,8 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
         };
         relay = match begun {
             Ok(relay) => relay,
-            Err((open, failure)) => return Attempted::Failed(open, failure),
+            Err(Unbegun::Nothing(open, failure)) => return Attempted::Failed(open, failure),
+            Err(Unbegun::Withheld(open, ending, failure)) => return withhold(*open, ending, failure).await,
         };
     }
     relay.note_begin();
@@ -202,6 +205,20 @@ async fn whole(
         None if facts.has_failed => Consumed::Nothing,
         None => Consumed::Unreported { input: None, output: Output::In(bytes.clone()) },
     };
+    let told = Told { service_tier: facts.service_tier, cost: facts.reported_cost };
+    let claim = open.claim(facts.model.as_deref());
+    if open.plan.substitution == Substitution::Refuse && claim != Claim::Kept {
+        let failure = UpstreamFailure::substituted(claim, &open.plan.target().label, facts.model.as_deref());
+        let ending = Ending {
+            status: AttemptStatus::Failed,
+            reason: failure.reason,
+            consumed,
+            model_answered: facts.model.map(Into::into),
+            told,
+            answered: failure.status,
+        };
+        return withhold(open, ending, failure).await;
+    }
     let (status, reason) = match presence.is_gone() {
         // The client gets it as it is: it says what went wrong, and that it is no answer.
         _ if facts.has_failed => (AttemptStatus::Failed, "upstream_error"),
@@ -209,7 +226,6 @@ async fn whole(
         true => (AttemptStatus::Cancelled, "client_closed"),
     };
     let (id, cap, rates) = (request_id_value(&open.began), open.held.upstream_cap(), *open.pace.told());
-    let told = Told { service_tier: facts.service_tier, cost: facts.reported_cost };
     let ending =
         Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), told, answered: 200 };
     open.note_end(true);
@@ -240,6 +256,16 @@ async fn whole(
         headers.insert(COST, cost);
     }
     Attempted::Answered(response)
+}
+
+/// Books an answer that is not passed on. It cost something, so nothing is tried again.
+async fn withhold(open: Open, ending: Ending, mut failure: UpstreamFailure) -> Attempted {
+    open.note_end(true);
+    failure.way = Some(open.way());
+    Attempted::Over(match open.settle(ending).await {
+        Ok(_) => Failure::Upstream(Box::new(failure)),
+        Err(_) => Failure::Unsettled,
+    })
 }
 
 /// The provider said no: what it said, and whose no it was.

@@ -3,6 +3,7 @@
 //! All of them live inside the one hold, and each has its row. It knows their order alone: what an attempt is, is
 //! `attempt.rs`, and when and where there is another one, `retry.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Timestamp;
@@ -178,6 +179,11 @@ impl Open {
         *self
     }
 
+    /// The target that has the call, and how many attempts there were.
+    pub(crate) fn way(&self) -> (Arc<str>, u32) {
+        (Arc::clone(&self.plan.target().label), self.held.attempts())
+    }
+
     /// Tells on an answer where it came from and how many attempts it took.
     pub(crate) fn tell_way(&self, headers: &mut HeaderMap) {
         way(&self.plan.target().label, self.held.attempts(), headers);
@@ -215,7 +221,7 @@ pub(crate) async fn fail(open: Open, mut failure: UpstreamFailure) -> Failure {
         told: Told::default(),
         answered: failure.status,
     };
-    failure.way = Some((std::sync::Arc::clone(&open.plan.target().label), open.held.attempts()));
+    failure.way = Some(open.way());
     match open.settle(ending).await {
         Ok(_) => Failure::Upstream(Box::new(failure)),
         Err(_) => Failure::Unsettled,

@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::health::BreakerRules;
 use crate::routes::{Route, Routes, Target};
 use crate::routing::{Occasion, Strategy, arrange};
+use crate::substitution::Substitution;
 use crate::tiers::Tiers;
 
 /// A request's name and times.
@@ -49,6 +50,7 @@ pub(crate) struct Permit {
     attribution: Attribution,
     model: Arc<str>,
     strategy: Strategy,
+    substitution: Substitution,
     choice: Choice,
 }
 
@@ -62,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) candidates: Candidates,
     /// How they were ordered.
     pub(crate) strategy: Strategy,
+    /// What is done when another model answers.
+    pub(crate) substitution: Substitution,
     /// What is asked of the books: enough for any of the candidates.
     pub(crate) ask: Ask,
     /// A guess at the cost of the input alone, charged when the gateway dies during the call; 0 where nothing is charged.
@@ -123,8 +127,8 @@ pub(crate) fn authorize(
     let choice = choice.keep("option_unpriced", |admitted| check_options(&call, &admitted.price))?;
     let choice = choice.keep_state_of(&call).keep("inexpressible", |admitted| convert(&call, admitted))?;
     let choice = arrange(choice, &call, &Occasion { strategy: route.strategy, breaker, request, now_us });
-    let (model, strategy) = (Arc::clone(&route.model), route.strategy);
-    Ok(Permit { principal: caller.0, call, attribution, model, strategy, choice })
+    let (model, strategy, substitution) = (Arc::clone(&route.model), route.strategy, route.substitution);
+    Ok(Permit { principal: caller.0, call, attribution, model, strategy, substitution, choice })
 }
 
 /// Refuses a model that does something else than what is asked for, wherever it is served: to the endpoint it is none.
@@ -307,14 +311,24 @@ fn not_spoken(route: &Route, target: &Target, endpoint: Endpoint) -> Refusal {
 
 /// Bounds what the call can cost.
 pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
-    let Permit { principal, call, attribution, model, strategy, choice } = permit;
+    let Permit { principal, call, attribution, model, strategy, substitution, choice } = permit;
     let in_flight = principal.organization().in_flight;
     let candidates = Candidates::new(choice, &call, in_flight, output_slice);
     let ask = candidates.ask();
     let counts = call.endpoint() != Endpoint::CountTokens;
     let input_guess = if counts { call.input_tokens_bound() / BYTES_PER_TOKEN } else { 0 };
     // Boxed, because it travels through every step from here on.
-    Box::new(Plan { principal, attribution, model, strategy, candidates, ask, input_guess, call })
+    Box::new(Plan {
+        principal,
+        attribution,
+        model,
+        strategy,
+        substitution,
+        candidates,
+        ask,
+        input_guess,
+        call,
+    })
 }
 
 /// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.

@@ -14,6 +14,7 @@ use crate::answer::Answer;
 use crate::attempt::is_about_the_request;
 use crate::rates::{OverRate, RateHeaders};
 use crate::retry::Remedy;
+use crate::substitution::Claim;
 
 /// On every answer: the id that finds the call's row, its attempts and its hold.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -347,6 +348,24 @@ impl UpstreamFailure {
         match self.reason {
             "client_closed" | "upstream_rate_limited" => None,
             _ => Some(self.remedy == Remedy::Nothing),
+        }
+    }
+
+    /// Another model answered than the one that was called, or nobody knows which, and the route does not pass that on.
+    pub(crate) fn substituted(claim: Claim, target: &str, answered: Option<&str>) -> Self {
+        let named =
+            answered.map_or_else(|| "does not name its model".to_owned(), |model| format!("names `{model}`"));
+        Self {
+            status: 502,
+            reason: claim.reason(),
+            message: format!(
+                "The answer of `{target}` {named}, and this route passes on answers of the model that it claims alone. It is \
+                 withheld, and was charged."
+            ),
+            code: Some(claim.reason().to_owned()),
+            should_retry: Some(false),
+            remedy: Remedy::Nothing,
+            ..Self::of_transport(TransportFailure::Garbage)
         }
     }
 

@@ -28,6 +28,7 @@ mod retry;
 mod routes;
 mod routing;
 mod settle;
+mod substitution;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -47,5 +48,6 @@ pub use rates::{EffectiveLimit, ModelGroup, Rates, by_measure, day_of, effective
 pub use retry::{RetryBudget, RetryRules};
 pub use routes::{Route, Routes, Target, TargetRules};
 pub use routing::Strategy;
+pub use substitution::Substitution;
 pub use tasks::{Task, Tasks};
 pub use tiers::{Tier, TierLimit, Tiers, ceiling_id};

@@ -271,6 +271,8 @@ impl Gateway {
                 usage: Usage::default(),
                 cost: Money::ZERO,
                 estimated: false,
+                attempts: 0,
+                substituted: false,
             });
         }
         response

@@ -13,6 +13,7 @@ use crate::capability::Capability;
 use crate::contract::Contract;
 use crate::health::Health;
 use crate::routing::Strategy;
+use crate::substitution::Substitution;
 
 /// Where a call can go: an upstream model at a provider, and what it costs there.
 #[derive(Clone, Debug)]
@@ -46,11 +47,13 @@ pub struct TargetRules {
     pub weight: u32,
     /// What it can do beside text; `None` where nobody has said, and the provider will tell.
     pub capabilities: Option<Vec<Capability>>,
+    /// Other names by which the model may answer.
+    pub aliases: Vec<Arc<str>>,
 }
 
 impl Default for TargetRules {
     fn default() -> Self {
-        Self { retries: 0, first_byte: None, weight: 1, capabilities: None }
+        Self { retries: 0, first_byte: None, weight: 1, capabilities: None, aliases: Vec::new() }
     }
 }
 
@@ -92,12 +95,15 @@ pub struct Route {
     pub verified_only: bool,
     /// In which order the targets are tried.
     pub strategy: Strategy,
+    /// What is done when another model answers than the target's.
+    pub substitution: Substitution,
 }
 
 impl Route {
     /// A route that is open to everybody.
     pub fn new(model: &str, targets: Vec<Target>) -> Self {
-        Self { model: Arc::from(model), targets, verified_only: false, strategy: Strategy::default() }
+        let (strategy, substitution) = Default::default();
+        Self { model: Arc::from(model), targets, verified_only: false, strategy, substitution }
     }
 }
 
@@ -203,6 +209,7 @@ fn expand(pattern: &Route, model: &str) -> Option<Route> {
         targets: targets.collect(),
         verified_only: pattern.verified_only,
         strategy: pattern.strategy,
+        substitution: pattern.substitution,
     })
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::contract::covering;
 use super::house::Got;
 use super::stage::{Actor, Play, Stage, quick};
-use crate::{RetryRules, TargetRules, Verified};
+use crate::{RetryRules, Substitution, TargetRules, Verified};
 
 const WHOLE: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":50}"#;
 const STREAM: &str =
@@ -206,6 +206,49 @@ async fn a_gateway_that_dies_in_the_second_attempt_books_it_where_it_went() {
     assert!(row.price_version.starts_with("p1/m@"), "{row:?}");
     let guess = i64::try_from(row.usage.input).unwrap();
     assert_eq!((row.cost.nano(), row.usage.output, row.estimated), (guess * 2_000, 0, true));
+}
+
+#[tokio::test]
+async fn an_answer_of_another_model_is_booked_and_where_that_is_the_rule_withheld() {
+    let aliases = TargetRules { aliases: vec!["alias".into()], ..TargetRules::default() };
+    let policies = [Substitution::Log, Substitution::Alert, Substitution::Refuse];
+    // How the answer names its model; why it is withheld by the strict policy.
+    for (name, reason) in [
+        ("m", None),
+        ("M-2026-01-01", None),
+        ("vendor/m", None),
+        ("alias", None),
+        ("m-mini", Some("model_substituted")),
+        ("", Some("model_not_told")),
+    ] {
+        for (policy, body) in policies.into_iter().flat_map(|policy| [(policy, WHOLE), (policy, STREAM)]) {
+            let rules = aliases.clone();
+            let actors =
+                [Actor { rules, ..Actor::new([Play::Named(name, 4)]) }, Actor::new([Play::Answer(1)])];
+            let stage = Stage::new(InFlight::Stops, CREDIT, &actors, quick()).await.strict(policy);
+            let got = stage.house.call(1, body).await;
+            let reasons = check_books(&stage, &got, CREDIT);
+            let row = stage.house.rows().pop().unwrap();
+            assert_eq!(
+                row.model_answered.as_deref(),
+                (!name.is_empty()).then_some(name),
+                "absent is not equal"
+            );
+            // It was made, so it is charged, and nothing is tried again.
+            assert!(row.cost.nano() >= 10 * 1_000, "{row:?}");
+            match reason.filter(|_| policy == Substitution::Refuse) {
+                Some(reason) => {
+                    assert_eq!((got.status.as_u16(), reasons), (502, vec![reason.to_owned()]), "{name}");
+                    assert!(got.body.contains(reason) && !got.body.contains(" word"), "{}", got.body);
+                    assert_eq!(row.status, AttemptStatus::Failed);
+                }
+                None => {
+                    assert_eq!((got.status.as_u16(), reasons), (200, vec!["complete".to_owned()]), "{name}");
+                    assert!(got.body.contains(" word"));
+                }
+            }
+        }
+    }
 }
 
 fn play() -> impl Strategy<Value = Play> {

@@ -12,8 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::contract;
 use super::house::{House, answer, read_request};
 use crate::{
-    BreakerRules, Contract, RetryBudget, RetryRules, Route, Routes, Settings, Shared, Strategy, Target,
-    TargetRules,
+    BreakerRules, Contract, RetryBudget, RetryRules, Route, Routes, Settings, Shared, Strategy, Substitution,
+    Target, TargetRules,
 };
 
 /// What a provider does with a call.
@@ -41,6 +41,8 @@ pub(super) enum Play {
     Error,
     /// Answers, and breaks off amid it.
     Break,
+    /// Answers in so many tokens by this name of a model; without one, by none.
+    Named(&'static str, u64),
     /// Answers after a moment.
     Slow,
     /// Takes the call and says nothing for longer than anybody waits.
@@ -50,7 +52,8 @@ pub(super) enum Play {
 impl Play {
     /// Whether nothing of it reaches the client, so that another attempt may follow.
     pub(super) fn brings_nothing(self, streamed: bool) -> bool {
-        !matches!(self, Self::Answer(_) | Self::Exhausted | Self::Slow) && (!streamed || self != Self::Break)
+        !matches!(self, Self::Answer(_) | Self::Exhausted | Self::Slow | Self::Named(..))
+            && (!streamed || self != Self::Break)
     }
 
     /// Whether another attempt may help.
@@ -139,6 +142,15 @@ impl Stage {
         self
     }
 
+    /// The same, where this is done when another model answers.
+    pub(super) fn strict(mut self, substitution: Substitution) -> Self {
+        self.house.alter(|old| {
+            let routes = old.routes.all().map(|route| Route { substitution, ..Route::clone(route) });
+            Shared { routes: Routes::new(routes), ..House::copy(old) }
+        });
+        self
+    }
+
     pub(super) fn called(&self) -> Vec<String> {
         self.called.lock().unwrap().clone()
     }
@@ -193,6 +205,13 @@ async fn act(stream: &mut TcpStream, play: Play, streamed: bool) -> bool {
     let (text, stays) = match play {
         Play::Answer(tokens) if streamed => (streaming(tokens, true), true),
         Play::Answer(tokens) => (whole(200, "", &chat(tokens)), true),
+        Play::Named(name, tokens) => {
+            let named = if name.is_empty() { String::new() } else { format!(r#""model":"{name}","#) };
+            let text = if streamed { streaming(tokens, true) } else { chat(tokens) };
+            let text = text.replace(r#""model":"m","#, &named);
+            // The sizes of chunks would be wrong.
+            (if streamed { whole_stream(&text) } else { whole(200, "", &text) }, !streamed)
+        }
         Play::Slow => {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             (whole(200, "", &chat(1)), true)
@@ -227,6 +246,13 @@ async fn act(stream: &mut TcpStream, play: Play, streamed: bool) -> bool {
 }
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// The events of a stream without their chunks, on a connection that ends with them.
+fn whole_stream(text: &str) -> String {
+    let events = text.lines().filter(|line| line.starts_with("data: "));
+    let events: String = events.map(|event| format!("{event}\n\n")).collect();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{events}")
+}
 
 fn chunk(data: &str) -> String {
     format!("{:x}\r\n{data}\r\n", data.len())

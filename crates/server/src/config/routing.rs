@@ -1,6 +1,6 @@
 //! How calls are tried again and where they go: the table `[routing]`, and what a route's targets say of it.
 
-use gateway::{BreakerRules, Capability, RetryRules, Strategy, TargetRules};
+use gateway::{BreakerRules, Capability, RetryRules, Strategy, Substitution, TargetRules};
 
 use super::read::{Mistakes, Section};
 
@@ -33,12 +33,19 @@ pub(super) fn read_strategy(section: &mut Section, mistakes: &mut Mistakes) -> S
     section.word("strategy", &Strategy::WORDS, mistakes).unwrap_or_default()
 }
 
+/// What a route does when another model answers than its target's.
+pub(super) fn read_substitution(section: &mut Section, mistakes: &mut Mistakes) -> Substitution {
+    section.word("substitution", &Substitution::WORDS, mistakes).unwrap_or_default()
+}
+
 /// Reads what one target says of how it is used.
 pub(super) fn read_target(section: &mut Section, mistakes: &mut Mistakes) -> TargetRules {
     let retries = section.number("retries", 0..=10, mistakes).unwrap_or(0);
     let first_byte = section.millis("first_byte_ms", mistakes);
     let weight = section.number("weight", 0..=1_000_000, mistakes).unwrap_or(1);
     let capabilities = section.words("capabilities", &Capability::WORDS, mistakes);
+    let aliases = section.texts("aliases", mistakes).unwrap_or_default();
+    let aliases = aliases.into_iter().map(Into::into).collect();
     let number = |number| u32::try_from(number).unwrap_or(0);
-    TargetRules { retries: number(retries), first_byte, weight: number(weight), capabilities }
+    TargetRules { retries: number(retries), first_byte, weight: number(weight), capabilities, aliases }
 }
