@@ -134,7 +134,7 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
         relay = match begun {
             Ok(relay) => relay,
             Err(Unbegun::Nothing(open, failure)) => return Attempted::Failed(open, failure),
-            Err(Unbegun::Withheld(open, ending, failure)) => return withhold(*open, ending, failure).await,
+            Err(Unbegun::Withheld(open, ending, failure)) => return withhold(*open, *ending, failure).await,
         };
     }
     relay.note_begin();

@@ -227,7 +227,7 @@ fn convert(call: &Call, admitted: &mut Admitted) -> Result<(), BadRequest> {
 }
 
 /// What contracts are checked against.
-fn traffic(principal: &Principal) -> Traffic<'_> {
+pub(crate) fn traffic(principal: &Principal) -> Traffic<'_> {
     let (organization, project) = (principal.organization(), &principal.project);
     Traffic {
         organization: organization.id,
@@ -270,7 +270,7 @@ fn choose(route: &Route, call: &Call, traffic: &Traffic<'_>, now: Timestamp) -> 
 }
 
 /// The price of a target that may have the call.
-fn admit<'a>(
+pub(crate) fn admit<'a>(
     route: &Route,
     target: &'a Target,
     call: &Call,
@@ -334,7 +334,7 @@ pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
 /// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.
 const BYTES_PER_TOKEN: u64 = 4;
 
-fn unpriced(model: &str, provider: &str, upstream: &str) -> Refusal {
+pub(crate) fn unpriced(model: &str, provider: &str, upstream: &str) -> Refusal {
     Refusal::new(
         RefusalCode::ModelUnpriced,
         format!(

@@ -61,7 +61,7 @@ pub(crate) enum Unbegun {
     /// It has brought nothing.
     Nothing(Box<Open>, UpstreamFailure),
     /// It is of another model: to be booked so, and answered so.
-    Withheld(Box<Open>, Ending, UpstreamFailure),
+    Withheld(Box<Open>, Box<Ending>, UpstreamFailure),
 }
 
 enum Phase {
@@ -161,7 +161,7 @@ impl Relay {
         let failure = UpstreamFailure::substituted(claim, &open.plan.target().label, meter.model());
         let ending =
             Ending { answered: failure.status, ..ending(meter, AttemptStatus::Failed, failure.reason) };
-        Some(Unbegun::Withheld(Box::new(open), ending, failure))
+        Some(Unbegun::Withheld(Box::new(open), Box::new(ending), failure))
     }
 
     /// Goes on until something was brought, the stream has ended, or what passes without bringing anything is as much as

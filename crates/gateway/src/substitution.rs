@@ -19,6 +19,15 @@ pub enum Substitution {
 }
 
 impl Substitution {
+    /// The word for this one.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Alert => "alert",
+            Self::Refuse => "refuse",
+        }
+    }
+
     /// The words for it in the configuration.
     pub const WORDS: [(&'static str, Self); 3] =
         [("log", Self::Log), ("alert", Self::Alert), ("refuse", Self::Refuse)];
