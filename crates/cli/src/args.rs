@@ -7,6 +7,7 @@ mod organizations;
 mod people;
 mod prices;
 mod projects;
+mod route;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub(crate) use prices::{
     PricesSetArgs, PricesShowArgs, PricesSource,
 };
 pub(crate) use projects::{KeysCommand, KeysCreateArgs, KeysUpdateArgs, ProjectCommand, ProjectUpdateArgs};
+pub(crate) use route::{RouteCommand, RouteExplainArgs};
 
 /// Where a gateway listens unless told otherwise.
 const DEFAULT_LISTEN: &str = "127.0.0.1:4400";
@@ -134,6 +136,10 @@ pub(crate) enum Command {
     /// Work with rate limits, and see everything that limits a key
     #[command(subcommand)]
     Limits(LimitsCommand),
+
+    /// Look at routes: where the calls of a model go
+    #[command(subcommand)]
+    Route(RouteCommand),
 
     /// Read who changed what of an organization, from where, newest first
     Audit(AuditArgs),

@@ -8,6 +8,7 @@ mod explanation;
 mod organizations;
 mod people;
 mod projects;
+mod route;
 
 use domain::{Money, RequestId, Timestamp};
 use serde::Deserialize;
@@ -22,6 +23,7 @@ pub(crate) use explanation::Explained;
 pub(crate) use organizations::{NewOrganization, Organization, Organizations};
 pub(crate) use people::{Audit, Gone, Limit, Limits, Members, NewAdminKey, NewMember};
 pub(crate) use projects::{Key, Keys, NewKey, NewProject, Project, Projects};
+pub(crate) use route::RouteExplained;
 
 /// Cost rows, newest first.
 #[derive(Debug, Deserialize)]

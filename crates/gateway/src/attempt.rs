@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{AnswerFacts, CutCall, StreamMeter, StreamOptions, Upstream, UpstreamError};
+use dialect::{StreamMeter, StreamOptions, Upstream, UpstreamError};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -18,15 +18,15 @@ use providers::{Client, PartsBody, TransportFailure};
 use crate::answer::Answer;
 use crate::evidence::{Began, Plan};
 use crate::failure::{Failure, UpstreamFailure};
-use crate::relay::Relay;
+use crate::relay::{Relay, Unbegun};
 use crate::routes::Target;
 use crate::settle::{Consumed, Ending, Open, Output, Told};
+use crate::substitution::Substitution;
 use crate::tasks::Presence;
+use crate::whole::{whole, withhold};
 
 /// OpenAI's header for the caller's own name of a request; a provider that logs it lets both sides find a call.
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
-/// What the answer cost, in currency; on answers that are not streamed.
-const COST: HeaderName = HeaderName::from_static("x-tollkeeper-cost");
 /// The most output tokens of each choice, where the gateway had to lower it to what the caller's credit affords.
 const OUTPUT_CAP: HeaderName = HeaderName::from_static("x-tollkeeper-output-cap");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tollkeeper/", env!("CARGO_PKG_VERSION")));
@@ -74,8 +74,9 @@ pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence
     open.http_status = upstream.status().as_u16();
     let (head, body) = upstream.into_parts();
     let idle = client.timeouts().idle;
+    let wait = open.note_head(&head.headers);
     if !head.status.is_success() {
-        let failure = refused_upstream(open.http_status, &head.headers, body, idle).await;
+        let failure = refused_upstream(open.http_status, wait, body, idle).await;
         return failed(open, failure);
     }
     if open.plan.call.stream() && is_event_stream(&head.headers) {
@@ -117,7 +118,8 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
     let meter = meter(&open);
     let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
     let (rates, dialect) = (*open.pace.told(), open.plan.call.endpoint().dialect());
-    let (waits, mut way) = (open.may_go_on(), HeaderMap::new());
+    let strict = open.plan.substitution == Substitution::Refuse;
+    let (waits, mut way) = (strict || open.may_go_on(), HeaderMap::new());
     open.tell_way(&mut way);
     let mut relay = Relay::new(body, meter, open, idle);
     if waits {
@@ -130,9 +132,11 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
         };
         relay = match begun {
             Ok(relay) => relay,
-            Err((open, failure)) => return Attempted::Failed(open, failure),
+            Err(Unbegun::Nothing(open, failure)) => return Attempted::Failed(open, failure),
+            Err(Unbegun::Withheld(open, ending, failure)) => return withhold(*open, *ending, failure).await,
         };
     }
+    relay.note_begin();
     let mut response = Response::new(Answer::Stream(Box::new(relay)));
     let headers = response.headers_mut();
     headers.extend(way);
@@ -159,100 +163,22 @@ fn meter(open: &Open) -> StreamMeter {
     }
 }
 
-fn tell_cap(headers: &mut HeaderMap, cap: Option<NonZeroU64>) {
+pub(crate) fn tell_cap(headers: &mut HeaderMap, cap: Option<NonZeroU64>) {
     if let Some(cap) = cap {
         headers.insert(OUTPUT_CAP, HeaderValue::from(cap.get()));
     }
 }
 
-/// Takes an answer that is not streamed: all of it, then its settlement, then the client gets it.
-async fn whole(
-    open: Open,
-    upstream: &HeaderMap,
-    body: Incoming,
-    idle: Duration,
-    presence: &Presence,
-) -> Attempted {
-    let failed = |open, failure| Attempted::Failed(Box::new(open), failure);
-    let bytes = match collect(body, open.shared.settings.answer_bytes_max, idle).await {
-        Ok(bytes) => bytes,
-        Err(failure) => return failed(open, UpstreamFailure::of_transport(failure)),
-    };
-    let (dialect, sent) = (open.plan.call.endpoint().dialect(), open.plan.sent().endpoint());
-    let facts = match AnswerFacts::read(sent, &bytes) {
-        Ok(facts) if facts.has_error => {
-            let error = UpstreamError::read(open.http_status, &bytes);
-            return failed(open, UpstreamFailure::of_answer(502, error, None));
-        }
-        Ok(facts) => facts,
-        Err(_) => return failed(open, UpstreamFailure::of_transport(TransportFailure::Garbage)),
-    };
-    let read = match &open.plan.candidate().converted {
-        None => None,
-        // Before it is charged for: what cannot be put in the caller's words is no answer.
-        Some(converted) => match converted.read_answer(&bytes) {
-            Ok(read) => Some(read),
-            Err(_) => return failed(open, UpstreamFailure::of_transport(TransportFailure::Garbage)),
-        },
-    };
-    let consumed = match facts.usage {
-        Some(usage) => Consumed::Reported { usage, output: Output::In(bytes.clone()) },
-        None if facts.has_failed => Consumed::Nothing,
-        None => {
-            Consumed::Unreported { input: None, output: Output::In(bytes.clone()), searches: facts.searches }
-        }
-    };
-    let (status, reason) = match presence.is_gone() {
-        // The client gets it as it is: it says what went wrong, and that it is no answer.
-        _ if facts.has_failed => (AttemptStatus::Failed, "upstream_error"),
-        false => (AttemptStatus::Succeeded, "complete"),
-        true => (AttemptStatus::Cancelled, "client_closed"),
-    };
-    let (id, cap, rates) = (request_id_value(&open.began), open.held.upstream_cap(), *open.pace.told());
-    let told = Told { service_tier: facts.service_tier, cost: facts.reported_cost };
-    let ending =
-        Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), told, answered: 200 };
-    let mut way = HeaderMap::new();
-    open.tell_way(&mut way);
-    let way_back = read.and_then(|read| {
-        let id = open.began.id.to_string();
-        let converted = open.plan.candidate().converted.clone()?;
-        Some((converted, read, id))
-    });
-    let (began, asked) = (open.began, open.plan.call.model().to_owned());
-    let Ok(receipt) = open.settle(ending).await else { return Attempted::Over(Failure::Unsettled) };
-    let (bytes, kind) = match way_back {
-        None => (bytes, upstream.get(CONTENT_TYPE).cloned().unwrap_or(JSON)),
-        Some((converted, read, id)) => {
-            let call = CutCall { request_id: &id, at: began.at, model: &asked, choices: 1 };
-            (converted.write_answer(read, &receipt.usage, call), JSON)
-        }
-    };
-    let mut response = Response::new(Answer::from(bytes));
-    let headers = response.headers_mut();
-    headers.extend(way);
-    headers.insert(CONTENT_TYPE, kind);
-    headers.insert(crate::failure::REQUEST_ID, id);
-    rates.write(dialect, headers);
-    tell_cap(headers, cap);
-    if let Ok(cost) = HeaderValue::try_from(receipt.cost.to_string()) {
-        headers.insert(COST, cost);
-    }
-    Attempted::Answered(response)
-}
-
 /// The provider said no: what it said, and whose no it was.
 async fn refused_upstream(
     status: u16,
-    headers: &HeaderMap,
+    retry_after: Option<Duration>,
     body: Incoming,
     idle: Duration,
 ) -> UpstreamFailure {
     // What cannot be read adds nothing to the status.
     let bytes = collect(body, ERROR_BYTES_MAX, idle).await.unwrap_or_default();
     let error = UpstreamError::read(status, &bytes);
-    let retry_after =
-        headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     UpstreamFailure::of_answer(status, error, retry_after)
 }
 

@@ -3,10 +3,11 @@
 //! All of them live inside the one hold, and each has its row. It knows their order alone: what an attempt is, is
 //! `attempt.rs`, and when and where there is another one, `retry.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Timestamp;
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use ledger::AttemptStatus;
 
 use crate::allowance::tier_asked;
@@ -14,6 +15,7 @@ use crate::answer::Answer;
 use crate::attempt::{Attempted, attempt};
 use crate::evidence::{Began, Plan};
 use crate::failure::{Failure, UpstreamFailure};
+use crate::health::Visit;
 use crate::hold::Held;
 use crate::pipeline::Gateway;
 use crate::rates::Pace;
@@ -39,8 +41,17 @@ pub(crate) async fn attempts(
 ) -> Result<Response<Answer>, Failure> {
     let Gateway { shared, client, .. } = gateway;
     shared.retries.earn();
-    let mut open =
-        Open { shared, began, plan, held, pace, dispatched_us: 0, first_byte_us: 0, http_status: 0 };
+    let mut open = Open {
+        shared,
+        began,
+        plan,
+        held,
+        pace,
+        dispatched_us: 0,
+        first_byte_us: 0,
+        http_status: 0,
+        visit: None,
+    };
     loop {
         open.begin_attempt();
         let (failed, failure) = match attempt(&client, open, &presence).await {
@@ -48,6 +59,7 @@ pub(crate) async fn attempts(
             Attempted::Over(failure) => return Err(failure),
             Attempted::Failed(open, failure) => (open, failure),
         };
+        failed.note_failure(&failure);
         let next = failed.next_attempt(&failure, &presence);
         let Some(next) = next else { return Err(fail(*failed, failure).await) };
         if !next.wait.is_zero() {
@@ -66,9 +78,55 @@ pub(crate) async fn attempts(
 impl Open {
     /// An attempt begins at the present target.
     fn begin_attempt(&mut self) {
+        let now_us = self.shared.clock.monotonic_micros();
+        self.visit = Some(self.enter(now_us));
         self.plan.candidates.tried();
-        self.dispatched_us = self.shared.clock.monotonic_micros();
+        self.dispatched_us = now_us;
         (self.first_byte_us, self.http_status) = (0, 0);
+    }
+
+    /// Enters the present target. Where its circuit has closed the way since it was chosen, because another call is its
+    /// probe, the next one that is open is turned to; where none is, it is tried all the same.
+    fn enter(&mut self, now_us: u64) -> Visit {
+        let (rules, tokens) = (self.shared.settings.breaker, self.expected_tokens());
+        if let Some(visit) = self.plan.target().health.enter(&rules, now_us, tokens) {
+            return visit;
+        }
+        let others = self.plan.candidates.others().iter().enumerate().filter(|(_, other)| other.tries == 0);
+        let entered = others
+            .filter_map(|(place, other)| Some((place, other.target.health.enter(&rules, now_us, tokens)?)))
+            .next();
+        let Some((place, visit)) = entered else { return self.plan.target().health.force(tokens) };
+        self.plan.candidates.turn_to(place);
+        self.held.aim(&self.began, &self.plan);
+        visit
+    }
+
+    /// What the call may use of the provider's rate.
+    fn expected_tokens(&self) -> u64 {
+        self.plan.input_guess.saturating_add(self.plan.ask.tokens)
+    }
+
+    /// An answer began: how soon, and what it says of our rate there. Answers the wait that the provider asks for.
+    pub(crate) fn note_head(&self, headers: &HeaderMap) -> Option<Duration> {
+        let (rules, health) = (&self.shared.settings.breaker, &self.plan.target().health);
+        let after_us = self.first_byte_us.saturating_sub(self.dispatched_us);
+        if self.http_status < 400 {
+            health.began(rules, self.first_byte_us, after_us);
+        }
+        health.told(headers, self.http_status, self.first_byte_us, self.shared.clock.now())
+    }
+
+    /// The target did what it should, or not.
+    pub(crate) fn note_end(&self, well: bool) {
+        let now_us = self.shared.clock.monotonic_micros();
+        self.plan.target().health.ended(&self.shared.settings.breaker, now_us, well);
+    }
+
+    fn note_failure(&self, failure: &UpstreamFailure) {
+        if let Some(well) = failure.target_is_well() {
+            self.note_end(well);
+        }
     }
 
     /// Whether there may be another attempt, if this one brings nothing.
@@ -87,9 +145,13 @@ impl Open {
             attempts: self.held.attempts(),
             elapsed: Duration::from_micros(now.saturating_sub(self.began.micros)),
             remedy: failure.remedy,
-            retry_after: failure.retry_after.map(Duration::from_secs),
+            retry_after: failure.retry_after,
         };
-        let next = self.shared.settings.retry.next(&standing, &self.plan.candidates, |_| true)?;
+        let next = self.shared.settings.retry.next(&standing, &self.plan.candidates, |place| {
+            let (rules, tokens) = (&self.shared.settings.breaker, self.expected_tokens());
+            let other = self.plan.candidates.others().get(place);
+            other.is_some_and(|other| other.target.health.look(rules, now, tokens).usable)
+        })?;
         let granted = self.shared.retries.take(now);
         if !granted {
             tracing::warn!(request = %self.began.id, "the budget of retries is used up; a call is not tried again");
@@ -117,8 +179,13 @@ impl Open {
         *self
     }
 
+    /// The target that has the call, and how many attempts there were.
+    pub(crate) fn way(&self) -> (Arc<str>, u32) {
+        (Arc::clone(&self.plan.target().label), self.held.attempts())
+    }
+
     /// Tells on an answer where it came from and how many attempts it took.
-    pub(crate) fn tell_way(&self, headers: &mut http::HeaderMap) {
+    pub(crate) fn tell_way(&self, headers: &mut HeaderMap) {
         way(&self.plan.target().label, self.held.attempts(), headers);
         let dropped = self.plan.candidate().converted.as_ref().map(|converted| converted.dropped());
         if let Some(dropped) = dropped.filter(|dropped| !dropped.is_empty()) {
@@ -132,7 +199,7 @@ impl Open {
 }
 
 /// Names a target and a number of attempts on an answer.
-pub(crate) fn way(target: &str, attempts: u32, headers: &mut http::HeaderMap) {
+pub(crate) fn way(target: &str, attempts: u32, headers: &mut HeaderMap) {
     // A model's name may have characters that no header has; the row has it, too.
     if let Ok(target) = HeaderValue::from_str(target) {
         headers.insert(TARGET, target);
@@ -154,7 +221,7 @@ pub(crate) async fn fail(open: Open, mut failure: UpstreamFailure) -> Failure {
         told: Told::default(),
         answered: failure.status,
     };
-    failure.way = Some((std::sync::Arc::clone(&open.plan.target().label), open.held.attempts()));
+    failure.way = Some(open.way());
     match open.settle(ending).await {
         Ok(_) => Failure::Upstream(Box::new(failure)),
         Err(_) => Failure::Unsettled,

@@ -31,6 +31,7 @@ pub(crate) struct Candidate {
 pub(crate) struct LeftOut {
     /// `provider/model`.
     pub(crate) target: Arc<str>,
+    /// The code of the refusal, or what it lacks.
     pub(crate) code: &'static str,
 }
 

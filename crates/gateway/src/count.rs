@@ -59,6 +59,8 @@ impl Gateway {
             usage: Usage::default(),
             cost: Money::ZERO,
             estimated: false,
+            attempts: 0,
+            substituted: false,
         });
         response
     }

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use crate::evidence::{Began, Plan};
 use crate::failure::Failure;
 use crate::rates::Pace;
+use crate::routing::Strategy;
 
 /// Room for the record of an ordinary call, so that it grows in one piece.
 const BYTES_USUAL: usize = 1_024;
@@ -140,10 +141,13 @@ struct Caller<'a> {
 #[derive(Serialize)]
 struct Taken<'a> {
     provider: &'a str,
+    /// How the targets were ordered, where that is not as they are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'static str>,
     /// The targets that are turned to when the first one fails, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     then: Vec<&'a str>,
-    /// The targets of the route that may not have the call, and the code of the refusal.
+    /// The targets of the route that do not get the call, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left_out: Vec<(&'a str, &'static str)>,
 }
@@ -270,6 +274,7 @@ impl Trail {
         let candidates = &plan.candidates;
         let taken = Taken {
             provider: &plan.target().provider.name,
+            by: (plan.strategy != Strategy::Ordered).then_some(plan.strategy.as_str()),
             then: candidates.others().iter().map(|other| cut(&other.target.label)).collect(),
             left_out: candidates.left_out().iter().map(|out| (cut(&out.target), out.code)).collect(),
         };

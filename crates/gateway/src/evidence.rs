@@ -17,7 +17,10 @@ use crate::candidate::{Admitted, Candidate, Candidates, Choice, LeftOut};
 use crate::contract::Traffic;
 use crate::credential::presented;
 use crate::failure::Failure;
+use crate::health::BreakerRules;
 use crate::routes::{Route, Routes, Target};
+use crate::routing::{Occasion, Strategy, arrange};
+use crate::substitution::Substitution;
 use crate::tiers::Tiers;
 
 /// A request's name and times.
@@ -46,6 +49,8 @@ pub(crate) struct Permit {
     call: Call,
     attribution: Attribution,
     model: Arc<str>,
+    strategy: Strategy,
+    substitution: Substitution,
     choice: Choice,
 }
 
@@ -57,6 +62,10 @@ pub(crate) struct Plan {
     pub(crate) model: Arc<str>,
     /// Where it goes, and where it may go when that fails.
     pub(crate) candidates: Candidates,
+    /// How they were ordered.
+    pub(crate) strategy: Strategy,
+    /// What is done when another model answers.
+    pub(crate) substitution: Substitution,
     /// What is asked of the books: enough for any of the candidates.
     pub(crate) ask: Ask,
     /// A guess at the cost of the input alone, charged when the gateway dies during the call; 0 where nothing is charged.
@@ -108,8 +117,8 @@ pub(crate) fn authorize(
     caller: Caller,
     call: Call,
     attribution: Attribution,
-    (routes, tiers): (&Routes, &Tiers),
-    now: Timestamp,
+    (routes, tiers, breaker): (&Routes, &Tiers, &BreakerRules),
+    (request, now, now_us): (RequestId, Timestamp, u64),
 ) -> Result<Permit, Failure> {
     let route = routes.find(call.model())?;
     check_kind(&route, &call, now)?;
@@ -117,8 +126,9 @@ pub(crate) fn authorize(
     let choice = choose(&route, &call, &traffic(&caller.0), now)?;
     let choice = choice.keep("option_unpriced", |admitted| check_options(&call, &admitted.price))?;
     let choice = choice.keep_state_of(&call).keep("inexpressible", |admitted| convert(&call, admitted))?;
-    let model = Arc::clone(&route.model);
-    Ok(Permit { principal: caller.0, call, attribution, model, choice })
+    let choice = arrange(choice, &call, &Occasion { strategy: route.strategy, breaker, request, now_us });
+    let (model, strategy, substitution) = (Arc::clone(&route.model), route.strategy, route.substitution);
+    Ok(Permit { principal: caller.0, call, attribution, model, strategy, substitution, choice })
 }
 
 /// Refuses a model that does something else than what is asked for, wherever it is served: to the endpoint it is none.
@@ -217,7 +227,7 @@ fn convert(call: &Call, admitted: &mut Admitted) -> Result<(), BadRequest> {
 }
 
 /// What contracts are checked against.
-fn traffic(principal: &Principal) -> Traffic<'_> {
+pub(crate) fn traffic(principal: &Principal) -> Traffic<'_> {
     let (organization, project) = (principal.organization(), &principal.project);
     Traffic {
         organization: organization.id,
@@ -260,7 +270,7 @@ fn choose(route: &Route, call: &Call, traffic: &Traffic<'_>, now: Timestamp) -> 
 }
 
 /// The price of a target that may have the call.
-fn admit<'a>(
+pub(crate) fn admit<'a>(
     route: &Route,
     target: &'a Target,
     call: &Call,
@@ -301,20 +311,30 @@ fn not_spoken(route: &Route, target: &Target, endpoint: Endpoint) -> Refusal {
 
 /// Bounds what the call can cost.
 pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
-    let Permit { principal, call, attribution, model, choice } = permit;
+    let Permit { principal, call, attribution, model, strategy, substitution, choice } = permit;
     let in_flight = principal.organization().in_flight;
     let candidates = Candidates::new(choice, &call, in_flight, output_slice);
     let ask = candidates.ask();
     let counts = call.endpoint() != Endpoint::CountTokens;
     let input_guess = if counts { call.input_tokens_bound() / BYTES_PER_TOKEN } else { 0 };
     // Boxed, because it travels through every step from here on.
-    Box::new(Plan { principal, attribution, model, candidates, ask, input_guess, call })
+    Box::new(Plan {
+        principal,
+        attribution,
+        model,
+        strategy,
+        substitution,
+        candidates,
+        ask,
+        input_guess,
+        call,
+    })
 }
 
 /// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.
 const BYTES_PER_TOKEN: u64 = 4;
 
-fn unpriced(model: &str, provider: &str, upstream: &str) -> Refusal {
+pub(crate) fn unpriced(model: &str, provider: &str, upstream: &str) -> Refusal {
     Refusal::new(
         RefusalCode::ModelUnpriced,
         format!(

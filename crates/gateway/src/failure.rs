@@ -14,6 +14,7 @@ use crate::answer::Answer;
 use crate::attempt::is_about_the_request;
 use crate::rates::{OverRate, RateHeaders};
 use crate::retry::Remedy;
+use crate::substitution::Claim;
 
 /// On every answer: the id that finds the call's row, its attempts and its hold.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -77,8 +78,8 @@ pub struct UpstreamFailure {
     kind: String,
     code: Option<String>,
     param: Option<String>,
-    /// The wait that the provider asked for, in seconds.
-    pub(crate) retry_after: Option<u64>,
+    /// The wait that the provider asked for.
+    pub(crate) retry_after: Option<Duration>,
     should_retry: Option<bool>,
     /// Whether another attempt may help.
     pub(crate) remedy: Remedy,
@@ -170,7 +171,9 @@ impl Failure {
 
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::Upstream(failure) => failure.retry_after,
+            Self::Upstream(failure) => failure
+                .retry_after
+                .map(|wait| wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))),
             Self::Busy | Self::Unavailable | Self::Draining => Some(1),
             Self::Refused(_) | Self::Limited(_) => {
                 self.refusal()?.retry_after_ms.map(|wait| wait.div_ceil(1_000))
@@ -283,7 +286,7 @@ impl UpstreamFailure {
     ///
     /// What it says about the request passes on as it is. What it says about *our* account there is not the caller's
     /// business: a caller who reads "insufficient quota" would look at the wrong wallet.
-    pub(crate) fn of_answer(status: u16, error: UpstreamError, retry_after: Option<u64>) -> Self {
+    pub(crate) fn of_answer(status: u16, error: UpstreamError, retry_after: Option<Duration>) -> Self {
         let about_the_request = StatusCode::from_u16(status).is_ok_and(is_about_the_request);
         let quota = status == 402
             || [&error.code, &error.kind].into_iter().flatten().any(|word| OF_QUOTA.contains(&word.as_str()))
@@ -337,6 +340,32 @@ impl UpstreamFailure {
             408 | 504 => passed(504, "upstream_timeout", "server_error"),
             503 | 529 => passed(503, "upstream_overloaded", "service_unavailable_error"),
             _ => passed(502, "upstream_error", "server_error"),
+        }
+    }
+
+    /// What the failure says of the target: whether it is well, if anything. A refused rate is told by its headers.
+    pub(crate) fn target_is_well(&self) -> Option<bool> {
+        match self.reason {
+            "client_closed" | "upstream_rate_limited" => None,
+            _ => Some(self.remedy == Remedy::Nothing),
+        }
+    }
+
+    /// Another model answered than the one that was called, or nobody knows which, and the route does not pass that on.
+    pub(crate) fn substituted(claim: Claim, target: &str, answered: Option<&str>) -> Self {
+        let named =
+            answered.map_or_else(|| "does not name its model".to_owned(), |model| format!("names `{model}`"));
+        Self {
+            status: 502,
+            reason: claim.reason(),
+            message: format!(
+                "The answer of `{target}` {named}, and this route passes on answers of the model that it claims alone. It is \
+                 withheld, and was charged."
+            ),
+            code: Some(claim.reason().to_owned()),
+            should_retry: Some(false),
+            remedy: Remedy::Nothing,
+            ..Self::of_transport(TransportFailure::Garbage)
         }
     }
 

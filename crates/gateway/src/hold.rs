@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use domain::{Money, Pico, ServiceTier, Timestamp, Usage};
 use ledger::{
-    AttemptStatus, Command, CostRow, Denial, Extension, HoldRequest, LedgerError, LedgerStore, Reply,
+    AttemptStatus, Command, CostRow, Denial, Extension, HoldRequest, LedgerError, LedgerStore, NextAttempt,
+    Reply,
 };
 
 use crate::allowance::tier_asked;
@@ -65,13 +66,40 @@ pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Pl
 }
 
 impl Held {
-    /// The next attempt begins: this is what became of the present one.
+    /// The next attempt begins: this is what became of the present one. The ledger is told, so that a gateway that dies
+    /// in it books it where it went; nobody waits for that, since what is held is durable already.
     pub(crate) fn turn(&mut self, failed: CostRow, began: &Began, plan: &Plan, at: Timestamp) {
         let attempt = failed.attempt.saturating_add(1);
         self.upstream_cap = plan.candidate().allowance.upstream_cap(self.amount);
         if let Some(draft) = &mut self.draft {
             **draft = CostRow { attempt, at, ..draft_row(began, plan) };
             self.failed.push(failed);
+            let (target, provider) = (Arc::clone(&draft.target), Arc::clone(&draft.provider));
+            let next = NextAttempt {
+                attempt,
+                at,
+                target,
+                provider,
+                price_version: Arc::clone(&draft.price_version),
+            };
+            drop(self.ledger.submit(Command::Extend(Extension {
+                organization: draft.organization,
+                request: draft.request,
+                amount: Money::ZERO,
+                tokens: 0,
+                usage: draft.usage,
+                cost_pico: draft.cost_pico,
+                next: Some(Box::new(next)),
+            })));
+        }
+    }
+
+    /// The present attempt goes elsewhere than it was said to go, before it is sent.
+    pub(crate) fn aim(&mut self, began: &Began, plan: &Plan) {
+        self.upstream_cap = plan.candidate().allowance.upstream_cap(self.amount);
+        if let Some(draft) = &mut self.draft {
+            let (attempt, at) = (draft.attempt, draft.at);
+            **draft = CostRow { attempt, at, ..draft_row(began, plan) };
         }
     }
 
@@ -117,7 +145,7 @@ impl Held {
         cost_pico: i64,
     ) -> Option<ledger::Ticket> {
         let CostRow { organization, request, .. } = *self.draft()?;
-        let extension = Extension { organization, request, amount, tokens, usage, cost_pico };
+        let extension = Extension { organization, request, amount, tokens, usage, cost_pico, next: None };
         Some(self.ledger.submit(Command::Extend(extension)))
     }
 

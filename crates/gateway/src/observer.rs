@@ -27,6 +27,10 @@ pub struct Finished {
     pub cost: Money,
     /// Whether the token counts are ours and not the provider's.
     pub estimated: bool,
+    /// How often a provider was called for it; 0 when it was refused before.
+    pub attempts: u32,
+    /// Whether another model answered than the target's.
+    pub substituted: bool,
 }
 
 /// Counts requests. Called on the threads that serve: it must neither block nor allocate much.

@@ -23,6 +23,7 @@ use crate::decision::{Recorder, Trail};
 use crate::decode::{decode, discard};
 use crate::evidence::{Began, Caller, Plan, authorize, identify, plan, scope};
 use crate::failure::Failure;
+use crate::health::BreakerRules;
 use crate::hold::{Held, hold, probe};
 use crate::observer::{Finished, Observer};
 use crate::rates::{Pace, Rates, pace};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub output_slice: u64,
     /// How often calls are tried again.
     pub retry: RetryRules,
+    /// When a target's circuit opens.
+    pub breaker: BreakerRules,
 }
 
 impl Default for Settings {
@@ -54,6 +57,7 @@ impl Default for Settings {
             client_idle: Duration::from_secs(60),
             output_slice: 4_096,
             retry: RetryRules::default(),
+            breaker: BreakerRules::default(),
         }
     }
 }
@@ -196,7 +200,8 @@ impl Gateway {
         // May it, where, and at which price: before anything is counted, so that a forbidden request costs nobody's
         // quota. The price is pinned here, so that a change of it never touches a call that is under way.
         let model = Box::<str>::from(call.model());
-        let permit = authorize(caller, call, attribution, (routes, tiers), now)
+        let moment = (began.id, now, clock.monotonic_micros());
+        let permit = authorize(caller, call, attribution, (routes, tiers, &settings.breaker), moment)
             .inspect_err(|failure| trail.passed_before(failure, &model, routes.name_of(&model)))?;
         // How much it can cost at most.
         let plan = plan(permit, settings.output_slice);
@@ -266,6 +271,8 @@ impl Gateway {
                 usage: Usage::default(),
                 cost: Money::ZERO,
                 estimated: false,
+                attempts: 0,
+                substituted: false,
             });
         }
         response

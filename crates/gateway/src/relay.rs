@@ -21,6 +21,7 @@ use tokio::time::{Instant, Sleep};
 use crate::checkpoint::{Checkpoint, Room};
 use crate::failure::{self, UpstreamFailure};
 use crate::settle::{Consumed, Ending, Open, Output, Receipt, Told};
+use crate::substitution::{Claim, Substitution};
 use crate::tasks::Tasks;
 
 /// Bytes that go out in one write at most, so that a fast provider does not hold back what a client could read.
@@ -53,6 +54,14 @@ pub struct Relay {
     dialect: Dialect,
     /// Where the settlement goes on when the client has gone.
     tasks: Arc<dyn Tasks>,
+}
+
+/// A stream that is not passed on, of which nothing has gone out.
+pub(crate) enum Unbegun {
+    /// It has brought nothing.
+    Nothing(Box<Open>, UpstreamFailure),
+    /// It is of another model: to be booked so, and answered so.
+    Withheld(Box<Open>, Box<Ending>, UpstreamFailure),
 }
 
 enum Phase {
@@ -112,8 +121,8 @@ impl Relay {
     }
 
     /// Waits for the first event that brings anything. A stream that fails before it is handed back, unsettled: it has
-    /// brought nothing, and nothing of it has gone out.
-    pub(crate) async fn begun(mut self) -> Result<Self, (Box<Open>, UpstreamFailure)> {
+    /// brought nothing, and nothing of it has gone out. So is one of a model that the route does not pass on.
+    pub(crate) async fn begun(mut self) -> Result<Self, Unbegun> {
         let end = std::future::poll_fn(|context| self.poll_begin(context)).await;
         let failure = match (&end, &self.phase) {
             (Some(End::Broken(broken)), Phase::Flowing(flow)) if flow.meter.chunks() == 0 => {
@@ -128,13 +137,31 @@ impl Relay {
         if let Some(failure) = failure
             && let Phase::Flowing(flow) = std::mem::replace(&mut self.phase, Phase::Ended)
         {
-            return Err((Box::new(flow.open), failure));
+            return Err(Unbegun::Nothing(Box::new(flow.open), failure));
+        }
+        if let Some(withheld) = self.withheld() {
+            return Err(withheld);
         }
         self.release();
         if let Some(end) = end {
             self.begin_settlement(end);
         }
         Ok(self)
+    }
+
+    /// Takes the stream away whose model is not the one that was called, where the route is strict about it.
+    fn withheld(&mut self) -> Option<Unbegun> {
+        let Phase::Flowing(flow) = &self.phase else { return None };
+        let claim = flow.open.claim(flow.meter.model());
+        if flow.open.plan.substitution != Substitution::Refuse || claim == Claim::Kept {
+            return None;
+        }
+        let Phase::Flowing(flow) = std::mem::replace(&mut self.phase, Phase::Ended) else { return None };
+        let Flow { meter, open, .. } = *flow;
+        let failure = UpstreamFailure::substituted(claim, &open.plan.target().label, meter.model());
+        let ending =
+            Ending { answered: failure.status, ..ending(meter, AttemptStatus::Failed, failure.reason) };
+        Some(Unbegun::Withheld(Box::new(open), Box::new(ending), failure))
     }
 
     /// Goes on until something was brought, the stream has ended, or what passes without bringing anything is as much as
@@ -149,6 +176,13 @@ impl Relay {
             if let Some(end) = ready!(flow.poll(context, &mut self.passed)) {
                 return Poll::Ready(Some(end));
             }
+        }
+    }
+
+    /// The target has begun to answer as it should.
+    pub(crate) fn note_begin(&self) {
+        if let Phase::Flowing(flow) = &self.phase {
+            flow.open.note_end(true);
         }
     }
 
@@ -268,6 +302,9 @@ impl Relay {
             End::Cut => (AttemptStatus::Cancelled, "hold_exhausted"),
             End::HoldGone => (AttemptStatus::Cancelled, "hold_timed_out"),
         };
+        if status == AttemptStatus::Failed {
+            open.note_end(false);
+        }
         let ending = ending(meter, status, reason);
         self.phase = Phase::Settling(Box::pin(async move {
             checkpoint.close(&mut open.held).await;

@@ -9,7 +9,11 @@ use pricing::Schedule;
 use providers::Provider;
 use serde_json::value::RawValue;
 
+use crate::capability::Capability;
 use crate::contract::Contract;
+use crate::health::Health;
+use crate::routing::Strategy;
+use crate::substitution::Substitution;
 
 /// Where a call can go: an upstream model at a provider, and what it costs there.
 #[derive(Clone, Debug)]
@@ -28,15 +32,29 @@ pub struct Target {
     pub prices: Option<Arc<Schedule>>,
     /// How it is used among the targets of its route.
     pub rules: Arc<TargetRules>,
+    /// How it is now.
+    pub health: Arc<Health>,
 }
 
 /// How a target is used among the targets of its route, as configured.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetRules {
     /// How often it is tried again after a failure that may pass by itself, before the next target is turned to.
     pub retries: u32,
     /// How long it may take to begin its answer; `None` for as long as any provider may.
     pub first_byte: Option<Duration>,
+    /// Its share of the calls where they are dealt out by weight; 0 is none but what others failed at.
+    pub weight: u32,
+    /// What it can do beside text; `None` where nobody has said, and the provider will tell.
+    pub capabilities: Option<Vec<Capability>>,
+    /// Other names by which the model may answer.
+    pub aliases: Vec<Arc<str>>,
+}
+
+impl Default for TargetRules {
+    fn default() -> Self {
+        Self { retries: 0, first_byte: None, weight: 1, capabilities: None, aliases: Vec::new() }
+    }
 }
 
 impl Target {
@@ -49,8 +67,8 @@ impl Target {
     ) -> Self {
         let label = Arc::from(format!("{}/{model}", provider.name));
         let facts = contract.facts();
-        let rules = Arc::default();
-        Self { provider, model: Arc::from(model), label, contract, facts, prices, rules }
+        let (rules, health) = Default::default();
+        Self { provider, model: Arc::from(model), label, contract, facts, prices, rules, health }
     }
 
     /// The same, used by these rules.
@@ -75,12 +93,17 @@ pub struct Route {
     pub targets: Vec<Target>,
     /// Whether only verified organizations may call it.
     pub verified_only: bool,
+    /// In which order the targets are tried.
+    pub strategy: Strategy,
+    /// What is done when another model answers than the target's.
+    pub substitution: Substitution,
 }
 
 impl Route {
     /// A route that is open to everybody.
     pub fn new(model: &str, targets: Vec<Target>) -> Self {
-        Self { model: Arc::from(model), targets, verified_only: false }
+        let (strategy, substitution) = Default::default();
+        Self { model: Arc::from(model), targets, verified_only: false, strategy, substitution }
     }
 }
 
@@ -96,7 +119,14 @@ impl Routes {
     /// The table of these routes. Of two with one name the first is kept.
     pub fn new(routes: impl IntoIterator<Item = Route>) -> Self {
         let mut table = Self::default();
-        for route in routes {
+        // Routes that lead to one target see how it is with one pair of eyes.
+        let mut known: BTreeMap<Arc<str>, Arc<Health>> = BTreeMap::new();
+        for mut route in routes {
+            for target in &mut route.targets {
+                let health =
+                    known.entry(Arc::clone(&target.label)).or_insert_with(|| Arc::clone(&target.health));
+                target.health = Arc::clone(health);
+            }
             let route = Arc::new(route);
             if route.model.ends_with('*') {
                 table.patterns.push(route);
@@ -174,7 +204,13 @@ fn expand(pattern: &Route, model: &str) -> Option<Route> {
         return None;
     }
     let targets = pattern.targets.iter().map(|target| target.of_model(&target.model.replace('*', rest)));
-    Some(Route { model: Arc::from(model), targets: targets.collect(), verified_only: pattern.verified_only })
+    Some(Route {
+        model: Arc::from(model),
+        targets: targets.collect(),
+        verified_only: pattern.verified_only,
+        strategy: pattern.strategy,
+        substitution: pattern.substitution,
+    })
 }
 
 /// A caller's text as a message may show it.

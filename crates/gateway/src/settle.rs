@@ -12,10 +12,12 @@ use tokio::sync::oneshot;
 
 use crate::allowance::tier_asked;
 use crate::evidence::{Began, Plan};
+use crate::health::Visit;
 use crate::hold::{Held, priced, priced_at};
 use crate::observer::Finished;
 use crate::pipeline::Shared;
 use crate::rates::Pace;
+use crate::substitution::{Claim, Substitution};
 use crate::tasks::Tasks;
 
 /// A call that was dispatched and is not settled yet: everything its row needs.
@@ -32,6 +34,8 @@ pub(crate) struct Open {
     pub(crate) first_byte_us: u64,
     /// The provider's status; 0 before.
     pub(crate) http_status: u16,
+    /// Its being at a target; none before it is sent.
+    pub(crate) visit: Option<Visit>,
 }
 
 /// How a call ended.
@@ -132,6 +136,7 @@ impl Open {
     /// When the store does not take it for some time. It is tried on in the background for as long as the store lives;
     /// after that the next start of the gateway settles the hold.
     pub(crate) async fn settle(mut self, ending: Ending) -> Result<Receipt, LedgerError> {
+        let substituted = self.is_substituted(ending.model_answered.as_deref());
         let tier = self.tier_served(ending.told.service_tier.as_deref());
         let (usage, estimated) = self.metered(ending.consumed).await;
         let (usage, estimated) = self.within_hold(usage, tier, estimated).await;
@@ -139,9 +144,9 @@ impl Open {
             return Err(LedgerError::Store("the hold has no draft".to_owned()));
         };
         row.estimated = estimated;
-        row.model_answered = ending.model_answered.filter(|answered| **answered != *self.plan.target().model);
+        row.model_answered = ending.model_answered;
         row.reported_pico = ending.told.cost.and_then(|cost| i64::try_from(cost.get()).ok());
-        let (cost, duration_us) = (row.cost, row.duration_us);
+        let (cost, duration_us, attempts) = (row.cost, row.duration_us, row.attempt);
         let Self { shared, began, plan, mut held, pace, dispatched_us, first_byte_us, .. } = self;
         let is_answer = ending.status == AttemptStatus::Succeeded && plan.call.endpoint().generates();
         pace.end(&usage, (is_answer && !estimated).then(|| plan.call.choices()));
@@ -165,6 +170,8 @@ impl Open {
             usage,
             cost,
             estimated,
+            attempts,
+            substituted,
         });
         Ok(Receipt { cost, usage })
     }
@@ -305,6 +312,27 @@ impl Open {
         // The counting thread ends early only with the process; the guess is then as good as any count.
         let guess = Usage { input: self.plan.input_guess, ..Usage::default() };
         off_thread(self.shared.tasks.as_ref(), bytes, count).await.unwrap_or(guess)
+    }
+
+    /// Whether a model that names itself so is the one that was called.
+    pub(crate) fn claim(&self, answered: Option<&str>) -> Claim {
+        let target = self.plan.target();
+        Claim::of(&target.model, &target.rules.aliases, answered)
+    }
+
+    /// Says in the log when another model answered; whether it did.
+    fn is_substituted(&self, answered: Option<&str>) -> bool {
+        let substituted = self.claim(answered) == Claim::Broken;
+        if substituted {
+            let (request, target) = (self.began.id, &self.plan.target().label);
+            match self.plan.substitution {
+                Substitution::Log => tracing::info!(%request, %target, answered, "another model answered"),
+                Substitution::Alert | Substitution::Refuse => {
+                    tracing::warn!(%request, %target, answered, "another model answered than the route claims");
+                }
+            }
+        }
+        substituted
     }
 
     /// The present attempt's row.

@@ -1,5 +1,7 @@
 //! What can be asked of the ledger, and what it answers.
 
+use std::sync::Arc;
+
 use domain::{BudgetId, LotId, Money, OrganizationId, RequestId, Timestamp, Usage, WalletId};
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +96,32 @@ pub struct Extension {
     pub usage: Usage,
     /// The cost of `usage`, in pico-units.
     pub cost_pico: i64,
+    /// Where the call goes on, if it was tried again: from then on the draft is that attempt's.
+    pub next: Option<Box<NextAttempt>>,
+}
+
+/// What the draft says of a further attempt of its call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextAttempt {
+    /// Its number; above the one before.
+    pub attempt: u32,
+    /// When it was dispatched.
+    pub at: Timestamp,
+    /// The target, as `provider/upstream model`.
+    pub target: Arc<str>,
+    /// The provider.
+    pub provider: Arc<str>,
+    /// The price version that was pinned when the call was held.
+    pub price_version: Arc<str>,
+}
+
+impl NextAttempt {
+    /// Makes a draft the one of this attempt.
+    pub fn write(self, draft: &mut CostRow) {
+        let Self { attempt, at, target, provider, price_version } = self;
+        (draft.attempt, draft.at) = (attempt, at);
+        (draft.target, draft.provider, draft.price_version) = (target, provider, price_version);
+    }
 }
 
 /// Something that a person or a payment caused, as opposed to a call.

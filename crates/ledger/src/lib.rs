@@ -32,8 +32,8 @@ mod wallet;
 pub use books::{Books, Hold, Share};
 pub use budget::{Budget, BudgetBound, Caps, Consumption, Measure, Subject, Tag, Use, UseKey};
 pub use command::{
-    Act, Booking, Command, Denial, Extension, Grant, HoldRequest, Idempotency, Note, PromoFault, Reply,
-    Settled,
+    Act, Booking, Command, Denial, Extension, Grant, HoldRequest, Idempotency, NextAttempt, Note, PromoFault,
+    Reply, Settled,
 };
 pub use event::{Event, EventKind};
 pub use invariant::{Breach, Invariant};

@@ -54,7 +54,7 @@ pub struct CostRow {
     pub target: Arc<str>,
     /// The provider that was tried.
     pub provider: Arc<str>,
-    /// The model the answer claims to come from, when it differs from the target's.
+    /// The model the answer claims to come from; `None` when it does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_answered: Option<Box<str>>,
     /// The price version that was pinned when the call was held.

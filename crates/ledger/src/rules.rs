@@ -14,7 +14,8 @@ use domain::{LotId, Money, RequestId, Timestamp, WalletId};
 
 use crate::{
     Account, Books, Breach, Command, Consumption, CostRow, Denial, Draw, Entry, EntryKind, Event, EventKind,
-    Extension, Hold, HoldRequest, Leg, Lot, Note, Past, PromoCode, Reply, Settled, Share, UseKey, Wallet,
+    Extension, Hold, HoldRequest, Leg, Lot, NextAttempt, Note, Past, PromoCode, Reply, Settled, Share,
+    UseKey, Wallet,
 };
 
 /// What commands changed, for a store to save: each list in the order things happened, so the last word counts.
@@ -225,6 +226,9 @@ impl Clerk<'_> {
         }
         let cost = domain::Pico::new(i128::from(cost_pico)).ceil_to_money().ok_or(Denial::Overflow)?;
         let hold = self.books.holds.get(&request).ok_or(Denial::HoldGone)?;
+        if extension.next.as_ref().is_some_and(|next| next.attempt <= hold.draft.attempt) {
+            return Err(Denial::Invalid { field: "attempt" });
+        }
         let (chain, uses): (Vec<_>, _) =
             (hold.shares.iter().map(|share| share.wallet).collect(), hold.uses.clone());
         let (so_far, tokens_so_far) = (hold.amount, hold.tokens);
@@ -246,6 +250,9 @@ impl Clerk<'_> {
         (hold.amount, hold.tokens) = (held, tokens_held);
         let draft = &mut hold.draft;
         (draft.usage, draft.cost_pico, draft.cost, draft.held) = (usage, cost_pico, cost, held);
+        if let Some(next) = &extension.next {
+            NextAttempt::clone(next).write(draft);
+        }
         self.changes.holds.push(request);
         Ok(Reply::Extended)
     }

@@ -21,6 +21,7 @@ pub(crate) mod query;
 mod rates;
 mod records;
 pub(crate) mod route;
+mod routing;
 mod statement;
 mod table;
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub(crate) struct Metrics {
     tokens: Family<TokenLabels, Counter>,
     cost: Family<ProviderLabels, Counter<f64, AtomicU64>>,
     estimated: Family<ProviderLabels, Counter>,
+    retries: Counter,
+    substitutions: Family<ProviderLabels, Counter>,
     events: Family<EventLabels, Counter>,
     in_flight: Gauge,
     ready: Gauge,
@@ -98,6 +100,8 @@ impl Metrics {
             tokens: Family::default(),
             cost: Family::default(),
             estimated: Family::default(),
+            retries: Counter::default(),
+            substitutions: Family::default(),
             events: Family::default(),
             in_flight: Gauge::default(),
             ready: Gauge::default(),
@@ -126,6 +130,9 @@ impl Metrics {
             "Requests whose tokens we counted",
             metrics.estimated.clone(),
         );
+        registry.register("retries", "Attempts beyond the first of their request", metrics.retries.clone());
+        let substitutions = metrics.substitutions.clone();
+        registry.register("substitutions", "Answers of another model than the route claims", substitutions);
         registry.register("ledger_events", "What owners of books were told", metrics.events.clone());
         registry.register("in_flight_requests", "Calls and settlements under way", metrics.in_flight.clone());
         registry.register("ready", "1 while new calls are taken", metrics.ready.clone());
@@ -195,7 +202,11 @@ impl Observer for Metrics {
         self.duration
             .get_or_create(&EndpointLabels { endpoint, streamed })
             .observe(seconds(request.duration_us));
+        self.retries.inc_by(u64::from(request.attempts.saturating_sub(1)));
         let Some(provider) = request.provider.as_ref() else { return };
+        if request.substituted {
+            self.substitutions.get_or_create(&ProviderLabels { provider: provider.to_string() }).inc();
+        }
         let Some(counters) = self.providers.get(provider) else { return };
         if request.first_byte_us > 0 {
             counters.first_byte.observe(seconds(request.first_byte_us));

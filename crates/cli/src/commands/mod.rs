@@ -16,6 +16,7 @@ mod prices;
 mod projects;
 mod recharge;
 mod restore;
+mod route;
 mod serve;
 mod statement;
 mod stop;
@@ -57,6 +58,7 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Promo(command) => operator(output).promo(command),
         Command::Budgets(command) => operator(output).budgets(command),
         Command::Limits(command) => operator(output).limits(command),
+        Command::Route(command) => operator(output).route(command),
         Command::Events(args) => operator(output).events(args),
         Command::Usage(command) => operator(output).usage(command),
         Command::Explain(args) => operator(output).explain(args),

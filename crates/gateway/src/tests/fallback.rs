@@ -12,7 +12,7 @@ use serde_json::json;
 use super::contract::covering;
 use super::house::Got;
 use super::stage::{Actor, Play, Stage, quick};
-use crate::{RetryRules, TargetRules, Verified};
+use crate::{RetryRules, Substitution, TargetRules, Verified};
 
 const WHOLE: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":50}"#;
 const STREAM: &str =
@@ -138,7 +138,7 @@ async fn a_target_is_tried_again_as_often_as_its_rules_say() {
 async fn all_requests_together_have_a_budget_of_retries() {
     let actors = [Actor::new([Play::Status(500)]), Actor::new([Play::Answer(1)])];
     let retry = RetryRules { percent: 20, per_second: 0, ..quick() };
-    let stage = Stage::new(InFlight::Completes, CREDIT, &actors, retry).await;
+    let stage = Stage::new(InFlight::Completes, CREDIT, &actors, retry).await.opening_after(u32::MAX);
     let mut answered = Vec::new();
     for number in 1..=21 {
         answered.push(stage.house.call(number, WHOLE).await.status.as_u16() == 200);
@@ -187,6 +187,66 @@ async fn what_is_held_is_enough_for_the_dearest() {
         if status == 200 {
             check_books(&stage, &got, credit);
             assert_eq!((stage.house.rows()[1].held.nano(), stage.house.debt()), (dearest, 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_dies_in_the_second_attempt_books_it_where_it_went() {
+    let actors = [Actor::new([Play::Status(500)]), Actor { price: ("2", "20"), ..Actor::new([Play::Hang]) }];
+    let stage = Stage::new(InFlight::Stops, CREDIT, &actors, quick()).await;
+    let call = stage.house.call(1, WHOLE);
+    let died = tokio::time::timeout(Duration::from_millis(300), call).await;
+    assert!(died.is_err(), "the second target hangs");
+    assert_eq!(stage.called(), ["p0", "p1"]);
+    // What a restart and a sweep book is the draft.
+    stage.house.time_out().await;
+    let row = stage.house.rows().pop().unwrap();
+    assert_eq!((row.attempt, &*row.target, &*row.provider), (2, "p1/m", "p1"));
+    assert!(row.price_version.starts_with("p1/m@"), "{row:?}");
+    let guess = i64::try_from(row.usage.input).unwrap();
+    assert_eq!((row.cost.nano(), row.usage.output, row.estimated), (guess * 2_000, 0, true));
+}
+
+#[tokio::test]
+async fn an_answer_of_another_model_is_booked_and_where_that_is_the_rule_withheld() {
+    let aliases = TargetRules { aliases: vec!["alias".into()], ..TargetRules::default() };
+    let policies = [Substitution::Log, Substitution::Alert, Substitution::Refuse];
+    // How the answer names its model; why it is withheld by the strict policy.
+    for (name, reason) in [
+        ("m", None),
+        ("M-2026-01-01", None),
+        ("vendor/m", None),
+        ("alias", None),
+        ("m-mini", Some("model_substituted")),
+        ("", Some("model_not_told")),
+    ] {
+        for (policy, body) in policies.into_iter().flat_map(|policy| [(policy, WHOLE), (policy, STREAM)]) {
+            let rules = aliases.clone();
+            let actors =
+                [Actor { rules, ..Actor::new([Play::Named(name, 4)]) }, Actor::new([Play::Answer(1)])];
+            let stage = Stage::new(InFlight::Stops, CREDIT, &actors, quick()).await.strict(policy);
+            let got = stage.house.call(1, body).await;
+            let reasons = check_books(&stage, &got, CREDIT);
+            let row = stage.house.rows().pop().unwrap();
+            assert_eq!(
+                row.model_answered.as_deref(),
+                (!name.is_empty()).then_some(name),
+                "absent is not equal"
+            );
+            // It was made, so it is charged, and nothing is tried again.
+            assert!(row.cost.nano() >= 10 * 1_000, "{row:?}");
+            match reason.filter(|_| policy == Substitution::Refuse) {
+                Some(reason) => {
+                    assert_eq!((got.status.as_u16(), reasons), (502, vec![reason.to_owned()]), "{name}");
+                    assert!(got.body.contains(reason) && !got.body.contains(" word"), "{}", got.body);
+                    assert_eq!(row.status, AttemptStatus::Failed);
+                }
+                None => {
+                    assert_eq!((got.status.as_u16(), reasons), (200, vec!["complete".to_owned()]), "{name}");
+                    assert!(got.body.contains(" word"));
+                }
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ mod in_flight;
 mod precedence;
 mod rates;
 mod refusals;
+mod routing;
 mod scene;
 mod stage;
 

@@ -11,7 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::contract;
 use super::house::{House, answer, read_request};
-use crate::{Contract, RetryBudget, RetryRules, Route, Routes, Settings, Shared, Target, TargetRules};
+use crate::{
+    BreakerRules, Contract, RetryBudget, RetryRules, Route, Routes, Settings, Shared, Strategy, Substitution,
+    Target, TargetRules,
+};
 
 /// What a provider does with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub(super) enum Play {
     Status(u16),
     /// 429, and to come back after so many seconds.
     Limited(u32),
+    /// Answers, and says that no request is left for a minute.
+    Exhausted,
     /// 429 for an account without quota.
     Quota,
     /// 404 for a model that it does not know.
@@ -36,6 +41,10 @@ pub(super) enum Play {
     Error,
     /// Answers, and breaks off amid it.
     Break,
+    /// Answers in so many tokens by this name of a model; without one, by none.
+    Named(&'static str, u64),
+    /// Answers after a moment.
+    Slow,
     /// Takes the call and says nothing for longer than anybody waits.
     Hang,
 }
@@ -43,7 +52,8 @@ pub(super) enum Play {
 impl Play {
     /// Whether nothing of it reaches the client, so that another attempt may follow.
     pub(super) fn brings_nothing(self, streamed: bool) -> bool {
-        !matches!(self, Self::Answer(_)) && (!streamed || self != Self::Break)
+        !matches!(self, Self::Answer(_) | Self::Exhausted | Self::Slow | Self::Named(..))
+            && (!streamed || self != Self::Break)
     }
 
     /// Whether another attempt may help.
@@ -91,6 +101,16 @@ pub(super) fn quick() -> RetryRules {
 
 impl Stage {
     pub(super) async fn new(in_flight: InFlight, credit: i64, actors: &[Actor], retry: RetryRules) -> Self {
+        Self::by(Strategy::Ordered, in_flight, credit, actors, retry).await
+    }
+
+    pub(super) async fn by(
+        strategy: Strategy,
+        in_flight: InFlight,
+        credit: i64,
+        actors: &[Actor],
+        retry: RetryRules,
+    ) -> Self {
         let called = Arc::<Mutex<Vec<String>>>::default();
         let mut targets = Vec::new();
         for (place, actor) in actors.iter().enumerate() {
@@ -105,10 +125,30 @@ impl Stage {
         let mut house = House::new(in_flight, credit, answer(1)).await;
         house.alter(|old| {
             let settings = Settings { retry, ..old.settings };
-            let routes = Routes::new([Route::new("m", targets)]);
+            let routes = Routes::new([Route { strategy, ..Route::new("m", targets) }]);
             Shared { routes, retries: RetryBudget::new(retry), settings, ..House::copy(old) }
         });
         Self { house, called }
+    }
+
+    /// The same, where a circuit opens after so many failures.
+    pub(super) fn opening_after(mut self, failures: u32) -> Self {
+        self.house.alter(|old| {
+            let settings =
+                Settings { breaker: BreakerRules { failures, ..BreakerRules::default() }, ..old.settings };
+            let routes = Routes::new(old.routes.all().map(|route| Route::clone(route)));
+            Shared { routes, settings, ..House::copy(old) }
+        });
+        self
+    }
+
+    /// The same, where this is done when another model answers.
+    pub(super) fn strict(mut self, substitution: Substitution) -> Self {
+        self.house.alter(|old| {
+            let routes = old.routes.all().map(|route| Route { substitution, ..Route::clone(route) });
+            Shared { routes: Routes::new(routes), ..House::copy(old) }
+        });
+        self
     }
 
     pub(super) fn called(&self) -> Vec<String> {
@@ -165,6 +205,21 @@ async fn act(stream: &mut TcpStream, play: Play, streamed: bool) -> bool {
     let (text, stays) = match play {
         Play::Answer(tokens) if streamed => (streaming(tokens, true), true),
         Play::Answer(tokens) => (whole(200, "", &chat(tokens)), true),
+        Play::Named(name, tokens) => {
+            let named = if name.is_empty() { String::new() } else { format!(r#""model":"{name}","#) };
+            let text = if streamed { streaming(tokens, true) } else { chat(tokens) };
+            let text = text.replace(r#""model":"m","#, &named);
+            // The sizes of chunks would be wrong.
+            (if streamed { whole_stream(&text) } else { whole(200, "", &text) }, !streamed)
+        }
+        Play::Slow => {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            (whole(200, "", &chat(1)), true)
+        }
+        Play::Exhausted => {
+            let left = "x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 1m0s\r\n";
+            (whole(200, left, &chat(1)), true)
+        }
         Play::Status(status) => (refusal(status, "x"), true),
         Play::Limited(seconds) => {
             (whole(429, &format!("retry-after: {seconds}\r\n"), r#"{"error":{"message":"slow"}}"#), true)
@@ -191,6 +246,13 @@ async fn act(stream: &mut TcpStream, play: Play, streamed: bool) -> bool {
 }
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// The events of a stream without their chunks, on a connection that ends with them.
+fn whole_stream(text: &str) -> String {
+    let events = text.lines().filter(|line| line.starts_with("data: "));
+    let events: String = events.map(|event| format!("{event}\n\n")).collect();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{events}")
+}
 
 fn chunk(data: &str) -> String {
     format!("{:x}\r\n{data}\r\n", data.len())

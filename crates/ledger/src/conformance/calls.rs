@@ -4,7 +4,8 @@ use domain::{Money, OrganizationId, Timestamp};
 
 use super::{Payer, START, Trial, budget, cost_cap, draws_of, held, invalid, named, owes, short, wallet_id};
 use crate::{
-    Caps, Command, CostRow, Denial, Extension, HoldRequest, LotKind, Period, Reply, Settled, Subject,
+    Caps, Command, CostRow, Denial, Extension, HoldRequest, LotKind, NextAttempt, Period, Reply, Settled,
+    Subject,
 };
 
 pub(super) fn opens_once(trial: &Trial<'_>) {
@@ -234,6 +235,20 @@ pub(super) fn sweeps(trial: &Trial<'_>) {
         Err(Denial::RefundTooLarge { charged: Money::from_nano(8), refunded: Money::ZERO }),
     );
     trial.does(payer.refund(1, 8, 2));
+    trial.expect_available(payer, 58);
+    // The draft follows the attempts; a number that is not above the one before is a mistake.
+    let next = |attempt| {
+        let (target, provider) = ("other/model".into(), "other".into());
+        let next =
+            NextAttempt { attempt, at: START, target, provider, price_version: "other/model@1".into() };
+        Extension { cost_pico: 3_000, next: Some(Box::new(next)), ..payer.extend(4, 0) }
+    };
+    trial.answers(payer.hold(4, 5), held(5));
+    trial.answers(next(1), Err(invalid("attempt")));
+    trial.answers(next(2), Ok(Reply::Extended));
+    trial.answers(next(2), Err(invalid("attempt")));
+    trial.answers(payer.sweep(0, Timestamp::MAX), Ok(Reply::Swept(1)));
+    trial.does(payer.refund(4, 3, 4));
     trial.expect_available(payer, 58);
     // Credit that is due goes with a sweep as with any command.
     trial.does(payer.grant(3, LotKind::Promo, 5, START.plus_seconds(90)));

@@ -239,6 +239,7 @@ impl Payer {
             tokens: 0,
             usage: Usage::default(),
             cost_pico: 0,
+            next: None,
         }
     }
 

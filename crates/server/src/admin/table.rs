@@ -11,7 +11,7 @@ use super::route::Verb::{Delete, Get, Patch, Post, Put};
 use super::route::{Route, Work};
 use super::{
     accounts, audit, budgets, credits, effective, explain, keys, organizations, promo, rates, records,
-    statement, status, topups, wallets,
+    routing, statement, status, topups, wallets,
 };
 
 /// Members of a body that makes or changes a key.
@@ -190,6 +190,14 @@ pub(super) const PROJECTS: &[Route] = &[
         effective::show,
     )
     .query(&["user"]),
+    Route::new(
+        Get,
+        "/admin/v1/keys/{key}/route",
+        May(Read),
+        "Show where a call of a model with this key would go now, and why",
+        routing::of_key,
+    )
+    .query(&["model"]),
     Route::new(Patch, "/admin/v1/keys/{key}", OfKey, "Change a key", keys::update).takes(&[
         "name: string",
         "expires_at: string",
@@ -338,5 +346,9 @@ pub(super) const MONEY: &[Route] = &[
         "Explain a request",
         Work::Own(|| get(explain::show)),
     ),
+    Route::own(Get, "/admin/v1/routes/explain", "Show where a call of a model would go now, and why", || {
+        get(routing::explain)
+    })
+    .query(&["model"]),
     Route::own(Get, "/admin/v1/status", "Show the gateway's state", || get(status)),
 ];

@@ -4,6 +4,7 @@ mod books;
 mod budget;
 mod effective;
 mod explanation;
+mod route;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -19,6 +20,7 @@ pub(crate) use books::{OWN, balance, entry, granted, promo_code, transfer, walle
 pub(crate) use budget::{budget, budget_record, budget_removed, event};
 pub(crate) use effective::{effective, remaining};
 pub(crate) use explanation::explanation;
+pub(crate) use route::route;
 
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: &Value) -> Response {

@@ -215,7 +215,8 @@ fn read_config(
             answer_bytes_max: answer_bytes_max?,
             client_idle: client_idle?,
             output_slice: output_slice?,
-            retry: routing?,
+            retry: routing?.0,
+            breaker: routing?.1,
         },
         timeouts: Timeouts { connect: connect?, first_byte: first_byte?, idle: idle? },
         drain: Duration::from_secs(drain?),
@@ -357,6 +358,8 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
     for mut section in sections {
         let model = section.required_text("model", mistakes);
         let verified_only = section.boolean("verified_only", mistakes).unwrap_or(false);
+        let strategy = routing::read_strategy(&mut section, mistakes);
+        let substitution = routing::read_substitution(&mut section, mistakes);
         let field = section.field("targets");
         let written = section.sections("targets", mistakes);
         if written.is_empty() {
@@ -368,7 +371,7 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
             if routes.iter().any(|route| *route.model == *model) {
                 mistakes.add(&section.field("model"), format_args!("`{model}` has another route already"));
             }
-            routes.push(Route { verified_only, ..Route::new(&model, targets) });
+            routes.push(Route { verified_only, strategy, substitution, ..Route::new(&model, targets) });
         }
         section.finish(mistakes);
     }

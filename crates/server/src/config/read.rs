@@ -200,6 +200,26 @@ impl Section {
         found
     }
 
+    /// A list of some of a few words; `None` when nothing is written, or something else.
+    pub(super) fn words<T: Copy>(
+        &mut self,
+        name: &'static str,
+        words: &[(&str, T)],
+        mistakes: &mut Mistakes,
+    ) -> Option<Vec<T>> {
+        let texts = self.texts(name, mistakes)?;
+        let allowed: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let found = texts.iter().filter_map(|text| {
+            let found = words.iter().find(|(word, _)| word == text).map(|(_, value)| *value);
+            if found.is_none() {
+                let what = format!("holds {} and no other words, has \"{text}\"", allowed.join(", "));
+                mistakes.add(&self.field(name), what);
+            }
+            found
+        });
+        Some(found.collect())
+    }
+
     /// Reports what was written and never asked for.
     pub(super) fn finish(self, mistakes: &mut Mistakes) {
         for name in self.table.keys() {

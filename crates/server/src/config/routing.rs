@@ -1,31 +1,51 @@
 //! How calls are tried again and where they go: the table `[routing]`, and what a route's targets say of it.
 
-use gateway::{RetryRules, TargetRules};
+use gateway::{BreakerRules, Capability, RetryRules, Strategy, Substitution, TargetRules};
 
 use super::read::{Mistakes, Section};
 
 /// Reads `[routing]`.
-pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Option<RetryRules> {
+pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Option<(RetryRules, BreakerRules)> {
     let attempts_max = section.number("attempts", 1..=20, mistakes);
     let within = section.millis("retry_within_ms", mistakes);
     let backoff = section.millis("backoff_ms", mistakes);
     let wait_max = section.millis("wait_max_ms", mistakes);
     let percent = section.number("retry_percent", 0..=1_000, mistakes);
     let per_second = section.number("retries_per_second", 0..=100_000, mistakes);
+    let failures = section.number("breaker_failures", 1..=1_000_000, mistakes);
+    let window = section.millis("breaker_window_ms", mistakes);
+    let open = section.millis("breaker_open_ms", mistakes);
     section.finish(mistakes);
-    Some(RetryRules {
+    let breaker = BreakerRules { failures: u32::try_from(failures?).ok()?, window: window?, open: open? };
+    let retry = RetryRules {
         attempts_max: u32::try_from(attempts_max?).ok()?,
         within: within?,
         backoff: backoff?,
         wait_max: wait_max?,
         percent: u32::try_from(percent?).ok()?,
         per_second: u32::try_from(per_second?).ok()?,
-    })
+    };
+    Some((retry, breaker))
+}
+
+/// How a route orders its targets.
+pub(super) fn read_strategy(section: &mut Section, mistakes: &mut Mistakes) -> Strategy {
+    section.word("strategy", &Strategy::WORDS, mistakes).unwrap_or_default()
+}
+
+/// What a route does when another model answers than its target's.
+pub(super) fn read_substitution(section: &mut Section, mistakes: &mut Mistakes) -> Substitution {
+    section.word("substitution", &Substitution::WORDS, mistakes).unwrap_or_default()
 }
 
 /// Reads what one target says of how it is used.
 pub(super) fn read_target(section: &mut Section, mistakes: &mut Mistakes) -> TargetRules {
     let retries = section.number("retries", 0..=10, mistakes).unwrap_or(0);
     let first_byte = section.millis("first_byte_ms", mistakes);
-    TargetRules { retries: u32::try_from(retries).unwrap_or(0), first_byte }
+    let weight = section.number("weight", 0..=1_000_000, mistakes).unwrap_or(1);
+    let capabilities = section.words("capabilities", &Capability::WORDS, mistakes);
+    let aliases = section.texts("aliases", mistakes).unwrap_or_default();
+    let aliases = aliases.into_iter().map(Into::into).collect();
+    let number = |number| u32::try_from(number).unwrap_or(0);
+    TargetRules { retries: number(retries), first_byte, weight: number(weight), capabilities, aliases }
 }

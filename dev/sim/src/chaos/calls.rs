@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::{Money, OrganizationId, Pico, RequestId, Timestamp, Usage};
-use ledger::{AttemptStatus, Attribution, Command, CostRow, Extension, HoldRequest};
+use ledger::{AttemptStatus, Attribution, Command, CostRow, Extension, HoldRequest, NextAttempt};
 
 use super::{Chaos, Scale, id};
 use crate::model::{Owner, Stake};
@@ -150,6 +150,7 @@ impl Chaos {
             1 => Money::from_nano(self.random.within(0, self.universe.unit)),
             _ => Money::from_nano(self.random.within(0, (self.universe.unit / 16).max(2))),
         };
+        let next = self.random.chance(100).then(|| Box::new(self.next_attempt(owner, request)));
         Command::Extend(Extension {
             organization: owner.id,
             request,
@@ -157,7 +158,24 @@ impl Chaos {
             tokens: self.tokens(),
             usage,
             cost_pico: self.random.within(0, held.saturating_mul(1200).max(1)),
+            next,
         })
+    }
+
+    /// A further attempt of a call, at another target; now and then its number is not above the one before.
+    fn next_attempt(&mut self, owner: &Owner, request: RequestId) -> NextAttempt {
+        let (attempt, at) = owner
+            .stakes
+            .get(&request)
+            .map_or((1, Timestamp::default()), |stake| (stake.draft.attempt, stake.draft.at));
+        let step = if self.random.chance(100) { 0 } else { 1 };
+        NextAttempt {
+            attempt: attempt.saturating_add(step),
+            at: at.plus_micros(1),
+            target: Arc::from("fallback/model"),
+            provider: Arc::from("fallback"),
+            price_version: Arc::from("fallback/model@1"),
+        }
     }
 
     /// A request, mostly one that is live.

@@ -17,10 +17,11 @@ pub(super) fn spoil(command: &mut Command, random: &mut Random) {
             4 => hold.amount = Money::MAX,
             _ => spoil_row(&mut hold.draft, random),
         },
-        Command::Extend(extension) => match random.below(4) {
+        Command::Extend(extension) => match random.below(5) {
             0 => extension.amount = Money::from_nano(-1),
             1 => extension.cost_pico = -1,
             2 => extension.tokens = u64::MAX,
+            3 => extension.next.iter_mut().for_each(|next| next.attempt = 0),
             _ => extension.amount = Money::MAX,
         },
         Command::Settle { rows, .. } => match random.below(4) {

@@ -64,6 +64,11 @@ impl Owner {
             return Err(invalid("cost_pico"));
         }
         let Some(stake) = self.stakes.get(&extension.request) else { return Err(Denial::HoldGone) };
+        if let Some(next) = &extension.next
+            && next.attempt <= stake.draft.attempt
+        {
+            return Err(invalid("attempt"));
+        }
         let (draft, held_at, estimated) = (stake.draft.clone(), stake.created_at, stake.tokens);
         let chain: Vec<usize> = stake.shares.iter().map(|(purse, _)| *purse).collect();
         let (amount, tokens) = (nano(extension.amount), u128::from(extension.tokens));
@@ -86,6 +91,13 @@ impl Owner {
         stake.draft.usage = extension.usage;
         stake.draft.cost_pico = extension.cost_pico;
         stake.draft.cost = fitted(rounded_up(extension.cost_pico));
+        if let Some(next) = extension.next.as_deref().cloned() {
+            stake.draft.attempt = next.attempt;
+            stake.draft.at = next.at;
+            stake.draft.target = next.target;
+            stake.draft.provider = next.provider;
+            stake.draft.price_version = next.price_version;
+        }
         self.tell(&draft, held_at, trace);
         Ok(Reply::Extended)
     }

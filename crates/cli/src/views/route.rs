@@ -1,0 +1,102 @@
+//! A route explained, as a person reads it: a line for each target.
+
+use serde::Deserialize;
+
+use super::below;
+use crate::output::View;
+use crate::table::{Column, fields, rows};
+
+/// Where a call of a model would go.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RouteExplained {
+    model: String,
+    route: String,
+    strategy: String,
+    substitution: String,
+    refused: Option<Refused>,
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Refused {
+    message: String,
+    next_step: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    target: String,
+    place: Option<usize>,
+    why: String,
+    thousand_input: Option<String>,
+    thousand_output: Option<String>,
+    contract: Contract,
+    circuit: String,
+    latency_ms: u64,
+    pending: u32,
+    requests_left: Option<u64>,
+    tokens_left: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Contract {
+    class: String,
+    stale: bool,
+    covers_key: Option<bool>,
+}
+
+impl Target {
+    const COLUMNS: &[Column] = &[
+        Column::Text(""),
+        Column::Text("TARGET"),
+        Column::Number("1000 IN"),
+        Column::Number("1000 OUT"),
+        Column::Text("CONTRACT"),
+        Column::Text("CIRCUIT"),
+        Column::Number("MS"),
+        Column::Number("RUNNING"),
+        Column::Text("LEFT"),
+        Column::Text("WHY"),
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let contract = &self.contract;
+        let fits = match (contract.stale, contract.covers_key) {
+            (_, Some(false)) => ", does not cover the key",
+            (true, _) => ", stale",
+            (false, _) => "",
+        };
+        let left = |count: Option<u64>, unit: &str| count.map(|count| format!("{count} {unit}"));
+        let left = [left(self.requests_left, "requests"), left(self.tokens_left, "tokens")];
+        let price = |price: &Option<String>| price.clone().unwrap_or_else(|| "none".to_owned());
+        vec![
+            self.place.map_or_else(|| "✗".to_owned(), |place| place.to_string()),
+            self.target.clone(),
+            price(&self.thousand_input),
+            price(&self.thousand_output),
+            format!("{}{fits}", contract.class.replace('_', " ")),
+            self.circuit.replace('_', " "),
+            self.latency_ms.to_string(),
+            self.pending.to_string(),
+            left.into_iter().flatten().collect::<Vec<_>>().join(", "),
+            self.why.clone(),
+        ]
+    }
+}
+
+impl View for RouteExplained {
+    fn human(&self) -> String {
+        let mut facts = vec![
+            ("model", self.model.clone()),
+            ("route", self.route.clone()),
+            ("strategy", self.strategy.replace('_', " ")),
+            ("substitution", self.substitution.clone()),
+        ];
+        facts.extend(self.refused.as_ref().map(|refused| ("refused", refused.message.clone())));
+        below(fields(&facts), rows(Target::COLUMNS, self.targets.iter().map(Target::cells)))
+    }
+
+    fn note(&self) -> Option<String> {
+        self.refused.as_ref().map(|refused| format!("next: {}", refused.next_step))
+    }
+}

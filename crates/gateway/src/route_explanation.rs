@@ -1,0 +1,171 @@
+//! Where a call of a model would go now, and why: each target of the route with what speaks for and against it.
+//!
+//! It asks the same functions that calls are decided by and sends nothing; what only a call can tell (its length, what it
+//! needs) is that of a short one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dialect::{Call, Endpoint};
+use directory::Principal;
+use domain::{Refusal, RequestId, Timestamp};
+use pricing::{ModelKind, PriceVersion};
+
+use crate::access;
+use crate::candidate::{Admitted, Choice};
+use crate::evidence::{admit, traffic};
+use crate::health::Look;
+use crate::pipeline::Shared;
+use crate::routes::{Route, Target};
+use crate::routing::{Occasion, Strategy, arrange, expected};
+use crate::substitution::Substitution;
+
+/// A route, explained.
+#[derive(Debug)]
+pub struct RouteExplanation {
+    /// The name of the route that the model matched, a pattern perhaps.
+    pub route: String,
+    /// How its targets are ordered.
+    pub strategy: Strategy,
+    /// What is done when another model answers.
+    pub substitution: Substitution,
+    /// Why the key may not call the model at all, if it may not.
+    pub refused: Option<Refusal>,
+    /// The targets in the order in which they would be tried, then those that would not be.
+    pub targets: Vec<TargetExplanation>,
+}
+
+/// A target of a route, explained.
+#[derive(Debug)]
+pub struct TargetExplanation {
+    /// The target.
+    pub target: Target,
+    /// Its place in the order, from 1; `None` when it would not be tried.
+    pub place: Option<usize>,
+    /// Its price now.
+    pub price: Option<Arc<PriceVersion>>,
+    /// Whether its contract covers the key's traffic; `None` when no key was named, and nobody can say.
+    pub covered: Option<bool>,
+    /// How it is now.
+    pub look: Look,
+    /// Why it has its place, or none.
+    pub why: String,
+}
+
+/// Explains where a call of this model would go, of this key if one is named.
+///
+/// # Errors
+/// When no route serves the model.
+pub fn explain_route(
+    shared: &Shared,
+    model: &str,
+    principal: Option<&Principal>,
+) -> Result<RouteExplanation, Refusal> {
+    let route = shared.routes.find(model)?;
+    let now = shared.clock.now();
+    let refused = principal.and_then(|principal| access::check(principal, &route, &shared.tiers).err());
+    let call = short_call(&route, now);
+    let looked = |target: &Target| {
+        let usage = call.as_ref().map(expected).unwrap_or_default();
+        let tokens = usage.input.saturating_add(usage.output);
+        target.health.look(&shared.settings.breaker, shared.clock.monotonic_micros(), tokens)
+    };
+    let mut admitted = Vec::new();
+    let mut targets = Vec::new();
+    for target in &route.targets {
+        let price = target.prices.as_ref().and_then(|prices| prices.at(now)).cloned();
+        match verdict(&route, target, call.as_ref(), price.as_ref(), principal, now) {
+            Ok(price) => {
+                admitted.push(Admitted { target: target.clone(), price, converted: None });
+            }
+            Err(refusal) => targets.push(TargetExplanation {
+                target: target.clone(),
+                place: None,
+                price,
+                covered: principal.map(|_| refusal.code == domain::RefusalCode::ModelUnpriced),
+                look: looked(target),
+                why: refusal.message,
+            }),
+        }
+    }
+    let mut explained: Vec<TargetExplanation> = Vec::new();
+    if let Some(choice) = chosen(admitted, call.as_ref(), &route, shared) {
+        for (place, admitted) in (1..).zip(std::iter::once(choice.first).chain(choice.rest)) {
+            let Admitted { target, price, .. } = admitted;
+            let look = looked(&target);
+            let why = why(route.strategy, place, &look);
+            let (place, price, covered) = (Some(place), Some(price), principal.map(|_| true));
+            explained.push(TargetExplanation { target, place, price, covered, look, why });
+        }
+    }
+    explained.append(&mut targets);
+    Ok(RouteExplanation {
+        route: shared.routes.name_of(model).to_owned(),
+        strategy: route.strategy,
+        substitution: route.substitution,
+        refused,
+        targets: explained,
+    })
+}
+
+/// The targets in order.
+fn chosen(admitted: Vec<Admitted>, call: Option<&Call>, route: &Route, shared: &Shared) -> Option<Choice> {
+    let mut admitted = admitted.into_iter();
+    let choice = Choice { first: admitted.next()?, rest: admitted.collect(), left_out: Vec::new() };
+    let occasion = Occasion {
+        strategy: route.strategy,
+        breaker: &shared.settings.breaker,
+        request: RequestId::fresh(shared.ids.as_ref()),
+        now_us: shared.clock.monotonic_micros(),
+    };
+    Some(match call {
+        Some(call) => arrange(choice, call, &occasion),
+        None => choice,
+    })
+}
+
+/// The price at which the target may have a call; without a key its contract is not asked.
+fn verdict(
+    route: &Route,
+    target: &Target,
+    call: Option<&Call>,
+    price: Option<&Arc<PriceVersion>>,
+    principal: Option<&Principal>,
+    now: Timestamp,
+) -> Result<Arc<PriceVersion>, Refusal> {
+    match (principal, call, price) {
+        (Some(principal), Some(call), _) => admit(route, target, call, &traffic(principal), now).cloned(),
+        (_, _, Some(price)) => Ok(Arc::clone(price)),
+        (_, _, None) => Err(crate::evidence::unpriced(&route.model, &target.provider.name, &target.model)),
+    }
+}
+
+/// A short call of the kind that the route serves.
+fn short_call(route: &Route, now: Timestamp) -> Option<Call> {
+    let kind = route.targets.iter().find_map(|target| Some(target.prices.as_ref()?.at(now)?.kind));
+    let model = serde_json::Value::from(&*route.model);
+    let (endpoint, body) = if kind == Some(ModelKind::Embedding) {
+        (Endpoint::Embeddings, format!(r#"{{"model":{model},"input":"hi"}}"#))
+    } else {
+        (Endpoint::Chat, format!(r#"{{"model":{model},"messages":[{{"role":"user","content":"hi"}}]}}"#))
+    };
+    Call::read(endpoint, Bytes::from(body)).ok()
+}
+
+/// Why a target has its place, in words.
+fn why(strategy: Strategy, place: usize, look: &Look) -> String {
+    let by = match strategy {
+        Strategy::Ordered => "as it is written",
+        Strategy::Weighted => "drawn by its weight; another call may draw another one",
+        Strategy::LowestCost => "by what a short call costs there",
+        Strategy::LowestLatency => "by its load, of two at random; another call may find another two",
+    };
+    let rank = if place == 1 { "called first".to_owned() } else { format!("turned to as number {place}") };
+    let trouble = match (look.usable, look.circuit, look.closed_ms) {
+        (true, ..) => "",
+        (false, "open" | "half_open", _) => ", after those that are well: its circuit is open",
+        (false, _, 0) => ", after those that are well: its rate there is used up",
+        (false, ..) => ", after those that are well: the provider wants no call yet",
+    };
+    format!("{rank}, {by}{trouble}")
+}

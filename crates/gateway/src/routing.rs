@@ -1,0 +1,166 @@
+//! The order in which the targets that may have a call are tried: by the route's strategy, and those in trouble last.
+//!
+//! It knows prices, weights and how targets are; it must never know whether a target may have the call, which was decided
+//! before, or what an attempt does. Whatever is random follows from the request's id, so that it can be worked out again.
+
+use dialect::Call;
+use domain::{Pico, RequestId, ServiceTier, Usage};
+
+use crate::allowance::tier_asked;
+use crate::candidate::{Admitted, Choice, LeftOut};
+use crate::capability::Needs;
+use crate::health::BreakerRules;
+use crate::retry::draw;
+
+/// How a route orders its targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// As they are written.
+    #[default]
+    Ordered,
+    /// At random, each as often as its weight says.
+    Weighted,
+    /// The cheapest for this call first.
+    LowestCost,
+    /// Of two at random the one that would begin its answer sooner, by its latency and the calls that wait there.
+    LowestLatency,
+}
+
+impl Strategy {
+    /// The words for it in the configuration.
+    pub const WORDS: [(&'static str, Self); 4] = [
+        ("ordered", Self::Ordered),
+        ("weighted", Self::Weighted),
+        ("lowest_cost", Self::LowestCost),
+        ("lowest_latency", Self::LowestLatency),
+    ];
+
+    /// The word for this one.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ordered => "ordered",
+            Self::Weighted => "weighted",
+            Self::LowestCost => "lowest_cost",
+            Self::LowestLatency => "lowest_latency",
+        }
+    }
+}
+
+/// What the order depends on beside the targets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Occasion<'a> {
+    pub(crate) strategy: Strategy,
+    pub(crate) breaker: &'a BreakerRules,
+    pub(crate) request: RequestId,
+    /// By the clock that never steps.
+    pub(crate) now_us: u64,
+}
+
+/// Output tokens that a call is compared by where it names no smaller cap: most answers are shorter than their caps.
+const USUAL_OUTPUT: u64 = 500;
+/// English text has about four bytes to a token (8.3).
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// What a call is expected to use, for comparing targets: never for a bill.
+pub(crate) fn expected(call: &Call) -> Usage {
+    let each = call.output_cap().unwrap_or(USUAL_OUTPUT).min(USUAL_OUTPUT);
+    let output = each.saturating_mul(call.choices());
+    Usage { input: call.input_tokens_bound() / BYTES_PER_TOKEN, output, ..Usage::default() }
+}
+
+/// Puts the targets that may have a call in order.
+pub(crate) fn arrange(choice: Choice, call: &Call, occasion: &Occasion<'_>) -> Choice {
+    if choice.rest.is_empty() {
+        return choice;
+    }
+    let usage = expected(call);
+    let Choice { first, mut rest, mut left_out } = choice;
+    rest.insert(0, first);
+    let mut targets = rest;
+    drop_incapable(&mut targets, &mut left_out, call, &usage);
+    order(&mut targets, (&usage, tier_asked(call)), occasion);
+    let tokens = usage.input.saturating_add(usage.output);
+    let in_trouble =
+        |one: &Admitted| !one.target.health.look(occasion.breaker, occasion.now_us, tokens).usable;
+    // Stable: among those that are well the strategy decides, and among those in trouble, too.
+    targets.sort_by_cached_key(in_trouble);
+    // There is always one: never all are left out.
+    let first = targets.remove(0);
+    Choice { first, rest: targets, left_out }
+}
+
+/// Leaves out the targets that are said not to be capable of the call, unless none is: then the provider says what is
+/// wrong.
+fn drop_incapable(targets: &mut Vec<Admitted>, left_out: &mut Vec<LeftOut>, call: &Call, usage: &Usage) {
+    let declares = |admitted: &Admitted| {
+        admitted.target.rules.capabilities.is_some() || admitted.price.context.is_some()
+    };
+    if !targets.iter().any(declares) {
+        return;
+    }
+    let needs = Needs::of(call, usage.input);
+    let lacks: Vec<Option<&'static str>> =
+        targets.iter().map(|one| needs.lacking(&one.target.rules, &one.price)).collect();
+    if lacks.iter().all(Option::is_some) {
+        return;
+    }
+    let mut verdicts = lacks.into_iter();
+    targets.retain(|one| match verdicts.next().flatten() {
+        None => true,
+        Some(code) => {
+            left_out.push(LeftOut { target: std::sync::Arc::clone(&one.target.label), code });
+            false
+        }
+    });
+}
+
+fn order(targets: &mut Vec<Admitted>, (usage, tier): (&Usage, ServiceTier), occasion: &Occasion<'_>) {
+    match occasion.strategy {
+        Strategy::Ordered => {}
+        // What cannot be priced is dearer than anything.
+        Strategy::LowestCost => {
+            targets.sort_by_cached_key(|one| one.price.cost(usage, tier).map_or(i128::MAX, Pico::get));
+        }
+        Strategy::Weighted => deal(targets, occasion.request),
+        Strategy::LowestLatency => pair_off(targets, occasion),
+    }
+}
+
+/// Draws one target after the other, each as likely as its weight says; those without weight stay last, as written.
+fn deal(targets: &mut [Admitted], request: RequestId) {
+    let mut left = targets;
+    let mut salt = 0;
+    while !left.is_empty() {
+        let weight = |one: &Admitted| u64::from(one.target.rules.weight);
+        let total: u64 = left.iter().map(weight).sum();
+        let mut at = draw(request, salt).checked_rem(total).unwrap_or(0);
+        let drawn = left.iter().position(|target| {
+            let here = at < weight(target);
+            at = at.saturating_sub(weight(target));
+            here
+        });
+        let Some(part) = left.get_mut(..=drawn.unwrap_or(0)) else { return };
+        part.rotate_right(1);
+        let Some((_, rest)) = left.split_first_mut() else { return };
+        (left, salt) = (rest, salt.saturating_add(1));
+    }
+}
+
+/// Puts two targets at random before the others, the one with less load first. Were it always the best of all, everybody
+/// would go there at once, and it would be the best no longer.
+fn pair_off(targets: &mut Vec<Admitted>, occasion: &Occasion<'_>) {
+    let count = u64::try_from(targets.len()).unwrap_or(u64::MAX);
+    let random = |salt, below: u64| draw(occasion.request, salt).checked_rem(below).unwrap_or(0);
+    let one = random(0, count);
+    let two = one.saturating_add(1).saturating_add(random(1, count.saturating_sub(1)));
+    let two = two.checked_rem(count).unwrap_or(0);
+    let mut ranked: Vec<((bool, u64), Admitted)> = (0_u64..)
+        .zip(targets.drain(..))
+        .map(|(place, admitted)| {
+            let load = admitted.target.health.look(occasion.breaker, occasion.now_us, 0).load();
+            ((place != one && place != two, load), admitted)
+        })
+        .collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    targets.extend(ranked.into_iter().map(|(_, admitted)| admitted));
+}

@@ -1,0 +1,54 @@
+//! A route explained, as JSON.
+
+use domain::{ServiceTier, Timestamp, Usage};
+use gateway::{RouteExplanation, TargetExplanation};
+use serde_json::{Value, json};
+
+pub(crate) fn route(model: &str, explained: &RouteExplanation, now: Timestamp) -> Value {
+    json!({
+        "object": "route_explanation",
+        "model": model,
+        "route": explained.route,
+        "strategy": explained.strategy.as_str(),
+        "substitution": explained.substitution.as_str(),
+        "refused": explained.refused.as_ref().map(|refusal| json!({
+            "code": refusal.code.as_str(),
+            "message": refusal.message,
+            "next_step": refusal.next_step,
+        })),
+        "targets": explained.targets.iter().map(|target| one(target, now)).collect::<Vec<_>>(),
+    })
+}
+
+fn one(explained: &TargetExplanation, now: Timestamp) -> Value {
+    let TargetExplanation { target, place, price, covered, look, why } = explained;
+    let thousand = |usage: Usage| {
+        let cost = price.as_ref()?.cost(&usage, ServiceTier::default())?;
+        cost.ceil_to_money().map(|cost| cost.to_string())
+    };
+    json!({
+        "target": target.label,
+        "provider": target.provider.name,
+        "place": place,
+        "why": why,
+        "price_version": price.as_ref().map(|price| &price.id),
+        "thousand_input": thousand(Usage { input: 1_000, ..Usage::default() }),
+        "thousand_output": thousand(Usage { output: 1_000, ..Usage::default() }),
+        "contract": {
+            "class": target.contract.class.as_str(),
+            "owner": target.contract.owner,
+            "data": target.contract.data.as_str(),
+            "stale": target.contract.is_stale(now),
+            "covers_key": covered,
+        },
+        "weight": target.rules.weight,
+        "retries": target.rules.retries,
+        "circuit": look.circuit,
+        "usable": look.usable,
+        "latency_ms": look.latency_us / 1_000,
+        "pending": look.pending,
+        "requests_left": look.requests_left,
+        "tokens_left": look.tokens_left,
+        "closed_ms": look.closed_ms,
+    })
+}
