@@ -98,7 +98,6 @@ ERRORS = [
     (ask(max_tokens=-1), ("BadRequestError", 400, "invalid_request_error", "integer_below_min_value")),
     (ask(messages=[]), ("BadRequestError", 400, "invalid_request_error", "empty_array")),
     (ask("nobody"), ("NotFoundError", 404, "not_found_error", "model_not_found")),
-    (ask("sim"), ("NotFoundError", 404, "not_found_error", "model_not_found")),
     (ask("claude?fault=400"), ("BadRequestError", 400, "invalid_request_error", None)),
     (ask("claude?fault=401"), ("InternalServerError", 502, "api_error", "provider_auth_failed")),
     (ask("claude?fault=429"), ("RateLimitError", 429, "rate_limit_error", None)),

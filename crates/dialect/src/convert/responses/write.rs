@@ -106,7 +106,9 @@ impl StreamWriter {
         self.response(kind, &State::Ended(&stop, usage), context, out);
     }
 
-    /// Appends the end of a stream that broke: clients pass over a mere `error` event.
+    /// Appends the end of a stream that broke, told twice because no client heeds both: Codex and the AI SDK pass over
+    /// an `error` event, and the official SDKs take a failed response for an ordinary event, and raise an error only
+    /// for one that has a member `error`.
     pub(in crate::convert) fn fail(&mut self, error: &ErrorBody, context: &AnswerContext, out: &mut Vec<u8>) {
         self.begin(context, out);
         let code = match (&error.code, error.status) {
@@ -115,6 +117,12 @@ impl StreamWriter {
             (None, _) => "server_error",
         };
         self.response("response.failed", &State::Failed(code, &error.message), context, out);
+        event(&mut self.sequence, "error", out, |to| {
+            to.text("code", code);
+            to.text("message", &error.message);
+            to.json("param", &error.param);
+            to.json("error", error);
+        });
     }
 
     fn begin(&mut self, context: &AnswerContext, out: &mut Vec<u8>) {
