@@ -33,10 +33,11 @@ pub(crate) async fn whole(
     presence: &Presence,
 ) -> Attempted {
     let collected = collect(body, open.shared.settings.answer_bytes_max, idle).await;
-    let read = collected.map_err(UpstreamFailure::of_transport).and_then(|bytes| read(&open, bytes));
+    let collected = collected.map_err(|failure| Box::new(UpstreamFailure::of_transport(failure)));
+    let read = collected.and_then(|bytes| read(&open, bytes));
     let (bytes, facts, way_back) = match read {
         Ok(read) => read,
-        Err(failure) => return Attempted::Failed(Box::new(open), failure),
+        Err(failure) => return Attempted::Failed(Box::new(open), *failure),
     };
     let claim = open.claim(facts.model.as_deref());
     if open.plan.substitution == Substitution::Refuse && claim != Claim::Kept {
@@ -89,12 +90,12 @@ impl WayBack {
 }
 
 /// Reads an answer before it is charged for: what is none, or cannot be put in the caller's words, is a failure.
-fn read(open: &Open, bytes: Bytes) -> Result<(Bytes, AnswerFacts, Option<WayBack>), UpstreamFailure> {
-    let garbage = || UpstreamFailure::of_transport(TransportFailure::Garbage);
+fn read(open: &Open, bytes: Bytes) -> Result<(Bytes, AnswerFacts, Option<WayBack>), Box<UpstreamFailure>> {
+    let garbage = || Box::new(UpstreamFailure::of_transport(TransportFailure::Garbage));
     let facts = AnswerFacts::read(open.plan.sent().endpoint(), &bytes).map_err(|_| garbage())?;
     if facts.has_error {
         let error = UpstreamError::read(open.http_status, &bytes);
-        return Err(UpstreamFailure::of_answer(502, error, None));
+        return Err(Box::new(UpstreamFailure::of_answer(502, error, None)));
     }
     let Some(conversion) = &open.plan.candidate().converted else { return Ok((bytes, facts, None)) };
     let way_back = WayBack {
