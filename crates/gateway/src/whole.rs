@@ -33,8 +33,8 @@ pub(crate) async fn whole(
     presence: &Presence,
 ) -> Attempted {
     let collected = collect(body, open.shared.settings.answer_bytes_max, idle).await;
-    let failed = |failure| Box::new(UpstreamFailure::of_transport(failure));
-    let read = collected.map_err(failed).and_then(|bytes| read(&open, bytes));
+    let collected = collected.map_err(|failure| Box::new(UpstreamFailure::of_transport(failure)));
+    let read = collected.and_then(|bytes| read(&open, bytes));
     let (bytes, facts, way_back) = match read {
         Ok(read) => read,
         Err(failure) => return Attempted::Failed(Box::new(open), *failure),

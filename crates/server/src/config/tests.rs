@@ -96,7 +96,12 @@ fn every_mistake_is_reported_at_once() {
         api_version = "x"
         [[routes]]
         model = "x"
-        targets = [{ provider = "nobody", model = "y" }, { provider = "c", model = "y", price = { input = "a lot", output = "1" } }]
+        targets = [{ provider = "nobody", model = "y" }, { provider = "c", model = "y", price = { input = "a lot", output = "1" }, retries = 11, weight = -1, capabilities = ["telepathy"] }]
+        strategy = "fastest"
+        substitution = "ignore"
+        [routing]
+        attempts = 0
+        retry_percent = "ten"
         [[routes]]
         targets = []
     "#;
@@ -125,6 +130,13 @@ fn every_mistake_is_reported_at_once() {
         "providers[2].api_key: the environment variable EMPTY is not set",
         "routes[0].targets[0].provider: there is no [[providers]] named `nobody`",
         "routes[0].targets[1].price: ",
+        "routes[0].targets[1].retries: must be between 0 and 10, is 11",
+        "routes[0].targets[1].weight: must be between 0 and 1000000, is -1",
+        "routes[0].targets[1].capabilities: holds ",
+        "routes[0].strategy: must be ",
+        "routes[0].substitution: must be ",
+        "routing.attempts: must be between 1 and 20, is 0",
+        "routing.retry_percent: expected a whole number, found string",
         "routes[1].model: is missing",
         "routes[1].targets: at least one target is needed",
     ] {
