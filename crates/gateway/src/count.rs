@@ -29,7 +29,7 @@ impl Gateway {
     /// Answers how many tokens a request for messages has.
     pub(crate) async fn count(&self, began: Began, plan: &Plan, pace: Pace) -> Response<Answer> {
         let told = *pace.told();
-        let counted = match plan.target().provider.kind.outbound(Endpoint::CountTokens) {
+        let counted = match plan.target().provider.outbound(Endpoint::CountTokens) {
             Some(_) => self.ask(&began, plan).await.map_err(|failure| Failure::Upstream(Box::new(failure))),
             None => self.count_here(plan).await,
         };

@@ -217,7 +217,7 @@ const OUTPUT_TOKENS: NonZeroU64 = NonZeroU64::new(4_096).unwrap();
 /// Puts the call in the provider's form, where that is not the caller's.
 fn convert(call: &Call, admitted: &mut Admitted) -> Result<(), BadRequest> {
     let Target { provider, model, .. } = &admitted.target;
-    let outbound = provider.kind.outbound(call.endpoint()).filter(|outbound| *outbound != call.endpoint());
+    let outbound = provider.outbound(call.endpoint()).filter(|outbound| *outbound != call.endpoint());
     if let Some(outbound) = outbound {
         let upstream = Upstream { model, manners: provider.kind.manners, output_cap: None };
         let most = admitted.price.max_output.and_then(NonZeroU64::new).unwrap_or(OUTPUT_TOKENS);
@@ -283,7 +283,7 @@ pub(crate) fn admit<'a>(
         return Err(not_for_this(&route.model, price.kind, call));
     }
     // What a provider does not count is counted here.
-    let is_spoken = target.provider.kind.outbound(call.endpoint()).is_some();
+    let is_spoken = target.provider.outbound(call.endpoint()).is_some();
     if !is_spoken && call.endpoint() != Endpoint::CountTokens {
         return Err(not_spoken(route, target, call.endpoint()));
     }

@@ -147,17 +147,4 @@ impl Kind {
             Credential::Anthropic => &["authorization", "x-api-key"],
         }
     }
-
-    /// The endpoint to which a call goes that came at this one: the same, or one to whose form it can be converted;
-    /// `None` where the provider has none for it.
-    pub fn outbound(&self, inbound: Endpoint) -> Option<Endpoint> {
-        let ways: &[Endpoint] = match inbound {
-            Endpoint::Chat => &[Endpoint::Chat, Endpoint::Messages],
-            Endpoint::Responses => &[Endpoint::Responses, Endpoint::Chat, Endpoint::Messages],
-            Endpoint::Messages => &[Endpoint::Messages, Endpoint::Chat],
-            Endpoint::Embeddings => &[Endpoint::Embeddings],
-            Endpoint::CountTokens => &[Endpoint::CountTokens],
-        };
-        ways.iter().find(|way| self.endpoints.contains(way)).copied()
-    }
 }

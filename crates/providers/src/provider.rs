@@ -106,6 +106,25 @@ impl Provider {
         Ok(self)
     }
 
+    /// The endpoint to which a call goes that came at this one: the same, or one to whose form it can be converted;
+    /// `None` where the provider has none for it.
+    pub fn outbound(&self, inbound: Endpoint) -> Option<Endpoint> {
+        let ways: &[Endpoint] = match inbound {
+            Endpoint::Chat => &[Endpoint::Chat, Endpoint::Messages],
+            Endpoint::Responses => &[Endpoint::Responses, Endpoint::Chat, Endpoint::Messages],
+            Endpoint::Messages => &[Endpoint::Messages, Endpoint::Chat],
+            Endpoint::Embeddings => &[Endpoint::Embeddings],
+            Endpoint::CountTokens => &[Endpoint::CountTokens],
+        };
+        ways.iter().copied().find(|way| self.has(*way))
+    }
+
+    /// Whether the provider has this endpoint. Deployments have no responses: Azure serves those by its newer API alone.
+    fn has(&self, endpoint: Endpoint) -> bool {
+        let of_deployment = self.api_version.is_some();
+        self.kind.endpoints.contains(&endpoint) && !(of_deployment && endpoint == Endpoint::Responses)
+    }
+
     /// The address of a call to this model.
     ///
     /// # Errors
@@ -244,6 +263,9 @@ mod tests {
             dated.address(Endpoint::Responses, "m").unwrap(),
             "https://x.openai.azure.com/openai/responses?api-version=2024-10-21"
         );
+        assert_eq!(dated.outbound(Endpoint::Responses), Some(Endpoint::Chat));
+        let newer = at("https://x.openai.azure.com/openai/v1");
+        assert_eq!(newer.outbound(Endpoint::Responses), Some(Endpoint::Responses));
         for wrong in ["", "2024&x=1"] {
             let refused = at("https://x/openai").with_api_version(wrong).unwrap_err();
             assert_eq!(refused, ProviderError::ApiVersion(wrong.to_owned()));
