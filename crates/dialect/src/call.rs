@@ -12,7 +12,7 @@ use crate::cap::OutputCap;
 use crate::endpoint::Endpoint;
 use crate::manners::Upstream;
 use crate::media::{Media, MediaParts};
-use crate::openai;
+use crate::openai::{self, Preferences};
 
 /// Tokens that frame a prompt and have no byte in the body: those that begin the answer, and a few spare. What frames
 /// a message is fewer tokens than its JSON has bytes.
@@ -38,6 +38,9 @@ pub(crate) struct Asked {
     pub(crate) asked_usage: bool,
     /// What makes a stream tell its usage, if the caller did not ask for it.
     pub(crate) usage_edit: Option<Edit>,
+    /// Which providers the caller prefers, and where that stands.
+    pub(crate) preferences: Option<Box<Preferences>>,
+    pub(crate) preferences_span: Option<Range<usize>>,
     /// Where the value of `stream_options` stands, if it is there.
     pub(crate) stream_options: Option<Range<usize>>,
     /// None where there is no output.
@@ -122,6 +125,24 @@ impl Call {
         self.asked.input_elsewhere
     }
 
+    /// Which providers the caller prefers, by OpenRouter's `provider`.
+    pub fn preferences(&self) -> Option<&Preferences> {
+        self.asked.preferences.as_deref()
+    }
+
+    /// The body without what is meant for a gateway and not for a provider.
+    pub(crate) fn bare_body(&self) -> Bytes {
+        // It was text when it was read.
+        let text = std::str::from_utf8(&self.body).unwrap_or_default();
+        match &self.asked.preferences_span {
+            None => self.body.clone(),
+            Some(span) => {
+                let edits = body::without(text, [span.clone()]);
+                BodyParts::edited(&self.body, edits).into_iter().flatten().collect()
+            }
+        }
+    }
+
     /// Whether the answer is to be a stream.
     pub const fn stream(&self) -> bool {
         self.asked.stream
@@ -202,6 +223,9 @@ impl Call {
             edits.extend(self.asked.usage_edit.clone());
         } else {
             surplus.extend(self.asked.stream_options.clone());
+        }
+        if !to.manners.preferences {
+            surplus.extend(self.asked.preferences_span.clone());
         }
         if let Some(cap) = &self.asked.output_cap {
             cap.edit(text, to, &mut edits, &mut surplus);

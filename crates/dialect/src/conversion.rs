@@ -60,7 +60,7 @@ impl Conversion {
             // Those that demand it are few, and most refuse it.
             takes_reasoning: false,
         };
-        let converted = convert::request(to_caller, from_provider, call.body(), &options)?;
+        let converted = convert::request(to_caller, from_provider, &call.bare_body(), &options)?;
         let written = Call::read(to, Bytes::from(converted.body))?;
         let head = match to {
             Endpoint::Messages => vec![("anthropic-version", ANTHROPIC_VERSION.to_owned())],

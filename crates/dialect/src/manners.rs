@@ -11,11 +11,13 @@ pub struct Manners {
     /// Whether a stream tells its usage only when asked by `stream_options`. Where not, it tells it unasked, and the
     /// member is taken out.
     pub stream_options: bool,
+    /// Whether it takes OpenRouter's `provider` itself; where not, the gateway heeds it and takes it out.
+    pub preferences: bool,
 }
 
 impl Default for Manners {
     fn default() -> Self {
-        Self { cap: None, stream_options: true }
+        Self { cap: None, stream_options: true, preferences: false }
     }
 }
 

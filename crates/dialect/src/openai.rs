@@ -5,6 +5,7 @@ mod cut;
 mod fields;
 mod media;
 mod models;
+mod preferences;
 mod reader;
 mod request;
 mod response;
@@ -14,6 +15,7 @@ mod usage;
 
 pub(crate) use cut::{Cut, UsageJson};
 pub use models::{ModelCard, ModelPricing, model_json, models_json};
+pub use preferences::{Preferences, Sort};
 pub(crate) use reader::Reader;
 pub(crate) use request::{read, takes_new_name};
 pub(crate) use response::{read_answer, read_speech};

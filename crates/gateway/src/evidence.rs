@@ -19,7 +19,7 @@ use crate::credential::presented;
 use crate::failure::Failure;
 use crate::health::BreakerRules;
 use crate::routes::{Route, Routes, Target};
-use crate::routing::{Occasion, Strategy, arrange};
+use crate::routing::{Occasion, Strategy, arrange, check_preferences};
 use crate::substitution::Substitution;
 use crate::tiers::Tiers;
 
@@ -126,6 +126,7 @@ pub(crate) fn authorize(
     let choice = choose(&route, &call, &traffic(&caller.0), now)?;
     let choice = choice.keep("option_unpriced", |admitted| check_options(&call, &admitted.price))?;
     let choice = choice.keep_state_of(&call).keep("inexpressible", |admitted| convert(&call, admitted))?;
+    let choice = choice.keep("not_preferred", |admitted| check_preferences(&call, admitted))?;
     let choice = arrange(choice, &call, &Occasion { strategy: route.strategy, breaker, request, now_us });
     let (model, strategy, substitution) = (Arc::clone(&route.model), route.strategy, route.substitution);
     Ok(Permit { principal: caller.0, call, attribution, model, strategy, substitution, choice })

@@ -3,7 +3,8 @@
 //! It knows prices, weights and how targets are; it must never know whether a target may have the call, which was decided
 //! before, or what an attempt does. Whatever is random follows from the request's id, so that it can be worked out again.
 
-use dialect::Call;
+use dialect::openai::{Preferences, Sort};
+use dialect::{BadRequest, Call};
 use domain::{Pico, RequestId, ServiceTier, Usage};
 
 use crate::allowance::tier_asked;
@@ -78,7 +79,13 @@ pub(crate) fn arrange(choice: Choice, call: &Call, occasion: &Occasion<'_>) -> C
     rest.insert(0, first);
     let mut targets = rest;
     drop_incapable(&mut targets, &mut left_out, call, &usage);
+    let preferences = call.preferences();
+    let strategy = preferences.and_then(|preferences| preferences.sort).map_or(occasion.strategy, by);
+    let occasion = &Occasion { strategy, ..*occasion };
     order(&mut targets, (&usage, tier_asked(call)), occasion);
+    if let Some(preferences) = preferences {
+        prefer(&mut targets, &mut left_out, preferences);
+    }
     let tokens = usage.input.saturating_add(usage.output);
     let in_trouble =
         |one: &Admitted| !one.target.health.look(occasion.breaker, occasion.now_us, tokens).usable;
@@ -87,6 +94,62 @@ pub(crate) fn arrange(choice: Choice, call: &Call, occasion: &Occasion<'_>) -> C
     // There is always one: never all are left out.
     let first = targets.remove(0);
     Choice { first, rest: targets, left_out }
+}
+
+/// The strategy that a caller asks for.
+const fn by(sort: Sort) -> Strategy {
+    match sort {
+        Sort::Price => Strategy::LowestCost,
+        Sort::Latency => Strategy::LowestLatency,
+    }
+}
+
+/// Puts those first that the caller names first, and leaves out all but the first if it names none and wants no
+/// fallbacks.
+fn prefer(targets: &mut Vec<Admitted>, left_out: &mut Vec<LeftOut>, preferences: &Preferences) {
+    targets.sort_by_key(|one| preferences.place(names(one)));
+    if !preferences.allow_fallbacks && preferences.order.is_empty() {
+        let leave = |one: Admitted| LeftOut { target: one.target.label, code: "not_preferred" };
+        left_out.extend(targets.drain(1..).map(leave));
+    }
+}
+
+/// The names by which a caller can mean a target.
+fn names(admitted: &Admitted) -> [&str; 2] {
+    [&admitted.target.provider.name, &admitted.target.label]
+}
+
+/// Refuses a target that the caller's preferences rule out, by the member that does.
+pub(crate) fn check_preferences(call: &Call, admitted: &Admitted) -> Result<(), BadRequest> {
+    let Some(preferences) = call.preferences() else { return Ok(()) };
+    let (price, terms) = (&admitted.price, &admitted.target.contract.terms);
+    let dearer = |field: &str, most: Option<Pico>| {
+        let per_million = price.prices(0).get(field).map_or(0, |price| u128::from(price.pico()) * 1_000_000);
+        most.is_some_and(|most| u128::try_from(most.get()).is_ok_and(|most| per_million > most))
+    };
+    let drops = admitted.converted.as_ref().is_some_and(|converted| !converted.dropped().is_empty());
+    let ruled_out = preferences.rules_out(names(admitted)).or_else(|| {
+        let reasons = [
+            (preferences.deny_collection && terms.training, "provider.data_collection"),
+            (preferences.zero_retention && terms.retention_days > 0, "provider.zdr"),
+            (dearer("input", preferences.prompt_max), "provider.max_price.prompt"),
+            (dearer("output", preferences.completion_max), "provider.max_price.completion"),
+            (preferences.require_parameters && drops, "provider.require_parameters"),
+        ];
+        reasons.into_iter().find(|(holds, _)| *holds).map(|(_, param)| param)
+    });
+    match ruled_out {
+        None => Ok(()),
+        Some(param) => Err(BadRequest {
+            message: format!(
+                "No target of the model `{}` is left by '{param}': leave it out, or name another provider. \
+                 `tollkeeper route explain` shows which there are.",
+                call.model()
+            ),
+            param: Some(param.to_owned()),
+            code: Some("no_allowed_providers"),
+        }),
+    }
 }
 
 /// Leaves out the targets that are said not to be capable of the call, unless none is: then the provider says what is

@@ -38,7 +38,7 @@ const OPENAI: Kind = Kind {
     name: "openai",
     base_url: Some("https://api.openai.com/v1"),
     endpoints: &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings],
-    manners: Manners { cap: None, stream_options: true },
+    manners: Manners { cap: None, stream_options: true, preferences: false },
     credential: Credential::Bearer,
     has_deployments: false,
 };
@@ -77,13 +77,19 @@ pub const KINDS: &[Kind] = &[
         ..OPENAI
     },
     Kind { name: "groq", base_url: Some("https://api.groq.com/openai/v1"), endpoints: ANSWERS, ..OPENAI },
-    Kind { name: "openrouter", base_url: Some("https://openrouter.ai/api/v1"), endpoints: BOTH, ..OPENAI },
+    Kind {
+        name: "openrouter",
+        base_url: Some("https://openrouter.ai/api/v1"),
+        endpoints: BOTH,
+        manners: Manners { cap: None, stream_options: true, preferences: true },
+        ..OPENAI
+    },
     // Refuses members it does not know: a stream always tells its usage, and the cap has its old name.
     Kind {
         name: "mistral",
         base_url: Some("https://api.mistral.ai/v1"),
         endpoints: OLDER,
-        manners: Manners { cap: Some("max_tokens"), stream_options: false },
+        manners: Manners { cap: Some("max_tokens"), stream_options: false, preferences: false },
         ..OPENAI
     },
     // <https://api-docs.deepseek.com/api/create-chat-completion>: knows max_tokens, and passes over the newer name.
@@ -91,7 +97,7 @@ pub const KINDS: &[Kind] = &[
         name: "deepseek",
         base_url: Some("https://api.deepseek.com/v1"),
         endpoints: CHAT,
-        manners: Manners { cap: Some("max_tokens"), stream_options: true },
+        manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
         ..OPENAI
     },
     Kind { name: "xai", base_url: Some("https://api.x.ai/v1"), endpoints: ANSWERS, ..OPENAI },
@@ -100,13 +106,13 @@ pub const KINDS: &[Kind] = &[
         name: "together",
         base_url: Some("https://api.together.xyz/v1"),
         endpoints: OLDER,
-        manners: Manners { cap: Some("max_tokens"), stream_options: true },
+        manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
         ..OPENAI
     },
     Kind {
         name: "fireworks",
         base_url: Some("https://api.fireworks.ai/inference/v1"),
-        manners: Manners { cap: Some("max_tokens"), stream_options: true },
+        manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
         ..OPENAI
     },
     Kind { name: "vllm", base_url: None, endpoints: ALL, ..OPENAI },
@@ -114,7 +120,7 @@ pub const KINDS: &[Kind] = &[
         name: "ollama",
         base_url: Some("http://127.0.0.1:11434/v1"),
         endpoints: BOTH,
-        manners: Manners { cap: Some("max_tokens"), stream_options: true },
+        manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
         ..OPENAI
     },
     Kind { name: "llamacpp", base_url: Some("http://127.0.0.1:8080/v1"), endpoints: ALL, ..OPENAI },

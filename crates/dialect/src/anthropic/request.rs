@@ -30,6 +30,8 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
         asked_usage: true,
         usage_edit: None,
         stream_options: None,
+        preferences: None,
+        preferences_span: None,
         output_cap: endpoint.generates().then(|| output_cap(text, &fields)).transpose()?,
         choices: 1,
         service_tier: service_tier(&fields)?,

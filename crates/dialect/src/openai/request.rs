@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::fields::{Fields, Metadata, StreamOptionsFields};
+use super::preferences::Preferences;
 use crate::bad_request::BadRequest;
 use crate::body::{Edit, after_brace, span};
 use crate::call::Asked;
@@ -52,6 +53,8 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
             .web_search_options
             .filter(|options| options.get() != "null")
             .map(|_| "web_search_options"),
+        preferences: Preferences::read(fields.provider)?,
+        preferences_span: fields.provider.map(|provider| span(text, provider.get())),
         charged_tool: None,
         input_elsewhere: None,
         user: told(user).or_else(|| told(safety_identifier)).or_else(|| told(metadata.user)),

@@ -81,8 +81,8 @@ fn only_the_model_and_the_usage_are_edited() {
 #[test]
 fn providers_have_their_manners() {
     const CAP: Option<&str> = Some("max_tokens");
-    let usage = Manners { cap: None, stream_options: false };
-    let both = Manners { cap: CAP, stream_options: false };
+    let usage = Manners { cap: None, stream_options: false, preferences: false };
+    let both = Manners { cap: CAP, stream_options: false, preferences: false };
     for (manners, cap, body, expected) in [
         // What tells its usage unasked is not asked, wherever the member stands.
         (
@@ -133,6 +133,19 @@ fn providers_have_their_manners() {
             None,
             r#"{"model":"m","messages":[1],"stream":true,"max_tokens":7,"max_completion_tokens":9,"stream_options":{}}"#,
             r#"{"model":"m","messages":[1],"stream":true,"max_tokens":7}"#,
+        ),
+        // What is meant for a gateway goes with whatever else is left out beside it.
+        (
+            usage,
+            None,
+            r#"{"model":"m","stream":true,"provider":{"only":["x"]},"stream_options":{},"messages":[1]}"#,
+            r#"{"model":"m","stream":true,"messages":[1]}"#,
+        ),
+        (
+            Manners { preferences: true, ..Manners::default() },
+            None,
+            r#"{"model":"m","messages":[1],"provider":{"only":["x"]}}"#,
+            r#"{"model":"m","messages":[1],"provider":{"only":["x"]}}"#,
         ),
         (both, Some(5), r#"{"model":"m","messages":[1]}"#, r#"{"max_tokens":5,"model":"m","messages":[1]}"#),
         (

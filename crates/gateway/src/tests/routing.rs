@@ -1,13 +1,16 @@
 //! Which target a call goes to first: by the route's strategy, by what the call needs, and by how the targets are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use directory::InFlight;
+use directory::{DataClass, InFlight};
 use domain::RequestId;
 
+use super::contract::covering;
+use super::house::{House, answer};
 use super::stage::{Actor, Play, Stage, quick};
-use crate::{BreakerRules, Capability, Strategy, TargetRules};
+use crate::{BreakerRules, Capability, Contract, Strategy, TargetRules, Terms, Verified};
 
 const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":50}"#;
 const CREDIT: i64 = 100_000_000_000;
@@ -164,4 +167,58 @@ fn what_is_drawn_follows_from_the_request() {
     let request = RequestId::from_bytes([7; 16]);
     assert_eq!(crate::retry::draw(request, 1), crate::retry::draw(request, 1));
     assert_ne!(crate::retry::draw(request, 1), crate::retry::draw(request, 2));
+}
+
+/// What the caller's preferences make of three targets: the first is dear and trains, the second keeps nothing, and the
+/// third is cheap.
+#[tokio::test]
+async fn a_callers_preferences_are_heeded_among_what_it_may_use() {
+    let open = |training| covering(DataClass::Public, training, Verified::Always);
+    let keeps_nothing = {
+        let contract = open(false);
+        Contract { terms: Terms { retention_days: 0, ..contract.terms.clone() }, ..contract }
+    };
+    let actor = |contract: Contract, price| Actor {
+        contract: Arc::new(contract),
+        price,
+        ..Actor::new([Play::Status(500)])
+    };
+    let actors =
+        [actor(open(true), ("5", "50")), actor(keeps_nothing, ("3", "30")), actor(open(false), ("1", "10"))];
+    // What is asked for, and which targets are tried, in order; or the member that leaves none.
+    for (asked, tried) in [
+        ("{}", Ok(vec!["p0", "p1", "p2"])),
+        ("null", Ok(vec!["p0", "p1", "p2"])),
+        (r#"{"order":["P2","p1/m"]}"#, Ok(vec!["p2", "p1", "p0"])),
+        (r#"{"order":["p2","nobody"],"allow_fallbacks":false}"#, Ok(vec!["p2"])),
+        (r#"{"allow_fallbacks":false}"#, Ok(vec!["p0"])),
+        (r#"{"only":["p1","p2"]}"#, Ok(vec!["p1", "p2"])),
+        (r#"{"only":["p1","p2"],"ignore":["p1"]}"#, Ok(vec!["p2"])),
+        (r#"{"data_collection":"deny"}"#, Ok(vec!["p1", "p2"])),
+        (r#"{"zdr":true}"#, Ok(vec!["p1"])),
+        (r#"{"sort":"price"}"#, Ok(vec!["p2", "p1", "p0"])),
+        (r#"{"max_price":{"prompt":3,"completion":"30.00"}}"#, Ok(vec!["p1", "p2"])),
+        (r#"{"max_price":{"completion":29.999999}}"#, Ok(vec!["p2"])),
+        (r#"{"require_parameters":true,"data_collection":"allow"}"#, Ok(vec!["p0", "p1", "p2"])),
+        (r#"{"max_price":{"prompt":0.5}}"#, Err("provider.max_price.prompt")),
+        (r#"{"only":["nobody"]}"#, Err("provider.only")),
+        (r#"{"order":["nobody"],"allow_fallbacks":false}"#, Err("provider.order")),
+        (r#"{"quantizations":["int4"]}"#, Err("provider")),
+        (r#"{"sort":"throughput"}"#, Err("provider")),
+        (r#"{"max_price":{"prompt":"cheap"}}"#, Err("provider.max_price.prompt")),
+        (r#"["p1"]"#, Err("provider")),
+    ] {
+        let house = House::with_targets([], DataClass::Public, InFlight::Completes, CREDIT, answer(1)).await;
+        let stage = Stage::in_house(house, Strategy::Ordered, &actors, quick()).await;
+        let body = BODY.replace("\"max_tokens\"", &format!("\"provider\":{asked},\"max_tokens\""));
+        let got = stage.house.call(1, &body).await;
+        match tried {
+            Ok(tried) => assert_eq!(stage.called(), tried, "{asked}: {}", got.body),
+            Err(param) => {
+                let error: serde_json::Value = serde_json::from_str(&got.body).unwrap();
+                assert_eq!((got.status.as_u16(), &error["error"]["param"]), (400, &param.into()), "{asked}");
+                assert_eq!(stage.called(), Vec::<String>::new(), "{asked}");
+            }
+        }
+    }
 }

@@ -111,6 +111,17 @@ impl Stage {
         actors: &[Actor],
         retry: RetryRules,
     ) -> Self {
+        let house = House::new(in_flight, credit, answer(1)).await;
+        Self::in_house(house, strategy, actors, retry).await
+    }
+
+    /// A stage in this house.
+    pub(super) async fn in_house(
+        mut house: House,
+        strategy: Strategy,
+        actors: &[Actor],
+        retry: RetryRules,
+    ) -> Self {
         let called = Arc::<Mutex<Vec<String>>>::default();
         let mut targets = Vec::new();
         for (place, actor) in actors.iter().enumerate() {
@@ -122,7 +133,6 @@ impl Stage {
             let target = Target::new(provider, "m", Arc::clone(&actor.contract), Some(price));
             targets.push(target.with_rules(actor.rules.clone()));
         }
-        let mut house = House::new(in_flight, credit, answer(1)).await;
         house.alter(|old| {
             let settings = Settings { retry, ..old.settings };
             let routes = Routes::new([Route { strategy, ..Route::new("m", targets) }]);

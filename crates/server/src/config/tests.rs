@@ -345,6 +345,9 @@ fn kind_row(kind: &providers::Kind) -> String {
     if !kind.manners.stream_options {
         done.push("`stream_options` is left out".to_owned());
     }
+    if kind.manners.preferences {
+        done.push("`provider` passes".to_owned());
+    }
     if kind.has_deployments {
         done.push("with `api_version`, the model is a deployment in the path".to_owned());
     }

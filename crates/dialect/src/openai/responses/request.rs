@@ -68,6 +68,8 @@ pub(crate) fn read(text: &str) -> Result<Asked, BadRequest> {
         // Every stream of responses tells its usage.
         usage_edit: None,
         stream_options: None,
+        preferences: None,
+        preferences_span: None,
         output_cap: Some(output_cap),
         choices: 1,
         service_tier,

@@ -295,7 +295,12 @@ fn providers_manners_are_kept() {
     let cases = [
         ("gpt-5", Manners::default(), r#""max_completion_tokens":5,"#, true),
         ("llama", Manners::default(), r#""max_tokens":5,"#, true),
-        ("gpt-5", Manners { cap: Some("max_tokens"), stream_options: false }, r#""max_tokens":5,"#, false),
+        (
+            "gpt-5",
+            Manners { cap: Some("max_tokens"), stream_options: false, preferences: false },
+            r#""max_tokens":5,"#,
+            false,
+        ),
     ];
     for (model, manners, cap, asks_usage) in cases {
         let options = RequestOptions { upstream: Upstream { model, manners, ..UPSTREAM }, ..OPTIONS };
