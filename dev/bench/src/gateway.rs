@@ -58,7 +58,7 @@ level = \"warn\"
 
 [[providers]]
 name = \"mock\"
-dialect = \"openai\"
+kind = \"openai\"
 base_url = \"http://{upstream}/v1\"
 api_key = \"env:MOCK_KEY\"
 
