@@ -24,6 +24,8 @@ mod field;
 mod json;
 mod manners;
 mod media;
+mod members;
+mod messages;
 pub mod openai;
 mod output;
 mod sse;

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
-use super::media::Blocks;
+use super::media::MessageParts;
 use crate::answer::short;
 use crate::bad_request::BadRequest;
-use crate::field;
 use crate::json::{self, Into, Kind, Name, Take};
-use crate::media::Media;
+use crate::members::{self, Members, Refusals};
+use crate::messages::Messages;
 
 /// Members that decide what a call costs or where it goes.
 const DECISIVE: [&str; 10] = [
@@ -26,7 +26,7 @@ const DECISIVE: [&str; 10] = [
     "inference_geo",
 ];
 
-/// The members of one request, as they stand in its text. One that is read here may stand only once.
+/// The members of one request, as they stand in its text.
 #[derive(Default)]
 pub(super) struct Fields<'a> {
     pub(super) model: Option<&'a RawValue>,
@@ -37,28 +37,25 @@ pub(super) struct Fields<'a> {
     pub(super) speed: Option<&'a RawValue>,
     pub(super) inference_geo: Option<&'a RawValue>,
     pub(super) metadata: Option<&'a RawValue>,
-    pub(super) messages: Option<Messages>,
+    pub(super) messages: Option<Messages<MessageParts>>,
     pub(super) tools: Option<Tools>,
     pub(super) mcp_servers: Option<Servers>,
-    refused: Option<BadRequest>,
 }
 
 impl<'a> Fields<'a> {
-    /// Reads a whole body: all of it must be JSON, and an object.
+    /// Reads a whole body.
     pub(super) fn read(body: &'a str) -> Result<Self, BadRequest> {
-        let mut fields = Self::default();
-        json::read(body, &mut fields).map_err(BadRequest::body)?;
-        match fields.refused.take() {
-            Some(refused) => Err(refused),
-            None => Ok(fields),
-        }
+        members::read(body, Self::default())
     }
+}
 
-    fn refuse(&mut self, refusal: BadRequest) {
-        self.refused.get_or_insert(refusal);
-    }
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+impl<'a> Members<'a> for Fields<'a> {
+    fn member<A: MapAccess<'a>>(
+        &mut self,
+        name: &str,
+        map: &mut A,
+        refusals: &mut Refusals,
+    ) -> Result<(), A::Error> {
         let slot = match name {
             "model" => &mut self.model,
             "max_tokens" => &mut self.max_tokens,
@@ -68,111 +65,12 @@ impl<'a> Fields<'a> {
             "speed" => &mut self.speed,
             "inference_geo" => &mut self.inference_geo,
             "metadata" => &mut self.metadata,
-            "messages" => return self.once(name, map, |fields| &mut fields.messages),
-            "tools" => return self.once(name, map, |fields| &mut fields.tools),
-            "mcp_servers" => return self.once(name, map, |fields| &mut fields.mcp_servers),
-            _ => {
-                if let Some(meant) = field::disguised(name, &DECISIVE) {
-                    self.refuse(BadRequest::disguised(name, meant));
-                }
-                return json::skip_shallow(map);
-            }
+            "messages" => return refusals.once(&mut self.messages, name, map),
+            "tools" => return refusals.once(&mut self.tools, name, map),
+            "mcp_servers" => return refusals.once(&mut self.mcp_servers, name, map),
+            _ => return refusals.unread(name, &DECISIVE, map),
         };
-        let value = map.next_value::<&'a RawValue>()?;
-        if slot.replace(value).is_some() {
-            self.refuse(BadRequest::duplicate(name));
-        }
-        json::check_depth(value.get())
-    }
-
-    fn once<A: MapAccess<'a>, T: Take<'a> + Default>(
-        &mut self,
-        name: &str,
-        map: &mut A,
-        slot: impl FnOnce(&mut Self) -> &mut Option<T>,
-    ) -> Result<(), A::Error> {
-        let mut value = T::default();
-        map.next_value_seed(Into(&mut value))?;
-        if slot(self).replace(value).is_some() {
-            self.refuse(BadRequest::duplicate(name));
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Take<'a> for Fields<'a> {
-    fn kind(&mut self, kind: Kind) {
-        if kind != Kind::Object {
-            self.refuse(BadRequest::body(format_args!("expected an object, but got {kind} instead")));
-        }
-    }
-
-    fn object<A: MapAccess<'a>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
-            self.member(&name, &mut map)?;
-        }
-        Ok(())
-    }
-}
-
-/// The messages: an array, and how much of it is not text.
-#[derive(Default)]
-pub(super) struct Messages {
-    kind: Option<Kind>,
-    len: usize,
-    pub(super) media: Media,
-}
-
-impl Messages {
-    pub(super) fn check(&self) -> Result<(), BadRequest> {
-        match self.kind {
-            Some(Kind::Array) if self.len == 0 => Err(BadRequest::empty_array("messages")),
-            Some(Kind::Array) => Ok(()),
-            kind => Err(BadRequest::mistyped("messages", "an array of objects", kind.unwrap_or(Kind::Null))),
-        }
-    }
-}
-
-impl<'de> Take<'de> for Messages {
-    fn kind(&mut self, kind: Kind) {
-        self.kind = Some(kind);
-    }
-
-    fn array<A: SeqAccess<'de>>(&mut self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Into(&mut Message(&mut self.media)))?.is_some() {
-            self.len += 1;
-        }
-        Ok(())
-    }
-
-    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while map.next_key_seed(Name)?.is_some() {
-            json::skip_shallow(&mut map)?;
-        }
-        Ok(())
-    }
-}
-
-/// One message, of which only media matter here.
-struct Message<'m>(&'m mut Media);
-
-impl<'de> Take<'de> for Message<'_> {
-    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
-            if name == "content" {
-                Blocks::read(&mut map, self.0)?;
-            } else {
-                json::skip_shallow(&mut map)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn array<A: SeqAccess<'de>>(&mut self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(item) = seq.next_element::<&RawValue>()? {
-            json::check_depth(item.get())?;
-        }
-        Ok(())
+        refusals.raw(slot, name, map)
     }
 }
 

@@ -2,29 +2,24 @@
 
 use std::borrow::Cow;
 
-use serde::de::{Error, MapAccess, SeqAccess};
+use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
-use crate::json::{self, Into, Kind, Name, Take};
+use crate::json::{self, Into, Name, Take};
 use crate::media::Media;
+use crate::messages::{self, Parts};
 
-/// The blocks of a content.
-pub(super) struct Blocks<'m>(&'m mut Media);
+/// How messages write them.
+pub(super) struct MessageParts;
 
-impl<'m> Blocks<'m> {
-    /// Reads the value of a member that is a text or an array of blocks.
-    pub(super) fn read<'de, A: MapAccess<'de>>(map: &mut A, media: &'m mut Media) -> Result<(), A::Error> {
-        // A text is passed over faster than it is decoded, and most contents are texts.
-        let content = map.next_value::<&RawValue>()?.get();
-        if Kind::of(content) != Kind::Array {
-            return json::check_depth(content);
-        }
-        // Its places are not those of the body, so the parser's own words would mislead.
-        json::read(content, &mut Self(media)).map_err(|_| {
-            Error::custom("a message's content is nested too deeply, or holds what is no Unicode text")
-        })
+impl Parts for MessageParts {
+    fn note(content: &str, media: &mut Media) -> Result<(), serde_json::Error> {
+        json::read(content, &mut Blocks(media))
     }
 }
+
+/// The blocks of a content.
+struct Blocks<'m>(&'m mut Media);
 
 impl<'de> Take<'de> for Blocks<'_> {
     fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
@@ -38,7 +33,7 @@ impl<'de> Take<'de> for Blocks<'_> {
                 "type" => map.next_value_seed(Into(&mut kind))?,
                 "source" => map.next_value_seed(Into(&mut source))?,
                 // What a tool answered.
-                "content" => Blocks::read(&mut map, source.media)?,
+                "content" => messages::content::<MessageParts, A>(&mut map, source.media)?,
                 _ => json::skip_shallow(&mut map)?,
             }
         }
@@ -87,7 +82,7 @@ impl<'de> Take<'de> for Source<'_> {
                     json::check_depth(text)?;
                     data = u64::try_from(text.len().saturating_sub(2)).unwrap_or(0);
                 }
-                "content" => Blocks::read(&mut map, self.media)?,
+                "content" => messages::content::<MessageParts, A>(&mut map, self.media)?,
                 _ => json::skip_shallow(&mut map)?,
             }
         }

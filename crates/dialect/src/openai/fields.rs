@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
-use super::media::Message;
+use super::media::ChatParts;
 use crate::bad_request::BadRequest;
 use crate::endpoint::Endpoint;
-use crate::field;
 use crate::json::{self, Into, Kind, Name, Take};
-use crate::media::Media;
+use crate::members::{self, Members, Refusals};
+use crate::messages::Messages;
 
 /// Members that decide what a call costs or where it goes.
 const DECISIVE: [&str; 8] = [
@@ -25,9 +25,6 @@ const DECISIVE: [&str; 8] = [
 ];
 
 /// The members of one request, as they stand in its text.
-///
-/// A member that is read here may stand only once: parsers disagree on which of two counts, and a provider that takes
-/// the other one would serve, and bill, another call than the one that was held for.
 pub(super) struct Fields<'a> {
     endpoint: Endpoint,
     pub(super) model: Option<&'a RawValue>,
@@ -42,15 +39,14 @@ pub(super) struct Fields<'a> {
     pub(super) user: Option<&'a RawValue>,
     pub(super) safety_identifier: Option<&'a RawValue>,
     pub(super) metadata: Option<&'a RawValue>,
-    pub(super) messages: Option<Messages>,
+    pub(super) messages: Option<Messages<ChatParts>>,
     pub(super) input: Option<Input>,
-    refused: Option<BadRequest>,
 }
 
 impl<'a> Fields<'a> {
-    /// Reads a whole body: all of it must be JSON, and an object.
+    /// Reads a whole body.
     pub(super) fn read(endpoint: Endpoint, body: &'a str) -> Result<Self, BadRequest> {
-        let mut fields = Self {
+        let fields = Self {
             endpoint,
             model: None,
             stream: None,
@@ -66,20 +62,18 @@ impl<'a> Fields<'a> {
             metadata: None,
             messages: None,
             input: None,
-            refused: None,
         };
-        json::read(body, &mut fields).map_err(BadRequest::body)?;
-        match fields.refused.take() {
-            Some(refused) => Err(refused),
-            None => Ok(fields),
-        }
+        members::read(body, fields)
     }
+}
 
-    fn refuse(&mut self, refusal: BadRequest) {
-        self.refused.get_or_insert(refusal);
-    }
-
-    fn member<A: MapAccess<'a>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+impl<'a> Members<'a> for Fields<'a> {
+    fn member<A: MapAccess<'a>>(
+        &mut self,
+        name: &str,
+        map: &mut A,
+        refusals: &mut Refusals,
+    ) -> Result<(), A::Error> {
         let slot = match (name, self.endpoint) {
             ("model", _) => &mut self.model,
             ("stream", _) => &mut self.stream,
@@ -93,87 +87,11 @@ impl<'a> Fields<'a> {
             ("user", _) => &mut self.user,
             ("safety_identifier", _) => &mut self.safety_identifier,
             ("metadata", _) => &mut self.metadata,
-            ("messages", Endpoint::Chat) => return self.once(name, map, |fields| &mut fields.messages),
-            ("input", Endpoint::Embeddings) => return self.once(name, map, |fields| &mut fields.input),
-            _ => {
-                if let Some(meant) = field::disguised(name, &DECISIVE) {
-                    self.refuse(BadRequest::disguised(name, meant));
-                }
-                return json::skip_shallow(map);
-            }
+            ("messages", Endpoint::Chat) => return refusals.once(&mut self.messages, name, map),
+            ("input", Endpoint::Embeddings) => return refusals.once(&mut self.input, name, map),
+            _ => return refusals.unread(name, &DECISIVE, map),
         };
-        let value = map.next_value::<&'a RawValue>()?;
-        if slot.replace(value).is_some() {
-            self.refuse(BadRequest::duplicate(name));
-        }
-        json::check_depth(value.get())
-    }
-
-    fn once<A: MapAccess<'a>, T: Take<'a> + Default>(
-        &mut self,
-        name: &str,
-        map: &mut A,
-        slot: impl FnOnce(&mut Self) -> &mut Option<T>,
-    ) -> Result<(), A::Error> {
-        let mut value = T::default();
-        map.next_value_seed(Into(&mut value))?;
-        if slot(self).replace(value).is_some() {
-            self.refuse(BadRequest::duplicate(name));
-        }
-        Ok(())
-    }
-}
-
-impl<'a> Take<'a> for Fields<'a> {
-    fn kind(&mut self, kind: Kind) {
-        if kind != Kind::Object {
-            self.refuse(BadRequest::body(format_args!("expected an object, but got {kind} instead")));
-        }
-    }
-
-    fn object<A: MapAccess<'a>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
-            self.member(&name, &mut map)?;
-        }
-        Ok(())
-    }
-}
-
-/// The messages of a chat: an array, and how much of it is not text.
-#[derive(Default)]
-pub(super) struct Messages {
-    kind: Option<Kind>,
-    len: usize,
-    pub(super) media: Media,
-}
-
-impl Messages {
-    pub(super) fn check(&self) -> Result<(), BadRequest> {
-        match self.kind {
-            Some(Kind::Array) if self.len == 0 => Err(BadRequest::empty_array("messages")),
-            Some(Kind::Array) => Ok(()),
-            kind => Err(BadRequest::mistyped("messages", "an array of objects", kind.unwrap_or(Kind::Null))),
-        }
-    }
-}
-
-impl<'de> Take<'de> for Messages {
-    fn kind(&mut self, kind: Kind) {
-        self.kind = Some(kind);
-    }
-
-    fn array<A: SeqAccess<'de>>(&mut self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Into(&mut Message(&mut self.media)))?.is_some() {
-            self.len += 1;
-        }
-        Ok(())
-    }
-
-    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while map.next_key_seed(Name)?.is_some() {
-            json::skip_shallow(&mut map)?;
-        }
-        Ok(())
+        refusals.raw(slot, name, map)
     }
 }
 

@@ -1,47 +1,22 @@
 //! Parts of a message that are not text.
 
-use serde::de::{Error, MapAccess, SeqAccess};
-use serde_json::value::RawValue;
+use serde::de::{MapAccess, SeqAccess};
 
-use crate::json::{self, Into, Kind, Name, Take};
+use crate::json::{self, Into, Name, Take};
 use crate::media::Media;
+use crate::messages::Parts;
 
-/// One message of a request, of which only media matter here: what else it holds is the provider's business.
-pub(super) struct Message<'m>(pub(super) &'m mut Media);
+/// How chats write them.
+pub(super) struct ChatParts;
 
-impl<'de> Take<'de> for Message<'_> {
-    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
-            if name != "content" {
-                json::skip_shallow(&mut map)?;
-                continue;
-            }
-            // A text is passed over faster than it is decoded, and nearly all contents are texts.
-            let content = map.next_value::<&RawValue>()?.get();
-            if Kind::of(content) == Kind::Array {
-                // Its places are not those of the body, so the parser's own words would mislead.
-                json::read(content, &mut Content(&mut *self.0)).map_err(|_| {
-                    Error::custom(
-                        "a message's content is nested too deeply, or holds what is no Unicode text",
-                    )
-                })?;
-            } else {
-                json::check_depth(content)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn array<A: SeqAccess<'de>>(&mut self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(item) = seq.next_element::<&RawValue>()? {
-            json::check_depth(item.get())?;
-        }
-        Ok(())
+impl Parts for ChatParts {
+    fn note(content: &str, media: &mut Media) -> Result<(), serde_json::Error> {
+        json::read(content, &mut Content(media))
     }
 }
 
 /// The parts of a message's content.
-pub(super) struct Content<'m>(pub(super) &'m mut Media);
+struct Content<'m>(&'m mut Media);
 
 impl<'de> Take<'de> for Content<'_> {
     fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {

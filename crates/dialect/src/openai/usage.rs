@@ -10,22 +10,22 @@ use crate::json::{self, Into, Name, Take};
 /// `usage` as it stands in an answer. A member with another type than a number counts as absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct WireUsage {
-    prompt: Option<u64>,
-    completion: Option<u64>,
-    total: Option<u64>,
-    prompt_details: PromptDetails,
-    completion_details: CompletionDetails,
+    pub(super) prompt: Option<u64>,
+    pub(super) completion: Option<u64>,
+    pub(super) total: Option<u64>,
+    pub(super) prompt_details: PromptDetails,
+    pub(super) completion_details: CompletionDetails,
     /// Cached tokens where they stand outside the details: `prompt_cache_hit_tokens` (DeepSeek), `cached_tokens`
     /// (Moonshot).
     cached: Option<u64>,
     searches: Searches,
     /// What the provider says that the call cost: OpenRouter's `cost` in dollars, xAI's `cost_in_usd_ticks` in
     /// ten-billionths of one.
-    reported: Option<Pico>,
+    pub(super) reported: Option<Pico>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct PromptDetails {
+pub(super) struct PromptDetails {
     cached: Option<u64>,
     cache_write: Option<u64>,
     cache_write_times: CacheWriteTimes,
@@ -35,13 +35,13 @@ struct PromptDetails {
 
 /// For how long cache writes are kept: 30 minutes or 12 hours.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct CacheWriteTimes {
-    pub(super) short: Option<u64>,
-    pub(super) long: Option<u64>,
+struct CacheWriteTimes {
+    short: Option<u64>,
+    long: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct CompletionDetails {
+pub(super) struct CompletionDetails {
     reasoning: Option<u64>,
     audio: Option<u64>,
     image: Option<u64>,

@@ -12,7 +12,8 @@ use crate::body::span;
 use crate::call::Asked;
 use crate::cap::OutputCap;
 use crate::field;
-use crate::json::{self, Kind, Name, Take};
+use crate::json::Kind;
+use crate::members::{self, Members, Refusals};
 use crate::openai::fields::Metadata;
 
 const CAP: &str = "max_output_tokens";
@@ -100,58 +101,36 @@ fn refuse_unseen(fields: &Fields<'_>) -> Result<(), BadRequest> {
     Ok(())
 }
 
-/// The members of one request, as they stand in its text. Each may stand only once, as in a chat.
-struct Fields<'a> {
-    values: [Option<&'a RawValue>; READ.len()],
-    refused: Option<BadRequest>,
-}
+/// The members of one request, as they stand in its text.
+struct Fields<'a>([Option<&'a RawValue>; READ.len()]);
 
 impl<'a> Fields<'a> {
-    /// Reads a whole body: all of it must be JSON, and an object.
+    /// Reads a whole body.
     fn read(body: &'a str) -> Result<Self, BadRequest> {
-        let mut fields = Self { values: [None; READ.len()], refused: None };
-        json::read(body, &mut fields).map_err(BadRequest::body)?;
-        match fields.refused.take() {
-            Some(refused) => Err(refused),
-            None => Ok(fields),
-        }
+        members::read(body, Self([None; READ.len()]))
     }
 
     fn raw(&self, name: &str) -> Option<&'a RawValue> {
         let at = READ.iter().position(|read| *read == name)?;
-        self.values.get(at).copied().flatten()
+        self.0.get(at).copied().flatten()
     }
 
     /// The member's text, unless it is null.
     fn given(&self, name: &str) -> Option<&'a str> {
         self.raw(name).map(RawValue::get).filter(|text| *text != "null")
     }
-
-    fn refuse(&mut self, refusal: BadRequest) {
-        self.refused.get_or_insert(refusal);
-    }
 }
 
-impl<'a> Take<'a> for Fields<'a> {
-    fn kind(&mut self, kind: Kind) {
-        if kind != Kind::Object {
-            self.refuse(BadRequest::body(format_args!("expected an object, but got {kind} instead")));
+impl<'a> Members<'a> for Fields<'a> {
+    fn member<A: MapAccess<'a>>(
+        &mut self,
+        name: &str,
+        map: &mut A,
+        refusals: &mut Refusals,
+    ) -> Result<(), A::Error> {
+        match READ.iter().position(|read| *read == name).and_then(|at| self.0.get_mut(at)) {
+            Some(slot) => refusals.raw(slot, name, map),
+            None => refusals.unread(name, &READ, map),
         }
-    }
-
-    fn object<A: MapAccess<'a>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
-            let value = map.next_value::<&'a RawValue>()?;
-            json::check_depth(value.get())?;
-            let slot = READ.iter().position(|read| *read == name).and_then(|at| self.values.get_mut(at));
-            if let Some(slot) = slot {
-                if slot.replace(value).is_some() {
-                    self.refuse(BadRequest::duplicate(&name));
-                }
-            } else if let Some(meant) = field::disguised(&name, &READ) {
-                self.refuse(BadRequest::disguised(&name, meant));
-            }
-        }
-        Ok(())
     }
 }

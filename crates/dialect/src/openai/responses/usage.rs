@@ -1,103 +1,41 @@
-//! The `usage` of a response, and the disjoint buckets made of it.
+//! The `usage` of a response: that of a chat by other names.
 
 use domain::{Pico, Usage};
 use serde::de::MapAccess;
 
+use crate::endpoint::Endpoint;
 use crate::json::{self, Into, Name, Take};
-use crate::openai::usage::{CacheWriteTimes, number};
+use crate::openai::usage::{self, number};
 
-/// `usage` as it stands in a response. A member with another type than a number counts as absent.
+/// `usage` as it stands in a response. The names of a chat's are not read: some servers write both, and zeros into those
+/// that they do not mean.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct WireUsage {
-    input: Option<u64>,
-    output: Option<u64>,
-    total: Option<u64>,
-    input_details: InputDetails,
-    output_details: OutputDetails,
-    /// What the provider says that the call cost, as in a chat.
-    reported: Option<Pico>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct InputDetails {
-    cached: Option<u64>,
-    cache_write: Option<u64>,
-    cache_write_times: CacheWriteTimes,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct OutputDetails {
-    reasoning: Option<u64>,
-}
+pub(super) struct WireUsage(usage::WireUsage);
 
 impl WireUsage {
     /// What the provider says that the call cost, if it says so.
     pub(super) const fn reported(&self) -> Option<Pico> {
-        self.reported
+        self.0.reported()
     }
 
-    /// Disjoint buckets, or nothing when the object does not say what both sides consumed. Contradictions never make
-    /// the sum larger than its total.
+    /// Disjoint buckets, or nothing when the object does not say what both sides consumed.
     pub(super) fn to_usage(self) -> Option<Usage> {
-        let whole = self.input.or_else(|| self.total?.checked_sub(self.output?))?;
-        let output = self.output.or_else(|| self.total?.checked_sub(self.input?))?;
-        let cached = self.input_details.cached.unwrap_or(0).min(whole);
-        let rest = whole - cached;
-        let CacheWriteTimes { short, long } = self.input_details.cache_write_times;
-        let cache_write_long = long.unwrap_or(0).min(rest);
-        let written = self.input_details.cache_write.map(|all| all.saturating_sub(cache_write_long));
-        let cache_write = written.or(short).unwrap_or(0).min(rest - cache_write_long);
-        let reasoning = self.output_details.reasoning.unwrap_or(0).min(output);
-        Some(Usage {
-            input: rest - cache_write_long - cache_write,
-            cached,
-            cache_write,
-            cache_write_long,
-            output,
-            reasoning,
-            // No such member: responses have no sound.
-            ..Usage::default()
-        })
+        self.0.to_usage(Endpoint::Responses)
     }
 }
 
 impl<'de> Take<'de> for WireUsage {
     fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        let Self(usage) = self;
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
-                "input_tokens" => map.next_value_seed(Into(&mut self.input))?,
-                "output_tokens" => map.next_value_seed(Into(&mut self.output))?,
-                "total_tokens" => map.next_value_seed(Into(&mut self.total))?,
-                "cost" => self.reported = number(&mut map, 0)?.or(self.reported),
-                "cost_in_usd_ticks" => self.reported = number(&mut map, 10)?.or(self.reported),
-                "input_tokens_details" => map.next_value_seed(Into(&mut self.input_details))?,
-                "output_tokens_details" => map.next_value_seed(Into(&mut self.output_details))?,
-                _ => json::skip(&mut map)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Take<'de> for InputDetails {
-    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
-            match &*name {
-                "cached_tokens" => map.next_value_seed(Into(&mut self.cached))?,
-                "cache_write_tokens" => map.next_value_seed(Into(&mut self.cache_write))?,
-                "cache_write_tokens_details" => map.next_value_seed(Into(&mut self.cache_write_times))?,
-                _ => json::skip(&mut map)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Take<'de> for OutputDetails {
-    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key_seed(Name)? {
-            match &*name {
-                "reasoning_tokens" => map.next_value_seed(Into(&mut self.reasoning))?,
+                "input_tokens" => map.next_value_seed(Into(&mut usage.prompt))?,
+                "output_tokens" => map.next_value_seed(Into(&mut usage.completion))?,
+                "total_tokens" => map.next_value_seed(Into(&mut usage.total))?,
+                "cost" => usage.reported = number(&mut map, 0)?.or(usage.reported),
+                "cost_in_usd_ticks" => usage.reported = number(&mut map, 10)?.or(usage.reported),
+                "input_tokens_details" => map.next_value_seed(Into(&mut usage.prompt_details))?,
+                "output_tokens_details" => map.next_value_seed(Into(&mut usage.completion_details))?,
                 _ => json::skip(&mut map)?,
             }
         }
