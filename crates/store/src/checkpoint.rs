@@ -64,6 +64,13 @@ impl Checkpointer {
         self.failed.load(Ordering::Acquire)
     }
 
+    /// Waits for the round in hand; whether one failed.
+    pub(crate) fn end(self) -> bool {
+        let failed = Arc::clone(&self.failed);
+        drop(self);
+        failed.load(Ordering::Acquire)
+    }
+
     /// Counts a busy commit, and asks for a round when it is time. Never waits.
     pub(crate) fn committed(&mut self) {
         self.commits += 1;

@@ -1,6 +1,7 @@
 //! A store that works when told to: the same writer, without its threads, so that a simulation decides what shares a
 //! transaction and replays exactly.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use domain::{Clock, OrganizationId};
@@ -26,7 +27,14 @@ pub fn open<R>(
     let recovered = books::recover(&connection, clock)?;
     let counters = Counters::default();
     let writer = Inline::new(&connection, clock, &counters)?;
-    Ok(work(&mut Machine { writer, connection: &connection, path, recovered }))
+    let mut machine = Machine { writer, connection: &connection, path, recovered, failed: Cell::new(false) };
+    let worked = work(&mut machine);
+    let failed = machine.failed.get();
+    drop(machine);
+    if !failed {
+        schema::copies_at_close(&connection, true)?;
+    }
+    Ok(worked)
 }
 
 /// An open store.
@@ -35,6 +43,8 @@ pub struct Machine<'c> {
     connection: &'c Connection,
     path: PathBuf,
     recovered: usize,
+    /// It stopped, as a real one does.
+    failed: Cell<bool>,
 }
 
 impl Machine<'_> {
@@ -70,7 +80,10 @@ impl Machine<'_> {
         match checkpoint::copy(&connection) {
             Ok(()) => Ok(true),
             Err(error) if checkpoint::is_passing(&error) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                self.failed.set(true);
+                Err(error.into())
+            }
         }
     }
 
@@ -79,7 +92,7 @@ impl Machine<'_> {
     /// # Errors
     /// When the commit failed, after which nobody knows what is on the disk: only opening it anew tells.
     pub fn run(&mut self, commands: Vec<Command>) -> Result<Vec<LedgerAnswer>, StoreError> {
-        let tickets = self.writer.run(commands)?;
+        let tickets = self.writer.run(commands).inspect_err(|_| self.failed.set(true))?;
         Ok(tickets.into_iter().map(Ticket::wait).collect())
     }
 }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::{Durability, StoreError};
@@ -18,6 +19,7 @@ const LOG_PAGES_MAX: i64 = 4_000;
 /// Opens the writer's connection, making and migrating the database as needed.
 pub(crate) fn open_for_writing(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)?;
+    copies_at_close(&connection, false)?;
     // A reader never holds the writer up for long, but a person with a shell might: wait for them, then fail the batch.
     connection.busy_timeout(Duration::from_secs(5))?;
     // FULL syncs the log on every commit; NORMAL only when it is copied back, which a kill -9 survives.
@@ -41,10 +43,18 @@ pub(crate) fn open_for_writing(path: &Path, durability: Durability) -> Result<Co
 /// Opens a connection that copies the log back and does nothing else.
 pub(crate) fn open_for_checkpoints(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(path)?;
+    copies_at_close(&connection, false)?;
     // The log must be on the disk before the database takes from it, whatever commits wait for.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     Ok(connection)
+}
+
+/// Whether the log is copied back when this connection is the last to close: only one that ended well may. After a failed
+/// sync the system may think of lost pages as written; a copy would take from a log that is not on the disk, and a loss of
+/// power in it leaves a database that is neither.
+pub(crate) fn copies_at_close(connection: &Connection, copies: bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !copies).map(drop)
 }
 
 /// Opens a connection that can only read.
@@ -156,6 +166,28 @@ mod tests {
         assert_eq!(events(&living), 0);
         kill(&living, &fourth);
         assert_eq!(events(&open(&fourth)), 0);
+    }
+
+    /// A store that stopped because something failed must not copy its log back as it ends.
+    #[test]
+    fn only_what_ended_well_is_copied_back() {
+        for ended_well in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("1.db");
+            let living = open_for_writing(&path, Durability::Process).unwrap();
+            living
+                .execute("INSERT INTO event (organization, at, detail) VALUES (x'00', 0, '{}')", [])
+                .unwrap();
+            let before = std::fs::read(&path).unwrap();
+            if ended_well {
+                copies_at_close(&living, true).unwrap();
+            }
+            drop(living);
+            assert_eq!(std::fs::read(&path).unwrap() != before, ended_well);
+            assert_eq!(path.with_extension("db-wal").exists(), !ended_well);
+            // Either way nothing that was committed is lost.
+            assert_eq!(events(&open_for_writing(&path, Durability::Process).unwrap()), 1);
+        }
     }
 
     /// Copies a living database as a kill would leave it.

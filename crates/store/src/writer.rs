@@ -27,6 +27,7 @@ use crate::directory_store::{self, DirectoryWrite, Written};
 use crate::inbox::{Inbox, Refused};
 use crate::past::{self, Ended};
 use crate::payment_store::{self, PaymentWrite, PaymentWritten};
+use crate::schema;
 use crate::statements::Statements;
 use crate::unsaved::{Unsaved, Unwritten};
 
@@ -253,7 +254,11 @@ fn run(
         jobs.wait(wanted);
         let Collected { taken, stop } = batch.collect(&mut jobs)?;
         if stop {
-            return Ok(());
+            // The round in hand ends before anybody says that all is well.
+            return match batch.checkpointer.take().is_some_and(Checkpointer::end) {
+                true => Err(StoreError::Checkpoint),
+                false => Ok(schema::copies_at_close(connection, true)?),
+            };
         }
         // After a busy batch more are on their way. What a commit costs hardly depends on how many share it, so under
         // load letting as many gather again is cheaper for everybody; a quiet gateway never waits.
