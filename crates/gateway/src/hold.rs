@@ -278,7 +278,7 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
         project: plan.principal.project.id,
         key: plan.principal.key.id,
         environment: Arc::from(plan.principal.project.environment.as_str()),
-        model: Arc::clone(&plan.model),
+        model: Arc::clone(plan.model()),
         target: Arc::clone(&plan.target().label),
         provider: Arc::clone(&plan.target().provider.name),
         model_answered: None,
