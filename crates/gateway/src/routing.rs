@@ -83,18 +83,19 @@ pub(crate) fn arrange(first: Choice, others: Vec<Choice>, call: &Call, occasion:
     let mut models: Vec<Vec<Admitted>> = std::iter::once(first).chain(others).map(targets_of).collect();
     drop_incapable(&mut models, &mut left_out, call, &usage);
     let preferences = call.preferences();
+    let tokens = usage.input.saturating_add(usage.output);
+    let in_trouble =
+        |one: &Admitted| !one.target.health.look(occasion.breaker, occasion.now_us, tokens).usable;
     for targets in &mut models {
         order(targets, (&usage, tier_asked(call)), preferences.and_then(|wish| wish.sort), occasion);
         if let Some(preferences) = preferences {
             prefer(targets, &mut left_out, preferences);
         }
+        // Stable: among those that are well the strategy decides, and among those in trouble, too. The models stay as the
+        // caller has them: who pays follows from the first.
+        targets.sort_by_cached_key(in_trouble);
     }
     let mut targets: Vec<Admitted> = models.into_iter().flatten().collect();
-    let tokens = usage.input.saturating_add(usage.output);
-    let in_trouble =
-        |one: &Admitted| !one.target.health.look(occasion.breaker, occasion.now_us, tokens).usable;
-    // Stable: among those that are well the caller's order and the strategy decide, and among those in trouble, too.
-    targets.sort_by_cached_key(in_trouble);
     // There is always one: never all are left out.
     let first = targets.remove(0);
     Choice { first, rest: targets, left_out }

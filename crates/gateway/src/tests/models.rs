@@ -14,7 +14,12 @@ const CREDIT: i64 = 1_000_000_000;
 
 /// A stage on which each target is a model of its own: `a`, `b`, `c`.
 async fn models(credit: i64, actors: &[Actor]) -> Stage {
-    let mut stage = Stage::new(InFlight::Completes, credit, actors, quick()).await;
+    models_by(InFlight::Completes, credit, actors).await
+}
+
+/// The same, where calls end so at the end of the money.
+async fn models_by(in_flight: InFlight, credit: i64, actors: &[Actor]) -> Stage {
+    let mut stage = Stage::new(in_flight, credit, actors, quick()).await;
     stage.house.alter(|old| {
         let targets = old.routes.find("m").unwrap().targets.clone();
         let routes = ["a", "b", "c"].into_iter().zip(targets);
@@ -172,6 +177,31 @@ async fn a_wallet_for_one_model_pays_for_no_other_one() {
         let before = [own, CREDIT, CREDIT];
         assert_eq!(left, before.iter().zip(spent).map(|(had, spent)| had - spent).collect::<Vec<_>>());
         assert!(books.wallets.iter().all(|wallet| wallet.held.is_zero() && wallet.debt.is_zero()));
+    }
+}
+
+#[tokio::test]
+async fn a_model_whose_circuit_is_open_is_passed_by_unless_nobody_pays_for_the_next_one() {
+    let cheap = Actor { price: ("0.1", "1"), ..Actor::new([Play::Answer(7)]) };
+    let broken = Actor::new([Play::Status(500), Play::Answer(7)]);
+    let body = body(Some("a"), &["b"]);
+    let input = i64::try_from(body.len() + 16).unwrap() * 1_000;
+    // Credit for 30 tokens of the first model, and who may spend it.
+    for (models_paid, called, cap) in [("a", &["p0", "p0"][..], "30"), ("*", &["p0", "p1", "p1"], "")] {
+        let actors = [broken.clone(), cheap.clone()];
+        let stage = models_by(InFlight::Stops, 0, &actors).await.opening_after(1);
+        endow(&stage, 2, &[models_paid], input + 30 * 10_000).await;
+        let got = stage.house.call(1, &body).await;
+        assert_eq!(got.status.as_u16(), if models_paid == "a" { 502 } else { 200 }, "{}", got.body);
+        // What is held pays for as much as the price of the model allows where the call stays in the end.
+        let got = stage.house.call(2, &body).await;
+        assert_eq!(
+            (got.status.as_u16(), stage.called()),
+            (200, called.iter().map(ToString::to_string).collect())
+        );
+        let told = got.headers.get("x-tollkeeper-output-cap").map_or("", |value| value.to_str().unwrap());
+        assert_eq!(told, cap);
+        assert_eq!(stage.house.debt(), 0);
     }
 }
 
