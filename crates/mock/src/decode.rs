@@ -127,7 +127,7 @@ impl ChatFields<'_> {
             #[serde(borrow)]
             role: Option<Text<'a>>,
         }
-        let tools = output::tools(self.tools)?;
+        let tools = output::tools(self.tools, "function")?;
         let is_result = |raw: &RawValue| {
             let turn: Option<Turn<'_>> = serde_json::from_str(raw.get()).ok();
             turn.and_then(|turn| turn.role).is_some_and(|role| role.0 == "tool")

@@ -105,7 +105,7 @@ impl ResponseFields<'_> {
             #[serde(borrow)]
             format: Option<&'a RawValue>,
         }
-        let tools = output::tools(self.tools)?;
+        let tools = output::tools(self.tools, "function")?;
         let settings: Option<Settings<'_>> = self.text.map(|raw| object(raw, "text")).transpose()?;
         Ok(Wish {
             demand: output::demand(self.tool_choice)?,

@@ -163,11 +163,11 @@ fn demand_of(word: &str) -> Demand {
     }
 }
 
-/// The names of the tools that the model may call: those with a name of their own, or of a function.
-pub(crate) fn tools(raw: Option<&RawValue>) -> Result<Vec<String>, Problem> {
+/// The names of the tools that the client runs: those of this `kind`, or of none.
+pub(crate) fn tools(raw: Option<&RawValue>, kind: &str) -> Result<Vec<String>, Problem> {
     let tools: Vec<Choice<'_>> = typed(raw, "tools", "an array of objects")?.unwrap_or_default();
-    let is_function = |tool: &Choice<'_>| tool.kind.as_ref().is_none_or(|kind| kind.0 == "function");
-    let named = tools.into_iter().filter(is_function);
+    let is_of_kind = |tool: &Choice<'_>| tool.kind.as_ref().is_none_or(|own| own.0 == kind);
+    let named = tools.into_iter().filter(is_of_kind);
     let names = named.filter_map(|tool| tool.name.or(tool.function.and_then(|function| function.name)));
     Ok(names.map(|name| name.get().to_owned()).collect())
 }

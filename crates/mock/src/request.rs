@@ -96,7 +96,7 @@ impl MessageFields<'_> {
     }
 
     fn wish(&self) -> Result<Wish, Problem> {
-        let tools = output::tools(self.tools)?;
+        let tools = output::tools(self.tools, "custom")?;
         let has_result = |raw: &RawValue| {
             let turn: Option<Turn<'_>> = serde_json::from_str(raw.get()).ok();
             let blocks =

@@ -105,7 +105,7 @@ fn ask(path: &str, tools: bool, result: bool, json: bool) -> Value {
             ("text", json!({"format": {"type": "json_schema", "name": "n", "schema": schema}})),
         ),
         _ => (
-            |name| json!({"name": name}),
+            |name| json!({"name": name, "type": "custom"}),
             json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "yes"}]}),
             ("output_config", json!({"format": {"type": "json_schema", "schema": schema}})),
         ),
