@@ -156,7 +156,8 @@ impl Failure {
         matches!(self, Self::Upstream(_))
     }
 
-    /// The failure as HTTP, in the shape of this dialect.
+    /// The failure as HTTP, in the shape of this dialect. The [`ErrorBody`] is among the extensions, for whoever has
+    /// another shape for it.
     pub fn into_response(self, dialect: Dialect, id: RequestId) -> Response<Answer> {
         let retry_after = self.retry_after();
         let rates = if let Self::Limited(over) = &self { over.told } else { RateHeaders::default() };
@@ -181,6 +182,7 @@ impl Failure {
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.min(RETRY_AFTER_SECONDS_MAX)));
         }
+        response.extensions_mut().insert(body);
         response
     }
 

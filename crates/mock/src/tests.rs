@@ -3,6 +3,7 @@
 mod client;
 mod faults;
 mod messages;
+mod outputs;
 mod pace;
 mod refusals;
 mod responses;
