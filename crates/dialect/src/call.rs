@@ -9,6 +9,7 @@ use crate::anthropic;
 use crate::bad_request::BadRequest;
 use crate::body::{self, BodyParts, Edit};
 use crate::cap::OutputCap;
+use crate::converse;
 use crate::endpoint::Endpoint;
 use crate::manners::Upstream;
 use crate::media::{Media, MediaParts};
@@ -31,8 +32,8 @@ pub struct Call {
 #[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) model: String,
-    /// Where the model's name stands, quotes included.
-    pub(crate) model_span: Range<usize>,
+    /// Where the model's name stands, quotes included, unless it stands in the address.
+    pub(crate) model_span: Option<Range<usize>>,
     pub(crate) stream: bool,
     /// Whether the caller itself wants the usage in the stream, where its dialect lets it choose.
     pub(crate) asked_usage: bool,
@@ -73,8 +74,19 @@ impl Call {
             Endpoint::Chat | Endpoint::Embeddings => openai::read(endpoint, text)?,
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read(endpoint, text)?,
             Endpoint::Responses => openai::responses::read(text)?,
+            Endpoint::Converse => return Err(BadRequest::body("it does not say which model is called")),
         };
         Ok(Self { endpoint, asked, body, head: Vec::new() })
+    }
+
+    /// Reads a body that was written for Converse, whose address tells the model and whether the answer is to be a
+    /// stream.
+    ///
+    /// # Errors
+    /// [`BadRequest`] for a body that is no JSON.
+    pub(crate) fn of_converse(body: Bytes, model: &str, stream: bool) -> Result<Self, BadRequest> {
+        let asked = converse::read(std::str::from_utf8(&body).map_err(BadRequest::body)?, model, stream)?;
+        Ok(Self { endpoint: Endpoint::Converse, asked, body, head: Vec::new() })
     }
 
     /// The same with these headers, which go upstream with it: those of [`Endpoint::head`] that came.
@@ -212,9 +224,9 @@ impl Call {
     /// Embeddings have no output, and their body stays.
     pub fn upstream_body(&self, to: &Upstream<'_>) -> BodyParts {
         let mut edits = Vec::with_capacity(4);
-        if self.asked.model != to.model {
+        if let Some(range) = self.asked.model_span.clone().filter(|_| self.asked.model != to.model) {
             let text = Bytes::from(serde_json::Value::from(to.model).to_string());
-            edits.push(Edit { range: self.asked.model_span.clone(), text });
+            edits.push(Edit { range, text });
         }
         // It was text when it was read.
         let text = std::str::from_utf8(&self.body).unwrap_or_default();
