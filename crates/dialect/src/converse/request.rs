@@ -25,6 +25,9 @@ pub(crate) fn read(text: &str, model: &str, stream: bool) -> Result<Asked, BadRe
     Ok(Asked {
         model: model.to_owned(),
         model_span: None,
+        model_stands: false,
+        fallbacks: Vec::new(),
+        models_span: None,
         stream,
         // There is no stream without it.
         asked_usage: true,
