@@ -150,7 +150,7 @@ fn thinking(model: &str) -> Thinking {
     let generation = |mark: &str| name.starts_with("claude") && name.contains(mark);
     if generation("-3-7") || generation("-4") {
         Thinking::Budget
-    } else if generation("-5") || name.starts_with("gpt-5") || name.starts_with('o') {
+    } else if generation("-5") && !generation("-3-5") || name.starts_with("gpt-5") || name.starts_with('o') {
         Thinking::Effort
     } else {
         Thinking::Untold

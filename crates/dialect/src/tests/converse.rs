@@ -95,6 +95,30 @@ fn the_cap_is_lowered_and_thoughts_with_it() {
 }
 
 #[test]
+fn models_are_known_behind_their_maker_and_region() {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"reasoning_effort":"low"}"#;
+    let call = Call::read(Endpoint::Chat, Bytes::from_static(body.as_bytes())).unwrap();
+    let cap = NonZeroU64::new(4_096).unwrap();
+    for (model, thinking) in [
+        ("anthropic.claude-sonnet-4-20250514-v1:0", Some("enabled")),
+        (
+            "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-opus-4-1-20250805-v1:0",
+            Some("enabled"),
+        ),
+        ("us.anthropic.claude-opus-5", Some("adaptive")),
+        ("anthropic.claude-3-5-sonnet-20241022-v2:0", None),
+        ("amazon.nova-pro-v1:0", None),
+    ] {
+        let converted =
+            Conversion::of(&call, Endpoint::Converse, Upstream { model, ..UPSTREAM }, cap).unwrap();
+        let body = sent(converted.call(), None);
+        let told = &body["additionalModelRequestFields"]["thinking"]["type"];
+        assert_eq!(told.as_str(), thinking, "{model}: {body}");
+        assert_eq!(converted.dropped().is_empty(), thinking.is_some(), "{model}");
+    }
+}
+
+#[test]
 fn nobody_calls_by_converse() {
     assert!(Endpoint::at(Endpoint::Converse.path()).is_none());
     assert!(Call::read(Endpoint::Converse, Bytes::from_static(b"{}")).is_err());
