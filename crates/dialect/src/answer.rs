@@ -3,6 +3,7 @@
 use domain::{Pico, Usage};
 
 use crate::anthropic;
+use crate::converse;
 use crate::endpoint::Endpoint;
 use crate::openai;
 use crate::output::Output;
@@ -18,7 +19,7 @@ pub struct Garbage;
 /// What an answer says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnswerFacts {
-    /// The model that answered, cut to 256 bytes.
+    /// The model that answered, cut to 256 bytes, where the answer names it.
     pub model: Option<String>,
     /// What was consumed, unless the provider does not say.
     pub usage: Option<Usage>,
@@ -45,6 +46,7 @@ impl AnswerFacts {
             Endpoint::Chat | Endpoint::Embeddings => openai::read_answer(endpoint, text),
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read_answer(text),
             Endpoint::Responses => openai::responses::read_answer(text),
+            Endpoint::Converse => converse::read_answer(text),
         }
     }
 
@@ -58,6 +60,7 @@ impl AnswerFacts {
             Endpoint::Messages => anthropic::read_speech(text, &mut output),
             Endpoint::Embeddings | Endpoint::CountTokens => {}
             Endpoint::Responses => openai::responses::read_speech(text, &mut output),
+            Endpoint::Converse => converse::read_speech(text, &mut output),
         }
         output.into_text()
     }

@@ -9,6 +9,7 @@ use crate::anthropic;
 use crate::bad_request::BadRequest;
 use crate::body::{self, BodyParts, Edit};
 use crate::cap::OutputCap;
+use crate::converse;
 use crate::endpoint::Endpoint;
 use crate::manners::Upstream;
 use crate::media::{Media, MediaParts};
@@ -31,8 +32,8 @@ pub struct Call {
 #[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) model: String,
-    /// Where the model's name stands, quotes included.
-    pub(crate) model_span: Range<usize>,
+    /// Where the model's name stands, quotes included; nothing where the address tells it.
+    pub(crate) model_span: Option<Range<usize>>,
     /// Whether it stands there. If not, the span is where it is put: the first place in the body, or a null.
     pub(crate) model_stands: bool,
     /// The models to be tried when that one fails, and where they stand.
@@ -78,8 +79,19 @@ impl Call {
             Endpoint::Chat | Endpoint::Embeddings => openai::read(endpoint, text)?,
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read(endpoint, text)?,
             Endpoint::Responses => openai::responses::read(text)?,
+            Endpoint::Converse => return Err(BadRequest::body("it does not say which model is called")),
         };
         Ok(Self { endpoint, asked, body, head: Vec::new() })
+    }
+
+    /// Reads a body that was written for Converse, whose address tells the model and whether the answer is to be a
+    /// stream.
+    ///
+    /// # Errors
+    /// [`BadRequest`] for a body that is no JSON.
+    pub(crate) fn of_converse(body: Bytes, model: &str, stream: bool) -> Result<Self, BadRequest> {
+        let asked = converse::read(std::str::from_utf8(&body).map_err(BadRequest::body)?, model, stream)?;
+        Ok(Self { endpoint: Endpoint::Converse, asked, body, head: Vec::new() })
     }
 
     /// The same with these headers, which go upstream with it: those of [`Endpoint::head`] that came.
@@ -228,8 +240,9 @@ impl Call {
     /// Embeddings have no output, and their body stays.
     pub fn upstream_body(&self, to: &Upstream<'_>) -> BodyParts {
         let mut edits = Vec::with_capacity(4);
-        let (range, stands) = (&self.asked.model_span, self.asked.model_stands);
-        if !stands || self.asked.model != to.model {
+        if let Some(range) = &self.asked.model_span
+            && (!self.asked.model_stands || self.asked.model != to.model)
+        {
             let name = serde_json::Value::from(to.model).to_string();
             let text = if range.is_empty() { format!("\"model\":{name},") } else { name };
             edits.push(Edit { range: range.clone(), text: Bytes::from(text) });

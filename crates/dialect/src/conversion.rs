@@ -61,10 +61,19 @@ impl Conversion {
             takes_reasoning: false,
         };
         let converted = convert::request(to_caller, from_provider, &call.bare_body(), &options)?;
-        let written = Call::read(to, Bytes::from(converted.body))?;
+        let body = Bytes::from(converted.body);
+        let written = if to == Endpoint::Converse {
+            Call::of_converse(body, upstream.model, call.stream())?
+        } else {
+            Call::read(to, body)?
+        };
         let head = match to {
             Endpoint::Messages => vec![("anthropic-version", ANTHROPIC_VERSION.to_owned())],
-            Endpoint::Chat | Endpoint::Responses | Endpoint::Embeddings | Endpoint::CountTokens => Vec::new(),
+            Endpoint::Chat
+            | Endpoint::Responses
+            | Endpoint::Embeddings
+            | Endpoint::CountTokens
+            | Endpoint::Converse => Vec::new(),
         };
         let call = written.with_head(head);
         Ok(Self { to_caller, from_provider, call, dropped: converted.dropped, asked: converted.asked })
@@ -119,7 +128,7 @@ const fn surface(endpoint: Endpoint) -> Option<Surface> {
         Endpoint::Chat => Some(Surface::Chat),
         Endpoint::Responses => Some(Surface::Responses),
         Endpoint::Messages => Some(Surface::Messages),
-        Endpoint::Embeddings | Endpoint::CountTokens => None,
+        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::Converse => None,
     }
 }
 
@@ -127,6 +136,7 @@ const fn wire(endpoint: Endpoint) -> Option<Wire> {
     match endpoint {
         Endpoint::Chat => Some(Wire::Chat),
         Endpoint::Messages => Some(Wire::Messages),
+        Endpoint::Converse => Some(Wire::Converse),
         Endpoint::Responses | Endpoint::Embeddings | Endpoint::CountTokens => None,
     }
 }
@@ -135,10 +145,12 @@ const fn wire(endpoint: Endpoint) -> Option<Wire> {
 /// third and fourth generation by a number of tokens. Of others nobody knows, and it is left out with a warning.
 fn thinking(model: &str) -> Thinking {
     let name = crate::tokens::family_name(model);
+    // Amazon puts the maker, and often a region, before it: `us.anthropic.claude-sonnet-4-5-20250929-v1:0`.
+    let name = name.rsplit_once("anthropic.").map_or(name, |(_, own)| own);
     let generation = |mark: &str| name.starts_with("claude") && name.contains(mark);
     if generation("-3-7") || generation("-4") {
         Thinking::Budget
-    } else if generation("-5") || name.starts_with("gpt-5") || name.starts_with('o') {
+    } else if generation("-5") && !generation("-3-5") || name.starts_with("gpt-5") || name.starts_with('o') {
         Thinking::Effort
     } else {
         Thinking::Untold

@@ -33,6 +33,8 @@ pub(crate) enum Form {
     Chat(openai::Cut),
     Messages(anthropic::Cut),
     Responses(Box<openai::responses::Cut>),
+    /// No client speaks it: the end is written by what writes the rest for the client.
+    Unspoken,
 }
 
 /// The end of a stream that broke, or that cannot be booked, but for the error.
@@ -65,6 +67,7 @@ impl Cut {
             Form::Chat(cut) => cut.events(usage),
             Form::Messages(cut) => cut.events(usage),
             Form::Responses(cut) => cut.events(usage),
+            Form::Unspoken => Vec::new(),
         }
     }
 }

@@ -24,10 +24,10 @@ impl Dialect {
 }
 
 impl Endpoint {
-    /// The dialect that is spoken at this endpoint.
+    /// The dialect that is spoken at this endpoint; OpenAI's at those where nobody calls us.
     pub const fn dialect(self) -> Dialect {
         match self {
-            Self::Chat | Self::Responses | Self::Embeddings => Dialect::OpenAi,
+            Self::Chat | Self::Responses | Self::Embeddings | Self::Converse => Dialect::OpenAi,
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
         }
     }

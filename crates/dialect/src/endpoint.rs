@@ -1,7 +1,7 @@
 //! The calls that are served, by the form that they have on the wire.
 //!
 //! A caller's call comes at one endpoint of ours, and goes to one of its provider's: the same one, where the provider
-//! has it.
+//! has it. One has no path of ours: calls are converted to it, and never come in it.
 
 /// A call's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +16,8 @@ pub enum Endpoint {
     Messages,
     /// Anthropic's `POST /v1/messages/count_tokens`: how long a prompt is. It costs nothing.
     CountTokens,
+    /// Amazon Bedrock's `POST /model/{model}/converse`, and `/converse-stream`. No caller speaks it.
+    Converse,
 }
 
 impl Endpoint {
@@ -31,7 +33,7 @@ impl Endpoint {
         })
     }
 
-    /// The path below a provider's base URL, which ends in `/v1` or the like.
+    /// The path below a provider's base URL, which ends in `/v1` or the like. Before that of Converse stands the model.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Chat => "/chat/completions",
@@ -39,13 +41,14 @@ impl Endpoint {
             Self::Embeddings => "/embeddings",
             Self::Messages => "/messages",
             Self::CountTokens => "/messages/count_tokens",
+            Self::Converse => "/converse",
         }
     }
 
     /// The headers that say what a body means, and go upstream with it, in small letters.
     pub const fn head(self) -> &'static [&'static str] {
         match self {
-            Self::Chat | Self::Responses | Self::Embeddings => &[],
+            Self::Chat | Self::Responses | Self::Embeddings | Self::Converse => &[],
             Self::Messages | Self::CountTokens => &["anthropic-version", "anthropic-beta"],
         }
     }
@@ -63,13 +66,14 @@ impl Endpoint {
             Self::Embeddings => "embeddings",
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
+            Self::Converse => "converse",
         }
     }
 
     /// Whether a model generates an answer of tokens, which count as output.
     pub const fn generates(self) -> bool {
         match self {
-            Self::Chat | Self::Responses | Self::Messages => true,
+            Self::Chat | Self::Responses | Self::Messages | Self::Converse => true,
             Self::Embeddings | Self::CountTokens => false,
         }
     }

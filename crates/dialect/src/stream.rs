@@ -7,9 +7,11 @@ use bytes::{Bytes, BytesMut};
 use domain::{Pico, Usage};
 
 use crate::anthropic;
+use crate::converse;
 use crate::convert::StreamConverter;
 use crate::cut::{Broken, BrokenForm, Cut, CutCall, Form};
 use crate::endpoint::Endpoint;
+use crate::event_frames::{Decoder, Frame};
 use crate::openai;
 use crate::output::Output;
 use crate::sse::{self, Block, Scanner};
@@ -39,6 +41,9 @@ pub enum StreamFault {
     /// The stream ended in the middle of an event.
     #[error("the provider's stream ended in the middle of an event")]
     Truncated,
+    /// A checksum that is not that of what came.
+    #[error("the provider's stream was damaged on its way")]
+    Checksum,
 }
 
 /// Reads a stream as it passes.
@@ -53,6 +58,8 @@ pub struct StreamMeter {
     /// Writes the events anew, for a client of another dialect.
     converter: Option<Box<StreamConverter>>,
     scanner: Scanner,
+    /// Takes the events out of Amazon's frame, where the stream has that.
+    frames: Option<Box<Decoder>>,
     /// The bytes of an event whose end has not come.
     carry: BytesMut,
     /// No event has been read.
@@ -92,6 +99,7 @@ enum Reader {
     Chat(openai::Reader),
     Messages(anthropic::Reader),
     Responses(Box<openai::responses::Reader>),
+    Converse(converse::Reader),
 }
 
 impl Reader {
@@ -101,6 +109,7 @@ impl Reader {
             Self::Chat(reader) => reader.read(data, event, told),
             Self::Messages(reader) => reader.read(data, event, told),
             Self::Responses(reader) => reader.read(data, event, told),
+            Self::Converse(reader) => reader.read(data, event, told),
         }
     }
 }
@@ -126,8 +135,10 @@ impl StreamMeter {
             Endpoint::Chat | Endpoint::Embeddings => Reader::Chat(openai::Reader::new(options)),
             Endpoint::Messages | Endpoint::CountTokens => Reader::Messages(anthropic::Reader::default()),
             Endpoint::Responses => Reader::Responses(Box::default()),
+            Endpoint::Converse => Reader::Converse(converse::Reader),
         };
         Self {
+            frames: (endpoint == Endpoint::Converse).then(Box::default),
             reader,
             converter: None,
             scanner: Scanner::default(),
@@ -180,14 +191,17 @@ impl StreamMeter {
             run.flush(out);
             self.fault = result.err().map(|fault| match fault {
                 StreamFault::Garbage | StreamFault::Truncated => StreamFault::Truncated,
-                StreamFault::TooLong => StreamFault::TooLong,
+                StreamFault::TooLong | StreamFault::Checksum => fault,
             });
+        }
+        if self.fault.is_none() && !self.done && self.frames.as_ref().is_some_and(|frames| frames.is_amid()) {
+            self.fault = Some(StreamFault::Truncated);
         }
         let stop = match self.reader {
             Reader::Messages(_) if self.told.finish_seen && !self.done && self.held_done.is_empty() => {
                 Some(anthropic::STOP)
             }
-            Reader::Messages(_) | Reader::Chat(_) | Reader::Responses(_) => None,
+            Reader::Messages(_) | Reader::Chat(_) | Reader::Responses(_) | Reader::Converse(_) => None,
         };
         // SDKs take an end without this event for a break, or do not tell one from the other.
         self.held_done.extend(stop.map(Bytes::from_static));
@@ -208,6 +222,7 @@ impl StreamMeter {
             Reader::Chat(reader) => Form::Chat(reader.cut(&self.told, call)),
             Reader::Messages(reader) => Form::Messages(reader.cut(&self.told, call)),
             Reader::Responses(reader) => Form::Responses(Box::new(reader.cut(&self.told, call))),
+            Reader::Converse(_) => Form::Unspoken,
         })
     }
 
@@ -215,7 +230,7 @@ impl StreamMeter {
     /// takes what the stream has said with it: to be asked for last. Nothing more may be pushed.
     pub fn broken(&mut self, call: CutCall<'_>) -> Broken {
         Broken(match &mut self.reader {
-            Reader::Chat(_) | Reader::Messages(_) => BrokenForm::Plain,
+            Reader::Chat(_) | Reader::Messages(_) | Reader::Converse(_) => BrokenForm::Plain,
             Reader::Responses(reader) => BrokenForm::Responses(Box::new(reader.broken(&self.told, call))),
         })
     }
@@ -290,6 +305,11 @@ impl StreamMeter {
         if self.done {
             return Ok(());
         }
+        if let Some(mut frames) = self.frames.take() {
+            let result = self.frames(&mut frames, &chunk, out);
+            self.frames = Some(frames);
+            return result;
+        }
         if !self.carry.is_empty() {
             let end = self.scanner.find(&chunk);
             self.keep(&chunk.split_to(end.unwrap_or(chunk.len())))?;
@@ -306,6 +326,37 @@ impl StreamMeter {
         let result = self.blocks(&chunk, &mut run, out);
         run.flush(out);
         result
+    }
+
+    /// Reads the events in Amazon's frame that end within these bytes. No client speaks it, so none of them passes, and
+    /// only what is written anew goes out.
+    fn frames(
+        &mut self,
+        frames: &mut Decoder,
+        mut bytes: &[u8],
+        out: &mut Vec<Bytes>,
+    ) -> Result<(), StreamFault> {
+        while let Some(frame) = frames.next(&mut bytes)? {
+            let error;
+            let (name, payload) = match frame {
+                Frame::Event(name, payload) | Frame::Exception(name, payload) => (name, payload),
+                Frame::Error(code, message) => {
+                    error = serde_json::json!({"type": code, "message": message}).to_string();
+                    (converse::UNNAMED_EXCEPTION, error.as_bytes())
+                }
+            };
+            let data = std::str::from_utf8(payload).map_err(|_| StreamFault::Garbage)?;
+            match self.data(if data.is_empty() { "{}" } else { data }, Some(name))? {
+                Fate::Replace(events) => out.push(events),
+                Fate::Done(events) => {
+                    self.done = true;
+                    self.held_done.extend(events);
+                    return Ok(());
+                }
+                Fate::Pass | Fate::PassUnnamed | Fate::Drop | Fate::Usage(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Reads the blocks that end within these bytes, and keeps the rest.

@@ -54,6 +54,22 @@ impl UpstreamError {
         }
     }
 
+    /// Reads an error of Amazon's, whose type stands outside its body: in a header of the answer, where a namespace may
+    /// go before it and an address behind, or in that of an event.
+    pub fn of_exception(name: &str, body: &str) -> Self {
+        Self::read(200, body.as_bytes()).with_exception(name)
+    }
+
+    /// The same with this type, unless the body told one.
+    #[must_use]
+    pub fn with_exception(mut self, name: &str) -> Self {
+        let name = name.split([':', ',']).next().unwrap_or_default();
+        let name = name.rsplit('#').next().unwrap_or_default();
+        let name = clean(name, WORD_CHARS_MAX);
+        self.kind = self.kind.or((!name.is_empty()).then_some(name));
+        self
+    }
+
     /// The error in OpenAI's shape, for a client that gets this status.
     pub fn to_body(&self, status: u16) -> ErrorBody {
         let mut body = ErrorBody::new(status, "upstream_error", self.message.clone());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{StreamMeter, StreamOptions, Upstream, UpstreamError};
+use dialect::{Endpoint, StreamMeter, StreamOptions, Upstream, UpstreamError};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -32,6 +32,10 @@ const OUTPUT_CAP: HeaderName = HeaderName::from_static("x-tollkeeper-output-cap"
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tollkeeper/", env!("CARGO_PKG_VERSION")));
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+/// Streams in Amazon's own frame.
+const AMAZON_EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
+/// Which of Amazon's errors it is.
+const AMAZON_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 /// An error body is a sentence, not a book.
 pub(crate) const ERROR_BYTES_MAX: u64 = 256 * 1024;
 
@@ -56,7 +60,8 @@ pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence
     let Ok(request) = request else { return failed(open, UpstreamFailure::unsendable()) };
     let target = open.plan.target();
     let (provider, first_byte) = (Arc::clone(&target.provider), target.rules.first_byte);
-    let sent = client.send(&provider, open.plan.sent().endpoint().dialect(), request, first_byte);
+    let (endpoint, now) = (open.plan.sent().endpoint(), open.shared.clock.now());
+    let sent = client.send(&provider, endpoint.dialect(), request, now, first_byte);
     let answered = if open.plan.call.stream() {
         // Nobody would read the stream: leaving stops what can be stopped.
         tokio::select! {
@@ -76,10 +81,10 @@ pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence
     let idle = client.timeouts().idle;
     let wait = open.note_head(&head.headers);
     if !head.status.is_success() {
-        let failure = refused_upstream(open.http_status, wait, body, idle).await;
+        let failure = refused_upstream(open.http_status, wait, &head.headers, body, idle).await;
         return failed(open, failure);
     }
-    if open.plan.call.stream() && is_event_stream(&head.headers) {
+    if open.plan.call.stream() && is_event_stream(endpoint, &head.headers) {
         return stream(open, body, idle, presence).await;
     }
     whole(open, &head.headers, body, idle, presence).await
@@ -93,7 +98,7 @@ pub(crate) fn upstream_request(
 ) -> Result<Request<PartsBody>, http::Error> {
     let Target { provider, model, .. } = plan.target();
     let sent = plan.sent();
-    let uri = provider.address(sent.endpoint(), model)?;
+    let uri = provider.address(sent.endpoint(), model, sent.stream())?;
     let parts = sent.upstream_body(&Upstream { model, manners: provider.kind.manners, output_cap });
     let length = HeaderValue::from(parts.len() as u64);
     let mut request = Request::new(PartsBody::new(parts));
@@ -102,7 +107,7 @@ pub(crate) fn upstream_request(
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(CONTENT_LENGTH, length);
-    headers.insert(ACCEPT, if plan.call.stream() { EVENT_STREAM } else { JSON });
+    headers.insert(ACCEPT, if sent.stream() { event_stream(sent.endpoint()) } else { JSON });
     headers.insert(USER_AGENT, AGENT);
     headers.insert(CLIENT_REQUEST_ID, request_id_value(began));
     for (name, text) in sent.head() {
@@ -173,12 +178,16 @@ pub(crate) fn tell_cap(headers: &mut HeaderMap, cap: Option<NonZeroU64>) {
 async fn refused_upstream(
     status: u16,
     retry_after: Option<Duration>,
+    headers: &HeaderMap,
     body: Incoming,
     idle: Duration,
 ) -> UpstreamFailure {
     // What cannot be read adds nothing to the status.
     let bytes = collect(body, ERROR_BYTES_MAX, idle).await.unwrap_or_default();
-    let error = UpstreamError::read(status, &bytes);
+    let mut error = UpstreamError::read(status, &bytes);
+    if let Some(Ok(name)) = headers.get(AMAZON_ERROR_TYPE).map(HeaderValue::to_str) {
+        error = error.with_exception(name);
+    }
     UpstreamFailure::of_answer(status, error, retry_after)
 }
 
@@ -230,8 +239,14 @@ pub(crate) async fn collect(
     Ok(if joined.is_empty() { first } else { joined.freeze() })
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+/// What a stream at this endpoint is.
+fn event_stream(endpoint: Endpoint) -> HeaderValue {
+    if endpoint == Endpoint::Converse { AMAZON_EVENT_STREAM } else { EVENT_STREAM }
+}
+
+fn is_event_stream(endpoint: Endpoint, headers: &HeaderMap) -> bool {
+    let wanted = event_stream(endpoint);
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(wanted.as_bytes()))
 }
 
 /// The request's id as a header.

@@ -82,8 +82,8 @@ impl Gateway {
     async fn ask(&self, began: &Began, plan: &Plan) -> Result<Response<Answer>, UpstreamFailure> {
         let request = upstream_request(began, plan, None).map_err(|_| UpstreamFailure::unsendable())?;
         let dialect = plan.call.endpoint().dialect();
-        let sent =
-            self.client.send(&plan.target().provider, dialect, request, plan.target().rules.first_byte).await;
+        let (provider, first_byte) = (Arc::clone(&plan.target().provider), plan.target().rules.first_byte);
+        let sent = self.client.send(&provider, dialect, request, self.shared.clock.now(), first_byte).await;
         let (head, body) = sent.map_err(UpstreamFailure::of_transport)?.into_parts();
         let idle = self.client.timeouts().idle;
         let bytes = collect(body, ERROR_BYTES_MAX, idle).await.map_err(UpstreamFailure::of_transport)?;

@@ -108,7 +108,8 @@ impl Plan {
 /// What a key must be allowed to call an endpoint.
 pub(crate) const fn scope(endpoint: Endpoint) -> Scope {
     match endpoint {
-        Endpoint::Chat => Scope::ChatCompletions,
+        // Nobody calls by Converse.
+        Endpoint::Chat | Endpoint::Converse => Scope::ChatCompletions,
         Endpoint::Responses => Scope::Responses,
         Endpoint::Embeddings => Scope::Embeddings,
         Endpoint::Messages | Endpoint::CountTokens => Scope::Messages,

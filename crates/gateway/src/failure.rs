@@ -266,11 +266,42 @@ impl BodyFailure {
 }
 
 /// Codes and types by which providers say that the account with them is out of money: OpenAI's, then Anthropic's.
-const OF_QUOTA: [&str; 4] =
-    ["insufficient_quota", "billing_error", "enforced_spend_limit_reached", "contract_spend_limit_reached"];
+const OF_QUOTA: [&str; 5] = [
+    "insufficient_quota",
+    "billing_error",
+    "enforced_spend_limit_reached",
+    "contract_spend_limit_reached",
+    "ServiceQuotaExceededException",
+];
 
 /// How Anthropic says the same as a mistake in the request.
 const ANTHROPIC_IS_EMPTY: &str = "Your credit balance is too low";
+
+/// What Amazon calls a credential or an account that is not as it should be, with statuses of a mistake in the request
+/// (<https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>).
+const AMAZON_REFUSES_US: [&str; 5] =
+    ["IncompleteSignature", "RequestExpired", "FTUFormNotFilled", "NotAuthorized", "OptInRequired"];
+
+/// How Amazon says of a model that it cannot be called by this name: as a mistake in the request.
+const AMAZON_HAS_NO_MODEL: [&str; 2] = ["The provided model identifier is invalid", "Invocation of model ID"];
+
+/// The status that an error of Amazon's means, where it has another.
+fn meant_status(status: u16, error: &UpstreamError) -> u16 {
+    let kind = error.kind.as_deref().unwrap_or_default();
+    match kind.strip_suffix("Exception").unwrap_or(kind) {
+        kind if AMAZON_REFUSES_US.contains(&kind) => 403,
+        // Nobody's rate is used up: the model is being loaded.
+        "ModelNotReady" => 503,
+        _ => status,
+    }
+}
+
+/// Whether the provider does not know the model that the target names.
+fn has_no_model(error: &UpstreamError) -> bool {
+    error.code.as_deref() == Some("model_not_found")
+        || error.kind.as_deref() == Some("ResourceNotFoundException")
+        || AMAZON_HAS_NO_MODEL.iter().any(|words| error.message.starts_with(words))
+}
 
 impl UpstreamFailure {
     /// The way to the provider failed.
@@ -304,6 +335,7 @@ impl UpstreamFailure {
     /// What it says about the request passes on as it is. What it says about *our* account there is not the caller's
     /// business: a caller who reads "insufficient quota" would look at the wrong wallet.
     pub(crate) fn of_answer(status: u16, error: UpstreamError, retry_after: Option<Duration>) -> Self {
+        let status = meant_status(status, &error);
         let about_the_request = StatusCode::from_u16(status).is_ok_and(is_about_the_request);
         let quota = status == 402
             || [&error.code, &error.kind].into_iter().flatten().any(|word| OF_QUOTA.contains(&word.as_str()))
@@ -350,8 +382,7 @@ impl UpstreamFailure {
             },
             _ if about_the_request => {
                 // The upstream model's name is ours, whatever the rest of the request says.
-                let unknown = error.code.as_deref() == Some("model_not_found");
-                let remedy = if unknown { Remedy::Elsewhere } else { Remedy::AnotherModel };
+                let remedy = if has_no_model(&error) { Remedy::Elsewhere } else { Remedy::AnotherModel };
                 Self { remedy, ..passed(status, "upstream_rejected", "invalid_request_error") }
             }
             408 | 504 => passed(504, "upstream_timeout", "server_error"),
@@ -464,4 +495,42 @@ fn sentence(clause: &str) -> String {
 pub(crate) fn id_value(id: RequestId) -> HeaderValue {
     // Letters, digits and an underscore: always a valid header.
     HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static("req_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amazons_errors_mean_what_they_name() {
+        let no_model = "Invocation of model ID a.b with on-demand throughput isn\u{2019}t supported.";
+        for (status, kind, message, wanted, reason, remedy) in [
+            (429, "ThrottlingException", "Too many tokens", 429, "upstream_rate_limited", Remedy::Again),
+            (429, "ModelNotReadyException", "Loading", 503, "upstream_overloaded", Remedy::Again),
+            (503, "ServiceUnavailableException", "Busy", 503, "upstream_overloaded", Remedy::Again),
+            (500, "InternalServerException", "Oh", 502, "upstream_error", Remedy::Again),
+            (424, "ModelErrorException", "Oh", 502, "upstream_error", Remedy::Again),
+            (408, "ModelTimeoutException", "Slow", 504, "upstream_timeout", Remedy::Again),
+            (400, "ValidationException", "A message is empty", 400, "upstream_rejected", Remedy::Nothing),
+            (400, "ValidationException", no_model, 400, "upstream_rejected", Remedy::Elsewhere),
+            (404, "ResourceNotFoundException", "No such", 404, "upstream_rejected", Remedy::Elsewhere),
+            (403, "AccessDeniedException", "arn:aws:iam::1", 502, "provider_auth_failed", Remedy::Elsewhere),
+            (400, "IncompleteSignatureException", "Bad", 502, "provider_auth_failed", Remedy::Elsewhere),
+            (400, "RequestExpired", "Late", 502, "provider_auth_failed", Remedy::Elsewhere),
+            (
+                400,
+                "ServiceQuotaExceededException",
+                "Full",
+                503,
+                "provider_quota_exhausted",
+                Remedy::Elsewhere,
+            ),
+        ] {
+            let error = UpstreamError { message: message.to_owned(), ..UpstreamError::default() };
+            let failure = UpstreamFailure::of_answer(status, error.with_exception(kind), None);
+            assert_eq!((failure.status, failure.reason), (wanted, reason), "{kind}");
+            assert!(failure.remedy == remedy, "{kind}");
+            assert!(!failure.message.contains("arn:"), "{}", failure.message);
+        }
+    }
 }

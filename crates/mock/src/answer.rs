@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::output::{JSON_CLOSE, JSON_OPEN, Output, Step};
 use crate::truth::Tokens;
-use crate::{messages, text};
+use crate::{converse, messages, text};
 
 /// The models that the list names; any other name is answered as well.
 const MODELS: [&str; 3] = ["sim-small", "sim-large", "sim-embed"];
@@ -49,6 +49,7 @@ pub(crate) enum Dialect {
     #[default]
     OpenAi,
     Anthropic,
+    Amazon,
 }
 
 impl Chat {
@@ -66,8 +67,10 @@ impl Chat {
 
     /// The answer in one piece.
     pub(crate) fn whole(&self) -> String {
-        if self.dialect == Dialect::Anthropic {
-            return messages::whole(self);
+        match self.dialect {
+            Dialect::OpenAi => {}
+            Dialect::Anthropic => return messages::whole(self),
+            Dialect::Amazon => return converse::whole(self),
         }
         let mut body = String::with_capacity(640 + (self.choices * (160 + self.visible * 7)) as usize);
         self.open(&mut body, "chat.completion");

@@ -12,12 +12,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use crate::answer::{self, Chat, Dialect};
 use crate::behaviour::{Behaviour, Fault, Trouble};
 use crate::body::{Body, Broken, Part, Source};
+use crate::converse;
 use crate::decode::{ChatAsk, EmbeddingAsk};
 use crate::decode_response::ResponseAsk;
 use crate::embedding;
 use crate::messages;
 use crate::problem::Problem;
 use crate::response::{self, Reply};
+use crate::signature;
 use crate::stream::{ChatScript, Events, Script};
 use crate::truth::{Entry, Tokens};
 use crate::wire::Tap;
@@ -37,11 +39,14 @@ const TRICKLE_MS: u64 = 5_000;
 const NUMBER: u64 = (1 << 48) - 1;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const AMAZON_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const AMAZON_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const AMAZON_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const X_MOCK: HeaderName = HeaderName::from_static("x-mock");
 
 /// Why a request gets no answer of its kind.
@@ -109,8 +114,9 @@ impl Call {
             let with_header = self.behaviour.with(&String::from_utf8_lossy(header.as_bytes()));
             self.behaviour = with_header.map_err(|error| Problem::behaviour("x-mock", &error))?;
         }
-        let has_key =
-            bears_token(headers) || self.dialect == Dialect::Anthropic && headers.contains_key(X_API_KEY);
+        let has_key = bears_token(headers)
+            || self.dialect == Dialect::Anthropic && headers.contains_key(X_API_KEY)
+            || self.dialect == Dialect::Amazon && signature::is_signed(headers);
         if self.behaviour.auth && !has_key {
             return Err(Problem::no_key());
         }
@@ -136,12 +142,14 @@ impl Call {
             let script = match chat.dialect {
                 Dialect::OpenAi => Script::Chat(ChatScript::new(chat, ask.include_usage)),
                 Dialect::Anthropic => Script::Message(chat),
+                Dialect::Amazon => Script::Converse(chat),
             };
+            let kind = self.stream_kind();
             let events = Events::new(script, entry, &self.behaviour, self.fault);
-            return Ok(self.respond(StatusCode::OK, EVENT_STREAM, Source::Events(Box::new(events))));
+            return Ok(self.respond(StatusCode::OK, kind, Source::Events(Box::new(events))));
         }
         let tokens = chat.tokens(chat.visible);
-        self.whole(if ask.stream { EVENT_STREAM } else { JSON }, tokens, chat.whole(), self.error())
+        self.whole(if ask.stream { self.stream_kind() } else { JSON }, tokens, chat.whole(), self.error())
     }
 
     /// Answers a request for a response.
@@ -180,12 +188,16 @@ impl Call {
         let problem = match self.dialect {
             Dialect::OpenAi => problem,
             Dialect::Anthropic => problem.into_anthropics(),
+            Dialect::Amazon => problem.into_amazons(),
         };
         self.entry.began(problem.status.as_u16());
         self.entry.bill(Tokens::default());
         self.entry.close(true)?;
         let body = Source::Whole(problem.to_json().into());
         let mut response = self.respond(problem.status, JSON, body);
+        if let Some(kind) = problem.header_kind() {
+            response.headers_mut().insert(AMAZON_ERROR_TYPE, HeaderValue::from_static(kind));
+        }
         if let Some(seconds) = problem.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
@@ -296,11 +308,17 @@ impl Call {
         Ok(self.respond(StatusCode::OK, kind, source))
     }
 
+    /// What a stream of its answers is.
+    fn stream_kind(&self) -> HeaderValue {
+        if self.dialect == Dialect::Amazon { AMAZON_STREAM } else { EVENT_STREAM }
+    }
+
     /// The error object that comes where an answer was under way.
     const fn error(&self) -> &'static str {
         match self.dialect {
             Dialect::OpenAi => answer::ERROR,
             Dialect::Anthropic => messages::ERROR,
+            Dialect::Amazon => converse::ERROR,
         }
     }
 
@@ -313,6 +331,7 @@ impl Call {
             let name = match self.dialect {
                 Dialect::OpenAi => X_REQUEST_ID,
                 Dialect::Anthropic => ANTHROPIC_REQUEST_ID,
+                Dialect::Amazon => AMAZON_REQUEST_ID,
             };
             headers.insert(name, id);
         }

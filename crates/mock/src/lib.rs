@@ -1,5 +1,5 @@
-//! A simulated provider: it speaks OpenAI's chat completions, responses, embeddings and models and Anthropic's messages
-//! over HTTP/1.1 and HTTP/2 (prior knowledge), misbehaves as told, and keeps a truth log of what a real provider would
+//! A simulated provider: it speaks OpenAI's chat completions, responses, embeddings and models, Anthropic's messages and
+//! Amazon's Converse, with its event stream and its signatures, over HTTP/1.1 and HTTP/2 (prior knowledge), misbehaves as told, and keeps a truth log of what a real provider would
 //! have billed.
 //!
 //! It stands where a provider stands, so it shares nothing with the code that meters and charges: it counts tokens
@@ -36,8 +36,11 @@
 //! arguments of a call, and the text where JSON is asked for, are an object with the text in its member `text`; that
 //! frame counts no tokens.
 //!
+//! Converse takes any bearer token, or a signature (service `bedrock`, any region) by the access key `SIMULATED` with the
+//! secret `simulated`, which is checked. Its answers do not name their model.
+//!
 //! # Truth log
-//! One JSON line for each call of chat, responses, embeddings or messages: `at_us` (arrival, microseconds since 1970), `id` (as in the
+//! One JSON line for each call of chat, responses, embeddings, messages or Converse: `at_us` (arrival, microseconds since 1970), `id` (as in the
 //! answer), `request_id` (the request's `x-client-request-id`, or null), `model` (the one that answered), `stream`,
 //! `prompt_tokens` (the whole input, the cached and the written included), `cached_tokens`, `cache_write_tokens`,
 //! `cache_write_1h_tokens`, `completion_tokens`, `reasoning_tokens`, `finished`, `fault`, `status` (0 when
@@ -50,6 +53,7 @@ mod answer;
 mod behaviour;
 mod body;
 mod call;
+mod converse;
 mod decode;
 mod decode_response;
 mod embedding;
@@ -57,9 +61,11 @@ mod messages;
 mod output;
 mod problem;
 mod request;
+mod request_converse;
 mod response;
 mod server;
 mod service;
+mod signature;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Refusals, in OpenAI's shape or in Anthropic's.
+//! Refusals, in OpenAI's shape, Anthropic's or Amazon's.
 
 use http::StatusCode;
 use serde_json::json;
@@ -143,6 +143,32 @@ impl Problem {
         Self { status, kind, dialect: Dialect::Anthropic, ..self }
     }
 
+    /// The same as Amazon says it, which tells the type in a header.
+    pub(crate) fn into_amazons(self) -> Self {
+        let (status, kind) = match (self.status.as_u16(), self.kind) {
+            (_, "insufficient_quota") => (400, "ServiceQuotaExceededException"),
+            (401, _) => (403, "UnrecognizedClientException"),
+            (403, kind) => (403, kind),
+            (404, _) => (404, "ResourceNotFoundException"),
+            (429, _) => (429, "ThrottlingException"),
+            (503, _) => (503, "ServiceUnavailableException"),
+            (status @ 400..=499, _) => (status, "ValidationException"),
+            (status, _) => (status, "InternalServerException"),
+        };
+        let status = StatusCode::from_u16(status).unwrap_or(self.status);
+        Self { status, kind, dialect: Dialect::Amazon, ..self }
+    }
+
+    /// The type, where a header tells it.
+    pub(crate) fn header_kind(&self) -> Option<&'static str> {
+        (self.dialect == Dialect::Amazon).then_some(self.kind)
+    }
+
+    /// The signature is not that of the request.
+    pub(crate) fn signature((kind, why): (&'static str, String)) -> Self {
+        Self::new(StatusCode::FORBIDDEN, kind, None, why)
+    }
+
     /// The error object as a body.
     pub(crate) fn to_json(&self) -> String {
         let (message, kind, param, code) = (&self.message, self.kind, &self.param, self.code);
@@ -154,6 +180,7 @@ impl Problem {
                 json!({"type": "error", "error": {"type": kind, "message": message, "details": null}})
                     .to_string()
             }
+            Dialect::Amazon => json!({"message": message}).to_string(),
         }
     }
 }

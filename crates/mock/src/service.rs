@@ -16,7 +16,9 @@ use crate::decode_response::ResponseFields;
 use crate::messages;
 use crate::problem::Problem;
 use crate::request::MessageFields;
+use crate::request_converse::ConverseFields;
 use crate::server::Worker;
+use crate::signature;
 use crate::truth::Entry;
 use crate::wire::Tap;
 
@@ -31,6 +33,8 @@ enum Route {
     Embeddings,
     Messages,
     CountTokens,
+    /// Of this model, streamed or not.
+    Converse(String, bool),
     Models,
     Model(String),
 }
@@ -98,6 +102,18 @@ async fn answer(
             let prompt = fields.prompt(call.behaviour.prompt)?;
             call.free(messages::count(prompt)).await
         }
+        Route::Converse(model, stream) => {
+            call.entry = entry(worker, call, head, "converse_");
+            call.dialect = Dialect::Amazon;
+            let body = read(body).await?;
+            if signature::is_signed(&head.headers) {
+                signature::check(head, &body, call.at_us).map_err(Problem::signature)?;
+            }
+            let fields: ConverseFields<'_> = decode::fields(&body)?;
+            call.settle(&model, &head.headers)?;
+            let ask = fields.ask(stream, call.behaviour.prompt)?;
+            call.chat(ask).await
+        }
         Route::Models => {
             call.settle("", &head.headers)?;
             call.free(answer::models()).await
@@ -117,6 +133,7 @@ fn route(method: &Method, path: &str) -> Result<Route, Problem> {
         "/v1/messages" => (Method::POST, Route::Messages),
         "/v1/messages/count_tokens" => (Method::POST, Route::CountTokens),
         "/v1/models" => (Method::GET, Route::Models),
+        _ if let Some(route) = converse(path) => (Method::POST, route),
         _ => {
             let id = path.strip_prefix("/v1/models/").filter(|id| !id.is_empty());
             let id = id.and_then(percent_decoded).ok_or_else(|| Problem::no_path(method, path))?;
@@ -124,6 +141,18 @@ fn route(method: &Method, path: &str) -> Result<Route, Problem> {
         }
     };
     if *method == wanted { Ok(route) } else { Err(Problem::no_method(method, path)) }
+}
+
+/// `/model/{model}/converse`, and the same with `-stream`; what stands before it in the address does not matter.
+fn converse(path: &str) -> Option<Route> {
+    let (_, rest) = path.split_once("/model/")?;
+    let (model, what) = rest.split_once('/')?;
+    let stream = match what {
+        "converse" => false,
+        "converse-stream" => true,
+        _ => return None,
+    };
+    Some(Route::Converse(percent_decoded(model)?, stream))
 }
 
 /// Ids of models may hold a `/`, which some clients escape. Nothing when an escape is broken.

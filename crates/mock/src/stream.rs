@@ -12,7 +12,7 @@ use crate::behaviour::{Behaviour, Fault, Trouble};
 use crate::body::Broken;
 use crate::output::{Output, Step as Part};
 use crate::truth::{Entry, Tokens};
-use crate::{messages, response};
+use crate::{converse, messages, response};
 
 /// An event that is no JSON.
 const GARBAGE: &str = "data: {\"id\":\"chatcmpl-\u{fffd}<html>502 Bad Gateway</html>\n\n";
@@ -32,6 +32,7 @@ pub(crate) struct Events {
 pub(crate) enum Script {
     Chat(ChatScript),
     Message(Chat),
+    Converse(Chat),
     Response(response::Script),
 }
 
@@ -107,7 +108,7 @@ impl Events {
             Step::Text(_) | Step::Usage | Step::Done | Step::Broken | Step::Spent => {}
         }
         match self.advance() {
-            Ok(Some(text)) => Poll::Ready(Some(Ok(Bytes::from(text)))),
+            Ok(Some(bytes)) => Poll::Ready(Some(Ok(bytes))),
             Ok(None) if self.is_spent() => Poll::Ready(None),
             Ok(None) => Poll::Pending,
             Err(error) => {
@@ -118,7 +119,7 @@ impl Events {
     }
 
     /// Takes the step that is due; nothing at the end, or where there is nothing more without an end.
-    fn advance(&mut self) -> Result<Option<String>, Broken> {
+    fn advance(&mut self) -> Result<Option<Bytes>, Broken> {
         let text = match self.step {
             Step::Open => {
                 self.entry.bill(self.script.tokens(0));
@@ -150,7 +151,7 @@ impl Events {
             Step::Broken => return Err(Broken::Scripted),
             Step::Torn | Step::Stuck | Step::Spent => return Ok(None),
         };
-        Ok(Some(text))
+        Ok(Some(self.script.framed(text)))
     }
 
     /// One event of text for each choice, no further than token `limit`.
@@ -166,17 +167,20 @@ impl Events {
     }
 
     /// The truth is told before the last bytes of a stream that breaks, too.
-    fn break_off(&mut self, out: u64, trouble: Trouble) -> Result<Option<String>, Broken> {
+    fn break_off(&mut self, out: u64, trouble: Trouble) -> Result<Option<Bytes>, Broken> {
         if matches!(trouble, Trouble::Error | Trouble::Close) {
             self.entry.close(false)?;
         }
         let (step, text) = match trouble {
-            Trouble::Error => (Step::Spent, Some(self.script.fail())),
+            Trouble::Error => {
+                let event = self.script.fail();
+                (Step::Spent, Some(self.script.framed(event)))
+            }
             Trouble::Close => (Step::Torn, Some(self.script.half_event(out))),
             Trouble::Hang => (Step::Stuck, None),
             Trouble::Garbage => {
                 self.trouble = None;
-                (self.after_text(out), Some(self.script.garbage().to_owned()))
+                (self.after_text(out), Some(Bytes::from_static(self.script.garbage().as_bytes())))
             }
         };
         self.step = step;
@@ -196,7 +200,7 @@ impl Script {
     fn visible(&self) -> u64 {
         match self {
             Self::Chat(script) => script.chat.visible,
-            Self::Message(chat) => chat.visible,
+            Self::Message(chat) | Self::Converse(chat) => chat.visible,
             Self::Response(script) => script.reply.visible,
         }
     }
@@ -204,7 +208,7 @@ impl Script {
     fn tokens(&self, visible: u64) -> Tokens {
         match self {
             Self::Chat(script) => script.chat.tokens(visible),
-            Self::Message(chat) => chat.tokens(visible),
+            Self::Message(chat) | Self::Converse(chat) => chat.tokens(visible),
             Self::Response(script) => script.reply.tokens(visible),
         }
     }
@@ -218,6 +222,7 @@ impl Script {
         match self {
             Self::Chat(script) => script.open(),
             Self::Message(chat) => messages::open(chat),
+            Self::Converse(chat) => converse::open(chat),
             Self::Response(script) => script.open(),
         }
     }
@@ -226,6 +231,7 @@ impl Script {
         match self {
             Self::Chat(script) => script.say(from, to),
             Self::Message(chat) => messages::say(chat, from, to),
+            Self::Converse(chat) => converse::say(chat, from, to),
             Self::Response(script) => script.say(from, to),
         }
     }
@@ -234,6 +240,7 @@ impl Script {
         match self {
             Self::Chat(script) => script.finish(),
             Self::Message(chat) => messages::close(chat),
+            Self::Converse(chat) => converse::close(chat),
             Self::Response(script) => script.finish(),
         }
     }
@@ -241,7 +248,7 @@ impl Script {
     fn usage(&self) -> String {
         match self {
             Self::Chat(script) => script.usage(),
-            Self::Message(_) | Self::Response(_) => String::new(),
+            Self::Message(_) | Self::Converse(_) | Self::Response(_) => String::new(),
         }
     }
 
@@ -249,6 +256,7 @@ impl Script {
         match self {
             Self::Chat(_) => "data: [DONE]\n\n".to_owned(),
             Self::Message(_) => messages::STOP.to_owned(),
+            Self::Converse(chat) => converse::metadata(chat),
             Self::Response(script) => script.done(),
         }
     }
@@ -257,6 +265,7 @@ impl Script {
         match self {
             Self::Chat(_) => format!("data: {ERROR}\n\n"),
             Self::Message(_) => format!("event: error\ndata: {}\n\n", messages::ERROR),
+            Self::Converse(_) => converse::FAILURE.to_owned(),
             Self::Response(script) => script.fail(),
         }
     }
@@ -266,18 +275,29 @@ impl Script {
         match self {
             Self::Chat(_) | Self::Response(_) => GARBAGE,
             Self::Message(_) => messages::GARBAGE,
+            Self::Converse(_) => converse::GARBAGE,
         }
     }
 
     /// The first half of what would come next.
-    fn half_event(&mut self, out: u64) -> String {
-        let mut event = match self {
+    fn half_event(&mut self, out: u64) -> Bytes {
+        let event = match self {
             Self::Chat(script) => script.head.clone(),
             Self::Message(chat) => messages::say(chat, out, out + 8),
+            Self::Converse(chat) => converse::say(chat, out, out + 8),
             Self::Response(script) => script.say(out, out + 1),
         };
-        event.truncate(event.floor_char_boundary(event.len() / 2));
+        let mut event = self.framed(event);
+        event.truncate(event.len() / 2);
         event
+    }
+
+    /// Events as they go out.
+    fn framed(&self, events: String) -> Bytes {
+        Bytes::from(match self {
+            Self::Converse(_) => converse::framed(&events),
+            Self::Chat(_) | Self::Message(_) | Self::Response(_) => events.into_bytes(),
+        })
     }
 }
 

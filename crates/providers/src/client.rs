@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialect::Dialect;
+use domain::Timestamp;
 use http::{Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -91,8 +92,8 @@ impl Client {
         self.timeouts
     }
 
-    /// Sends a request in this dialect to a provider and waits for the head of its answer, for so long if the client's own wait is not
-    /// meant. The credential is added here, and only here.
+    /// Sends a request in this dialect to a provider and waits for the head of its answer, for so long if the client's own
+    /// wait is not meant. The credential is added here, and only here; a signature is one of this moment.
     ///
     /// # Errors
     /// When no answer begins.
@@ -101,11 +102,10 @@ impl Client {
         provider: &Provider,
         dialect: Dialect,
         mut request: Request<PartsBody>,
+        at: Timestamp,
         first_byte: Option<Duration>,
     ) -> Result<Upstream, TransportFailure> {
-        if let Some((name, value)) = provider.credential(dialect) {
-            request.headers_mut().insert(name.clone(), value.clone());
-        }
+        provider.authorize(dialect, &mut request, at);
         debug_assert!(request.body().size_hint().exact().is_some(), "the length goes into a header");
         let pool = if provider.http2_prior_knowledge { &self.http2 } else { &self.negotiated };
         let wait = first_byte.unwrap_or(self.timeouts.first_byte);

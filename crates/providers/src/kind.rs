@@ -31,6 +31,8 @@ pub(crate) enum Credential {
     ApiKey,
     /// Anthropic's way: in `x-api-key`, but as a bearer token where it follows OpenAI's dialect.
     Anthropic,
+    /// Amazon's two ways: an API key as a bearer token, or a signature by an access key of AWS.
+    Aws,
 }
 
 /// OpenAI's own way, of which the rows below say what is otherwise.
@@ -115,6 +117,14 @@ pub const KINDS: &[Kind] = &[
         manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
         ..OPENAI
     },
+    // <https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html>
+    Kind {
+        name: "bedrock",
+        base_url: None,
+        endpoints: &[Endpoint::Converse],
+        credential: Credential::Aws,
+        ..OPENAI
+    },
     Kind { name: "vllm", base_url: None, endpoints: ALL, ..OPENAI },
     Kind {
         name: "ollama",
@@ -145,10 +155,22 @@ impl Kind {
         &SIMULATED
     }
 
+    /// Where its API is in this region, if that is all that its address depends on.
+    pub fn base_url_in(&self, region: &str) -> Option<String> {
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_one = !region.is_empty() && region.bytes().all(is_plain);
+        (self.signs() && is_one).then(|| format!("https://bedrock-runtime.{region}.amazonaws.com"))
+    }
+
+    /// Whether calls can be signed by an access key of AWS in place of a key that is sent along.
+    pub fn signs(&self) -> bool {
+        self.credential == Credential::Aws
+    }
+
     /// The headers in which it is told the credential: in OpenAI's dialect, and in its own if that is another.
     pub const fn credential_headers(&self) -> &'static [&'static str] {
         match self.credential {
-            Credential::Bearer => &["authorization"],
+            Credential::Bearer | Credential::Aws => &["authorization"],
             Credential::ApiKey => &["api-key"],
             Credential::Anthropic => &["authorization", "x-api-key"],
         }

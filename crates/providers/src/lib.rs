@@ -9,9 +9,11 @@ mod failure;
 mod kind;
 mod parts;
 mod provider;
+mod signature;
 
 pub use client::{Client, Timeouts, Upstream};
 pub use failure::TransportFailure;
 pub use kind::{KINDS, Kind};
 pub use parts::PartsBody;
 pub use provider::{Provider, ProviderError};
+pub use signature::AccessKey;

@@ -22,6 +22,11 @@ impl PartsBody {
         let left = parts.iter().map(|part| part.len() as u64).sum();
         Self { parts, left }
     }
+
+    /// The pieces that are left.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Bytes> {
+        self.parts.iter()
+    }
 }
 
 impl Body for PartsBody {

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use dialect::{Dialect, Endpoint};
+use domain::Timestamp;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderName, HeaderValue, Uri, header};
+use http::{HeaderName, HeaderValue, Request, Uri, header};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::PartsBody;
 use crate::kind::{Credential, Kind};
+use crate::signature::{AccessKey, Signer};
 
 /// One upstream API.
 #[derive(Debug)]
@@ -41,6 +44,18 @@ pub enum ProviderError {
     /// The kind knows no versions, or it is no version.
     #[error("`{0}` is no version; only kind = \"azure\" has one, such as 2024-10-21")]
     ApiVersion(String),
+    /// It is no region.
+    #[error("`{0}` is no region of AWS, such as us-east-1")]
+    Region(String),
+    /// The kind knows no access keys.
+    #[error("only kind = \"bedrock\" is called with an access key of AWS; give this provider an `api_key`")]
+    AccessKey,
+    /// The access key's id is none.
+    #[error("the value is no id of an access key, such as AKIAIOSFODNN7EXAMPLE")]
+    AccessKeyId,
+    /// The session token has characters that no header may have.
+    #[error("the value has characters that an HTTP header cannot carry")]
+    SessionToken,
 }
 
 impl ProviderError {
@@ -50,6 +65,9 @@ impl ProviderError {
             Self::BaseUrl(_) | Self::NoBaseUrl(_) => "base_url",
             Self::ApiKey => "api_key",
             Self::ApiVersion(_) => "api_version",
+            Self::Region(_) => "region",
+            Self::AccessKey | Self::AccessKeyId => "access_key_id",
+            Self::SessionToken => "session_token",
         }
     }
 }
@@ -88,7 +106,7 @@ impl Provider {
             scheme,
             authority,
             base_path: path.trim_end_matches('/').to_owned(),
-            credential: api_key.map(|key| Credentials::new(kind, key)).transpose()?,
+            credential: api_key.map(|key| Headers::new(kind, key)).transpose()?.map(Credentials::Told),
             api_version: None,
         })
     }
@@ -106,15 +124,33 @@ impl Provider {
         Ok(self)
     }
 
+    /// The same with calls that are signed by this access key, for this region.
+    ///
+    /// # Errors
+    /// [`ProviderError`] that names what of it is unusable.
+    pub fn with_access_key(mut self, key: &AccessKey, region: &str) -> Result<Self, ProviderError> {
+        if !self.kind.signs() {
+            return Err(ProviderError::AccessKey);
+        }
+        if self.kind.base_url_in(region).is_none() {
+            return Err(ProviderError::Region(region.chars().take(64).collect()));
+        }
+        self.credential = Some(Credentials::Signed(Box::new(Signer::new(key, region, "bedrock")?)));
+        Ok(self)
+    }
+
     /// The endpoint to which a call goes that came at this one: the same, or one to whose form it can be converted;
     /// `None` where the provider has none for it.
     pub fn outbound(&self, inbound: Endpoint) -> Option<Endpoint> {
         let ways: &[Endpoint] = match inbound {
-            Endpoint::Chat => &[Endpoint::Chat, Endpoint::Messages],
-            Endpoint::Responses => &[Endpoint::Responses, Endpoint::Chat, Endpoint::Messages],
-            Endpoint::Messages => &[Endpoint::Messages, Endpoint::Chat],
+            Endpoint::Chat => &[Endpoint::Chat, Endpoint::Messages, Endpoint::Converse],
+            Endpoint::Responses => {
+                &[Endpoint::Responses, Endpoint::Chat, Endpoint::Messages, Endpoint::Converse]
+            }
+            Endpoint::Messages => &[Endpoint::Messages, Endpoint::Chat, Endpoint::Converse],
             Endpoint::Embeddings => &[Endpoint::Embeddings],
             Endpoint::CountTokens => &[Endpoint::CountTokens],
+            Endpoint::Converse => &[Endpoint::Converse],
         };
         ways.iter().copied().find(|way| self.has(*way))
     }
@@ -125,12 +161,16 @@ impl Provider {
         self.kind.endpoints.contains(&endpoint) && !(of_deployment && endpoint == Endpoint::Responses)
     }
 
-    /// The address of a call to this model.
+    /// The address of a call to this model, whose answer is to be a stream or not.
     ///
     /// # Errors
     /// When the model's name makes no path.
-    pub fn address(&self, endpoint: Endpoint, model: &str) -> Result<Uri, http::Error> {
+    pub fn address(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<Uri, http::Error> {
         match &self.api_version {
+            None if endpoint == Endpoint::Converse => {
+                let (model, path) = (in_path(model), endpoint.path());
+                self.uri(&format!("/model/{model}{path}{}", if stream { "-stream" } else { "" }))
+            }
             None => self.uri(endpoint.path()),
             // Azure takes the deployment of a response from its body.
             Some(version) if endpoint == Endpoint::Responses => {
@@ -156,13 +196,16 @@ impl Provider {
             .build()
     }
 
-    /// The header of every call in this dialect that tells our credential.
-    pub fn credential(&self, dialect: Dialect) -> Option<&(HeaderName, HeaderValue)> {
-        let credentials = self.credential.as_ref()?;
-        Some(match dialect {
-            Dialect::Anthropic => credentials.own.as_ref().unwrap_or(&credentials.usual),
-            Dialect::OpenAi => &credentials.usual,
-        })
+    /// Adds our credential to a call in this dialect: the header that tells it, or a signature of this moment.
+    pub(crate) fn authorize(&self, dialect: Dialect, request: &mut Request<PartsBody>, at: Timestamp) {
+        match &self.credential {
+            Some(Credentials::Told(headers)) => {
+                let (name, value) = headers.of(dialect);
+                request.headers_mut().insert(name.clone(), value.clone());
+            }
+            Some(Credentials::Signed(signer)) => signer.sign(request, at),
+            None => {}
+        }
     }
 
     /// The address without its path, for messages.
@@ -171,28 +214,42 @@ impl Provider {
     }
 }
 
+/// How our credential goes with a call.
+#[derive(Debug)]
+enum Credentials {
+    Told(Headers),
+    Signed(Box<Signer>),
+}
+
 /// One credential, as headers tell it.
 #[derive(Debug)]
-struct Credentials {
+struct Headers {
     usual: (HeaderName, HeaderValue),
     /// What is otherwise in the provider's own dialect.
     own: Option<(HeaderName, HeaderValue)>,
 }
 
-impl Credentials {
+impl Headers {
     fn new(kind: &Kind, api_key: &SecretString) -> Result<Self, ProviderError> {
         let key = api_key.expose_secret().trim();
         let bearer = || Ok((header::AUTHORIZATION, secret(&format!("Bearer {key}"))?));
         let plain = |name| Ok((HeaderName::from_static(name), secret(key)?));
         Ok(match kind.credential {
-            Credential::Bearer => Self { usual: bearer()?, own: None },
+            Credential::Bearer | Credential::Aws => Self { usual: bearer()?, own: None },
             Credential::ApiKey => Self { usual: plain("api-key")?, own: None },
             Credential::Anthropic => Self { usual: bearer()?, own: Some(plain("x-api-key")?) },
         })
     }
+
+    fn of(&self, dialect: Dialect) -> &(HeaderName, HeaderValue) {
+        match dialect {
+            Dialect::Anthropic => self.own.as_ref().unwrap_or(&self.usual),
+            Dialect::OpenAi => &self.usual,
+        }
+    }
 }
 
-fn secret(text: &str) -> Result<HeaderValue, ProviderError> {
+pub(crate) fn secret(text: &str) -> Result<HeaderValue, ProviderError> {
     let mut value = HeaderValue::from_str(text).map_err(|_| ProviderError::ApiKey)?;
     // Kept out of every debug print and out of HTTP/2's header tables.
     value.set_sensitive(true);
@@ -200,7 +257,7 @@ fn secret(text: &str) -> Result<HeaderValue, ProviderError> {
 }
 
 /// A name as one piece of a path.
-fn in_path(name: &str) -> String {
+pub(crate) fn in_path(name: &str) -> String {
     let mut path = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {
@@ -221,6 +278,49 @@ mod tests {
         Provider::new("p", Kind::openai(), Some(base_url), api_key)
     }
 
+    /// The one header that tells the credential.
+    fn told(provider: &Provider, dialect: Dialect) -> (HeaderName, HeaderValue) {
+        let mut request = Request::new(PartsBody::default());
+        provider.authorize(dialect, &mut request, Timestamp::from_micros(0));
+        assert_eq!(request.headers().len(), 1);
+        let (name, value) = request.headers().iter().next().unwrap();
+        assert!(value.is_sensitive());
+        (name.clone(), value.clone())
+    }
+
+    #[test]
+    fn bedrock_is_told_a_key_or_signed_to() {
+        let kind = Kind::named("bedrock").unwrap();
+        let base_url = kind.base_url_in("eu-west-1");
+        assert_eq!(base_url.as_deref(), Some("https://bedrock-runtime.eu-west-1.amazonaws.com"));
+        assert_eq!(Kind::openai().base_url_in("eu-west-1"), None);
+        let key = SecretString::from("bedrock-api-key-x");
+        let told_key = Provider::new("p", kind, base_url.as_deref(), Some(&key)).unwrap();
+        assert_eq!(told(&told_key, Dialect::OpenAi).1.to_str().unwrap(), "Bearer bedrock-api-key-x");
+        let access_key =
+            AccessKey { id: "AKIDEXAMPLE".into(), secret: "very-secret".into(), session_token: None };
+        let signs = Provider::new("p", kind, base_url.as_deref(), None).unwrap();
+        let signs = signs.with_access_key(&access_key, "eu-west-1").unwrap();
+        assert!(!format!("{signs:?}").contains("very-secret"), "{signs:?}");
+        let mut request = Request::new(PartsBody::default());
+        signs.authorize(Dialect::OpenAi, &mut request, Timestamp::from_micros(0));
+        assert!(
+            request.headers().contains_key("x-amz-date") && request.headers().contains_key("authorization")
+        );
+        for (model, stream, path) in [
+            ("eu.a.b-v1:0", false, "/model/eu.a.b-v1%3A0/converse"),
+            ("arn:aws:bedrock:x/y z", true, "/model/arn%3Aaws%3Abedrock%3Ax%2Fy%20z/converse-stream"),
+        ] {
+            assert_eq!(signs.address(Endpoint::Converse, model, stream).unwrap().path(), path);
+        }
+        for inbound in [Endpoint::Chat, Endpoint::Responses, Endpoint::Messages] {
+            assert_eq!(signs.outbound(inbound), Some(Endpoint::Converse));
+        }
+        assert_eq!(signs.outbound(Endpoint::Embeddings), None);
+        let refused = openai("https://x/v1", None).unwrap().with_access_key(&access_key, "r").unwrap_err();
+        assert_eq!(refused, ProviderError::AccessKey);
+    }
+
     #[test]
     fn kinds_know_their_address_and_their_header() {
         let key = SecretString::from("secret");
@@ -229,16 +329,15 @@ mod tests {
             match kind.base_url {
                 Some(base_url) => {
                     let built = built.unwrap();
-                    let told = [Dialect::OpenAi, Dialect::Anthropic]
-                        .map(|dialect| &built.credential(dialect).unwrap().0);
+                    let told = [Dialect::OpenAi, Dialect::Anthropic].map(|dialect| told(&built, dialect).0);
                     let headers = kind.credential_headers();
                     assert_eq!(
-                        told.map(HeaderName::as_str),
+                        told.each_ref().map(HeaderName::as_str),
                         [headers[0], headers[headers.len() - 1]],
                         "{}",
                         kind.name
                     );
-                    let address = built.address(Endpoint::Chat, "m").unwrap().to_string();
+                    let address = built.address(Endpoint::Chat, "m", false).unwrap().to_string();
                     assert_eq!(address, format!("{base_url}/chat/completions"), "{}", kind.name);
                 }
                 None => assert_eq!(built.unwrap_err(), ProviderError::NoBaseUrl(kind.name)),
@@ -247,20 +346,19 @@ mod tests {
         }
         let azure = Kind::named("azure").unwrap();
         let at = |base_url| Provider::new("p", azure, Some(base_url), Some(&key)).unwrap();
-        let (name, value) =
-            at("https://x.openai.azure.com/openai/v1").credential(Dialect::OpenAi).unwrap().clone();
+        let (name, value) = told(&at("https://x.openai.azure.com/openai/v1"), Dialect::OpenAi);
         assert_eq!((name.as_str(), value.to_str().unwrap()), ("api-key", "secret"));
         assert_eq!(
-            at("https://x.openai.azure.com/openai/v1").address(Endpoint::Chat, "m").unwrap(),
+            at("https://x.openai.azure.com/openai/v1").address(Endpoint::Chat, "m", false).unwrap(),
             "https://x.openai.azure.com/openai/v1/chat/completions"
         );
         let dated = at("https://x.openai.azure.com/openai").with_api_version("2024-10-21").unwrap();
         assert_eq!(
-            dated.address(Endpoint::Embeddings, "my embedder").unwrap(),
+            dated.address(Endpoint::Embeddings, "my embedder", false).unwrap(),
             "https://x.openai.azure.com/openai/deployments/my%20embedder/embeddings?api-version=2024-10-21"
         );
         assert_eq!(
-            dated.address(Endpoint::Responses, "m").unwrap(),
+            dated.address(Endpoint::Responses, "m", false).unwrap(),
             "https://x.openai.azure.com/openai/responses?api-version=2024-10-21"
         );
         assert_eq!(dated.outbound(Endpoint::Responses), Some(Endpoint::Chat));
@@ -298,10 +396,7 @@ mod tests {
     #[test]
     fn the_credential_never_shows() {
         let provider = openai("https://x/v1", Some(&SecretString::from("sk-very-secret\n"))).unwrap();
-        assert_eq!(
-            provider.credential(Dialect::OpenAi).unwrap().1.to_str().unwrap(),
-            "Bearer sk-very-secret"
-        );
+        assert_eq!(told(&provider, Dialect::OpenAi).1.to_str().unwrap(), "Bearer sk-very-secret");
         assert!(!format!("{provider:?}").contains("very-secret"));
         let error = openai("https://x/v1", Some(&SecretString::from("sk-very\nsecret"))).unwrap_err();
         assert_eq!(error, ProviderError::ApiKey);

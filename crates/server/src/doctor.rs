@@ -3,11 +3,12 @@
 
 mod key_text;
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dialect::{Call, Dialect, Endpoint, Upstream, UpstreamError};
+use dialect::{Call, Conversion, Dialect, Endpoint, Upstream, UpstreamError};
 use domain::{Clock, OrganizationId};
 use gateway::{Route, Target};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -266,7 +267,7 @@ fn check_providers(config: &Config, live: bool, findings: &mut Vec<Finding>) {
     runtime.block_on(async {
         let client = Client::new(config.timeouts, &tls);
         for provider in &seen {
-            findings.push(reach(&client, provider).await);
+            findings.push(reach(&client, provider, chat_target(config, provider)).await);
         }
         if live {
             for target in seen.iter().filter_map(|provider| chat_target(config, provider)) {
@@ -276,15 +277,29 @@ fn check_providers(config: &Config, live: bool, findings: &mut Vec<Finding>) {
     });
 }
 
-/// Asks for the list of models: free everywhere, and it tells whether address and credential are right.
-async fn reach(client: &Client, provider: &Provider) -> Finding {
+/// Asks for what is free, and tells whether address and credential are right: the list of models. Where there is none, a
+/// question without a message, which is refused, but only by who takes the credential.
+fn probe(provider: &Provider, target: Option<&Target>) -> Result<Request<PartsBody>, http::Error> {
+    if provider.outbound(Endpoint::Chat) != Some(Endpoint::Converse) {
+        let mut request = Request::new(PartsBody::default());
+        *request.uri_mut() = provider.uri("/models")?;
+        return Ok(request);
+    }
+    let model = target.map_or("-", |target| &target.model);
+    let mut request = Request::new(PartsBody::new([Bytes::from_static(b"{}")]));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = provider.address(Endpoint::Converse, model, false)?;
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("2"));
+    Ok(request)
+}
+
+async fn reach(client: &Client, provider: &Provider, target: Option<&Target>) -> Finding {
     let check = format!("provider {}", provider.name);
-    let Ok(uri) = provider.uri("/models") else {
+    let Ok(request) = probe(provider, target) else {
         return Finding::found(check, "its address is no URL", "mend base_url");
     };
-    let mut request = Request::new(PartsBody::default());
-    *request.uri_mut() = uri;
-    match client.send(provider, Dialect::OpenAi, request, None).await {
+    match client.send(provider, Dialect::OpenAi, request, SystemClock::start().now(), None).await {
         Err(failure) => Finding::found(
             check,
             format!("{} at {}", failure, provider.origin()),
@@ -298,7 +313,12 @@ async fn reach(client: &Client, provider: &Provider) -> Finding {
                     provider.origin(),
                     answer.status().as_u16()
                 ),
-                "check the key that api_key refers to; a subscription to a chat app is not API credit",
+                if provider.kind.signs() {
+                    "check the key, that it may call bedrock:InvokeModel on the model, that the account has the model, \
+                     and this machine's clock"
+                } else {
+                    "check the key that api_key refers to; a subscription to a chat app is not API credit"
+                },
             ),
             status @ 500.. => {
                 Finding::found(check, format!("{} answers {status}", provider.origin()), "try again later")
@@ -319,6 +339,9 @@ fn chat_target<'a>(config: &'a Config, provider: &Provider) -> Option<&'a Target
     })
 }
 
+/// The tokens that a live call may bring.
+const LIVE_TOKENS: NonZeroU64 = NonZeroU64::new(16).unwrap();
+
 /// The smallest paid call there is, with harmless text.
 async fn call(client: &Client, target: &Target) -> Finding {
     let check = format!("live call to {}", target.label);
@@ -327,16 +350,29 @@ async fn call(client: &Client, target: &Target) -> Finding {
     let answer = async {
         let call = Call::read(Endpoint::Chat, body).map_err(|_| "cannot be built".to_owned())?;
         let Target { provider, model, .. } = target;
-        let parts = call.upstream_body(&Upstream { model, manners: provider.kind.manners, output_cap: None });
-        let uri = provider.address(Endpoint::Chat, model).map_err(|error| error.to_string())?;
+        let upstream = Upstream { model, manners: provider.kind.manners, output_cap: None };
+        let endpoint = provider.outbound(Endpoint::Chat).unwrap_or(Endpoint::Chat);
+        let call = if endpoint == Endpoint::Chat {
+            call
+        } else {
+            let converted = Conversion::of(&call, endpoint, upstream, LIVE_TOKENS);
+            converted.map_err(|error| error.message)?.call().clone()
+        };
+        let parts = call.upstream_body(&upstream);
+        let uri = provider.address(endpoint, model, false).map_err(|error| error.to_string())?;
         let length = HeaderValue::from(parts.len() as u64);
         let mut request = Request::new(PartsBody::new(parts));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         request.headers_mut().insert(CONTENT_LENGTH, length);
+        for (name, text) in call.head() {
+            request
+                .headers_mut()
+                .insert(*name, HeaderValue::try_from(text).map_err(|error| error.to_string())?);
+        }
         let answer = client
-            .send(&target.provider, Dialect::OpenAi, request, None)
+            .send(&target.provider, endpoint.dialect(), request, SystemClock::start().now(), None)
             .await
             .map_err(|failure| failure.to_string())?;
         let status = answer.status();

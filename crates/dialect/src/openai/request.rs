@@ -42,7 +42,7 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
     let told = |text: Option<Cow<'_, str>>| text.filter(|text| !text.is_empty()).map(Cow::into_owned);
     Ok(Asked {
         model: named.model,
-        model_span: named.span,
+        model_span: Some(named.span),
         model_stands: named.stands,
         fallbacks: named.fallbacks,
         models_span: named.models,

@@ -19,11 +19,14 @@ const DOCUMENTS: &[&str] = &[
     r#"{"type":"message","model":"x","content":[{"type":"text","text":"a"},{"type":"tool_use","name":"f","input":{"b":1}}],"usage":{"input_tokens":5,"output_tokens":1e3,"cache_creation":{"ephemeral_1h_input_tokens":-1},"output_tokens_details":{"thinking_tokens":7}}}"#,
     r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_image","image_url":"data:x"},{"type":"input_file","file_id":"f"}]},{"type":"additional_tools","tools":[{"type":"shell","environment":{"type":"local"}}]}],"tools":[{"type":"namespace","tools":[{"type":"mcp"}]}],"stream":true,"max_output_tokens":9}"#,
     r#"{"object":"response","model":"x","status":"failed","error":{"code":"c"},"output":[{"type":"message","content":[{"text":"a"}]},{"type":"function_call","name":"f","arguments":"{}"}],"usage":{"input_tokens":5,"output_tokens":1e3,"input_tokens_details":{"cached_tokens":-1}}}"#,
+    r#"{"output":{"message":{"content":[{"text":"a"},{"toolUse":{"name":"f","input":{"b":1}}},{"reasoningContent":{"reasoningText":{"text":"t"}}}]}},"stopReason":"end_turn","usage":{"inputTokens":5,"outputTokens":1e3,"cacheDetails":[{"ttl":"1h","inputTokens":-1}]}}"#,
+    r#"{"messages":[{"content":[{"image":{"source":{"bytes":"x"}}},{"toolResult":{"content":[{"document":{"source":{"text":"y"}}}]}}]}],"system":[{"text":"s"}],"toolConfig":{},"inferenceConfig":{"maxTokens":9}}"#,
     r#"[{"error":{"code":429,"message":"Quota","status":"X"}},{"detail":[{"msg":"m"}]}]"#,
 ];
 
 fn read_all(bytes: &[u8]) {
-    for endpoint in [Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Messages] {
+    let served = [Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Messages];
+    for endpoint in served.into_iter().chain([Endpoint::Converse]) {
         if let Ok(call) = Call::read(endpoint, Bytes::copy_from_slice(bytes)) {
             let parts = call.upstream_body(&to("other"));
             let len = parts.len();

@@ -3,6 +3,7 @@
 mod answer;
 mod body;
 mod cap;
+mod converse;
 mod convert;
 mod cut;
 mod error;

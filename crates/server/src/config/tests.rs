@@ -322,6 +322,110 @@ fn offered_providers_have_contracts_and_what_is_unknown_is_kept_out() {
 
 /// The table of kinds in the documentation is this one.
 #[test]
+fn providers_of_amazons_are_told_a_region_and_one_credential() {
+    const BOTH: &str = "access_key_id = 'env:ID'\nsecret_access_key = 'env:SECRET'";
+    let written = |kind: &str, lines: &str| {
+        let lines =
+            format!("[[providers]]\nname = 'a'\nkind = '{kind}'\n{lines}\n[providers.contract]\n{CONTRACT}");
+        let environment = Environment::from([
+            ("ID", "AKIDEXAMPLE"),
+            ("SECRET", "s3cret"),
+            ("ODD", "a b,c"),
+            ("NL", "a\nb"),
+        ]);
+        let route = "[[routes]]\nmodel = 'm'\ntargets = [{ provider = 'a', model = 'eu.x-v1:0' }]\n";
+        let parsed = Config::parse(&format!("{lines}{route}"), &environment, TODAY.parse().unwrap());
+        parsed.map(|config| {
+            let provider = Arc::clone(&config.routes[0].targets[0].provider);
+            assert!(!format!("{provider:?}").contains("s3cret"));
+            provider.address(dialect::Endpoint::Converse, "eu.x-v1:0", true).unwrap().to_string()
+        })
+    };
+    let usual = "https://bedrock-runtime.eu-west-1.amazonaws.com/model/eu.x-v1%3A0/converse-stream";
+    for (lines, address) in [
+        ("region = 'eu-west-1'\napi_key = 'env:SECRET'".to_owned(), usual),
+        (format!("region = 'eu-west-1'\n{BOTH}"), usual),
+        (format!("region = 'eu-west-1'\n{BOTH}\nsession_token = 'env:SECRET'"), usual),
+        (
+            format!("region = 'eu-west-1'\nbase_url = 'http://127.0.0.1:1'\n{BOTH}"),
+            "http://127.0.0.1:1/model/eu.x-v1%3A0/converse-stream",
+        ),
+        (
+            "base_url = 'http://127.0.0.1:1'\napi_key = 'env:SECRET'".to_owned(),
+            "http://127.0.0.1:1/model/eu.x-v1%3A0/converse-stream",
+        ),
+    ] {
+        assert_eq!(written("bedrock", &lines), Ok(address.to_owned()), "{lines}");
+    }
+    for (kind, lines, mistakes) in [
+        (
+            "bedrock",
+            String::new(),
+            vec!["region: is missing; name the region", "api_key: is missing; give a key of"],
+        ),
+        (
+            "bedrock",
+            "region = 'EU west'\napi_key = 'env:SECRET'".to_owned(),
+            vec!["region: `EU west` is no region of AWS"],
+        ),
+        ("bedrock", format!("base_url = 'http://x'\n{BOTH}"), vec!["region: is missing"]),
+        (
+            "bedrock",
+            "region = 'r'\naccess_key_id = 'env:ID'".to_owned(),
+            vec!["secret_access_key: is missing; an access"],
+        ),
+        (
+            "bedrock",
+            "region = 'r'\nsession_token = 'env:ID'".to_owned(),
+            vec!["access_key_id: is missing", "secret_access_key: is missing"],
+        ),
+        (
+            "bedrock",
+            format!("region = 'r'\napi_key = 'env:SECRET'\n{BOTH}"),
+            vec!["api_key: stands beside an access key"],
+        ),
+        (
+            "bedrock",
+            "region = 'r'\naccess_key_id = 'env:NONE'\nsecret_access_key = 's3cret'".to_owned(),
+            vec![
+                "access_key_id: the environment variable NONE is not set",
+                "secret_access_key: must be a reference",
+            ],
+        ),
+        (
+            "bedrock",
+            "region = 'r'\naccess_key_id = 'env:ODD'\nsecret_access_key = 'env:SECRET'".to_owned(),
+            vec!["access_key_id: the value is no id of an access key"],
+        ),
+        (
+            "bedrock",
+            format!("region = 'r'\n{BOTH}\nsession_token = 'env:NL'"),
+            vec!["session_token: the value has characters"],
+        ),
+        (
+            "openai",
+            format!("region = 'r'\n{BOTH}"),
+            vec![
+                "region: is out of place",
+                "access_key_id: is out of place",
+                "secret_access_key: is out of place",
+            ],
+        ),
+    ] {
+        let errors = written(kind, &lines).unwrap_err().0;
+        for mistake in &mistakes {
+            assert!(
+                errors.iter().any(|error| error.starts_with(&format!("providers[0].{mistake}"))),
+                "{mistake}\nnot in {errors:#?}"
+            );
+        }
+        let own = errors.iter().filter(|error| error.starts_with("providers[0]")).count();
+        assert_eq!(own, mistakes.len(), "{errors:#?}");
+        assert!(!errors.concat().contains("s3cret"), "{errors:#?}");
+    }
+}
+
+#[test]
 fn every_kind_is_documented() {
     use providers::KINDS;
 
@@ -335,7 +439,9 @@ fn every_kind_is_documented() {
 }
 
 fn kind_row(kind: &providers::Kind) -> String {
-    let address = kind.base_url.map_or("`base_url`".to_owned(), |base_url| format!("<{base_url}>"));
+    let fixed = kind.base_url.map(|base_url| format!("<{base_url}>"));
+    let regional = || kind.base_url_in("region").map(|url| format!("`{url}`"));
+    let address = fixed.or_else(regional).unwrap_or("`base_url`".to_owned());
     let header = kind.credential_headers().join("`, `");
     let endpoints: Vec<&str> = kind.endpoints.iter().map(|endpoint| endpoint.as_str()).collect();
     let mut done = Vec::new();
@@ -350,6 +456,9 @@ fn kind_row(kind: &providers::Kind) -> String {
     }
     if kind.has_deployments {
         done.push("with `api_version`, the model is a deployment in the path".to_owned());
+    }
+    if kind.signs() {
+        done.push("with `access_key_id`, calls are signed".to_owned());
     }
     let (endpoints, done) = (endpoints.join(", "), done.join("; "));
     format!("| `{}` | {address} | `{header}` | {endpoints} | {done} |", kind.name)

@@ -92,9 +92,7 @@ impl StreamReader {
     ) -> Result<(), Garbage> {
         let name = name.ok_or(Garbage)?;
         if name.ends_with("Exception") {
-            let mut error = UpstreamError::read(200, data.as_bytes());
-            error.kind = error.kind.or_else(|| Some(name.to_owned()));
-            deltas.push(Delta::Failed(error));
+            deltas.push(Delta::Failed(UpstreamError::of_exception(name, data)));
             return Ok(());
         }
         let document = Value::document(data.as_bytes()).map_err(|_| Garbage)?;

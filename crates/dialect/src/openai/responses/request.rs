@@ -64,7 +64,7 @@ pub(crate) fn read(text: &str) -> Result<Asked, BadRequest> {
     let elsewhere = ELSEWHERE.into_iter().find(|name| fields.given(name).is_some());
     Ok(Asked {
         model: named.model,
-        model_span: named.span,
+        model_span: Some(named.span),
         model_stands: named.stands,
         fallbacks: named.fallbacks,
         models_span: named.models,
