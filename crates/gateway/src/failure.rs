@@ -136,6 +136,21 @@ impl Failure {
         }
     }
 
+    /// Its code in a record: the refusal's, or what is wrong with the request.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code.as_str(),
+            Self::BadRequest(error) => error.code.unwrap_or("bad_request"),
+            Self::Limited(over) => over.refusal.code.as_str(),
+            Self::Body(_)
+            | Self::Busy
+            | Self::Unavailable
+            | Self::Draining
+            | Self::Unsettled
+            | Self::Upstream(_) => self.outcome(),
+        }
+    }
+
     /// Whether the attempt's settlement has told the observer already.
     pub(crate) const fn is_booked(&self) -> bool {
         matches!(self, Self::Upstream(_))
@@ -365,7 +380,7 @@ impl UpstreamFailure {
             },
             _ if about_the_request => {
                 // The upstream model's name is ours, whatever the rest of the request says.
-                let remedy = if has_no_model(&error) { Remedy::Elsewhere } else { Remedy::Nothing };
+                let remedy = if has_no_model(&error) { Remedy::Elsewhere } else { Remedy::AnotherModel };
                 Self { remedy, ..passed(status, "upstream_rejected", "invalid_request_error") }
             }
             408 | 504 => passed(504, "upstream_timeout", "server_error"),
@@ -374,11 +389,16 @@ impl UpstreamFailure {
         }
     }
 
+    /// What the caller reads.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// What the failure says of the target: whether it is well, if anything. A refused rate is told by its headers.
     pub(crate) fn target_is_well(&self) -> Option<bool> {
         match self.reason {
             "client_closed" | "upstream_rate_limited" => None,
-            _ => Some(self.remedy == Remedy::Nothing),
+            _ => Some(matches!(self.remedy, Remedy::Nothing | Remedy::AnotherModel)),
         }
     }
 
@@ -489,7 +509,14 @@ mod tests {
             (500, "InternalServerException", "Oh", 502, "upstream_error", Remedy::Again),
             (424, "ModelErrorException", "Oh", 502, "upstream_error", Remedy::Again),
             (408, "ModelTimeoutException", "Slow", 504, "upstream_timeout", Remedy::Again),
-            (400, "ValidationException", "A message is empty", 400, "upstream_rejected", Remedy::Nothing),
+            (
+                400,
+                "ValidationException",
+                "A message is empty",
+                400,
+                "upstream_rejected",
+                Remedy::AnotherModel,
+            ),
             (400, "ValidationException", no_model, 400, "upstream_rejected", Remedy::Elsewhere),
             (404, "ResourceNotFoundException", "No such", 404, "upstream_rejected", Remedy::Elsewhere),
             (403, "AccessDeniedException", "arn:aws:iam::1", 502, "provider_auth_failed", Remedy::Elsewhere),
