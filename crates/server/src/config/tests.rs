@@ -426,6 +426,18 @@ fn providers_of_amazons_are_told_a_region_and_one_credential() {
 }
 
 #[test]
+fn the_example_of_bedrock_is_valid() {
+    let documented = include_str!("../../../../docs/providers.md");
+    let example = documented.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let environment =
+        Environment::from([("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")]);
+    let config = Config::parse(example, &environment, TODAY.parse().unwrap()).unwrap();
+    let target = &config.routes[0].targets[0];
+    assert_eq!(&*target.label, "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0");
+    assert!(target.prices.is_some());
+}
+
+#[test]
 fn every_kind_is_documented() {
     use providers::KINDS;
 
