@@ -4,6 +4,7 @@ use domain::{Pico, Usage};
 
 use crate::anthropic;
 use crate::endpoint::Endpoint;
+use crate::gemini;
 use crate::openai;
 use crate::output::Output;
 
@@ -45,6 +46,7 @@ impl AnswerFacts {
             Endpoint::Chat | Endpoint::Embeddings => openai::read_answer(endpoint, text),
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read_answer(text),
             Endpoint::Responses => openai::responses::read_answer(text),
+            Endpoint::GenerateContent | Endpoint::CountContent => gemini::read_answer(text),
         }
     }
 
@@ -56,7 +58,8 @@ impl AnswerFacts {
         match endpoint {
             Endpoint::Chat => openai::read_speech(text, &mut output),
             Endpoint::Messages => anthropic::read_speech(text, &mut output),
-            Endpoint::Embeddings | Endpoint::CountTokens => {}
+            Endpoint::GenerateContent => gemini::read_speech(text, &mut output),
+            Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::CountContent => {}
             Endpoint::Responses => openai::responses::read_speech(text, &mut output),
         }
         output.into_text()

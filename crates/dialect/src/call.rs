@@ -5,11 +5,13 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::address::{Addressed, Framing};
 use crate::anthropic;
 use crate::bad_request::BadRequest;
 use crate::body::{self, BodyParts, Edit};
 use crate::cap::OutputCap;
 use crate::endpoint::Endpoint;
+use crate::gemini;
 use crate::manners::Upstream;
 use crate::media::{Media, MediaParts};
 use crate::openai::{self, Preferences};
@@ -24,6 +26,7 @@ pub struct Call {
     endpoint: Endpoint,
     body: Bytes,
     asked: Asked,
+    framing: Framing,
     head: Vec<(&'static str, String)>,
 }
 
@@ -31,8 +34,10 @@ pub struct Call {
 #[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) model: String,
-    /// Where the model's name stands, quotes included.
-    pub(crate) model_span: Range<usize>,
+    /// Where the model's name stands, quotes included; nowhere, if the address alone tells it.
+    pub(crate) model_span: Option<Range<usize>>,
+    /// What stands before the name there.
+    pub(crate) model_prefix: &'static str,
     pub(crate) stream: bool,
     /// Whether the caller itself wants the usage in the stream, where its dialect lets it choose.
     pub(crate) asked_usage: bool,
@@ -66,6 +71,18 @@ impl Call {
     /// [`BadRequest`] for a body that is no JSON object or is nested more than 128 levels deep, and for a member that
     /// is missing, has the wrong type, is out of range or stands there twice, naming it.
     pub fn read(endpoint: Endpoint, body: Bytes) -> Result<Self, BadRequest> {
+        Self::read_at(endpoint, None, body)
+    }
+
+    /// The same of a call whose address tells a part of it: all of Gemini's, which cannot be read without.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_at(
+        endpoint: Endpoint,
+        addressed: Option<&Addressed>,
+        body: Bytes,
+    ) -> Result<Self, BadRequest> {
         let text = std::str::from_utf8(&body).map_err(|error| {
             BadRequest::body(format_args!("it is not UTF-8, from byte {} on", error.valid_up_to()))
         })?;
@@ -73,8 +90,14 @@ impl Call {
             Endpoint::Chat | Endpoint::Embeddings => openai::read(endpoint, text)?,
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read(endpoint, text)?,
             Endpoint::Responses => openai::responses::read(text)?,
+            Endpoint::GenerateContent | Endpoint::CountContent => {
+                let addressed = addressed.ok_or_else(|| BadRequest::missing("model"))?;
+                gemini::read(endpoint, addressed, text)?
+            }
         };
-        Ok(Self { endpoint, asked, body, head: Vec::new() })
+        let told = if asked.stream { Framing::Events } else { Framing::Whole };
+        let framing = addressed.map_or(told, |addressed| addressed.framing);
+        Ok(Self { endpoint, asked, framing, body, head: Vec::new() })
     }
 
     /// The same with these headers, which go upstream with it: those of [`Endpoint::head`] that came.
@@ -145,7 +168,12 @@ impl Call {
 
     /// Whether the answer is to be a stream.
     pub const fn stream(&self) -> bool {
-        self.asked.stream
+        !matches!(self.framing, Framing::Whole)
+    }
+
+    /// How the answer is to come.
+    pub const fn framing(&self) -> Framing {
+        self.framing
     }
 
     /// Whether the caller itself wants the usage at the end of the stream.
@@ -212,9 +240,9 @@ impl Call {
     /// Embeddings have no output, and their body stays.
     pub fn upstream_body(&self, to: &Upstream<'_>) -> BodyParts {
         let mut edits = Vec::with_capacity(4);
-        if self.asked.model != to.model {
-            let text = Bytes::from(serde_json::Value::from(to.model).to_string());
-            edits.push(Edit { range: self.asked.model_span.clone(), text });
+        if let Some(range) = self.asked.model_span.clone().filter(|_| self.asked.model != to.model) {
+            let name = format!("{}{}", self.asked.model_prefix, to.model);
+            edits.push(Edit { range, text: Bytes::from(serde_json::Value::from(name).to_string()) });
         }
         // It was text when it was read.
         let text = std::str::from_utf8(&self.body).unwrap_or_default();

@@ -8,6 +8,7 @@ use domain::{Timestamp, Usage};
 
 use crate::anthropic;
 use crate::error::ErrorBody;
+use crate::gemini;
 use crate::openai;
 
 /// What the gateway knows of a call whose stream it ends.
@@ -33,6 +34,7 @@ pub(crate) enum Form {
     Chat(openai::Cut),
     Messages(anthropic::Cut),
     Responses(Box<openai::responses::Cut>),
+    Content(gemini::Cut),
 }
 
 /// The end of a stream that broke, or that cannot be booked, but for the error.
@@ -65,6 +67,7 @@ impl Cut {
             Form::Chat(cut) => cut.events(usage),
             Form::Messages(cut) => cut.events(usage),
             Form::Responses(cut) => cut.events(usage),
+            Form::Content(cut) => cut.events(usage),
         }
     }
 }

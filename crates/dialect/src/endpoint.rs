@@ -3,6 +3,8 @@
 //! A caller's call comes at one endpoint of ours, and goes to one of its provider's: the same one, where the provider
 //! has it.
 
+use crate::address;
+
 /// A call's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -16,6 +18,10 @@ pub enum Endpoint {
     Messages,
     /// Anthropic's `POST /v1/messages/count_tokens`: how long a prompt is. It costs nothing.
     CountTokens,
+    /// Gemini's `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`.
+    GenerateContent,
+    /// Gemini's `POST /v1beta/models/{model}:countTokens`: how long a prompt is. It costs nothing.
+    CountContent,
 }
 
 impl Endpoint {
@@ -27,11 +33,11 @@ impl Endpoint {
             "/v1/embeddings" => Self::Embeddings,
             "/v1/messages" => Self::Messages,
             "/v1/messages/count_tokens" => Self::CountTokens,
-            _ => return None,
+            _ => return address::gemini_endpoint(path),
         })
     }
 
-    /// The path below a provider's base URL, which ends in `/v1` or the like.
+    /// The path below a provider's base URL, which ends in `/v1` or the like; of Gemini's, what follows the model.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Chat => "/chat/completions",
@@ -39,13 +45,17 @@ impl Endpoint {
             Self::Embeddings => "/embeddings",
             Self::Messages => "/messages",
             Self::CountTokens => "/messages/count_tokens",
+            Self::GenerateContent => ":generateContent",
+            Self::CountContent => ":countTokens",
         }
     }
 
     /// The headers that say what a body means, and go upstream with it, in small letters.
     pub const fn head(self) -> &'static [&'static str] {
         match self {
-            Self::Chat | Self::Responses | Self::Embeddings => &[],
+            Self::Chat | Self::Responses | Self::Embeddings | Self::GenerateContent | Self::CountContent => {
+                &[]
+            }
             Self::Messages | Self::CountTokens => &["anthropic-version", "anthropic-beta"],
         }
     }
@@ -63,14 +73,32 @@ impl Endpoint {
             Self::Embeddings => "embeddings",
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
+            Self::GenerateContent => "generate_content",
+            Self::CountContent => "count_content",
+        }
+    }
+
+    /// Whether it tells how long a prompt is, and nothing else. That costs nothing.
+    pub const fn counts(self) -> bool {
+        matches!(self, Self::CountTokens | Self::CountContent)
+    }
+
+    /// The member by which a call asks for another service tier.
+    pub const fn tier_param(self) -> &'static str {
+        match self {
+            Self::Messages => "speed",
+            Self::GenerateContent => "serviceTier",
+            Self::Chat | Self::Responses | Self::Embeddings | Self::CountTokens | Self::CountContent => {
+                "service_tier"
+            }
         }
     }
 
     /// Whether a model generates an answer of tokens, which count as output.
     pub const fn generates(self) -> bool {
         match self {
-            Self::Chat | Self::Responses | Self::Messages => true,
-            Self::Embeddings | Self::CountTokens => false,
+            Self::Chat | Self::Responses | Self::Messages | Self::GenerateContent => true,
+            Self::Embeddings | Self::CountTokens | Self::CountContent => false,
         }
     }
 }

@@ -57,10 +57,16 @@ pub(crate) fn model(raw: Option<&RawValue>) -> Result<(String, &str), BadRequest
     let raw = raw.ok_or_else(|| BadRequest::missing("model"))?;
     let name =
         string("model", Some(raw))?.ok_or_else(|| BadRequest::mistyped("model", "a string", Kind::Null))?;
+    check_model(&name)?;
+    Ok((name.into_owned(), raw.get()))
+}
+
+/// Refuses a name that no model has.
+pub(crate) fn check_model(name: &str) -> Result<(), BadRequest> {
     match name.len() {
         0 => Err(BadRequest::empty_string("model")),
         got if got > MODEL_BYTES_MAX => Err(BadRequest::long_string("model", MODEL_BYTES_MAX, got)),
-        _ => Ok((name.into_owned(), raw.get())),
+        _ => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::anthropic;
 use crate::convert::StreamConverter;
 use crate::cut::{Broken, BrokenForm, Cut, CutCall, Form};
 use crate::endpoint::Endpoint;
+use crate::gemini;
 use crate::openai;
 use crate::output::Output;
 use crate::sse::{self, Block, Scanner};
@@ -92,6 +93,7 @@ enum Reader {
     Chat(openai::Reader),
     Messages(anthropic::Reader),
     Responses(Box<openai::responses::Reader>),
+    Content(gemini::Reader),
 }
 
 impl Reader {
@@ -101,6 +103,7 @@ impl Reader {
             Self::Chat(reader) => reader.read(data, event, told),
             Self::Messages(reader) => reader.read(data, event, told),
             Self::Responses(reader) => reader.read(data, event, told),
+            Self::Content(reader) => reader.read(data, told),
         }
     }
 }
@@ -126,6 +129,7 @@ impl StreamMeter {
             Endpoint::Chat | Endpoint::Embeddings => Reader::Chat(openai::Reader::new(options)),
             Endpoint::Messages | Endpoint::CountTokens => Reader::Messages(anthropic::Reader::default()),
             Endpoint::Responses => Reader::Responses(Box::default()),
+            Endpoint::GenerateContent | Endpoint::CountContent => Reader::Content(gemini::Reader::default()),
         };
         Self {
             reader,
@@ -187,7 +191,7 @@ impl StreamMeter {
             Reader::Messages(_) if self.told.finish_seen && !self.done && self.held_done.is_empty() => {
                 Some(anthropic::STOP)
             }
-            Reader::Messages(_) | Reader::Chat(_) | Reader::Responses(_) => None,
+            Reader::Messages(_) | Reader::Chat(_) | Reader::Responses(_) | Reader::Content(_) => None,
         };
         // SDKs take an end without this event for a break, or do not tell one from the other.
         self.held_done.extend(stop.map(Bytes::from_static));
@@ -208,6 +212,7 @@ impl StreamMeter {
             Reader::Chat(reader) => Form::Chat(reader.cut(&self.told, call)),
             Reader::Messages(reader) => Form::Messages(reader.cut(&self.told, call)),
             Reader::Responses(reader) => Form::Responses(Box::new(reader.cut(&self.told, call))),
+            Reader::Content(reader) => Form::Content(reader.cut(&self.told, call)),
         })
     }
 
@@ -215,7 +220,7 @@ impl StreamMeter {
     /// takes what the stream has said with it: to be asked for last. Nothing more may be pushed.
     pub fn broken(&mut self, call: CutCall<'_>) -> Broken {
         Broken(match &mut self.reader {
-            Reader::Chat(_) | Reader::Messages(_) => BrokenForm::Plain,
+            Reader::Chat(_) | Reader::Messages(_) | Reader::Content(_) => BrokenForm::Plain,
             Reader::Responses(reader) => BrokenForm::Responses(Box::new(reader.broken(&self.told, call))),
         })
     }

@@ -95,6 +95,7 @@ impl<'de> Take<'de> for Found<'de> {
     }
 
     fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        let mut reason = None;
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
                 // What is nested is the error proper, and says it better than what is around it.
@@ -121,16 +122,18 @@ impl<'de> Take<'de> for Found<'de> {
                     map.next_value_seed(Into(&mut word))?;
                     self.code = self.code.take().or(word.0);
                 }
-                // Anthropic's code.
+                // Anthropic's code, and Google's reason, which is finer than its code: that is the status again.
                 "details" => {
-                    let mut details = Details(None);
+                    let mut details = Details::default();
                     map.next_value_seed(Into(&mut details))?;
-                    self.code = self.code.take().or(details.0);
+                    reason = details.reason.or(reason);
+                    self.code = self.code.take().or(details.code);
                 }
                 "param" => map.next_value_seed(Into(&mut self.param))?,
                 _ => json::skip(&mut map)?,
             }
         }
+        self.code = reason.or(self.code.take());
         Ok(())
     }
 
@@ -143,14 +146,23 @@ impl<'de> Take<'de> for Found<'de> {
     }
 }
 
-/// `{"error_code":…}`.
-struct Details<'a>(Option<Cow<'a, str>>);
+/// `{"error_code":…}`, or Google's list, in which one has the `reason`.
+#[derive(Default)]
+struct Details<'a> {
+    code: Option<Cow<'a, str>>,
+    reason: Option<Cow<'a, str>>,
+}
 
 impl<'de> Take<'de> for Details<'de> {
+    fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
+        json::each(seq, self)
+    }
+
     fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
-                "error_code" => map.next_value_seed(Into(&mut self.0))?,
+                "error_code" => map.next_value_seed(Into(&mut self.code))?,
+                "reason" => map.next_value_seed(Into(&mut self.reason))?,
                 _ => json::skip(&mut map)?,
             }
         }

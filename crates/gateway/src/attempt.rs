@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{StreamMeter, StreamOptions, Upstream, UpstreamError};
+use dialect::{Framing, StreamMeter, StreamOptions, Upstream, UpstreamError};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -93,7 +93,7 @@ pub(crate) fn upstream_request(
 ) -> Result<Request<PartsBody>, http::Error> {
     let Target { provider, model, .. } = plan.target();
     let sent = plan.sent();
-    let uri = provider.address(sent.endpoint(), model)?;
+    let uri = provider.address(sent.endpoint(), model, sent.stream())?;
     let parts = sent.upstream_body(&Upstream { model, manners: provider.kind.manners, output_cap });
     let length = HeaderValue::from(parts.len() as u64);
     let mut request = Request::new(PartsBody::new(parts));
@@ -102,7 +102,7 @@ pub(crate) fn upstream_request(
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(CONTENT_LENGTH, length);
-    headers.insert(ACCEPT, if plan.call.stream() { EVENT_STREAM } else { JSON });
+    headers.insert(ACCEPT, if sent.stream() { EVENT_STREAM } else { JSON });
     headers.insert(USER_AGENT, AGENT);
     headers.insert(CLIENT_REQUEST_ID, request_id_value(began));
     for (name, text) in sent.head() {
@@ -121,6 +121,7 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
     let strict = open.plan.substitution == Substitution::Refuse;
     let (waits, mut way) = (strict || open.may_go_on(), HeaderMap::new());
     open.tell_way(&mut way);
+    let framing = open.plan.call.framing();
     let mut relay = Relay::new(body, meter, open, idle);
     if waits {
         let begun = tokio::select! {
@@ -140,7 +141,7 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
     let mut response = Response::new(Answer::Stream(Box::new(relay)));
     let headers = response.headers_mut();
     headers.extend(way);
-    headers.insert(CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(CONTENT_TYPE, if framing == Framing::Array { JSON } else { EVENT_STREAM });
     headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies in front of us must not collect what is meant to flow.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));

@@ -252,8 +252,15 @@ impl BodyFailure {
 const OF_QUOTA: [&str; 4] =
     ["insufficient_quota", "billing_error", "enforced_spend_limit_reached", "contract_spend_limit_reached"];
 
-/// How Anthropic says the same as a mistake in the request.
-const ANTHROPIC_IS_EMPTY: &str = "Your credit balance is too low";
+/// How Anthropic says the same as a mistake in the request, and how Google said it as a rate limit before it had a status
+/// of its own for it.
+const IS_EMPTY: [&str; 2] = ["Your credit balance is too low", "Your prepayment credits are depleted"];
+
+/// Google's reasons, which come as a mistake in the request, when it does not take a key.
+const OF_KEY: [&str; 2] = ["API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED"];
+
+/// Words by which providers say that they have no such model: OpenAI's code, and Google's status.
+const OF_MODEL: [&str; 2] = ["model_not_found", "NOT_FOUND"];
 
 impl UpstreamFailure {
     /// The way to the provider failed.
@@ -290,7 +297,8 @@ impl UpstreamFailure {
         let about_the_request = StatusCode::from_u16(status).is_ok_and(is_about_the_request);
         let quota = status == 402
             || [&error.code, &error.kind].into_iter().flatten().any(|word| OF_QUOTA.contains(&word.as_str()))
-            || error.message.starts_with(ANTHROPIC_IS_EMPTY);
+            || IS_EMPTY.iter().any(|start| error.message.starts_with(start));
+        let key = error.code.as_deref().is_some_and(|code| OF_KEY.contains(&code));
         let passed = |status, reason, kind: &str| Self {
             status,
             reason,
@@ -322,7 +330,7 @@ impl UpstreamFailure {
                 "provider_quota_exhausted",
                 "The provider refuses this gateway's account for lack of quota there; your own credit is not the reason.",
             ),
-            401 | 403 => {
+            _ if key || matches!(status, 401 | 403) => {
                 hidden(502, "provider_auth_failed", "The provider refuses this gateway's credential.")
             }
             // Its words name our account there; the figures are no help to a caller.
@@ -333,7 +341,10 @@ impl UpstreamFailure {
             },
             _ if about_the_request => {
                 // The upstream model's name is ours, whatever the rest of the request says.
-                let unknown = error.code.as_deref() == Some("model_not_found");
+                let unknown = [&error.code, &error.kind]
+                    .into_iter()
+                    .flatten()
+                    .any(|word| OF_MODEL.contains(&word.as_str()));
                 let remedy = if unknown { Remedy::Elsewhere } else { Remedy::Nothing };
                 Self { remedy, ..passed(status, "upstream_rejected", "invalid_request_error") }
             }

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use serde_json::json;
 
 use crate::truth::Tokens;
-use crate::{messages, text};
+use crate::{content, messages, text};
 
 /// The models that the list names; any other name is answered as well.
 const MODELS: [&str; 3] = ["sim-small", "sim-large", "sim-embed"];
@@ -48,6 +48,7 @@ pub(crate) enum Dialect {
     #[default]
     OpenAi,
     Anthropic,
+    Gemini,
 }
 
 impl Chat {
@@ -65,8 +66,10 @@ impl Chat {
 
     /// The answer in one piece.
     pub(crate) fn whole(&self) -> String {
-        if self.dialect == Dialect::Anthropic {
-            return messages::whole(self);
+        match self.dialect {
+            Dialect::OpenAi => {}
+            Dialect::Anthropic => return messages::whole(self),
+            Dialect::Gemini => return content::whole(self),
         }
         let mut body = String::with_capacity(640 + (self.choices * (160 + self.visible * 7)) as usize);
         self.open(&mut body, "chat.completion");

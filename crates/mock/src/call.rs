@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use crate::answer::{self, Chat, Dialect};
 use crate::behaviour::{Behaviour, Fault, Trouble};
 use crate::body::{Body, Broken, Part, Source};
+use crate::content;
 use crate::decode::{ChatAsk, EmbeddingAsk};
 use crate::decode_response::ResponseAsk;
 use crate::embedding;
@@ -42,6 +43,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 const X_MOCK: HeaderName = HeaderName::from_static("x-mock");
 
 /// Why a request gets no answer of its kind.
@@ -109,8 +111,12 @@ impl Call {
             let with_header = self.behaviour.with(&String::from_utf8_lossy(header.as_bytes()));
             self.behaviour = with_header.map_err(|error| Problem::behaviour("x-mock", &error))?;
         }
-        let has_key =
-            bears_token(headers) || self.dialect == Dialect::Anthropic && headers.contains_key(X_API_KEY);
+        let own = match self.dialect {
+            Dialect::OpenAi => false,
+            Dialect::Anthropic => headers.contains_key(X_API_KEY),
+            Dialect::Gemini => headers.contains_key(X_GOOG_API_KEY),
+        };
+        let has_key = bears_token(headers) || own;
         if self.behaviour.auth && !has_key {
             return Err(Problem::no_key());
         }
@@ -136,6 +142,7 @@ impl Call {
             let script = match chat.dialect {
                 Dialect::OpenAi => Script::Chat(ChatScript::new(chat, ask.include_usage)),
                 Dialect::Anthropic => Script::Message(chat),
+                Dialect::Gemini => Script::Content(chat),
             };
             let events = Events::new(script, entry, &self.behaviour, self.fault);
             return Ok(self.respond(StatusCode::OK, EVENT_STREAM, Source::Events(Box::new(events))));
@@ -180,6 +187,7 @@ impl Call {
         let problem = match self.dialect {
             Dialect::OpenAi => problem,
             Dialect::Anthropic => problem.into_anthropics(),
+            Dialect::Gemini => problem.into_geminis(),
         };
         self.entry.began(problem.status.as_u16());
         self.entry.bill(Tokens::default());
@@ -299,6 +307,7 @@ impl Call {
         match self.dialect {
             Dialect::OpenAi => answer::ERROR,
             Dialect::Anthropic => messages::ERROR,
+            Dialect::Gemini => content::ERROR,
         }
     }
 
@@ -309,7 +318,7 @@ impl Call {
         headers.insert(CONTENT_TYPE, kind);
         if let Ok(id) = HeaderValue::try_from(format!("req_{:032x}", self.id)) {
             let name = match self.dialect {
-                Dialect::OpenAi => X_REQUEST_ID,
+                Dialect::OpenAi | Dialect::Gemini => X_REQUEST_ID,
                 Dialect::Anthropic => ANTHROPIC_REQUEST_ID,
             };
             headers.insert(name, id);

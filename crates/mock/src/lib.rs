@@ -1,5 +1,5 @@
-//! A simulated provider: it speaks OpenAI's chat completions, responses, embeddings and models and Anthropic's messages
-//! over HTTP/1.1 and HTTP/2 (prior knowledge), misbehaves as told, and keeps a truth log of what a real provider would
+//! A simulated provider: it speaks OpenAI's chat completions, responses, embeddings and models, Anthropic's messages
+//! and Gemini's content over HTTP/1.1 and HTTP/2 (prior knowledge), misbehaves as told, and keeps a truth log of what a real provider would
 //! have billed.
 //!
 //! It stands where a provider stands, so it shares nothing with the code that meters and charges: it counts tokens
@@ -35,7 +35,7 @@
 //! `text.format` asks for JSON, are an object with the text in its member `text`; that frame counts no tokens.
 //!
 //! # Truth log
-//! One JSON line for each call of chat, responses, embeddings or messages: `at_us` (arrival, microseconds since 1970), `id` (as in the
+//! One JSON line for each call of chat, responses, embeddings, messages or content: `at_us` (arrival, microseconds since 1970), `id` (as in the
 //! answer), `request_id` (the request's `x-client-request-id`, or null), `model` (the one that answered), `stream`,
 //! `prompt_tokens` (the whole input, the cached and the written included), `cached_tokens`, `cache_write_tokens`,
 //! `cache_write_1h_tokens`, `completion_tokens`, `reasoning_tokens`, `finished`, `fault`, `status` (0 when
@@ -48,6 +48,8 @@ mod answer;
 mod behaviour;
 mod body;
 mod call;
+mod content;
+mod content_request;
 mod decode;
 mod decode_response;
 mod embedding;

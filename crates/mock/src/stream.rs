@@ -11,7 +11,7 @@ use crate::answer::{Chat, ERROR, put};
 use crate::behaviour::{Behaviour, Fault, Trouble};
 use crate::body::Broken;
 use crate::truth::{Entry, Tokens};
-use crate::{messages, response, text};
+use crate::{content, messages, response, text};
 
 /// An event that is no JSON.
 const GARBAGE: &str = "data: {\"id\":\"chatcmpl-\u{fffd}<html>502 Bad Gateway</html>\n\n";
@@ -31,6 +31,7 @@ pub(crate) struct Events {
 pub(crate) enum Script {
     Chat(ChatScript),
     Message(Chat),
+    Content(Chat),
     Response(response::Script),
 }
 
@@ -72,7 +73,7 @@ impl Events {
         let visible = script.visible();
         let after = behaviour.after.unwrap_or(visible / 2).min(visible);
         Self {
-            done_marker: fault != Some(Fault::NoDone),
+            done_marker: fault != Some(Fault::NoDone) && script.has_done(),
             chunk: behaviour.chunk,
             trouble: fault.and_then(Fault::trouble).map(|trouble| (after, trouble)),
             pace: Pace { ttft_ms: behaviour.ttft_ms, tps: behaviour.tps, began: None, sleep: None },
@@ -195,7 +196,7 @@ impl Script {
     fn visible(&self) -> u64 {
         match self {
             Self::Chat(script) => script.chat.visible,
-            Self::Message(chat) => chat.visible,
+            Self::Message(chat) | Self::Content(chat) => chat.visible,
             Self::Response(script) => script.reply.visible,
         }
     }
@@ -203,9 +204,14 @@ impl Script {
     fn tokens(&self, visible: u64) -> Tokens {
         match self {
             Self::Chat(script) => script.chat.tokens(visible),
-            Self::Message(chat) => chat.tokens(visible),
+            Self::Message(chat) | Self::Content(chat) => chat.tokens(visible),
             Self::Response(script) => script.reply.tokens(visible),
         }
+    }
+
+    /// Whether something ends the stream after its last event of the answer.
+    const fn has_done(&self) -> bool {
+        !matches!(self, Self::Content(_))
     }
 
     /// Whether an event of its own tells the token counts.
@@ -217,6 +223,7 @@ impl Script {
         match self {
             Self::Chat(script) => script.events(r#"{"role":"assistant","content":"","refusal":null}"#, None),
             Self::Message(chat) => messages::open(chat),
+            Self::Content(chat) => content::open(chat),
             Self::Response(script) => script.open(),
         }
     }
@@ -225,6 +232,7 @@ impl Script {
         match self {
             Self::Chat(script) => script.say(from, to),
             Self::Message(chat) => messages::say(chat, from, to),
+            Self::Content(chat) => content::say(chat, from, to),
             Self::Response(script) => script.say(from, to),
         }
     }
@@ -233,6 +241,7 @@ impl Script {
         match self {
             Self::Chat(script) => script.events("{}", Some(script.chat.finish)),
             Self::Message(chat) => messages::close(chat),
+            Self::Content(chat) => content::close(chat),
             Self::Response(script) => script.finish(),
         }
     }
@@ -240,7 +249,7 @@ impl Script {
     fn usage(&self) -> String {
         match self {
             Self::Chat(script) => script.usage(),
-            Self::Message(_) | Self::Response(_) => String::new(),
+            Self::Message(_) | Self::Response(_) | Self::Content(_) => String::new(),
         }
     }
 
@@ -248,6 +257,7 @@ impl Script {
         match self {
             Self::Chat(_) => "data: [DONE]\n\n".to_owned(),
             Self::Message(_) => messages::STOP.to_owned(),
+            Self::Content(_) => String::new(),
             Self::Response(script) => script.done(),
         }
     }
@@ -256,6 +266,7 @@ impl Script {
         match self {
             Self::Chat(_) => format!("data: {ERROR}\n\n"),
             Self::Message(_) => format!("event: error\ndata: {}\n\n", messages::ERROR),
+            Self::Content(_) => format!("data: {}\r\n\r\n", content::ERROR),
             Self::Response(script) => script.fail(),
         }
     }
@@ -265,6 +276,7 @@ impl Script {
         match self {
             Self::Chat(_) | Self::Response(_) => GARBAGE,
             Self::Message(_) => messages::GARBAGE,
+            Self::Content(_) => content::GARBAGE,
         }
     }
 
@@ -273,6 +285,7 @@ impl Script {
         let mut event = match self {
             Self::Chat(script) => script.head.clone(),
             Self::Message(chat) => messages::say(chat, out, out + 8),
+            Self::Content(chat) => content::say(chat, out, out + 8),
             Self::Response(script) => script.say(out, out + 1),
         };
         event.truncate(event.floor_char_boundary(event.len() / 2));

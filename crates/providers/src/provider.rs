@@ -110,11 +110,15 @@ impl Provider {
     /// `None` where the provider has none for it.
     pub fn outbound(&self, inbound: Endpoint) -> Option<Endpoint> {
         let ways: &[Endpoint] = match inbound {
-            Endpoint::Chat => &[Endpoint::Chat, Endpoint::Messages],
-            Endpoint::Responses => &[Endpoint::Responses, Endpoint::Chat, Endpoint::Messages],
-            Endpoint::Messages => &[Endpoint::Messages, Endpoint::Chat],
+            Endpoint::Chat => &[Endpoint::Chat, Endpoint::Messages, Endpoint::GenerateContent],
+            Endpoint::Responses => {
+                &[Endpoint::Responses, Endpoint::Chat, Endpoint::Messages, Endpoint::GenerateContent]
+            }
+            Endpoint::Messages => &[Endpoint::Messages, Endpoint::Chat, Endpoint::GenerateContent],
+            Endpoint::GenerateContent => &[Endpoint::GenerateContent, Endpoint::Chat, Endpoint::Messages],
             Endpoint::Embeddings => &[Endpoint::Embeddings],
             Endpoint::CountTokens => &[Endpoint::CountTokens],
+            Endpoint::CountContent => &[Endpoint::CountContent],
         };
         ways.iter().copied().find(|way| self.has(*way))
     }
@@ -125,12 +129,19 @@ impl Provider {
         self.kind.endpoints.contains(&endpoint) && !(of_deployment && endpoint == Endpoint::Responses)
     }
 
-    /// The address of a call to this model.
+    /// The address of a call to this model, whose answer is to be a stream or not.
     ///
     /// # Errors
     /// When the model's name makes no path.
-    pub fn address(&self, endpoint: Endpoint, model: &str) -> Result<Uri, http::Error> {
+    pub fn address(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<Uri, http::Error> {
+        if endpoint.dialect() == Dialect::Gemini {
+            let action = if stream { ":streamGenerateContent?alt=sse" } else { endpoint.path() };
+            return self.uri(&format!("/models/{}{action}", in_path(model)));
+        }
         match &self.api_version {
+            None if endpoint.dialect() == Dialect::OpenAi => {
+                self.uri(&format!("{}{}", self.kind.openai_path, endpoint.path()))
+            }
             None => self.uri(endpoint.path()),
             // Azure takes the deployment of a response from its body.
             Some(version) if endpoint == Endpoint::Responses => {
@@ -160,7 +171,7 @@ impl Provider {
     pub fn credential(&self, dialect: Dialect) -> Option<&(HeaderName, HeaderValue)> {
         let credentials = self.credential.as_ref()?;
         Some(match dialect {
-            Dialect::Anthropic => credentials.own.as_ref().unwrap_or(&credentials.usual),
+            Dialect::Anthropic | Dialect::Gemini => credentials.own.as_ref().unwrap_or(&credentials.usual),
             Dialect::OpenAi => &credentials.usual,
         })
     }
@@ -188,6 +199,7 @@ impl Credentials {
             Credential::Bearer => Self { usual: bearer()?, own: None },
             Credential::ApiKey => Self { usual: plain("api-key")?, own: None },
             Credential::Anthropic => Self { usual: bearer()?, own: Some(plain("x-api-key")?) },
+            Credential::Google => Self { usual: bearer()?, own: Some(plain("x-goog-api-key")?) },
         })
     }
 }
@@ -229,7 +241,7 @@ mod tests {
             match kind.base_url {
                 Some(base_url) => {
                     let built = built.unwrap();
-                    let told = [Dialect::OpenAi, Dialect::Anthropic]
+                    let told = [Dialect::OpenAi, kind.dialect()]
                         .map(|dialect| &built.credential(dialect).unwrap().0);
                     let headers = kind.credential_headers();
                     assert_eq!(
@@ -238,8 +250,9 @@ mod tests {
                         "{}",
                         kind.name
                     );
-                    let address = built.address(Endpoint::Chat, "m").unwrap().to_string();
-                    assert_eq!(address, format!("{base_url}/chat/completions"), "{}", kind.name);
+                    let address = built.address(Endpoint::Chat, "m", true).unwrap().to_string();
+                    let folder = if kind.name == "gemini" { "/openai" } else { "" };
+                    assert_eq!(address, format!("{base_url}{folder}/chat/completions"), "{}", kind.name);
                 }
                 None => assert_eq!(built.unwrap_err(), ProviderError::NoBaseUrl(kind.name)),
             }
@@ -251,16 +264,16 @@ mod tests {
             at("https://x.openai.azure.com/openai/v1").credential(Dialect::OpenAi).unwrap().clone();
         assert_eq!((name.as_str(), value.to_str().unwrap()), ("api-key", "secret"));
         assert_eq!(
-            at("https://x.openai.azure.com/openai/v1").address(Endpoint::Chat, "m").unwrap(),
+            at("https://x.openai.azure.com/openai/v1").address(Endpoint::Chat, "m", false).unwrap(),
             "https://x.openai.azure.com/openai/v1/chat/completions"
         );
         let dated = at("https://x.openai.azure.com/openai").with_api_version("2024-10-21").unwrap();
         assert_eq!(
-            dated.address(Endpoint::Embeddings, "my embedder").unwrap(),
+            dated.address(Endpoint::Embeddings, "my embedder", false).unwrap(),
             "https://x.openai.azure.com/openai/deployments/my%20embedder/embeddings?api-version=2024-10-21"
         );
         assert_eq!(
-            dated.address(Endpoint::Responses, "m").unwrap(),
+            dated.address(Endpoint::Responses, "m", false).unwrap(),
             "https://x.openai.azure.com/openai/responses?api-version=2024-10-21"
         );
         assert_eq!(dated.outbound(Endpoint::Responses), Some(Endpoint::Chat));
@@ -271,6 +284,30 @@ mod tests {
             assert_eq!(refused, ProviderError::ApiVersion(wrong.to_owned()));
         }
         assert!(openai("https://x/v1", None).unwrap().with_api_version("2024-10-21").is_err());
+    }
+
+    #[test]
+    fn geminis_address_tells_the_model_and_whether_the_answer_streams() {
+        let gemini = Provider::new("p", Kind::named("gemini").unwrap(), None, None).unwrap();
+        let base = "https://generativelanguage.googleapis.com/v1beta";
+        for (endpoint, stream, path) in [
+            (Endpoint::GenerateContent, false, "/models/a%2Fb%3Fc:generateContent"),
+            (Endpoint::GenerateContent, true, "/models/a%2Fb%3Fc:streamGenerateContent?alt=sse"),
+            (Endpoint::CountContent, false, "/models/a%2Fb%3Fc:countTokens"),
+            (Endpoint::Embeddings, false, "/openai/embeddings"),
+        ] {
+            let address = gemini.address(endpoint, "a/b?c", stream).unwrap().to_string();
+            assert_eq!(address, format!("{base}{path}"));
+        }
+        for (inbound, outbound) in [
+            (Endpoint::Chat, Some(Endpoint::GenerateContent)),
+            (Endpoint::Responses, Some(Endpoint::GenerateContent)),
+            (Endpoint::Messages, Some(Endpoint::GenerateContent)),
+            (Endpoint::GenerateContent, Some(Endpoint::GenerateContent)),
+            (Endpoint::CountTokens, None),
+        ] {
+            assert_eq!(gemini.outbound(inbound), outbound, "{inbound:?}");
+        }
     }
 
     #[test]

@@ -284,7 +284,7 @@ async fn reach(client: &Client, provider: &Provider) -> Finding {
     };
     let mut request = Request::new(PartsBody::default());
     *request.uri_mut() = uri;
-    match client.send(provider, Dialect::OpenAi, request, None).await {
+    match client.send(provider, provider.kind.dialect(), request, None).await {
         Err(failure) => Finding::found(
             check,
             format!("{} at {}", failure, provider.origin()),
@@ -328,7 +328,7 @@ async fn call(client: &Client, target: &Target) -> Finding {
         let call = Call::read(Endpoint::Chat, body).map_err(|_| "cannot be built".to_owned())?;
         let Target { provider, model, .. } = target;
         let parts = call.upstream_body(&Upstream { model, manners: provider.kind.manners, output_cap: None });
-        let uri = provider.address(Endpoint::Chat, model).map_err(|error| error.to_string())?;
+        let uri = provider.address(Endpoint::Chat, model, false).map_err(|error| error.to_string())?;
         let length = HeaderValue::from(parts.len() as u64);
         let mut request = Request::new(PartsBody::new(parts));
         *request.method_mut() = Method::POST;

@@ -23,7 +23,8 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
     let stream = field::boolean("stream", fields.stream)?.unwrap_or(false);
     let user_id = Metadata::read(fields.metadata)?.user_id;
     Ok(Asked {
-        model_span: span(text, model_text),
+        model_span: Some(span(text, model_text)),
+        model_prefix: "",
         model,
         stream,
         // There is no stream without it.

@@ -40,7 +40,8 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
     let metadata = Metadata::read(fields.metadata)?;
     let told = |text: Option<Cow<'_, str>>| text.filter(|text| !text.is_empty()).map(Cow::into_owned);
     Ok(Asked {
-        model_span: span(text, model_text),
+        model_span: Some(span(text, model_text)),
+        model_prefix: "",
         model,
         stream,
         asked_usage,

@@ -62,7 +62,8 @@ pub(crate) fn read(text: &str) -> Result<Asked, BadRequest> {
     let Input { media, tools, is_elsewhere } = input;
     let elsewhere = ELSEWHERE.into_iter().find(|name| fields.given(name).is_some());
     Ok(Asked {
-        model_span: span(text, model_text),
+        model_span: Some(span(text, model_text)),
+        model_prefix: "",
         model,
         stream,
         asked_usage: false,
