@@ -2,6 +2,7 @@
 
 mod chunk;
 mod cut;
+mod fallbacks;
 mod fields;
 mod media;
 mod models;
@@ -14,6 +15,7 @@ mod speech;
 mod usage;
 
 pub(crate) use cut::{Cut, UsageJson};
+pub use fallbacks::Fallback;
 pub use models::{ModelCard, ModelPricing, model_json, models_json};
 pub use preferences::{Preferences, Sort};
 pub(crate) use reader::Reader;

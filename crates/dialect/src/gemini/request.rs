@@ -20,7 +20,7 @@ const CANDIDATES_MAX: u64 = 8;
 
 /// Reads the body of a request for content, or of one for a prompt's length. The model stands in the address.
 pub(crate) fn read(endpoint: Endpoint, addressed: &Addressed, text: &str) -> Result<Asked, BadRequest> {
-    field::check_model(&addressed.model)?;
+    field::check_model("model", &addressed.model)?;
     let body = Fields::read(text)?;
     // A count may be asked for of a whole request instead of contents.
     let inner = match body.counted.filter(|_| !endpoint.generates()) {
@@ -38,7 +38,10 @@ pub(crate) fn read(endpoint: Endpoint, addressed: &Addressed, text: &str) -> Res
     Ok(Asked {
         model: addressed.model.clone(),
         model_span: model_span(text, fields, &addressed.model)?,
+        model_stands: true,
         model_prefix: PREFIX,
+        fallbacks: Vec::new(),
+        models_span: None,
         // The address tells it.
         stream: false,
         // There is no stream without it.
