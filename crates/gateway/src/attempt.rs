@@ -180,7 +180,8 @@ async fn refused_upstream(
     // What cannot be read adds nothing to the status.
     let bytes = collect(body, ERROR_BYTES_MAX, idle).await.unwrap_or_default();
     let error = UpstreamError::read(status, &bytes);
-    UpstreamFailure::of_answer(status, error, retry_after)
+    let wait = retry_after.or(error.wait);
+    UpstreamFailure::of_answer(status, error, wait)
 }
 
 /// Books a stream whose client left before it began: the provider has read the prompt by then.

@@ -17,7 +17,7 @@ pub struct Kind {
     /// What its chats want otherwise.
     pub manners: Manners,
     /// What stands between the address and the endpoints of OpenAI's dialect, where the API is another one's.
-    pub(crate) openai_path: &'static str,
+    pub openai_path: &'static str,
     /// How it is told the credential.
     pub(crate) credential: Credential,
     /// Whether one may say which version of the API is meant, and a model is then a deployment in the path.

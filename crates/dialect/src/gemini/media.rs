@@ -9,7 +9,7 @@ use crate::bad_request::BadRequest;
 use crate::json::{self, Into, Kind, Name, Take};
 use crate::media::Media;
 
-/// The contents: an array of objects.
+/// The contents: an array of objects, or the one object that Google's servers take for an array of one.
 #[derive(Default)]
 pub(super) struct Contents {
     kind: Option<Kind>,
@@ -23,7 +23,7 @@ impl Contents {
     pub(super) fn check(&self) -> Result<(), BadRequest> {
         match self.kind {
             Some(Kind::Array) if self.len == 0 => Err(BadRequest::empty_array("contents")),
-            Some(Kind::Array) => Ok(()),
+            Some(Kind::Array | Kind::Object) => Ok(()),
             kind => Err(BadRequest::mistyped("contents", "an array of objects", kind.unwrap_or(Kind::Null))),
         }
     }
@@ -44,11 +44,8 @@ impl<'de> Take<'de> for Contents {
         Ok(())
     }
 
-    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        while map.next_key_seed(Name)?.is_some() {
-            json::skip_shallow(&mut map)?;
-        }
-        Ok(())
+    fn object<A: MapAccess<'de>>(&mut self, map: A) -> Result<(), A::Error> {
+        Content(self).object(map)
     }
 }
 
@@ -59,8 +56,13 @@ impl<'de> Take<'de> for Content<'_> {
     fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
-                "parts" => map.next_value_seed(Into(&mut Part(&mut *self.0)))?,
-                _ => json::skip(&mut map)?,
+                "parts" => {
+                    let parts = map.next_value::<&RawValue>()?.get();
+                    json::check_depth(parts)?;
+                    // It was parsed once already.
+                    drop(json::read(parts, &mut Part(&mut *self.0)));
+                }
+                _ => json::skip_shallow(&mut map)?,
             }
         }
         Ok(())

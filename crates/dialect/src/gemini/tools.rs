@@ -29,7 +29,9 @@ impl<'de> Take<'de> for Tools {
 
     fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key_seed(Name)? {
-            if map.next_value::<&RawValue>()?.get() == "null" {
+            let value = map.next_value::<&RawValue>()?.get();
+            json::check_depth(value)?;
+            if value == "null" {
                 continue;
             }
             match &*name {

@@ -351,6 +351,9 @@ fn kind_row(kind: &providers::Kind) -> String {
     if kind.has_deployments {
         done.push("with `api_version`, the model is a deployment in the path".to_owned());
     }
+    if !kind.openai_path.is_empty() {
+        done.push(format!("embeddings go to `{}`, below the address", kind.openai_path));
+    }
     let (endpoints, done) = (endpoints.join(", "), done.join("; "));
     format!("| `{}` | {address} | `{header}` | {endpoints} | {done} |", kind.name)
 }

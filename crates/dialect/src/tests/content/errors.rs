@@ -1,5 +1,7 @@
 //! Errors in Gemini's words, and those of Google's read.
 
+use std::time::Duration;
+
 use domain::{Refusal, RefusalCode};
 use serde_json::{Value, json};
 
@@ -66,6 +68,15 @@ fn googles_reason_is_finer_than_its_code() {
             (read.kind.as_deref(), read.code.as_deref()),
             (Some("INVALID_ARGUMENT"), Some("API_KEY_INVALID"))
         );
+    }
+    for (delay, wait) in
+        [("34s", Some(34)), ("0.5s", Some(1)), ("2.000s", Some(2)), ("soon", None), ("s", None)]
+    {
+        let body = format!(
+            r#"[{{"error":{{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[{{"@type":"x","retryDelay":"{delay}"}}]}}}}]"#
+        );
+        let read = UpstreamError::read(429, body.as_bytes()).wait;
+        assert_eq!(read, wait.map(Duration::from_secs), "{delay}");
     }
     let plain = br#"{"error":{"code":503,"message":"Overloaded","status":"UNAVAILABLE","details":[]}}"#;
     assert_eq!(UpstreamError::read(503, plain).code.as_deref(), Some("503"));

@@ -73,6 +73,15 @@ fn members_that_matter_are_read() {
 }
 
 #[test]
+fn one_of_something_may_stand_for_a_list_of_it() {
+    let call = read(
+        r#"{"contents":{"parts":{"inlineData":{"mimeType":"image/png","data":"A"}}},"tools":{"googleSearch":{}}}"#,
+    )
+    .unwrap();
+    assert_eq!((call.media().images, call.web_search()), (1, Some("tools")));
+}
+
+#[test]
 fn what_is_not_read_goes_upstream_as_it_came() {
     let strange = body(
         r#" , "safetySettings":[{"category":"X"}],"x_new":{"a":[1e5,null]},"generationConfig":{"thinkingConfig":{"thinkingBudget":-1}}"#,
@@ -132,6 +141,7 @@ fn wrong_requests_are_refused_by_name() {
         ("{".to_owned(), None, None),
         ("{}".to_owned(), Some("contents"), Some("missing_required_parameter")),
         (r#"{"contents":[]}"#.to_owned(), Some("contents"), Some("empty_array")),
+        (r#"{"contents":[],"tools":{"x":[]}}"#.to_owned(), Some("contents"), Some("empty_array")),
         (r#"{"contents":"hi"}"#.to_owned(), Some("contents"), Some("invalid_type")),
         (r#"{"contents":[1],"contents":[1]}"#.to_owned(), Some("contents"), Some("duplicate_parameter")),
         (r#"{"contents":[1],"Tools":[]}"#.to_owned(), Some("Tools"), Some("unknown_parameter")),
