@@ -59,6 +59,7 @@ def gateway(mock: Mock, upstream: Recorder, tmp_path_factory: pytest.TempPathFac
             Provider("recorder", upstream.base_url),
             Provider("claudes", mock.base_url, kind="anthropic"),
             Provider("claudes-recorder", upstream.base_url, kind="anthropic"),
+            Provider("olds", mock.base_url, kind="deepseek"),
             Provider("uncounted", mock.base_url, kind="ollama"),
             Provider("refused", refused),
             Provider("hole", hole),
@@ -72,6 +73,9 @@ def gateway(mock: Mock, upstream: Recorder, tmp_path_factory: pytest.TempPathFac
             Route("embed?*", "mock", "sim-embedding?*", EMBEDDING_PRICE),
             Route("claude", "claudes", "sim-small", CLAUDE_PRICE),
             Route("claude?*", "claudes", "sim-small?*", CLAUDE_PRICE),
+            # A provider that has chats alone, so that messages and responses are converted.
+            Route("old", "olds", "sim-small"),
+            Route("old?*", "olds", "sim-small?*"),
             Route("recorded-claude", "claudes-recorder", "upstream/claude-1", CLAUDE_PRICE),
             Route("uncounted", "uncounted", "sim-small", CLAUDE_PRICE),
             Route("free", "mock", "sim-small", FREE),

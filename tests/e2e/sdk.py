@@ -98,6 +98,17 @@ class PythonSdk:
                 if outcome.chunks == cancel_after:
                     break
 
+    def chat_helper(self, client: openai.OpenAI, outcome: Called, params: Json) -> None:
+        with client.chat.completions.stream(**params) as stream:
+            for _ in stream:
+                outcome.chunks += 1
+            outcome.answer = stream.get_final_completion().model_dump(mode="json", warnings=False)
+
+    def chat_parse(self, client: openai.OpenAI, outcome: Called, params: Json) -> None:
+        answer = client.chat.completions.parse(**params, response_format=Said)
+        parsed = answer.choices[0].message.parsed
+        outcome.texts = [parsed.text] if parsed else []
+
     def respond(self, client: openai.OpenAI, outcome: Called, params: Json, headers: Json | None = None) -> None:
         answer = client.responses.create(**params, extra_headers=headers)
         outcome.request_id, outcome.texts = answer._request_id, [answer.output_text]

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from claude import NodeClaude, PythonClaude
-from harness import CLAUDE_PRICE, HTTP, UPSTREAM_KEY, Json, Mock, Tenant
+from harness import CLAUDE_PRICE, HTTP, UPSTREAM_KEY, Json, Mock, Tenant, eventually
 from sdk import Called
 from upstreams import Recorder
 
@@ -258,3 +258,10 @@ def test_rates_are_told_in_anthropics_headers(tenant: Tenant) -> None:
     # Counting takes from the same requests, and no tokens.
     counted = tenant.post("/messages/count_tokens", {"model": "claude", "messages": MESSAGES}, VERSION)
     assert counted.headers["anthropic-ratelimit-requests-remaining"] == "3"
+    # It is on record, though it has no row.
+    path = f"/admin/v1/requests/{counted.headers['x-request-id']}/explain"
+    explained = eventually(
+        lambda: said.json() if (said := tenant.gateway.api("GET", path)).status_code == 200 else None, "the decision"
+    )
+    assert (explained["state"], explained["endpoint"], explained["attempts"]) == ("counted", "count_tokens", [])
+    assert [layer["owner"] for layer in explained["layers"]][-2:] == ["route", "rate_limit"]

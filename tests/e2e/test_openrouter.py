@@ -10,7 +10,8 @@ import httpx2 as httpx
 import openrouter
 import pytest
 
-from harness import HTTP, Gateway, Json, Tenant, unlike
+from harness import CLAUDE_PRICE, HTTP, PRICE, Gateway, Json, Mock, Price, Tenant, unlike
+from other_clients import WHOLE, check_paid
 
 ASK: Json = {"model": "sim", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}], "user": "u-1"}
 COSTS = {f"{kind}usage{span}" for kind in ("", "byok_") for span in ("", "_daily", "_weekly", "_monthly")}
@@ -231,3 +232,26 @@ def test_its_own_sdk_reads_all_of_it(gateway: Gateway, tenant: Tenant) -> None:
 def httpx_of_the_sdk(headers: dict[str, str]) -> Any:
     """A client for the SDK, which has no option for headers of one's own."""
     return sdk_httpx.Client(headers=headers, trust_env=False)
+
+
+@pytest.mark.parametrize(("model", "price"), [("sim", PRICE), ("claude", CLAUDE_PRICE)])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_its_own_sdk_calls_models(tenant: Tenant, mock: Mock, model: str, price: Price, streamed: bool) -> None:
+    transport = sdk_httpx.HTTPTransport(verify=False)
+    with sdk_httpx.Client(transport=transport, trust_env=False) as http:
+        client = openrouter.OpenRouter(tenant.secret, server_url=f"{tenant.gateway.url}/api/v1", client=http)
+        asked: Any = {"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": streamed}
+        answer = client.chat.send(**asked)
+        if streamed:
+            chunks = list(answer)
+            text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+        else:
+            text = answer.choices[0].message.content
+        assert text == WHOLE
+        check_paid(tenant, mock, price)
+        poor = openrouter.OpenRouter(
+            tenant.gateway.tenant("0").secret, server_url=f"{tenant.gateway.url}/api/v1", client=http
+        )
+        with pytest.raises(openrouter.errors.PaymentRequiredResponseError) as caught:
+            poor.chat.send(**asked)
+        assert "0.00 available" in str(caught.value)

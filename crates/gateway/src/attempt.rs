@@ -118,7 +118,7 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
     let meter = meter(&open);
     let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
     let (rates, dialect) = (*open.pace.told(), open.plan.call.endpoint().dialect());
-    let strict = open.plan.substitution == Substitution::Refuse;
+    let strict = open.plan.substitution() == Substitution::Refuse;
     let (waits, mut way) = (strict || open.may_go_on(), HeaderMap::new());
     open.tell_way(&mut way);
     let framing = open.plan.call.framing();

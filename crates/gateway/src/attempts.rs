@@ -6,9 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use ledger::{AttemptStatus, LedgerError};
+use ledger::{AttemptStatus, CostRow};
 
 use crate::allowance::tier_asked;
 use crate::answer::Answer;
@@ -26,6 +25,8 @@ use crate::tasks::Presence;
 
 /// The target that answered, or that was tried last, as `provider/model`.
 pub(crate) const TARGET: HeaderName = HeaderName::from_static("x-tollkeeper-target");
+/// Which of the models that were asked for answered, where there were several.
+const MODEL: HeaderName = HeaderName::from_static("x-tollkeeper-model");
 /// How many attempts it took.
 pub(crate) const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollkeeper-attempts");
 /// What of the request could not be said to the provider, member by member, each with what became of it.
@@ -92,10 +93,7 @@ impl Open {
             let Some(place) = self.plan.candidates.others().iter().position(is_open) else {
                 return self.plan.target().health.force(tokens);
             };
-            self.plan.candidates.turn_to(place);
-            if let Err(error) = self.held.aim(&self.began, &self.plan).await {
-                self.turn_back(place, &error);
-            }
+            self.move_to(place, None).await;
         }
     }
 
@@ -179,30 +177,40 @@ impl Open {
                 reason = failure.reason,
                 "an attempt failed, and there is another one"
             );
-            let at: Timestamp = self.shared.clock.now();
             let Some(place) = next.other else {
-                self.held.retry(row, &self.began, &self.plan, at);
+                self.held.retry(row, &self.began, &self.plan, self.shared.clock.now());
                 return Ok(self);
             };
-            self.plan.candidates.turn_to(place);
-            match self.held.turn(row.clone(), &self.began, &self.plan, at).await {
-                Ok(()) => return Ok(self),
-                Err(error) => self.turn_back(place, &error),
+            if self.move_to(place, Some(row.clone())).await {
+                return Ok(self);
             }
         }
         Err(self)
     }
 
-    /// The candidate that was turned to cannot have the call, which is where it was before.
-    fn turn_back(&mut self, place: usize, error: &LedgerError) {
-        tracing::info!(
-            request = %self.began.id,
-            target = %self.plan.target().label,
-            %error,
-            "what is held cannot be held for this target, and the call does not go there"
-        );
+    /// Moves the call to the candidate in this place, after an attempt that failed or before the first one is sent. Where
+    /// its model's limits or the wallets for it have no room, the call stays where it is, and the candidate is none.
+    async fn move_to(&mut self, place: usize, failed: Option<CostRow>) -> bool {
+        self.plan.candidates.turn_to(place);
+        let at = self.shared.clock.now();
+        let why = match (self.pace.turn(&self.shared.tiers, &self.plan, at), failed) {
+            (Err(over), _) => over.refusal.message.clone(),
+            (Ok(()), failed) => {
+                let moved = match failed {
+                    Some(row) => self.held.turn(row, &self.began, &self.plan, at).await,
+                    None => self.held.aim(&self.began, &self.plan).await,
+                };
+                let Err(error) = moved else { return true };
+                error.to_string()
+            }
+        };
+        let target = Arc::clone(&self.plan.target().label);
+        tracing::info!(request = %self.began.id, %target, why, "the call cannot go on at this target");
         self.plan.candidates.turn_to(place);
         self.plan.candidates.remove(place);
+        // What it counted under before has just been given back, so that it is there but for what came between.
+        let _ = self.pace.turn(&self.shared.tiers, &self.plan, at);
+        false
     }
 
     /// The target that has the call, and how many attempts there were.
@@ -213,6 +221,11 @@ impl Open {
     /// Tells on an answer where it came from and how many attempts it took.
     pub(crate) fn tell_way(&self, headers: &mut HeaderMap) {
         way(&self.plan.target().label, self.held.attempts(), headers);
+        if !self.plan.call.fallbacks().is_empty()
+            && let Ok(model) = HeaderValue::from_str(self.plan.model())
+        {
+            headers.insert(MODEL, model);
+        }
         let dropped = self.plan.candidate().converted.as_ref().map(|converted| converted.dropped());
         if let Some(dropped) = dropped.filter(|dropped| !dropped.is_empty()) {
             let named: Vec<String> = dropped.iter().map(ToString::to_string).collect();

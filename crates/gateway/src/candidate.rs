@@ -11,11 +11,13 @@ use directory::InFlight;
 use pricing::PriceVersion;
 
 use crate::allowance::{Allowance, Ask};
-use crate::routes::Target;
+use crate::routes::{Route, Target};
 
 /// A target that may have the call, at a price that stays the same until the receipt.
 #[derive(Debug)]
 pub(crate) struct Candidate {
+    /// The route of the model, of those the caller asked for, that it is a target of.
+    pub(crate) route: Arc<Route>,
     pub(crate) target: Target,
     pub(crate) price: Arc<PriceVersion>,
     /// The call in the provider's form, where that is not the caller's.
@@ -26,10 +28,10 @@ pub(crate) struct Candidate {
     pub(crate) tries: u32,
 }
 
-/// A target that may not have the call, and why.
+/// A target that may not have the call, or a model of which none may, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LeftOut {
-    /// `provider/model`.
+    /// `provider/model`, or the model's name.
     pub(crate) target: Arc<str>,
     /// The code of the refusal, or what it lacks.
     pub(crate) code: &'static str,
@@ -46,6 +48,7 @@ pub(crate) struct Candidates {
 
 /// A target and its price, before the call is bounded.
 pub(crate) struct Admitted {
+    pub(crate) route: Arc<Route>,
     pub(crate) target: Target,
     pub(crate) price: Arc<PriceVersion>,
     /// The call in the provider's form, where that is not the caller's.
@@ -93,14 +96,32 @@ impl Choice {
         Ok(Self { first, rest: kept, left_out })
     }
 
-    /// The same for a call that refers to what a provider keeps: no other one than the first has it.
-    pub(crate) fn keep_state_of(mut self, call: &Call) -> Self {
+    /// The same for a call that refers to what a provider keeps: no other one has it than the first, which is `keeper`
+    /// once it is known.
+    ///
+    /// # Errors
+    /// If none of the targets is there.
+    pub(crate) fn keep_state_of(
+        self,
+        call: &Call,
+        keeper: &mut Option<Arc<str>>,
+    ) -> Result<Self, BadRequest> {
         // What a tool fetches, it fetches anywhere.
-        if call.input_elsewhere().is_some_and(|param| param != "tools") {
-            let first = &self.first.target.provider.name;
-            self.rest.retain(|admitted| admitted.target.provider.name == *first);
-        }
-        self
+        let Some(param) = call.input_elsewhere().filter(|param| *param != "tools") else { return Ok(self) };
+        let keeper = &**keeper.get_or_insert_with(|| Arc::clone(&self.first.target.provider.name));
+        self.keep("kept_elsewhere", |admitted| {
+            if *admitted.target.provider.name == *keeper {
+                return Ok(());
+            }
+            Err(BadRequest {
+                message: format!(
+                    "'{param}' refers to what the provider `{keeper}` keeps, and the model `{}` is not served there.",
+                    admitted.route.model
+                ),
+                param: Some(param.to_owned()),
+                code: Some("kept_elsewhere"),
+            })
+        })
     }
 }
 
@@ -108,10 +129,10 @@ impl Candidates {
     /// The candidates in this order; the first is where the call goes.
     pub(crate) fn new(choice: Choice, call: &Call, in_flight: InFlight, slice: u64) -> Self {
         let Choice { first, rest, left_out } = choice;
-        let candidate = |Admitted { target, price, converted }: Admitted| {
+        let candidate = |Admitted { route, target, price, converted }: Admitted| {
             let sent = converted.as_ref().map_or(call, |converted| converted.call());
             let allowance = Allowance::new(sent, &price, in_flight, slice);
-            Candidate { target, price, converted, allowance, tries: 0 }
+            Candidate { route, target, price, converted, allowance, tries: 0 }
         };
         Self { now: candidate(first), others: rest.into_iter().map(candidate).collect(), left_out }
     }
@@ -147,6 +168,19 @@ impl Candidates {
         if place < self.others.len() {
             self.others.remove(place);
         }
+    }
+
+    /// Leaves out the present one's model, which may not have the call for this reason, and turns to the next one; if
+    /// there is no other, answers so and changes nothing.
+    pub(crate) fn leave_model(&mut self, code: &'static str) -> bool {
+        let model = Arc::clone(&self.now.route.model);
+        let Some(place) = self.others.iter().position(|other| other.route.model != model) else {
+            return false;
+        };
+        self.turn_to(place);
+        self.others.retain(|other| other.route.model != model);
+        self.left_out.push(LeftOut { target: model, code });
+        true
     }
 
     /// Counts a try at the present one.

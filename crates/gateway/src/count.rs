@@ -14,6 +14,7 @@ use providers::TransportFailure;
 
 use crate::answer::Answer;
 use crate::attempt::{ERROR_BYTES_MAX, JSON, collect, upstream_request};
+use crate::decision::Trail;
 use crate::evidence::{Began, Plan};
 use crate::failure::{Failure, UpstreamFailure};
 use crate::observer::Finished;
@@ -32,12 +33,24 @@ fn member(endpoint: Endpoint) -> &'static str {
 
 impl Gateway {
     /// Answers how many tokens a request for messages, or for content, has.
-    pub(crate) async fn count(&self, began: Began, plan: &Plan, pace: Pace) -> Response<Answer> {
+    pub(crate) async fn count(
+        &self,
+        began: Began,
+        plan: &Plan,
+        pace: Pace,
+        mut trail: Trail,
+    ) -> Response<Answer> {
         let told = *pace.told();
+        trail.passed_rates(&pace);
         let counted = match plan.target().provider.outbound(plan.call.endpoint()) {
             Some(_) => self.ask(&began, plan).await.map_err(|failure| Failure::Upstream(Box::new(failure))),
             None => self.count_here(plan).await,
         };
+        // There will be no row to tell of it, so the decision waits for what came of it.
+        self.shared.recorder.record(match &counted {
+            Ok(_) => trail.counted(plan),
+            Err(failure) => trail.stopped(failure),
+        });
         // It counts among the requests, and has used no tokens.
         pace.end(&Usage::default(), None);
         let (outcome, response) = match counted {

@@ -141,6 +141,9 @@ struct Caller<'a> {
 #[derive(Serialize)]
 struct Taken<'a> {
     provider: &'a str,
+    /// The models that were asked for, where there are several, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    models: Vec<&'a str>,
     /// How the targets were ordered, where that is not as they are written.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'static str>,
@@ -231,7 +234,7 @@ impl Trail {
     /// The model is there for the caller, at a price (1.3), and so is a route (1.5). `route` is the name that the model
     /// matched.
     pub(crate) fn passed_route(&mut self, plan: &Plan, route: &str) {
-        self.passed(Owner::ModelAccess, &SawModel { model: cut(&plan.model), route });
+        self.passed(Owner::ModelAccess, &SawModel { model: cut(plan.model()), route });
         let contract = &plan.target().contract;
         let country = plan.principal.organization().country;
         self.passed(Owner::Region, &SawRegion { country, served: contract.countries.describe() });
@@ -271,10 +274,23 @@ impl Trail {
     pub(crate) fn taken(mut self, plan: &Plan, held: Money) -> Decision {
         let asked = plan.ask.amount;
         self.passed(Owner::Billing, &SawCredit { asked, held });
+        self.end_at(plan)
+    }
+
+    /// The call counted its prompt where the plan says: nothing is set aside for that.
+    pub(crate) fn counted(self, plan: &Plan) -> Decision {
+        self.end_at(plan)
+    }
+
+    fn end_at(self, plan: &Plan) -> Decision {
         let candidates = &plan.candidates;
+        let strategy = plan.candidate().route.strategy;
+        let fallbacks = plan.call.fallbacks().iter().map(|fallback| &*fallback.model);
+        let models = std::iter::once(plan.call.model()).chain(fallbacks).map(cut);
         let taken = Taken {
             provider: &plan.target().provider.name,
-            by: (plan.strategy != Strategy::Ordered).then_some(plan.strategy.as_str()),
+            models: if plan.call.fallbacks().is_empty() { Vec::new() } else { models.collect() },
+            by: (strategy != Strategy::Ordered).then_some(strategy.as_str()),
             then: candidates.others().iter().map(|other| cut(&other.target.label)).collect(),
             left_out: candidates.left_out().iter().map(|out| (cut(&out.target), out.code)).collect(),
         };
@@ -291,12 +307,12 @@ impl Trail {
             Failure::BadRequest(error) => {
                 Stopped { code: error.code, param: error.param.as_deref(), message: &error.message, ..plain }
             }
+            Failure::Upstream(upstream) => Stopped { message: upstream.message(), ..plain },
             Failure::Body(_)
             | Failure::Busy
             | Failure::Unavailable
             | Failure::Draining
-            | Failure::Unsettled
-            | Failure::Upstream(_) => match &own {
+            | Failure::Unsettled => match &own {
                 Some(body) => Stopped { code: body.code.as_deref(), message: &body.message, ..plain },
                 None => plain,
             },

@@ -1,9 +1,11 @@
 //! What each step of the pipeline proves, and how it is proved. A later step demands the evidence of the earlier ones,
 //! so that none can be left out or put in another order.
 
+use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use dialect::openai::Fallback;
 use dialect::{BadRequest, Call, Conversion, CutCall, Endpoint, Upstream};
 use directory::{Directory, Principal, Scope, Visit};
 use domain::{Refusal, RefusalCode, RequestId, ServiceTier, Timestamp};
@@ -19,7 +21,7 @@ use crate::credential::presented;
 use crate::failure::Failure;
 use crate::health::BreakerRules;
 use crate::routes::{Route, Routes, Target};
-use crate::routing::{Occasion, Strategy, arrange, check_preferences};
+use crate::routing::{Occasion, arrange, check_preferences};
 use crate::substitution::Substitution;
 use crate::tiers::Tiers;
 
@@ -48,9 +50,6 @@ pub(crate) struct Permit {
     principal: Principal,
     call: Call,
     attribution: Attribution,
-    model: Arc<str>,
-    strategy: Strategy,
-    substitution: Substitution,
     choice: Choice,
 }
 
@@ -59,13 +58,8 @@ pub(crate) struct Plan {
     pub(crate) principal: Principal,
     pub(crate) call: Call,
     pub(crate) attribution: Attribution,
-    pub(crate) model: Arc<str>,
     /// Where it goes, and where it may go when that fails.
     pub(crate) candidates: Candidates,
-    /// How they were ordered.
-    pub(crate) strategy: Strategy,
-    /// What is done when another model answers.
-    pub(crate) substitution: Substitution,
     /// What is asked of the books: enough for any of the candidates.
     pub(crate) ask: Ask,
     /// A guess at the cost of the input alone, charged when the gateway dies during the call; 0 where nothing is charged.
@@ -76,6 +70,23 @@ impl Plan {
     /// Where the call is now.
     pub(crate) const fn candidate(&self) -> &Candidate {
         self.candidates.now()
+    }
+
+    /// The model that the call is for now, of those the caller asked for.
+    pub(crate) fn model(&self) -> &Arc<str> {
+        &self.candidate().route.model
+    }
+
+    /// What is done when another model answers.
+    pub(crate) fn substitution(&self) -> Substitution {
+        self.candidate().route.substitution
+    }
+
+    /// Leaves out the present model, which may not have the call for this reason, if the caller asked for another one.
+    pub(crate) fn leave_model(&mut self, code: &'static str) -> bool {
+        let left = self.candidates.leave_model(code);
+        self.ask = self.candidates.ask();
+        left
     }
 
     /// The call as it goes upstream now: in the form of the provider's endpoint.
@@ -114,6 +125,9 @@ pub(crate) fn identify(directory: &Directory, headers: &HeaderMap, visit: &Visit
 /// Proves that the caller may make this call: the model exists and is open to it (1.3), at a price that is known (1.3),
 /// on a route that serves its country (1.4) by a contract that covers its data and environment (1.5). The first owner in this
 /// order refuses.
+///
+/// Of several models all must exist, since a name that nobody knows is a mistake; those that may not have the call are
+/// left out. If none may, the one that came farthest says what is missing.
 pub(crate) fn authorize(
     caller: Caller,
     call: Call,
@@ -121,16 +135,64 @@ pub(crate) fn authorize(
     (routes, tiers, breaker): (&Routes, &Tiers, &BreakerRules),
     (request, now, now_us): (RequestId, Timestamp, u64),
 ) -> Result<Permit, Failure> {
-    let route = routes.find(call.model())?;
-    check_kind(&route, &call, now)?;
-    access::check(&caller.0, &route, tiers)?;
-    let choice = choose(&route, &call, &traffic(&caller.0), now)?;
-    let choice = choice.keep("option_unpriced", |admitted| check_options(&call, &admitted.price))?;
-    let choice = choice.keep_state_of(&call).keep("inexpressible", |admitted| convert(&call, admitted))?;
-    let choice = choice.keep("not_preferred", |admitted| check_preferences(&call, admitted))?;
-    let choice = arrange(choice, &call, &Occasion { strategy: route.strategy, breaker, request, now_us });
-    let (model, strategy, substitution) = (Arc::clone(&route.model), route.strategy, route.substitution);
-    Ok(Permit { principal: caller.0, call, attribution, model, strategy, substitution, choice })
+    let asked = routes_of(&call, routes)?;
+    let (mut choices, mut left_out) = (VecDeque::with_capacity(asked.len()), Vec::new());
+    let (mut farthest, mut keeper) = (None, None);
+    for route in &asked {
+        match admit_model(&caller.0, &call, route, tiers, &mut keeper, now) {
+            Ok(choice) => choices.push_back(choice),
+            Err(failure) => {
+                left_out.push(LeftOut { target: Arc::clone(&route.model), code: failure.code() });
+                if farthest.as_ref().is_none_or(|before| distance(before) < distance(&failure)) {
+                    farthest = Some(failure);
+                }
+            }
+        }
+    }
+    let Some(first) = choices.pop_front() else {
+        // At least one was asked for.
+        return Err(farthest.unwrap_or(Failure::Unavailable));
+    };
+    let mut choice = arrange(first, choices.into(), &call, &Occasion { breaker, request, now_us });
+    choice.left_out.extend(left_out);
+    Ok(Permit { principal: caller.0, call, attribution, choice })
+}
+
+/// The routes of the models that a call names, in its order.
+fn routes_of(call: &Call, routes: &Routes) -> Result<Vec<Arc<Route>>, Refusal> {
+    let mut asked = vec![routes.find(call.model())?];
+    for Fallback { place, model } in call.fallbacks() {
+        let found = routes.find(model).map_err(|refusal| Refusal {
+            message: format!("Invalid 'models[{place}]': {}", refusal.message),
+            ..refusal
+        });
+        asked.push(found?);
+    }
+    Ok(asked)
+}
+
+/// The targets of one model that may have the call.
+fn admit_model(
+    principal: &Principal,
+    call: &Call,
+    route: &Arc<Route>,
+    tiers: &Tiers,
+    keeper: &mut Option<Arc<str>>,
+    now: Timestamp,
+) -> Result<Choice, Failure> {
+    check_kind(route, call, now)?;
+    access::check(principal, route, tiers)?;
+    let choice = choose(route, call, &traffic(principal), now)?;
+    let choice = choice.keep("option_unpriced", |admitted| check_options(call, &admitted.price))?;
+    let choice = choice.keep_state_of(call, keeper)?;
+    let choice = choice.keep("inexpressible", |admitted| convert(call, admitted))?;
+    Ok(choice.keep("not_preferred", |admitted| check_preferences(call, admitted))?)
+}
+
+/// How far a model came before it was refused: what is wrong with the request as such is looked at after all owners.
+fn distance(failure: &Failure) -> (bool, Option<RefusalCode>) {
+    let code = failure.refusal().map(|refusal| refusal.code);
+    (code.is_none(), code)
 }
 
 /// Refuses a model that does something else than what is asked for, wherever it is served: to the endpoint it is none.
@@ -243,14 +305,14 @@ pub(crate) fn traffic(principal: &Principal) -> Traffic<'_> {
 
 /// The route's targets that may have the call, with their prices now, and those that may not. A layer is passed when any
 /// target passes it, so when none passes them all, the target that came farthest says what is missing.
-fn choose(route: &Route, call: &Call, traffic: &Traffic<'_>, now: Timestamp) -> Result<Choice, Refusal> {
+fn choose(route: &Arc<Route>, call: &Call, traffic: &Traffic<'_>, now: Timestamp) -> Result<Choice, Refusal> {
     let mut farthest: Option<Refusal> = None;
     let (mut first, mut rest, mut left_out) = (None, Vec::new(), Vec::new());
     for target in &route.targets {
         match admit(route, target, call, traffic, now) {
             Ok(price) => {
-                let price = Arc::clone(price);
-                let admitted = Admitted { target: target.clone(), price, converted: None };
+                let (route, price) = (Arc::clone(route), Arc::clone(price));
+                let admitted = Admitted { route, target: target.clone(), price, converted: None };
                 match first {
                     None => first = Some(admitted),
                     Some(_) => rest.push(admitted),
@@ -313,24 +375,14 @@ fn not_spoken(route: &Route, target: &Target, endpoint: Endpoint) -> Refusal {
 
 /// Bounds what the call can cost.
 pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
-    let Permit { principal, call, attribution, model, strategy, substitution, choice } = permit;
+    let Permit { principal, call, attribution, choice } = permit;
     let in_flight = principal.organization().in_flight;
     let candidates = Candidates::new(choice, &call, in_flight, output_slice);
     let ask = candidates.ask();
     let is_free = call.endpoint().counts();
     let input_guess = if is_free { 0 } else { call.input_tokens_bound() / BYTES_PER_TOKEN };
     // Boxed, because it travels through every step from here on.
-    Box::new(Plan {
-        principal,
-        attribution,
-        model,
-        strategy,
-        substitution,
-        candidates,
-        ask,
-        input_guess,
-        call,
-    })
+    Box::new(Plan { principal, attribution, candidates, ask, input_guess, call })
 }
 
 /// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.

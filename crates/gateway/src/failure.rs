@@ -136,12 +136,28 @@ impl Failure {
         }
     }
 
+    /// Its code in a record: the refusal's, or what is wrong with the request.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code.as_str(),
+            Self::BadRequest(error) => error.code.unwrap_or("bad_request"),
+            Self::Limited(over) => over.refusal.code.as_str(),
+            Self::Body(_)
+            | Self::Busy
+            | Self::Unavailable
+            | Self::Draining
+            | Self::Unsettled
+            | Self::Upstream(_) => self.outcome(),
+        }
+    }
+
     /// Whether the attempt's settlement has told the observer already.
     pub(crate) const fn is_booked(&self) -> bool {
         matches!(self, Self::Upstream(_))
     }
 
-    /// The failure as HTTP, in the shape of this dialect.
+    /// The failure as HTTP, in the shape of this dialect. The [`ErrorBody`] is among the extensions, for whoever has
+    /// another shape for it.
     pub fn into_response(self, dialect: Dialect, id: RequestId) -> Response<Answer> {
         let retry_after = self.retry_after();
         let rates = if let Self::Limited(over) = &self { over.told } else { RateHeaders::default() };
@@ -166,6 +182,7 @@ impl Failure {
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.min(RETRY_AFTER_SECONDS_MAX)));
         }
+        response.extensions_mut().insert(body);
         response
     }
 
@@ -345,7 +362,7 @@ impl UpstreamFailure {
                     .into_iter()
                     .flatten()
                     .any(|word| OF_MODEL.contains(&word.as_str()));
-                let remedy = if unknown { Remedy::Elsewhere } else { Remedy::Nothing };
+                let remedy = if unknown { Remedy::Elsewhere } else { Remedy::AnotherModel };
                 Self { remedy, ..passed(status, "upstream_rejected", "invalid_request_error") }
             }
             408 | 504 => passed(504, "upstream_timeout", "server_error"),
@@ -354,11 +371,16 @@ impl UpstreamFailure {
         }
     }
 
+    /// What the caller reads.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// What the failure says of the target: whether it is well, if anything. A refused rate is told by its headers.
     pub(crate) fn target_is_well(&self) -> Option<bool> {
         match self.reason {
             "client_closed" | "upstream_rate_limited" => None,
-            _ => Some(self.remedy == Remedy::Nothing),
+            _ => Some(matches!(self.remedy, Remedy::Nothing | Remedy::AnotherModel)),
         }
     }
 

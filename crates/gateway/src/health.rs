@@ -1,8 +1,8 @@
 //! How a target is: whether its circuit is open, how fast it begins to answer, and what it says is left of its rate.
 //!
 //! What is known here orders the candidates of a call and never refuses one: see `routing.rs` and ADR 0011. Each target of
-//! the configuration has one state, shared by all threads and by all routes that lead to it with the same credential; the
-//! models of a pattern share their target's. It is looked at and written a few times for each attempt, never for a chunk,
+//! the configuration, and each model of a pattern, has one state, shared by all threads and by all routes that lead to it
+//! with the same credential. It is looked at and written a few times for each attempt, never for a chunk,
 //! and its lock is held for some tens of nanoseconds. The state machines are pure: they are told the time.
 
 mod breaker;

@@ -75,6 +75,7 @@ impl Held {
             drop(ticket);
             self.earlier.push(failed);
             self.draft = Some(draft);
+            self.cap_at(plan);
         }
     }
 
@@ -98,6 +99,7 @@ impl Held {
         ticket.await?;
         self.earlier.push(failed);
         (self.draft, self.is_final) = (Some(draft), false);
+        self.cap_at(plan);
         Ok(())
     }
 
@@ -111,12 +113,13 @@ impl Held {
         let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
         ticket.await?;
         self.draft = Some(draft);
+        self.cap_at(plan);
         Ok(())
     }
 
     /// Tells the ledger of an attempt; answers its draft with the ledger's answer to come.
     fn next(
-        &mut self,
+        &self,
         attempt: u32,
         before: Option<CostRow>,
         began: &Began,
@@ -124,7 +127,6 @@ impl Held {
         at: Timestamp,
     ) -> Option<(Box<CostRow>, ledger::Ticket)> {
         self.draft.as_ref()?;
-        self.upstream_cap = plan.candidate().allowance.upstream_cap(self.amount);
         let draft = Box::new(CostRow { attempt, at, ..draft_row(began, plan) });
         let next = NextAttempt {
             attempt,
@@ -145,6 +147,11 @@ impl Held {
             next: Some(Box::new(next)),
         }));
         Some((draft, ticket))
+    }
+
+    /// What is held pays for another length of answer where the plan says now.
+    fn cap_at(&mut self, plan: &Plan) {
+        self.upstream_cap = plan.candidate().allowance.upstream_cap(self.amount);
     }
 
     /// Attempts so far, the present one included.
@@ -278,7 +285,7 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
         project: plan.principal.project.id,
         key: plan.principal.key.id,
         environment: Arc::from(plan.principal.project.environment.as_str()),
-        model: Arc::clone(&plan.model),
+        model: Arc::clone(plan.model()),
         target: Arc::clone(&plan.target().label),
         provider: Arc::clone(&plan.target().provider.name),
         model_answered: None,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialect::Endpoint;
 use directory::{Directory, Visit};
-use domain::{Clock, Ids, Money, Owner, Refusal, RefusalCode, RequestId, Timestamp, Usage};
+use domain::{Clock, Ids, Money, Owner, Refusal, RefusalCode, RequestId, Usage};
 use http::header::{CONNECTION, EXPECT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::health::BreakerRules;
 use crate::hold::{Held, hold, probe};
 use crate::observer::{Finished, Observer};
-use crate::rates::{Pace, Rates, pace};
+use crate::rates::{OverRate, Pace, Rates, pace};
 use crate::retry::{RetryBudget, RetryRules};
 use crate::routes::{Route, Routes};
 use crate::tasks::{Persistent, Presence, Tasks};
@@ -150,7 +150,7 @@ impl Gateway {
         let mut trail = Trail::begin(endpoint.as_str(), &began);
         match self.admit(endpoint, &began, address, &head, body.as_mut(), &mut trail).await {
             // Counting a prompt moves no money and is answered at once.
-            Ok((plan, pace)) if endpoint.counts() => self.count(began, &plan, pace).await,
+            Ok((plan, pace)) if endpoint.counts() => self.count(began, &plan, pace, trail).await,
             Ok((plan, pace)) => self.carry(endpoint, began, plan, pace, trail).await,
             Err(failure) => {
                 self.shared.recorder.record(trail.stopped(&failure));
@@ -180,7 +180,7 @@ impl Gateway {
     where
         B: Body<Data = Bytes>,
     {
-        let Shared { directory, routes, tiers, settings, clock, .. } = &*self.shared;
+        let Shared { directory, routes, rates, tiers, settings, clock, .. } = &*self.shared;
         let headers = &head.headers;
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
         let visit = Visit { address, endpoint: scope(endpoint), now: began.at };
@@ -206,24 +206,25 @@ impl Gateway {
         let permit = authorize(caller, call, attribution, (routes, tiers, &settings.breaker), moment)
             .inspect_err(|failure| trail.passed_before(failure, &model, routes.name_of(&model)))?;
         // How much it can cost at most.
-        let plan = plan(permit, settings.output_slice);
-        trail.passed_route(&plan, routes.name_of(&plan.model));
-        // How fast: taken before the hold, so that a call over its rate never becomes a write.
-        let pace = self.pace_on(trail, began, &plan, now).await?;
+        let mut plan = plan(permit, settings.output_slice);
+        // How fast: taken before the hold, so that a call over its rate never becomes a write. Of several models it is for
+        // the first one whose limits have room.
+        let paced = pace(rates, tiers, clock, &mut plan, now);
+        trail.passed_route(&plan, routes.name_of(plan.model()));
+        let pace = self.paced_on(trail, began, &plan, paced).await?;
         Ok((plan, pace))
     }
 
-    /// Takes what the call is expected to use under the rate limits. When one of them refuses, the budgets are asked
-    /// first: they come before it in precedence, though they are looked at after it.
-    async fn pace_on(
+    /// When a rate limit refuses, the budgets are asked first: they come before it in precedence, though they are looked
+    /// at after it.
+    async fn paced_on(
         &self,
         trail: &mut Trail,
         began: &Began,
         plan: &Plan,
-        now: Timestamp,
+        paced: Result<Pace, Box<OverRate>>,
     ) -> Result<Pace, Failure> {
-        let Shared { rates, tiers, clock, .. } = &*self.shared;
-        match pace(rates, tiers, clock, plan, now) {
+        match paced {
             Ok(pace) => Ok(pace),
             Err(over) => {
                 if !plan.call.endpoint().counts() && probe(&self.ledger, began, plan).await? {

@@ -77,8 +77,25 @@ pub struct OverRate {
     pub(crate) told: RateHeaders,
 }
 
-/// Takes what a call is expected to use under every limit that it falls under, or nothing under any.
+/// Takes what a call is expected to use under every limit that it falls under, or nothing under any. A model whose
+/// limits have no room is left out of the plan as long as there is another one.
 pub(crate) fn pace(
+    rates: &Arc<Rates>,
+    tiers: &Tiers,
+    clock: &Arc<dyn Clock>,
+    plan: &mut Plan,
+    now: Timestamp,
+) -> Result<Pace, Box<OverRate>> {
+    loop {
+        match pace_model(rates, tiers, clock, plan, now) {
+            Err(over) if plan.leave_model(over.refusal.code.as_str()) => {}
+            paced => return paced,
+        }
+    }
+}
+
+/// The same for the model that the call is for now.
+fn pace_model(
     rates: &Arc<Rates>,
     tiers: &Tiers,
     clock: &Arc<dyn Clock>,
@@ -86,7 +103,7 @@ pub(crate) fn pace(
     now: Timestamp,
 ) -> Result<Pace, Box<OverRate>> {
     let principal = &plan.principal;
-    let pair = pair_of(principal, &plan.model);
+    let pair = pair_of(principal, plan.model());
     let limited = limits_of(principal, tiers.of(principal.organization()), plan);
     let (rates, clock) = (Arc::clone(rates), Arc::clone(clock));
     if limited.is_empty() {
@@ -126,6 +143,32 @@ impl Pace {
     /// What the headers of the answer say.
     pub(crate) const fn told(&self) -> &RateHeaders {
         &self.told
+    }
+
+    /// The call goes on at another model: it counts under that one's limits, and no longer under those of the one before.
+    ///
+    /// # Errors
+    /// When they have no room. Then it counts nowhere until it is turned to another model, or back.
+    pub(crate) fn turn(&mut self, tiers: &Tiers, plan: &Plan, now: Timestamp) -> Result<(), Box<OverRate>> {
+        let pair = pair_of(&plan.principal, plan.model());
+        if pair == self.pair {
+            return Ok(());
+        }
+        self.pair = pair;
+        let limited = limits_of(&plan.principal, tiers.of(plan.principal.organization()), plan);
+        let counted = |limited: &[Limited]| -> Vec<(Bucket, Measure)> {
+            limited.iter().map(|limited| (limited.cap.bucket, limited.cap.measure)).collect()
+        };
+        if counted(&limited) == counted(&self.limited) {
+            return Ok(());
+        }
+        // First back, then anew: of what is capped at one there is no second.
+        if let Some(slot) = self.slot.take() {
+            slot.give_back(self.clock.monotonic_micros());
+        }
+        self.limited.clear();
+        *self = pace_model(&self.rates, tiers, &self.clock, plan, now)?;
+        Ok(())
     }
 
     /// A running call has had so much output by now: what is beyond the expected counts at once.
@@ -178,7 +221,7 @@ impl Pace {
 fn limits_of(principal: &Principal, tier: Option<&Tier>, plan: &Plan) -> Vec<Limited> {
     let mut limited = Vec::new();
     let user = EndUsers::Of(plan.attribution.user.as_deref());
-    chain::walk(principal, tier, &plan.model, user, |link| {
+    chain::walk(principal, tier, plan.model(), user, |link| {
         let Some(bucket) = link.bucket else { return };
         for (measure, most) in by_measure(link.caps) {
             if let Some(most) = most {
@@ -262,7 +305,7 @@ fn refuse(whose: Whose, bound: &Bound, plan: &Plan, now: Timestamp) -> Refusal {
     };
     let message = format!(
         "Rate limit reached for `{}` in {owner} on {}: Limit {}, Used {}, Requested {}.{again}",
-        plan.model,
+        plan.model(),
         words_of(bound.measure),
         bound.most,
         bound.used,

@@ -158,7 +158,7 @@ impl Relay {
     fn withheld(&mut self) -> Option<Unbegun> {
         let Phase::Flowing(flow) = &self.phase else { return None };
         let claim = flow.open.claim(flow.meter.model());
-        if flow.open.plan.substitution != Substitution::Refuse || claim == Claim::Kept {
+        if flow.open.plan.substitution() != Substitution::Refuse || claim == Claim::Kept {
             return None;
         }
         let Phase::Flowing(flow) = std::mem::replace(&mut self.phase, Phase::Ended) else { return None };

@@ -1,7 +1,7 @@
 //! Trying again: after which failures, where, when, and when no more.
 //!
-//! Nothing is tried again after the first byte has gone to the client, and nothing that the provider refused for what the
-//! request says. A call has a budget of attempts and of time; all calls together have one of retries, so that a provider
+//! Nothing is tried again after the first byte has gone to the client, and what the provider refused for what the request
+//! says goes to no other target of that model. A call has a budget of attempts and of time; all calls together have one of retries, so that a provider
 //! in trouble is not called many times as often as one that is well (a storm of retries is what keeps it down).
 //!
 //! It decides by numbers that it is given; it must never know money, HTTP or what time it is.
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use domain::RequestId;
 
-use crate::candidate::Candidates;
+use crate::candidate::{Candidate, Candidates};
 
 /// How often and how long calls are tried again, as configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +46,10 @@ impl Default for RetryRules {
 /// What a failure says about another try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Remedy {
-    /// It would fail again wherever it went: the request itself was refused, or its client has gone.
+    /// It would fail again wherever it went, or its client has gone.
     Nothing,
+    /// It would fail again at this model, and may succeed at another one: the request was refused.
+    AnotherModel,
     /// It would fail again at this target, and may succeed at another one.
     Elsewhere,
     /// It may pass by itself.
@@ -93,9 +95,13 @@ impl RetryRules {
         if let Some(wait) = same {
             return Some(Next { wait, other: None });
         }
+        let model = &candidates.now().route.model;
+        let may_help = |other: &Candidate| {
+            other.tries == 0 && (standing.remedy != Remedy::AnotherModel || other.route.model != *model)
+        };
         let untried = || {
             let others = candidates.others().iter().enumerate();
-            others.filter(|(_, other)| other.tries == 0).map(|(place, _)| place)
+            others.filter(|(_, other)| may_help(other)).map(|(place, _)| place)
         };
         let place = untried().find(|place| usable(*place)).or_else(|| untried().next())?;
         Some(Next { wait: Duration::ZERO, other: Some(place) })

@@ -76,7 +76,8 @@ pub fn explain_route(
         let price = target.prices.as_ref().and_then(|prices| prices.at(now)).cloned();
         match verdict(&route, target, call.as_ref(), price.as_ref(), principal, now) {
             Ok(price) => {
-                admitted.push(Admitted { target: target.clone(), price, converted: None });
+                let route = Arc::clone(&route);
+                admitted.push(Admitted { route, target: target.clone(), price, converted: None });
             }
             Err(refusal) => targets.push(TargetExplanation {
                 target: target.clone(),
@@ -89,7 +90,7 @@ pub fn explain_route(
         }
     }
     let mut explained: Vec<TargetExplanation> = Vec::new();
-    if let Some(choice) = chosen(admitted, call.as_ref(), &route, shared) {
+    if let Some(choice) = chosen(admitted, call.as_ref(), shared) {
         for (place, admitted) in (1..).zip(std::iter::once(choice.first).chain(choice.rest)) {
             let Admitted { target, price, .. } = admitted;
             let look = looked(&target);
@@ -109,17 +110,16 @@ pub fn explain_route(
 }
 
 /// The targets in order.
-fn chosen(admitted: Vec<Admitted>, call: Option<&Call>, route: &Route, shared: &Shared) -> Option<Choice> {
+fn chosen(admitted: Vec<Admitted>, call: Option<&Call>, shared: &Shared) -> Option<Choice> {
     let mut admitted = admitted.into_iter();
     let choice = Choice { first: admitted.next()?, rest: admitted.collect(), left_out: Vec::new() };
     let occasion = Occasion {
-        strategy: route.strategy,
         breaker: &shared.settings.breaker,
         request: RequestId::fresh(shared.ids.as_ref()),
         now_us: shared.clock.monotonic_micros(),
     };
     Some(match call {
-        Some(call) => arrange(choice, call, &occasion),
+        Some(call) => arrange(choice, Vec::new(), call, &occasion),
         None => choice,
     })
 }

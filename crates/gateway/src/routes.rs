@@ -1,7 +1,7 @@
 //! Routes: which targets serve the model a caller asks for.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::{Refusal, RefusalCode};
@@ -113,19 +113,41 @@ impl Route {
 pub struct Routes {
     exact: BTreeMap<Arc<str>, Arc<Route>>,
     patterns: Vec<Arc<Route>>,
+    health: Known,
+}
+
+/// How targets are, by `provider/model`: routes that lead to one target see it with one pair of eyes, and the models of
+/// a pattern are targets of their own, since one of them may fail, or be made up, while the others are well.
+#[derive(Debug, Default)]
+struct Known(Mutex<BTreeMap<Arc<str>, Arc<Health>>>);
+
+/// Targets that are told apart. Callers name the models of patterns, so there could be any number; the models beyond
+/// this one share the state of their pattern's target.
+const KNOWN_MAX: usize = 4_096;
+
+impl Known {
+    /// The state of the target of this label, `fresh` if it is met for the first time; `shared`, if there are too many.
+    fn of(&self, label: &Arc<str>, shared: &Arc<Health>, fresh: impl FnOnce() -> Arc<Health>) -> Arc<Health> {
+        // What a thread that panicked left here is whole.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(health) = known.get(label) {
+            return Arc::clone(health);
+        }
+        if known.len() >= KNOWN_MAX {
+            return Arc::clone(shared);
+        }
+        Arc::clone(known.entry(Arc::clone(label)).or_insert_with(fresh))
+    }
 }
 
 impl Routes {
     /// The table of these routes. Of two with one name the first is kept.
     pub fn new(routes: impl IntoIterator<Item = Route>) -> Self {
         let mut table = Self::default();
-        // Routes that lead to one target see how it is with one pair of eyes.
-        let mut known: BTreeMap<Arc<str>, Arc<Health>> = BTreeMap::new();
         for mut route in routes {
             for target in &mut route.targets {
-                let health =
-                    known.entry(Arc::clone(&target.label)).or_insert_with(|| Arc::clone(&target.health));
-                target.health = Arc::clone(health);
+                let own = || Arc::clone(&target.health);
+                target.health = table.health.of(&target.label, &target.health, own);
             }
             let route = Arc::new(route);
             if route.model.ends_with('*') {
@@ -147,13 +169,17 @@ impl Routes {
         if let Some(route) = self.exact.get(model) {
             return Ok(Arc::clone(route));
         }
-        self.patterns.iter().find_map(|pattern| expand(pattern, model)).map(Arc::new).ok_or_else(|| {
-            Refusal::new(
-                RefusalCode::ModelNotFound,
-                format!("The model `{}` does not exist or you do not have access to it.", shown(model)),
-                "List the models with GET /v1/models, or have the operator add a route for this one.",
-            )
-        })
+        self.patterns
+            .iter()
+            .find_map(|pattern| expand(pattern, model, &self.health))
+            .map(Arc::new)
+            .ok_or_else(|| {
+                Refusal::new(
+                    RefusalCode::ModelNotFound,
+                    format!("The model `{}` does not exist or you do not have access to it.", shown(model)),
+                    "List the models with GET /v1/models, or have the operator add a route for this one.",
+                )
+            })
     }
 
     /// The name of the route that [`Routes::find`] answers for a model: its own, or the pattern's that it matches.
@@ -198,12 +224,15 @@ impl Routes {
 }
 
 /// The route that a pattern makes of a model's name.
-fn expand(pattern: &Route, model: &str) -> Option<Route> {
+fn expand(pattern: &Route, model: &str, known: &Known) -> Option<Route> {
     let rest = model.strip_prefix(pattern.model.strip_suffix('*')?)?;
     if rest.is_empty() {
         return None;
     }
-    let targets = pattern.targets.iter().map(|target| target.of_model(&target.model.replace('*', rest)));
+    let targets = pattern.targets.iter().map(|target| {
+        let target = target.of_model(&target.model.replace('*', rest));
+        Target { health: known.of(&target.label, &target.health, Arc::default), ..target }
+    });
     Some(Route {
         model: Arc::from(model),
         targets: targets.collect(),
@@ -256,6 +285,24 @@ mod tests {
             );
         }
         assert_eq!(routes.len(), 3);
+    }
+
+    #[test]
+    fn the_models_of_a_pattern_are_targets_of_their_own() {
+        let routes = Routes::new([route("local/*", "*"), route("one", "one"), route("other", "one")]);
+        let health = |model: &str| Arc::clone(&routes.find(model).unwrap().targets[0].health);
+        assert!(Arc::ptr_eq(&health("local/a"), &health("local/a")));
+        assert!(!Arc::ptr_eq(&health("local/a"), &health("local/b")));
+        // By whichever name it is called.
+        assert!(Arc::ptr_eq(&health("local/one"), &health("one")));
+        assert!(Arc::ptr_eq(&health("other"), &health("one")));
+        // There is no end to names that nobody has, and one to what is kept of them.
+        for number in 0..2 * KNOWN_MAX {
+            health(&format!("local/made-up-{number}"));
+        }
+        assert_eq!(routes.health.0.lock().unwrap().len(), KNOWN_MAX);
+        assert!(Arc::ptr_eq(&health("local/late"), &health("local/later")), "the pattern's own");
+        assert!(Arc::ptr_eq(&health("local/one"), &health("one")));
     }
 
     #[test]

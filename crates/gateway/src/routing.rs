@@ -50,7 +50,6 @@ impl Strategy {
 /// What the order depends on beside the targets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Occasion<'a> {
-    pub(crate) strategy: Strategy,
     pub(crate) breaker: &'a BreakerRules,
     pub(crate) request: RequestId,
     /// By the clock that never steps.
@@ -69,28 +68,34 @@ pub(crate) fn expected(call: &Call) -> Usage {
     Usage { input: call.input_tokens_bound() / BYTES_PER_TOKEN, output, ..Usage::default() }
 }
 
-/// Puts the targets that may have a call in order.
-pub(crate) fn arrange(choice: Choice, call: &Call, occasion: &Occasion<'_>) -> Choice {
-    if choice.rest.is_empty() {
-        return choice;
+/// Puts the targets that may have a call in order: those of the model that it names first, then those of the others.
+pub(crate) fn arrange(first: Choice, others: Vec<Choice>, call: &Call, occasion: &Occasion<'_>) -> Choice {
+    if first.rest.is_empty() && others.is_empty() {
+        return first;
     }
     let usage = expected(call);
-    let Choice { first, mut rest, mut left_out } = choice;
-    rest.insert(0, first);
-    let mut targets = rest;
-    drop_incapable(&mut targets, &mut left_out, call, &usage);
+    let mut left_out = Vec::new();
+    let targets_of = |Choice { first, mut rest, left_out: mut of_model }: Choice| {
+        left_out.append(&mut of_model);
+        rest.insert(0, first);
+        rest
+    };
+    let mut models: Vec<Vec<Admitted>> = std::iter::once(first).chain(others).map(targets_of).collect();
+    drop_incapable(&mut models, &mut left_out, call, &usage);
     let preferences = call.preferences();
-    let strategy = preferences.and_then(|preferences| preferences.sort).map_or(occasion.strategy, by);
-    let occasion = &Occasion { strategy, ..*occasion };
-    order(&mut targets, (&usage, tier_asked(call)), occasion);
-    if let Some(preferences) = preferences {
-        prefer(&mut targets, &mut left_out, preferences);
-    }
     let tokens = usage.input.saturating_add(usage.output);
     let in_trouble =
         |one: &Admitted| !one.target.health.look(occasion.breaker, occasion.now_us, tokens).usable;
-    // Stable: among those that are well the strategy decides, and among those in trouble, too.
-    targets.sort_by_cached_key(in_trouble);
+    for targets in &mut models {
+        order(targets, (&usage, tier_asked(call)), preferences.and_then(|wish| wish.sort), occasion);
+        if let Some(preferences) = preferences {
+            prefer(targets, &mut left_out, preferences);
+        }
+        // Stable: among those that are well the strategy decides, and among those in trouble, too. The models stay as the
+        // caller has them: who pays follows from the first.
+        targets.sort_by_cached_key(in_trouble);
+    }
+    let mut targets: Vec<Admitted> = models.into_iter().flatten().collect();
     // There is always one: never all are left out.
     let first = targets.remove(0);
     Choice { first, rest: targets, left_out }
@@ -108,7 +113,7 @@ const fn by(sort: Sort) -> Strategy {
 /// fallbacks.
 fn prefer(targets: &mut Vec<Admitted>, left_out: &mut Vec<LeftOut>, preferences: &Preferences) {
     targets.sort_by_key(|one| preferences.place(names(one)));
-    if !preferences.allow_fallbacks && preferences.order.is_empty() {
+    if !preferences.allow_fallbacks && preferences.order.is_empty() && !targets.is_empty() {
         let leave = |one: Admitted| LeftOut { target: one.target.label, code: "not_preferred" };
         left_out.extend(targets.drain(1..).map(leave));
     }
@@ -144,7 +149,7 @@ pub(crate) fn check_preferences(call: &Call, admitted: &Admitted) -> Result<(), 
             message: format!(
                 "No target of the model `{}` is left by '{param}': leave it out, or name another provider. \
                  `tollkeeper route explain` shows which there are.",
-                call.model()
+                admitted.route.model
             ),
             param: Some(param.to_owned()),
             code: Some("no_allowed_providers"),
@@ -154,31 +159,38 @@ pub(crate) fn check_preferences(call: &Call, admitted: &Admitted) -> Result<(), 
 
 /// Leaves out the targets that are said not to be capable of the call, unless none is: then the provider says what is
 /// wrong.
-fn drop_incapable(targets: &mut Vec<Admitted>, left_out: &mut Vec<LeftOut>, call: &Call, usage: &Usage) {
+fn drop_incapable(models: &mut [Vec<Admitted>], left_out: &mut Vec<LeftOut>, call: &Call, usage: &Usage) {
     let declares = |admitted: &Admitted| {
         admitted.target.rules.capabilities.is_some() || admitted.price.context.is_some()
     };
-    if !targets.iter().any(declares) {
+    if !models.iter().flatten().any(declares) {
         return;
     }
     let needs = Needs::of(call, usage.input);
-    let lacks: Vec<Option<&'static str>> =
-        targets.iter().map(|one| needs.lacking(&one.target.rules, &one.price)).collect();
-    if lacks.iter().all(Option::is_some) {
+    let lacking = |one: &Admitted| needs.lacking(&one.target.rules, &one.price);
+    if models.iter().flatten().all(|one| lacking(one).is_some()) {
         return;
     }
-    let mut verdicts = lacks.into_iter();
-    targets.retain(|one| match verdicts.next().flatten() {
-        None => true,
-        Some(code) => {
-            left_out.push(LeftOut { target: std::sync::Arc::clone(&one.target.label), code });
-            false
-        }
-    });
+    for targets in models {
+        targets.retain(|one| match lacking(one) {
+            None => true,
+            Some(code) => {
+                left_out.push(LeftOut { target: std::sync::Arc::clone(&one.target.label), code });
+                false
+            }
+        });
+    }
 }
 
-fn order(targets: &mut Vec<Admitted>, (usage, tier): (&Usage, ServiceTier), occasion: &Occasion<'_>) {
-    match occasion.strategy {
+/// Puts the targets of one model in order: as the caller wishes, or by the strategy of their route.
+fn order(
+    targets: &mut Vec<Admitted>,
+    (usage, tier): (&Usage, ServiceTier),
+    wish: Option<Sort>,
+    occasion: &Occasion<'_>,
+) {
+    let Some(first) = targets.first() else { return };
+    match wish.map_or(first.route.strategy, by) {
         Strategy::Ordered => {}
         // What cannot be priced is dearer than anything.
         Strategy::LowestCost => {

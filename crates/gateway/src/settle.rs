@@ -325,7 +325,7 @@ impl Open {
         let substituted = self.claim(answered) == Claim::Broken;
         if substituted {
             let (request, target) = (self.began.id, &self.plan.target().label);
-            match self.plan.substitution {
+            match self.plan.substitution() {
                 Substitution::Log => tracing::info!(%request, %target, answered, "another model answered"),
                 Substitution::Alert | Substitution::Refuse => {
                     tracing::warn!(%request, %target, answered, "another model answered than the route claims");

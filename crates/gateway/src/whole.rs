@@ -40,7 +40,7 @@ pub(crate) async fn whole(
         Err(failure) => return Attempted::Failed(Box::new(open), *failure),
     };
     let claim = open.claim(facts.model.as_deref());
-    if open.plan.substitution == Substitution::Refuse && claim != Claim::Kept {
+    if open.plan.substitution() == Substitution::Refuse && claim != Claim::Kept {
         let failure = UpstreamFailure::substituted(claim, &open.plan.target().label, facts.model.as_deref());
         let ending = ending(facts, &bytes, AttemptStatus::Failed, failure.reason, failure.status);
         return withhold(open, ending, failure).await;

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use serde_json::json;
 
+use crate::output::{JSON_CLOSE, JSON_OPEN, Output, Step};
 use crate::truth::Tokens;
 use crate::{content, messages, text};
 
@@ -32,14 +33,14 @@ pub(crate) struct Chat {
     pub(crate) visible: u64,
     /// Tokens of each choice that are not.
     pub(crate) reasoning: u64,
-    /// Why each choice ended.
+    /// Why each choice ended, unless it called tools.
     pub(crate) finish: &'static str,
     /// Whether token counts are reported.
     pub(crate) usage: bool,
     /// Whose shape it has.
     pub(crate) dialect: Dialect,
-    /// The tool that is called, with the text for its argument.
-    pub(crate) tool: Option<String>,
+    /// What it consists of.
+    pub(crate) output: Output,
 }
 
 /// Whose shapes answers and refusals have.
@@ -77,10 +78,10 @@ impl Chat {
             if index > 0 {
                 body.push(',');
             }
-            put(&mut body, format_args!(r#"{{"index":{index},"message":{{"role":"assistant","content":""#));
-            text::append(&mut body, 0, self.visible);
-            body.push_str(r#"","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":""#);
-            body.push_str(self.finish);
+            put(&mut body, format_args!(r#"{{"index":{index},"message":{{"role":"assistant","content":"#));
+            self.content(&mut body, index);
+            body.push_str(r#","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":""#);
+            body.push_str(self.finish());
             body.push_str("\"}");
         }
         body.push(']');
@@ -90,6 +91,77 @@ impl Chat {
         }
         body.push('}');
         body
+    }
+
+    /// The content of a message, and the calls of tools behind it.
+    fn content(&self, body: &mut String, choice: u64) {
+        let Output::Calls(names) = &self.output else {
+            body.push('"');
+            self.said(body, 0);
+            body.push('"');
+            return;
+        };
+        body.push_str("null,\"tool_calls\":[");
+        for (call, name) in (0..).zip(names) {
+            let comma = if call > 0 { "," } else { "" };
+            let id = self.call_id(choice, call);
+            put(
+                body,
+                format_args!(
+                    r#"{comma}{{"id":"{id}","type":"function","function":{{"name":{name},"arguments":""#
+                ),
+            );
+            self.said(body, call);
+            body.push_str("\"}}");
+        }
+        body.push(']');
+    }
+
+    /// Appends all that one part says, as it stands in a JSON string.
+    pub(crate) fn said(&self, body: &mut String, part: u64) {
+        let is_framed = self.output.is_framed();
+        body.push_str(if is_framed { JSON_OPEN } else { "" });
+        let ends = [part, part + 1].map(|part| self.output.begin(part, self.visible));
+        text::append(body, ends[0], ends[1]);
+        body.push_str(if is_framed { JSON_CLOSE } else { "" });
+    }
+
+    /// What identifies a call, among all of the answer's choices.
+    fn call_id(&self, choice: u64, call: u64) -> String {
+        format!("call_{:032x}_{choice}_{call}", self.id)
+    }
+
+    /// Why each choice ended.
+    pub(crate) fn finish(&self) -> &'static str {
+        match self.output {
+            Output::Calls(_) if self.finish == "stop" => "tool_calls",
+            Output::Text | Output::Json | Output::Calls(_) => self.finish,
+        }
+    }
+
+    /// What a choice's event tells of a step.
+    pub(crate) fn delta(&self, choice: u64, step: &Step) -> String {
+        let (part, name, said) = match *step {
+            Step::Open(part) => (part, self.output.name(part), JSON_OPEN.to_owned()),
+            Step::Say(part, from, to) => {
+                let mut said = String::with_capacity(7 * (to - from) as usize);
+                text::append(&mut said, from, to);
+                (part, None, said)
+            }
+            Step::Close(part) => (part, None, JSON_CLOSE.to_owned()),
+        };
+        match (&self.output, name) {
+            (Output::Text | Output::Json, _) => format!(r#"{{"content":"{said}"}}"#),
+            (Output::Calls(_), None) => {
+                format!(r#"{{"tool_calls":[{{"index":{part},"function":{{"arguments":"{said}"}}}}]}}"#)
+            }
+            (Output::Calls(_), Some(name)) => {
+                let id = self.call_id(choice, part);
+                format!(
+                    r#"{{"tool_calls":[{{"index":{part},"id":"{id}","type":"function","function":{{"name":{name},"arguments":"{said}"}}}}]}}"#
+                )
+            }
+        }
     }
 
     /// What every event of the stream begins with, up to the `choices`.

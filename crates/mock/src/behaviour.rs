@@ -9,9 +9,11 @@ const LONGEST_MS: u64 = 3_600_000;
 const MOST_TOKENS: u64 = 1_000_000_000;
 /// Completion tokens that the mock is willing to write out for one choice.
 const LONGEST_OUT: u64 = 200_000;
+/// Tools that one answer calls.
+const MOST_CALLS: u64 = 128;
 /// Every key, for messages.
-const KEYS: &str = "latency_ms, ttft_ms, tps, in, out, cached, cache_write, cache_write_1h, reasoning, chunk, split, \
-                    fault, fail, after, retry_after, auth";
+const KEYS: &str = "latency_ms, ttft_ms, tps, in, out, cached, cache_write, cache_write_1h, reasoning, calls, chunk, \
+                    split, fault, fail, after, retry_after, auth";
 
 /// How to answer: sizes, pace and the fault to play. The crate's documentation lists the keys of the text form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct Behaviour {
     pub cache_write_1h: u64,
     /// Tokens inside `out` that are reasoning.
     pub reasoning: u64,
+    /// Tools to call at once where some are offered; 0 is one where it is demanded, else none.
+    pub calls: u64,
     /// Tokens in one event of a stream, at least 1.
     pub chunk: u64,
     /// Bytes of the body in one write; 0 leaves the writes alone.
@@ -194,6 +198,7 @@ impl Default for Behaviour {
             cache_write: 0,
             cache_write_1h: 0,
             reasoning: 0,
+            calls: 0,
             chunk: 1,
             split: 0,
             fault: None,
@@ -238,6 +243,7 @@ impl Behaviour {
             "cache_write" => self.cache_write = number(0..=100)?,
             "cache_write_1h" => self.cache_write_1h = number(0..=100)?,
             "reasoning" => self.reasoning = number(0..=LONGEST_OUT)?,
+            "calls" => self.calls = number(0..=MOST_CALLS)?,
             "chunk" => self.chunk = number(1..=LONGEST_OUT)?,
             "split" => self.split = number(0..=65_536)? as usize,
             "fault" => self.fault = fault(key, value)?,
@@ -308,7 +314,7 @@ mod tests {
 
     #[test]
     fn text_form_sets_what_it_names() {
-        let all = "latency_ms=5; ttft_ms = 6;tps=7;in=8;out=9;cached=10;cache_write=16;cache_write_1h=17;reasoning=2;chunk=11;split=12;\
+        let all = "latency_ms=5; ttft_ms = 6;tps=7;in=8;out=9;cached=10;cache_write=16;cache_write_1h=17;reasoning=2;calls=18;chunk=11;split=12;\
                    fault=close_mid;fail=13;after=14;retry_after=15;auth=off;";
         let expected = Behaviour {
             latency_ms: 5,
@@ -320,6 +326,7 @@ mod tests {
             cache_write: 16,
             cache_write_1h: 17,
             reasoning: 2,
+            calls: 18,
             chunk: 11,
             split: 12,
             fault: Some(Fault::CloseMid),

@@ -156,7 +156,7 @@ impl Call {
         if self.model.is_empty() {
             return Err(Problem::value("model", "a name").into());
         }
-        let (stream, reply) = (ask.stream, self.reply(ask));
+        let (stream, reply) = (ask.stream, self.reply(&ask));
         self.wait(stream, reply.tokens(0)).await?;
         if stream && !matches!(self.fault, Some(Fault::Garbage | Fault::Empty)) {
             let entry = mem::take(&mut self.entry);
@@ -208,6 +208,7 @@ impl Call {
         let cached = ask.prompt * behaviour.cached / 100;
         let written = (ask.prompt * behaviour.cache_write / 100).min(ask.prompt - cached);
         let written_1h = (ask.prompt * behaviour.cache_write_1h / 100).min(ask.prompt - cached - written);
+        let visible = completion - reasoning;
         Chat {
             id: self.id,
             created: self.at_us / 1_000_000,
@@ -216,9 +217,9 @@ impl Call {
             cached,
             cache_writes: [written, written_1h],
             dialect: self.dialect,
-            tool: ask.tool.clone(),
+            output: ask.wish.output(behaviour.calls, visible),
             choices: ask.choices,
-            visible: completion - reasoning,
+            visible,
             reasoning,
             finish: if completion < behaviour.out { "length" } else { "stop" },
             usage: self.fault != Some(Fault::NoUsage),
@@ -226,21 +227,22 @@ impl Call {
     }
 
     /// The numbers of the response.
-    fn reply(&self, ask: ResponseAsk) -> Reply {
+    fn reply(&self, ask: &ResponseAsk) -> Reply {
         let behaviour = &self.behaviour;
         let completion = ask.cap.map_or(behaviour.out, |cap| cap.min(behaviour.out));
         let reasoning = behaviour.reasoning.min(completion);
+        let visible = completion - reasoning;
         Reply {
             id: self.id,
             created: self.at_us / 1_000_000,
             model: serde_json::Value::from(self.model.as_str()).to_string(),
             prompt: ask.prompt,
             cached: ask.prompt * behaviour.cached / 100,
-            visible: completion - reasoning,
+            visible,
             reasoning,
             is_capped: completion < behaviour.out,
             usage: self.fault != Some(Fault::NoUsage),
-            output: ask.output,
+            output: ask.wish.output(behaviour.calls, visible),
         }
     }
 

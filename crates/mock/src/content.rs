@@ -17,7 +17,7 @@ const SIGNATURE: &str = "c2ltdWxhdGVk";
 pub(crate) fn whole(chat: &Chat) -> String {
     let parts = |_| {
         let mut parts = thoughts(chat);
-        parts.push(last_part(chat, 0));
+        parts.extend(all_parts(chat));
         parts
     };
     response(chat, (0..chat.choices).map(|index| candidate(index, parts(index), Some(chat))), true)
@@ -33,15 +33,15 @@ pub(crate) fn open(chat: &Chat) -> String {
     events(chat, |_| parts.clone())
 }
 
-/// The event with the text from one token up to another. A call is told whole, at the end.
+/// The event with the text from one token up to another. Calls and JSON are told whole, at the end.
 pub(crate) fn say(chat: &Chat, from: u64, to: u64) -> String {
-    let said = if chat.tool.is_some() { String::new() } else { words(from, to) };
+    let said = if chat.output.is_framed() { String::new() } else { words(from, to) };
     events(chat, |_| vec![json!({"text": said})])
 }
 
 /// The last event.
 pub(crate) fn close(chat: &Chat) -> String {
-    let parts = || vec![if chat.tool.is_some() { last_part(chat, 0) } else { json!({"text": ""}) }];
+    let parts = || if chat.output.is_framed() { all_parts(chat) } else { vec![json!({"text": ""})] };
     let candidates = (0..chat.choices).map(|index| candidate(index, parts(), Some(chat)));
     event(&response(chat, candidates, true))
 }
@@ -110,13 +110,19 @@ fn thoughts(chat: &Chat) -> Vec<Value> {
     (chat.reasoning > 0).then(thought).into_iter().collect()
 }
 
-/// What is said from one token on, or the call that says it.
-fn last_part(chat: &Chat, from: u64) -> Value {
-    let said = words(from, chat.visible);
-    match &chat.tool {
-        Some(name) => json!({"functionCall": {"name": name, "args": {"text": said}}}),
-        None => json!({"text": said}),
-    }
+/// What is said, or the calls that say it.
+fn all_parts(chat: &Chat) -> Vec<Value> {
+    let part = |part| {
+        let mut said = String::new();
+        chat.said(&mut said, part);
+        // What is said stands escaped as in a JSON string.
+        let said: Value = serde_json::from_str(&format!("\"{said}\"")).unwrap_or_default();
+        let Some(name) = chat.output.name(part) else { return json!({"text": said}) };
+        let name: Value = serde_json::from_str(name).unwrap_or_default();
+        let args: Value = serde_json::from_str(said.as_str().unwrap_or_default()).unwrap_or_default();
+        json!({"functionCall": {"name": name, "args": args}})
+    };
+    (0..chat.output.parts()).map(part).collect()
 }
 
 fn words(from: u64, to: u64) -> String {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::decode::{self, ChatAsk, TOKENS_PER_ANSWER, TOKENS_PER_MESSAGE, Text, object, typed};
+use crate::output::{Demand, Wish, last};
 use crate::problem::Problem;
 use crate::text;
 
@@ -35,6 +36,8 @@ struct Generation<'a> {
     max_output_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     candidate_count: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response_mime_type: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -87,8 +90,9 @@ impl ContentFields<'_> {
         if !(1..=MOST_CANDIDATES).contains(&choices) {
             return Err(Problem::value(name, "a number from 1 to 8"));
         }
-        let (tool, prompt) = (self.tool()?, self.prompt(given)?);
-        Ok(ChatAsk { stream, include_usage: false, choices, cap, prompt, tool })
+        let json = generation.response_mime_type.is_some_and(|mime| mime.0 == "application/json");
+        let (wish, prompt) = (self.wish(json)?, self.prompt(given)?);
+        Ok(ChatAsk { stream, include_usage: false, choices, cap, prompt, wish })
     }
 
     /// Tokens of the instructions and the contents, also of a request inside, unless their number is `given`.
@@ -110,24 +114,32 @@ impl ContentFields<'_> {
         Ok(TOKENS_PER_ANSWER + spoken + system.map_or(0, |system| system.tokens()))
     }
 
-    /// The function that must be called: the only one that is allowed, or the first if any will do.
-    fn tool(&self) -> Result<Option<String>, Problem> {
-        let Some(raw) = self.tool_config else { return Ok(None) };
-        let config: ToolConfig = object(raw, "toolConfig")?;
-        let Some(calling) =
-            config.function_calling_config.filter(|calling| calling.mode.as_deref() == Some("ANY"))
-        else {
-            return Ok(None);
-        };
+    /// Which functions there are, and whether one must be called: the first that is allowed, or any.
+    fn wish(&self, json: bool) -> Result<Wish, Problem> {
         let tools: Vec<Tool> = typed(self.tools, "tools", "an array of tools")?.unwrap_or_default();
         let functions = tools.into_iter().filter_map(|tool| tool.function_declarations).flatten();
-        let mut names = calling
-            .allowed_function_names
-            .unwrap_or_default()
-            .into_iter()
-            .chain(functions.map(|function| function.name));
-        Ok(names.next())
+        let tools = functions.map(|function| name(&function.name)).collect();
+        let has_results = last(self.contents).is_some_and(|last| last.get().contains("\"functionResponse\""));
+        Ok(Wish { tools, demand: self.demand()?, json, has_results })
     }
+
+    fn demand(&self) -> Result<Demand, Problem> {
+        let Some(raw) = self.tool_config else { return Ok(Demand::May) };
+        let config: ToolConfig = object(raw, "toolConfig")?;
+        let Some(calling) = config.function_calling_config else { return Ok(Demand::May) };
+        let allowed = calling.allowed_function_names.unwrap_or_default();
+        Ok(match (calling.mode.as_deref(), allowed.first()) {
+            (Some("ANY"), Some(only)) => Demand::One(name(only)),
+            (Some("ANY"), None) => Demand::Any,
+            (Some("NONE"), _) => Demand::Never,
+            (Some(_) | None, _) => Demand::May,
+        })
+    }
+}
+
+/// A name as a JSON string.
+fn name(name: &str) -> String {
+    serde_json::Value::from(name).to_string()
 }
 
 impl Content<'_> {

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::output::{self, Wish};
 use crate::problem::Problem;
 use crate::text;
 
@@ -43,6 +44,12 @@ pub(crate) struct ChatFields<'a> {
     max_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     max_completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_choice: Option<&'a RawValue>,
+    #[serde(borrow)]
+    response_format: Option<&'a RawValue>,
 }
 
 /// What a chat request asks for.
@@ -53,8 +60,8 @@ pub(crate) struct ChatAsk {
     /// The most completion tokens of one choice, if the request says so.
     pub(crate) cap: Option<u64>,
     pub(crate) prompt: u64,
-    /// The tool that must be called.
-    pub(crate) tool: Option<String>,
+    /// What it says of tools and of JSON.
+    pub(crate) wish: Wish,
 }
 
 /// The raw fields of an embeddings request.
@@ -111,7 +118,26 @@ impl ChatFields<'_> {
         let new = cap(self.max_completion_tokens, "max_completion_tokens")?;
         let cap = old.into_iter().chain(new).min();
         let prompt = self.prompt(given)?;
-        Ok(ChatAsk { stream, include_usage, choices, cap, prompt, tool: None })
+        Ok(ChatAsk { stream, include_usage, choices, cap, prompt, wish: self.wish()? })
+    }
+
+    fn wish(&self) -> Result<Wish, Problem> {
+        #[derive(Deserialize)]
+        struct Turn<'a> {
+            #[serde(borrow)]
+            role: Option<Text<'a>>,
+        }
+        let tools = output::tools(self.tools, "function")?;
+        let is_result = |raw: &RawValue| {
+            let turn: Option<Turn<'_>> = serde_json::from_str(raw.get()).ok();
+            turn.and_then(|turn| turn.role).is_some_and(|role| role.0 == "tool")
+        };
+        Ok(Wish {
+            demand: output::demand(self.tool_choice)?,
+            json: output::is_kind(self.response_format, "json"),
+            has_results: !tools.is_empty() && output::last(self.messages).is_some_and(is_result),
+            tools,
+        })
     }
 
     fn include_usage(&self, stream: bool) -> Result<bool, Problem> {

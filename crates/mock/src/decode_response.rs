@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::decode::{TOKENS_PER_ANSWER, TOKENS_PER_MESSAGE, Text, cap, model, object, typed};
+use crate::output::{self, Wish};
 use crate::problem::Problem;
-use crate::response::Output;
 use crate::text;
 
 /// Tokens that wrap an item which is no message.
@@ -38,7 +38,8 @@ pub(crate) struct ResponseAsk {
     /// The most completion tokens, if the request says so.
     pub(crate) cap: Option<u64>,
     pub(crate) prompt: u64,
-    pub(crate) output: Output,
+    /// What it says of tools and of JSON.
+    pub(crate) wish: Wish,
 }
 
 #[derive(Deserialize)]
@@ -61,14 +62,6 @@ struct Part<'a> {
     text: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
-struct Tool<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-}
-
 impl ResponseFields<'_> {
     /// The model as asked, its suffix included.
     pub(crate) fn model(&self) -> Result<String, Problem> {
@@ -84,7 +77,7 @@ impl ResponseFields<'_> {
                 Some(given) => given,
                 None => self.prompt()?,
             },
-            output: self.output()?,
+            wish: self.wish()?,
         })
     }
 
@@ -106,29 +99,21 @@ impl ResponseFields<'_> {
         Ok(tokens)
     }
 
-    /// A call of the first function where one is demanded; JSON where that is.
-    fn output(&self) -> Result<Output, Problem> {
-        let is_demanded =
-            self.tool_choice.is_some_and(|raw| raw.get() == "\"required\"" || raw.get().starts_with('{'));
-        let tools: Vec<Tool<'_>> = typed(self.tools, "tools", "an array of objects")?.unwrap_or_default();
-        let is_function = |tool: &Tool<'_>| tool.kind.as_ref().is_some_and(|kind| kind.0 == "function");
-        let function = tools.iter().find(|tool| is_function(tool)).and_then(|tool| tool.name);
-        if let Some(name) = function.filter(|_| is_demanded) {
-            return Ok(Output::Call(name.get().to_owned()));
-        }
-        #[derive(Deserialize)]
-        struct Format<'a> {
-            #[serde(borrow, rename = "type")]
-            kind: Option<Text<'a>>,
-        }
+    fn wish(&self) -> Result<Wish, Problem> {
         #[derive(Deserialize)]
         struct Settings<'a> {
             #[serde(borrow)]
-            format: Option<Format<'a>>,
+            format: Option<&'a RawValue>,
         }
+        let tools = output::tools(self.tools, "function")?;
         let settings: Option<Settings<'_>> = self.text.map(|raw| object(raw, "text")).transpose()?;
-        let kind = settings.and_then(|settings| settings.format?.kind);
-        Ok(if kind.is_some_and(|kind| kind.0.starts_with("json")) { Output::Json } else { Output::Text })
+        Ok(Wish {
+            demand: output::demand(self.tool_choice)?,
+            json: output::is_kind(settings.and_then(|settings| settings.format), "json"),
+            has_results: !tools.is_empty()
+                && output::is_kind(output::last(self.input), "function_call_output"),
+            tools,
+        })
     }
 }
 

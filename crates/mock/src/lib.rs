@@ -22,6 +22,7 @@
 //! | `cache_write` | 0 | share of the prompt reported as written to the cache for five minutes, in percent |
 //! | `cache_write_1h` | 0 | the same for an hour |
 //! | `reasoning` | 0 | tokens inside `out` that are reasoning; shown in messages, as thoughts, and never in chats |
+//! | `calls` | 0 | tools that are called at once, of those that are offered; 0 is one where it is demanded, else none |
 //! | `chunk` | 1 | tokens in one event of a stream |
 //! | `split` | 0 | bytes of the body in one write, to cut events anywhere; 0 leaves them whole |
 //! | `fault` | none | what goes wrong: see [`Fault`]; `none` for nothing |
@@ -30,9 +31,10 @@
 //! | `retry_after` | 1 | seconds in `retry-after` of a 429; when given, of every refusal |
 //! | `auth` | on | `off` accepts requests without a key |
 //!
-//! A response has one item that says something, after an empty one for its thoughts if it has any: a message, or a call
-//! of the first function among its tools where `tool_choice` demands one. The call's arguments, and the message where
-//! `text.format` asks for JSON, are an object with the text in its member `text`; that frame counts no tokens.
+//! An answer says a text, or calls tools: where `tool_choice` demands it, or `calls` says so, tools are offered and the
+//! request does not end with what tools said. Several calls take the offered tools in turn and share the tokens. The
+//! arguments of a call, and the text where JSON is asked for, are an object with the text in its member `text`; that
+//! frame counts no tokens.
 //!
 //! # Truth log
 //! One JSON line for each call of chat, responses, embeddings, messages or content: `at_us` (arrival, microseconds since 1970), `id` (as in the
@@ -54,6 +56,7 @@ mod decode;
 mod decode_response;
 mod embedding;
 mod messages;
+mod output;
 mod problem;
 mod request;
 mod response;

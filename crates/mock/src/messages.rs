@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::answer::{Chat, put};
+use crate::output::{JSON_CLOSE, JSON_OPEN, Output, Step};
 use crate::text;
 
 /// The error that comes where an answer was under way.
@@ -23,13 +24,7 @@ pub(crate) fn whole(chat: &Chat) -> String {
         content
             .push(json!({"type": "thinking", "thinking": words(0, chat.reasoning), "signature": SIGNATURE}));
     }
-    let said = words(0, chat.visible);
-    content.push(match &chat.tool {
-        Some(name) => json!({
-            "type": "tool_use", "id": tool_id(chat), "name": name, "input": {"text": said},
-        }),
-        None => json!({"type": "text", "text": said}),
-    });
+    content.extend((0..chat.output.parts()).map(|part| block(chat, part, true)));
     message(chat, &content, Some(finish(chat)), chat.visible).to_string()
 }
 
@@ -46,34 +41,23 @@ pub(crate) fn open(chat: &Chat) -> String {
         delta(&mut events, 0, &json!({"type": "signature_delta", "signature": SIGNATURE}));
         end(&mut events, 0);
     }
-    let block = match &chat.tool {
-        Some(name) => json!({"type": "tool_use", "id": tool_id(chat), "name": name, "input": {}}),
-        None => json!({"type": "text", "text": ""}),
-    };
-    begin(&mut events, place(chat), &block);
-    if chat.tool.is_some() {
-        delta(&mut events, place(chat), &json!({"type": "input_json_delta", "partial_json": "{\"text\":\""}));
-    }
+    step(&mut events, chat, &Step::Open(0));
     events
 }
 
 /// The event with the text from one token up to another.
 pub(crate) fn say(chat: &Chat, from: u64, to: u64) -> String {
-    let said = words(from, to);
-    let (kind, member) =
-        if chat.tool.is_some() { ("input_json_delta", "partial_json") } else { ("text_delta", "text") };
-    let mut events = String::with_capacity(128 + said.len());
-    delta(&mut events, place(chat), &json!({"type": kind, member: said}));
+    let mut events = String::with_capacity(256);
+    for due in chat.output.steps(chat.visible, from, to) {
+        step(&mut events, chat, &due);
+    }
     events
 }
 
 /// The events after the text, up to the one that ends the stream.
 pub(crate) fn close(chat: &Chat) -> String {
     let mut events = String::with_capacity(512);
-    if chat.tool.is_some() {
-        delta(&mut events, place(chat), &json!({"type": "input_json_delta", "partial_json": "\"}"}));
-    }
-    end(&mut events, place(chat));
+    step(&mut events, chat, &Step::Close(chat.output.parts() - 1));
     let mut last = json!({
         "type": "message_delta", "delta": {"stop_reason": finish(chat), "stop_sequence": null},
     });
@@ -122,10 +106,10 @@ fn usage(chat: &Chat, visible: u64, whole: bool) -> Value {
 
 /// Anthropic's word for why an answer ended.
 fn finish(chat: &Chat) -> &'static str {
-    match (chat.finish, &chat.tool) {
-        ("length", _) => "max_tokens",
-        (_, Some(_)) => "tool_use",
-        (_, None) => "end_turn",
+    match chat.finish() {
+        "length" => "max_tokens",
+        "tool_calls" => "tool_use",
+        _ => "end_turn",
     }
 }
 
@@ -134,8 +118,48 @@ const fn place(chat: &Chat) -> u64 {
     if chat.reasoning > 0 { 1 } else { 0 }
 }
 
-fn tool_id(chat: &Chat) -> String {
-    format!("toolu_{:032x}", chat.id)
+/// The block of one part: as it is in the end, or as it begins.
+fn block(chat: &Chat, part: u64, whole: bool) -> Value {
+    let mut said = String::new();
+    if whole {
+        chat.said(&mut said, part);
+    }
+    // What is said stands escaped as in a JSON string.
+    let said: Value = serde_json::from_str(&format!("\"{said}\"")).unwrap_or_default();
+    let Some(name) = chat.output.name(part) else { return json!({"type": "text", "text": said}) };
+    let name: Value = serde_json::from_str(name).unwrap_or_default();
+    let input: Value = serde_json::from_str(said.as_str().unwrap_or_default()).unwrap_or_else(|_| json!({}));
+    json!({"type": "tool_use", "id": format!("toolu_{:032x}_{part}", chat.id), "name": name, "input": input})
+}
+
+/// The events of one step of what is said.
+fn step(events: &mut String, chat: &Chat, step: &Step) {
+    let (Step::Open(part) | Step::Say(part, ..) | Step::Close(part)) = *step;
+    let index = place(chat) + part;
+    let (kind, member) = match chat.output {
+        Output::Calls(_) => ("input_json_delta", "partial_json"),
+        Output::Text | Output::Json => ("text_delta", "text"),
+    };
+    let say = |events: &mut String, said: &str| {
+        let said: Value = serde_json::from_str(&format!("\"{said}\"")).unwrap_or_default();
+        delta(events, index, &json!({"type": kind, member: said}));
+    };
+    let is_framed = chat.output.is_framed();
+    match *step {
+        Step::Say(_, from, to) => say(events, &words(from, to)),
+        Step::Open(_) => {
+            begin(events, index, &block(chat, part, false));
+            if is_framed {
+                say(events, JSON_OPEN);
+            }
+        }
+        Step::Close(_) => {
+            if is_framed {
+                say(events, JSON_CLOSE);
+            }
+            end(events, index);
+        }
+    }
 }
 
 fn words(from: u64, to: u64) -> String {

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::decode::{self, ChatAsk, object, typed};
+use crate::output::{self, Wish};
 use crate::problem::Problem;
 use crate::text;
 
@@ -29,6 +30,8 @@ pub(crate) struct MessageFields<'a> {
     tools: Option<&'a RawValue>,
     #[serde(borrow)]
     tool_choice: Option<&'a RawValue>,
+    #[serde(borrow)]
+    output_config: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -37,14 +40,15 @@ struct Thinking {
 }
 
 #[derive(Deserialize)]
-struct Tool {
-    name: String,
+struct OutputConfig<'a> {
+    #[serde(borrow)]
+    format: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Choice {
-    r#type: String,
-    name: Option<String>,
+struct Turn<'a> {
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -64,8 +68,8 @@ impl MessageFields<'_> {
         let cap: u64 = typed(self.max_tokens, "max_tokens", "an integer")?
             .ok_or_else(|| Problem::missing("max_tokens"))?;
         self.check_thinking(cap)?;
-        let (tool, prompt) = (self.tool()?, self.prompt(given)?);
-        Ok(ChatAsk { stream, include_usage: false, choices: 1, cap: Some(cap), prompt, tool })
+        let (wish, prompt) = (self.wish()?, self.prompt(given)?);
+        Ok(ChatAsk { stream, include_usage: false, choices: 1, cap: Some(cap), prompt, wish })
     }
 
     /// Tokens of the system prompt and the messages, unless their number is `given`.
@@ -91,15 +95,22 @@ impl MessageFields<'_> {
         }
     }
 
-    /// The tool that must be called: the one that is named, or the first if any will do.
-    fn tool(&self) -> Result<Option<String>, Problem> {
-        let tools: Vec<Tool> = typed(self.tools, "tools", "an array of tools")?.unwrap_or_default();
-        let Some(raw) = self.tool_choice else { return Ok(None) };
-        let choice: Choice = object(raw, "tool_choice")?;
-        Ok(match &*choice.r#type {
-            "any" => tools.into_iter().next().map(|tool| tool.name),
-            "tool" => choice.name,
-            _ => None,
+    fn wish(&self) -> Result<Wish, Problem> {
+        let tools = output::tools(self.tools, "custom")?;
+        let has_result = |raw: &RawValue| {
+            let turn: Option<Turn<'_>> = serde_json::from_str(raw.get()).ok();
+            let blocks =
+                turn.and_then(|turn| serde_json::from_str::<Vec<&RawValue>>(turn.content?.get()).ok());
+            blocks
+                .is_some_and(|blocks| blocks.iter().any(|block| output::is_kind(Some(block), "tool_result")))
+        };
+        let config: Option<OutputConfig<'_>> =
+            self.output_config.map(|raw| object(raw, "output_config")).transpose()?;
+        Ok(Wish {
+            demand: output::demand(self.tool_choice)?,
+            json: output::is_kind(config.and_then(|config| config.format), "json"),
+            has_results: !tools.is_empty() && output::last(self.messages).is_some_and(has_result),
+            tools,
         })
     }
 }

@@ -1,27 +1,13 @@
 //! The bodies of a response, in one piece and in events: OpenAI's other shape of a chat.
 
 use crate::answer::put;
+use crate::output::{JSON_CLOSE, JSON_OPEN, Output, Step};
 use crate::text;
 use crate::truth::Tokens;
-
-/// What begins and ends the text where JSON is asked for, and the arguments of a call.
-const JSON_OPEN: &str = r#"{\"text\":\""#;
-const JSON_CLOSE: &str = r#"\"}"#;
 
 /// The error of a response that failed.
 const ERROR: &str =
     r#"{"code":"server_error","message":"The server had an error while processing your request."}"#;
-
-/// What a response puts out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// A message of text.
-    Text,
-    /// A message of JSON.
-    Json,
-    /// A call of the function with this name, which is a JSON string.
-    Call(String),
-}
 
 /// A response, decided but not yet written.
 pub(crate) struct Reply {
@@ -86,7 +72,8 @@ impl Reply {
                 body.push_str(&self.thought());
                 body.push(',');
             }
-            body.push_str(&self.item(self.status(), Some(self.visible)));
+            let items = (0..self.output.parts()).map(|part| self.item(part, self.status(), true));
+            body.push_str(&items.collect::<Vec<_>>().join(","));
         }
         body.push_str(r#"],"parallel_tool_calls":true,"previous_response_id":null,"reasoning":{"effort":null,"summary":null},"service_tier":"default","store":false,"temperature":1.0,"text":{"format":{"type":"text"}},"tool_choice":"auto","tools":[],"top_p":1.0,"truncation":"disabled","usage":"#);
         if is_whole && self.usage {
@@ -114,46 +101,47 @@ impl Reply {
         format!(r#"{{"id":"rs_{:032x}","type":"reasoning","summary":[]}}"#, self.id)
     }
 
-    fn item_id(&self) -> String {
+    fn item_id(&self, part: u64) -> String {
         let prefix = if self.is_call() { "fc" } else { "msg" };
-        format!("{prefix}_{:032x}", self.id)
+        format!("{prefix}_{:032x}_{part}", self.id)
     }
 
     const fn is_call(&self) -> bool {
-        matches!(self.output, Output::Call(_))
+        matches!(self.output, Output::Calls(_))
     }
 
-    /// The item that says something, with so many tokens of it; nothing is an item that begins.
-    fn item(&self, status: &str, tokens: Option<u64>) -> String {
-        let (id, said) = (self.item_id(), tokens.map(|tokens| self.said(tokens)));
-        match &self.output {
-            Output::Call(name) => format!(
-                r#"{{"id":"{id}","type":"function_call","status":"{status}","call_id":"call_{:032x}","name":{name},"arguments":"{}"}}"#,
+    /// The item of one part of what is said: with all of it, or as it begins.
+    fn item(&self, part: u64, status: &str, is_whole: bool) -> String {
+        let (id, said) = (self.item_id(part), is_whole.then(|| self.said(part)));
+        match self.output.name(part) {
+            Some(name) => format!(
+                r#"{{"id":"{id}","type":"function_call","status":"{status}","call_id":"call_{:032x}_{part}","name":{name},"arguments":"{}"}}"#,
                 self.id,
                 said.unwrap_or_default()
             ),
-            Output::Text | Output::Json => {
-                let part = said.map(|said| part(&said)).unwrap_or_default();
+            None => {
+                let content = said.map(|said| content(&said)).unwrap_or_default();
                 format!(
-                    r#"{{"id":"{id}","type":"message","status":"{status}","role":"assistant","content":[{part}]}}"#
+                    r#"{{"id":"{id}","type":"message","status":"{status}","role":"assistant","content":[{content}]}}"#
                 )
             }
         }
     }
 
-    /// The whole text of the first tokens, escaped.
-    fn said(&self, tokens: u64) -> String {
+    /// All that one part says, escaped.
+    fn said(&self, part: u64) -> String {
         let mut said = String::new();
-        let is_json = self.output != Output::Text;
-        said.push_str(if is_json { JSON_OPEN } else { "" });
-        text::append(&mut said, 0, tokens);
-        said.push_str(if is_json { JSON_CLOSE } else { "" });
+        let is_framed = self.output.is_framed();
+        said.push_str(if is_framed { JSON_OPEN } else { "" });
+        let ends = [part, part + 1].map(|part| self.output.begin(part, self.visible));
+        text::append(&mut said, ends[0], ends[1]);
+        said.push_str(if is_framed { JSON_CLOSE } else { "" });
         said
     }
 }
 
 /// A part of text, which is escaped already.
-fn part(text: &str) -> String {
+fn content(text: &str) -> String {
     format!(r#"{{"type":"output_text","text":"{text}","annotations":[],"logprobs":[]}}"#)
 }
 
@@ -179,14 +167,14 @@ impl Script {
         self.number += 1;
     }
 
-    /// The place of the item that says something.
-    fn index(&self) -> u64 {
-        u64::from(self.reply.reasoning > 0)
+    /// The place of the item of a part.
+    fn index(&self, part: u64) -> u64 {
+        u64::from(self.reply.reasoning > 0) + part
     }
 
     /// Where a delta or the end of one stands.
-    fn place(&self) -> String {
-        let (id, index) = (self.reply.item_id(), self.index());
+    fn place(&self, part: u64) -> String {
+        let (id, index) = (self.reply.item_id(part), self.index(part));
         let content = if self.reply.is_call() { "" } else { r#","content_index":0"# };
         format!(r#""item_id":"{id}","output_index":{index}{content}"#)
     }
@@ -204,21 +192,26 @@ impl Script {
                 self.event(&mut events, name, &item);
             }
         }
-        let item = self.reply.item("in_progress", None);
-        let added = format!("\"output_index\":{},\"item\":{item}", self.index());
-        self.event(&mut events, "response.output_item.added", &added);
-        if !self.reply.is_call() {
-            let added = format!("{},\"part\":{}", self.place(), part(""));
-            self.event(&mut events, "response.content_part.added", &added);
-        }
-        if self.reply.output != Output::Text {
-            self.delta(&mut events, JSON_OPEN);
-        }
+        self.begin(&mut events, 0);
         events
     }
 
-    fn delta(&mut self, events: &mut String, text: &str) {
-        let place = self.place();
+    /// The events that begin a part.
+    fn begin(&mut self, events: &mut String, part: u64) {
+        let item = self.reply.item(part, "in_progress", false);
+        let added = format!("\"output_index\":{},\"item\":{item}", self.index(part));
+        self.event(events, "response.output_item.added", &added);
+        if !self.reply.is_call() {
+            let added = format!("{},\"part\":{}", self.place(part), content(""));
+            self.event(events, "response.content_part.added", &added);
+        }
+        if self.reply.output.is_framed() {
+            self.delta(events, part, JSON_OPEN);
+        }
+    }
+
+    fn delta(&mut self, events: &mut String, part: u64, text: &str) {
+        let place = self.place(part);
         if self.reply.is_call() {
             let delta = format!("{place},\"delta\":\"{text}\"");
             self.event(events, "response.function_call_arguments.delta", &delta);
@@ -230,32 +223,46 @@ impl Script {
 
     /// The tokens from number `from` up to, not including, `to`.
     pub(crate) fn say(&mut self, from: u64, to: u64) -> String {
-        let (mut said, mut events) = (String::new(), String::new());
-        text::append(&mut said, from, to);
-        self.delta(&mut events, &said);
+        let mut events = String::new();
+        for step in self.reply.output.steps(self.reply.visible, from, to) {
+            match step {
+                Step::Open(part) => self.begin(&mut events, part),
+                Step::Close(part) => self.end(&mut events, part),
+                Step::Say(part, from, to) => {
+                    let mut said = String::new();
+                    text::append(&mut said, from, to);
+                    self.delta(&mut events, part, &said);
+                }
+            }
+        }
         events
     }
 
-    /// What ends the item.
+    /// What ends the last item.
     pub(crate) fn finish(&mut self) -> String {
         let mut events = String::new();
-        if self.reply.output != Output::Text {
-            self.delta(&mut events, JSON_CLOSE);
+        self.end(&mut events, self.reply.output.parts() - 1);
+        events
+    }
+
+    /// The events that end a part.
+    fn end(&mut self, events: &mut String, part: u64) {
+        if self.reply.output.is_framed() {
+            self.delta(events, part, JSON_CLOSE);
         }
-        let (place, said) = (self.place(), self.reply.said(self.reply.visible));
-        if let Output::Call(name) = &self.reply.output {
+        let (place, said) = (self.place(part), self.reply.said(part));
+        if let Some(name) = self.reply.output.name(part) {
             let done = format!("{place},\"name\":{name},\"arguments\":\"{said}\"");
-            self.event(&mut events, "response.function_call_arguments.done", &done);
+            self.event(events, "response.function_call_arguments.done", &done);
         } else {
             let done = format!("{place},\"text\":\"{said}\",\"logprobs\":[]");
-            self.event(&mut events, "response.output_text.done", &done);
-            let done = format!("{place},\"part\":{}", part(&said));
-            self.event(&mut events, "response.content_part.done", &done);
+            self.event(events, "response.output_text.done", &done);
+            let done = format!("{place},\"part\":{}", content(&said));
+            self.event(events, "response.content_part.done", &done);
         }
-        let item = self.reply.item(self.reply.status(), Some(self.reply.visible));
-        let done = format!("\"output_index\":{},\"item\":{item}", self.index());
-        self.event(&mut events, "response.output_item.done", &done);
-        events
+        let item = self.reply.item(part, self.reply.status(), true);
+        let done = format!("\"output_index\":{},\"item\":{item}", self.index(part));
+        self.event(events, "response.output_item.done", &done);
     }
 
     /// The last event.

@@ -10,8 +10,9 @@ use tokio::time::{Instant, Sleep};
 use crate::answer::{Chat, ERROR, put};
 use crate::behaviour::{Behaviour, Fault, Trouble};
 use crate::body::Broken;
+use crate::output::{Output, Step as Part};
 use crate::truth::{Entry, Tokens};
-use crate::{content, messages, response, text};
+use crate::{content, messages, response};
 
 /// An event that is no JSON.
 const GARBAGE: &str = "data: {\"id\":\"chatcmpl-\u{fffd}<html>502 Bad Gateway</html>\n\n";
@@ -221,7 +222,7 @@ impl Script {
 
     fn open(&mut self) -> String {
         match self {
-            Self::Chat(script) => script.events(r#"{"role":"assistant","content":"","refusal":null}"#, None),
+            Self::Chat(script) => script.open(),
             Self::Message(chat) => messages::open(chat),
             Self::Content(chat) => content::open(chat),
             Self::Response(script) => script.open(),
@@ -239,7 +240,7 @@ impl Script {
 
     fn finish(&mut self) -> String {
         match self {
-            Self::Chat(script) => script.events("{}", Some(script.chat.finish)),
+            Self::Chat(script) => script.finish(),
             Self::Message(chat) => messages::close(chat),
             Self::Content(chat) => content::close(chat),
             Self::Response(script) => script.finish(),
@@ -304,12 +305,33 @@ impl ChatScript {
         }
     }
 
+    fn open(&self) -> String {
+        let content = if matches!(self.chat.output, Output::Calls(_)) { "null" } else { "\"\"" };
+        let delta = format!(r#"{{"role":"assistant","content":{content},"refusal":null}}"#);
+        let mut text = self.events(|_| delta.clone(), None);
+        if self.chat.output.is_framed() {
+            text.push_str(&self.step(&Part::Open(0)));
+        }
+        text
+    }
+
     fn say(&self, from: u64, to: u64) -> String {
-        let mut delta = String::with_capacity(24 + 7 * (to - from) as usize);
-        delta.push_str("{\"content\":\"");
-        text::append(&mut delta, from, to);
-        delta.push_str("\"}");
-        self.events(&delta, None)
+        if self.chat.output.parts() == 1 {
+            return self.step(&Part::Say(0, from, to));
+        }
+        self.chat.output.steps(self.chat.visible, from, to).iter().map(|step| self.step(step)).collect()
+    }
+
+    fn finish(&self) -> String {
+        let is_framed = self.chat.output.is_framed();
+        let mut text =
+            if is_framed { self.step(&Part::Close(self.chat.output.parts() - 1)) } else { String::new() };
+        text.push_str(&self.events(|_| "{}".to_owned(), Some(self.chat.finish())));
+        text
+    }
+
+    fn step(&self, step: &Part) -> String {
+        self.events(|choice| self.chat.delta(choice, step), None)
     }
 
     fn usage(&self) -> String {
@@ -319,10 +341,11 @@ impl ChatScript {
         text
     }
 
-    fn events(&self, delta: &str, finish: Option<&'static str>) -> String {
-        let one = self.head.len() + delta.len() + self.tail.len() + 80;
+    fn events(&self, delta: impl Fn(u64) -> String, finish: Option<&'static str>) -> String {
+        let one = self.head.len() + self.tail.len() + 128;
         let mut text = String::with_capacity(one * self.chat.choices as usize);
         for index in 0..self.chat.choices {
+            let delta = delta(index);
             text.push_str(&self.head);
             put(
                 &mut text,

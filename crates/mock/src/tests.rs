@@ -4,6 +4,7 @@ mod client;
 mod content;
 mod faults;
 mod messages;
+mod outputs;
 mod pace;
 mod refusals;
 mod responses;

@@ -108,6 +108,10 @@ impl Front {
         if let Some(endpoint) = Endpoint::at(path) {
             return self.call(endpoint, id, request).await;
         }
+        if let Some(endpoint) = openrouter::endpoint(path) {
+            let response = self.call(endpoint, id, request).await;
+            return openrouter::told(endpoint, response, |body| FrontBody::Plain(body.into()));
+        }
         if path == "/webhooks/stripe" {
             return self.webhook(id, request).await;
         }
@@ -373,7 +377,8 @@ fn wrong_method(request: &Request<Incoming>, id: RequestId) -> Response<FrontBod
     let message = format!("{} is not a method of {}", request.method(), request.uri().path());
     let mut response = problem_in(dialect_of(request), 405, message, Some("method_not_allowed"), id);
     let path = request.uri().path();
-    let calls = Endpoint::at(path).is_some() || path == "/webhooks/stripe";
+    let calls =
+        Endpoint::at(path).or_else(|| openrouter::endpoint(path)).is_some() || path == "/webhooks/stripe";
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(if calls { "POST" } else { "GET, HEAD" }));
     response
 }
@@ -433,7 +438,7 @@ fn unknown(request: &Request<Incoming>, id: RequestId) -> Response<FrontBody> {
 /// The dialect that whoever sent this understands. Anthropic's clients name its version wherever they go.
 fn dialect_of<B>(request: &Request<B>) -> Dialect {
     let path = request.uri().path();
-    match Endpoint::at(path) {
+    match Endpoint::at(path).or_else(|| openrouter::endpoint(path)) {
         Some(endpoint) => endpoint.dialect(),
         None if request.headers().contains_key(ANTHROPIC_VERSION) => Dialect::Anthropic,
         None if gemini::is_sender(request) => Dialect::Gemini,

@@ -1,5 +1,5 @@
 //! OpenRouter's `/api/v1/key`, `/keys`, `/credits` and `/generation`, in its shapes, for the programs that know them:
-//! status lines, tray applications, its SDKs.
+//! status lines, tray applications, its SDKs. Its calls of models are those of `/v1`, with errors of its own.
 //!
 //! It knows paths, JSON and who may ask. What a key has cost the books say, and its limit is a budget like any other.
 
@@ -14,9 +14,10 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::http::Method;
 use axum::http::request::Parts;
+use axum::http::{Method, Response, StatusCode};
 use bytes::Bytes;
+use dialect::{Endpoint, ErrorBody};
 use directory::Principal;
 use domain::{KeyId, OrganizationId, ProjectId, RequestId, Zone};
 use ledger::{CostRow, Period};
@@ -39,6 +40,31 @@ pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 const GENERATION: &str = "gen-";
 
 type Answer = Result<(u16, Bytes), Fault>;
+
+/// The call of a model at a path of OpenRouter's, which has OpenAI's and Anthropic's below its own.
+pub(crate) fn endpoint(path: &str) -> Option<Endpoint> {
+    let endpoint = Endpoint::at(path.strip_prefix("/api").filter(|_| path.starts_with(PATH))?)?;
+    let has = [Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Messages];
+    has.contains(&endpoint).then_some(endpoint)
+}
+
+/// An answer as OpenRouter gives it there: a failure has its shape and status, but for those of responses and
+/// messages, which keep their makers'.
+pub(crate) fn told<B>(
+    endpoint: Endpoint,
+    mut response: Response<B>,
+    body: impl FnOnce(Bytes) -> B,
+) -> Response<B> {
+    let keeps_shape = matches!(endpoint, Endpoint::Responses | Endpoint::Messages);
+    match response.extensions_mut().remove::<ErrorBody>().filter(|_| !keeps_shape) {
+        None => response,
+        Some(error) => {
+            let (status, answer) = Fault::from(error).into_answer();
+            *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            response.map(|_| body(answer))
+        }
+    }
+}
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,26 +17,34 @@ pub(crate) fn run(workspace: &Workspace, each: impl FnMut(&str)) -> Result<(), F
     let home = workspace.target.join("e2e");
     std::fs::create_dir_all(&home)
         .map_err(|error| Failure::new(format!("{} cannot be made: {error}", home.display())))?;
-    let python = prepare_python(&tests, &home)?;
+    let python = prepare_python(&tests, &home, "venv", "requirements.installed")?;
+    // LiteLLM holds other versions of what the other clients need, so it has an environment of its own.
+    let litellm = prepare_python(&tests.join("litellm"), &home, "litellm", "litellm.installed")?;
     prepare_node(&tests.join("node"), &home)?;
     let mut pytest = Command::new(python);
     pytest.args(["-m", "pytest", "tests/e2e", "-q"]).current_dir(&workspace.root);
     // Which binary to drive; the tests have no other way to know a moved target folder.
-    pytest.env("TOLLKEEPER_BIN", binary);
+    pytest.env("TOLLKEEPER_BIN", binary).env("TOLLKEEPER_LITELLM", litellm);
     follow(pytest, "python -m pytest tests/e2e -q", each)
 }
 
-fn prepare_python(tests: &Path, home: &Path) -> Result<std::path::PathBuf, Failure> {
-    let venv = home.join("venv");
+/// An environment with what the folder's `requirements.txt` lists; its interpreter.
+fn prepare_python(
+    folder: &Path,
+    home: &Path,
+    name: &str,
+    stamp: &str,
+) -> Result<std::path::PathBuf, Failure> {
+    let venv = home.join(name);
     let python = venv.join("bin/python");
-    let list = tests.join("requirements.txt");
-    let stamp = Stamp::new(&list, home.join("requirements.installed"))?;
+    let list = folder.join("requirements.txt");
+    let stamp = Stamp::new(&list, home.join(stamp))?;
     if stamp.is_current() && python.exists() {
         return Ok(python);
     }
     let mut make = Command::new("python3");
     make.args(["-m", "venv", "--clear"]).arg(&venv);
-    must(make, "python3 -m venv --clear target/e2e/venv")?;
+    must(make, &format!("python3 -m venv --clear target/e2e/{name}"))?;
     let mut install = Command::new(&python);
     install.args([
         "-m",
@@ -48,10 +56,8 @@ fn prepare_python(tests: &Path, home: &Path) -> Result<std::path::PathBuf, Failu
         "-r",
     ]);
     install.arg(&list);
-    must(
-        install,
-        "target/e2e/venv/bin/python -m pip install --require-hashes -r tests/e2e/requirements.txt",
-    )?;
+    let line = format!("target/e2e/{name}/bin/python -m pip install --require-hashes -r {}", list.display());
+    must(install, &line)?;
     stamp.write()?;
     Ok(python)
 }

@@ -30,6 +30,21 @@ async function stream(client, { params, headers, cancel_after }, outcome) {
   }
 }
 
+async function chat_helper(client, { params }) {
+  const stream = client.chat.completions.stream(params);
+  let chunks = 0;
+  for await (const _chunk of stream) chunks += 1;
+  return { chunks, answer: await stream.finalChatCompletion() };
+}
+
+const said = { type: "object", properties: { text: { type: "string" } }, required: ["text"], additionalProperties: false };
+
+async function chat_parse(client, { params }) {
+  const response_format = { type: "json_schema", json_schema: { name: "said", strict: true, schema: said } };
+  const answer = await client.chat.completions.parse({ ...params, response_format });
+  return { texts: [JSON.parse(answer.choices[0].message.content).text] };
+}
+
 function endOfResponse(answer) {
   return { usage: answer.usage, answer };
 }
@@ -63,8 +78,7 @@ async function respond_helper(client, { params }) {
 }
 
 async function respond_parse(client, { params }) {
-  const schema = { type: "object", properties: { text: { type: "string" } }, required: ["text"] };
-  const format = { type: "json_schema", name: "said", strict: true, schema };
+  const format = { type: "json_schema", name: "said", strict: true, schema: said };
   const { data, request_id } = await client.responses.parse({ ...params, text: { format } }).withResponse();
   return { request_id, texts: [data.output_parsed.text] };
 }
@@ -169,6 +183,8 @@ async function gemini_model(client, { params }) {
 const operations = {
   chat,
   stream,
+  chat_helper,
+  chat_parse,
   respond,
   respond_stream,
   respond_helper,

@@ -66,6 +66,9 @@ struct Stopped {
 struct Route {
     target: String,
     price_version: String,
+    /// The models that were asked for, where there are several.
+    #[serde(default)]
+    models: Vec<String>,
     /// The targets that are turned to when the first one fails.
     #[serde(default)]
     then: Vec<String>,
@@ -79,7 +82,9 @@ impl Route {
         let then: String = self.then.iter().map(|target| format!(", then {target}")).collect();
         let out =
             self.left_out.iter().map(|(target, why)| format!("; not {target}: {}", why.replace('_', " ")));
-        format!("{}, price {}{then}{}", self.target, self.price_version, out.collect::<String>())
+        let models =
+            if self.models.is_empty() { String::new() } else { format!("{}: ", self.models.join(", ")) };
+        format!("{models}{}, price {}{then}{}", self.target, self.price_version, out.collect::<String>())
     }
 }
 

@@ -2,10 +2,10 @@
 //! refuses them.
 //!
 //! Read are OpenAI's `x-ratelimit-remaining-*` and `x-ratelimit-reset-*` (durations such as `1m2.5s`; Groq's and others'
-//! are the same), Anthropic's `anthropic-ratelimit-*-remaining` and `-reset` (moments), `retry-after` and
-//! `retry-after-ms`. What cannot be read says nothing.
+//! are the same), Anthropic's `anthropic-ratelimit-*-remaining` and `-reset` (moments), `retry-after` (seconds or a date,
+//! RFC 9110 section 10.2.3) and `retry-after-ms`. What cannot be read says nothing.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use domain::Timestamp;
 use http::HeaderMap;
@@ -103,8 +103,20 @@ pub(crate) fn read(headers: &HeaderMap, now: Timestamp) -> Told {
     Told {
         requests: openai("requests").or_else(|| anthropic("requests")),
         tokens: openai("tokens").or_else(|| anthropic("tokens")),
-        retry_after: millis.or_else(|| text("retry-after")?.parse().ok().map(Duration::from_secs)),
+        retry_after: millis.or_else(|| retry_after(text("retry-after")?, text("date"), now)),
     }
+}
+
+/// A wait as `retry-after` has it. A date is told by the provider's own clock, if it says what that shows: ours need not
+/// agree with it.
+fn retry_after(text: &str, date: Option<&str>, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let end = httpdate::parse_http_date(text).ok()?;
+    let shown = date.and_then(|date| httpdate::parse_http_date(date).ok());
+    let ours = || UNIX_EPOCH.checked_add(Duration::from_micros(u64::try_from(now.micros()).ok()?));
+    Some(end.duration_since(shown.or_else(ours)?).unwrap_or_default())
 }
 
 /// A wait, written as a duration or as the moment of its end.
@@ -210,7 +222,26 @@ mod tests {
             ),
             (&[("retry-after", "1")], Told { retry_after: Some(second), ..none }),
             (&[("retry-after", "9"), ("retry-after-ms", "1000")], Told { retry_after: Some(second), ..none }),
-            (&[("retry-after", "Sat, 21 Nov 2026 10:00:01 GMT")], none),
+            // A date in each of HTTP's three forms; by the provider's clock where that is told; in the past.
+            (&[("retry-after", "Sat, 21 Nov 2026 10:00:01 GMT")], Told { retry_after: Some(second), ..none }),
+            (
+                &[("retry-after", "Saturday, 21-Nov-26 10:00:01 GMT")],
+                Told { retry_after: Some(second), ..none },
+            ),
+            (&[("retry-after", "Sat Nov 21 10:00:01 2026")], Told { retry_after: Some(second), ..none }),
+            (
+                &[
+                    ("retry-after", "Sat, 21 Nov 2026 09:30:01 GMT"),
+                    ("date", "Sat, 21 Nov 2026 09:30:00 GMT"),
+                ],
+                Told { retry_after: Some(second), ..none },
+            ),
+            (
+                &[("retry-after", "Sat, 21 Nov 2026 09:00:00 GMT")],
+                Told { retry_after: Some(Duration::ZERO), ..none },
+            ),
+            (&[("retry-after", "Sat, 31 Feb 2026 10:00:01 GMT")], none),
+            (&[("retry-after", "soon")], none),
             (&[("x-ratelimit-remaining-requests", "many"), ("x-ratelimit-reset-requests", "1s")], none),
         ] {
             let mut map = HeaderMap::new();

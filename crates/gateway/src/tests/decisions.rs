@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use ledger::{Act, Budget, Caps, Denial, LedgerError, Period, Subject};
 use serde_json::{Value, json};
 
-use super::house::{House, answer};
+use super::house::{House, Manner, answer};
 use crate::{Decision, Failure};
 
 const CALL: &str =
@@ -42,6 +42,24 @@ fn layers(body: &Value) -> Vec<&str> {
 
 fn bearer(house: &House, key: &str) -> Option<String> {
     Some(format!("Bearer {}", house.keys[key]))
+}
+
+#[tokio::test]
+async fn a_prompt_that_was_counted_is_on_record() {
+    let house = House::new(InFlight::Completes, 0, answer(3)).await;
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"a secret thought"}]}"#;
+    let key = Some(house.keys["laptop"].as_str());
+    let manner = Manner { key, endpoint: Some(Endpoint::CountTokens), ..Manner::default() };
+    let headers = [("anthropic-version", "2023-06-01")];
+    let got = house.ask(Manner { headers: &headers, ..manner }, body).await;
+    let decision = house.decisions().pop().unwrap();
+    let decided: Value = serde_json::from_str(&decision.body).unwrap();
+    assert_eq!(layers(&decided), ["key", "project", "model_access", "region", "route", "rate_limit"]);
+    // The provider of the house has no such answer.
+    assert_eq!((got.status.as_u16(), decision.refused), (502, true), "{}", got.body);
+    assert_eq!(decided["stopped"]["kind"], "upstream_garbage");
+    assert!(!decided["stopped"]["message"].as_str().unwrap().is_empty());
+    assert!(house.rows().is_empty() && !decision.body.contains("secret"));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod effective;
 mod fallback;
 mod house;
 mod in_flight;
+mod models;
 mod precedence;
 mod rates;
 mod refusals;

@@ -38,7 +38,7 @@ const NONE: Caps = Caps {
     concurrent_requests: None,
 };
 
-const fn requests(most: u64) -> Caps {
+pub(super) const fn requests(most: u64) -> Caps {
     Caps { requests_per_minute: Some(most), ..NONE }
 }
 
@@ -63,7 +63,7 @@ impl House {
         (ids, self.clock.now())
     }
 
-    fn limit(&self, subject: LimitSubject, model: &str, caps: Caps) {
+    pub(super) fn limit(&self, subject: LimitSubject, model: &str, caps: Caps) {
         let (ids, now) = self.mandate();
         let (organization, model) = (self.organization, model.to_owned());
         let new = NewLimit { organization, subject, model, caps };

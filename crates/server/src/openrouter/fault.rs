@@ -55,10 +55,14 @@ impl Fault {
         match self.status {
             400 | 405 => "invalid_request",
             401 => "authentication",
+            402 => "payment_required",
             403 => "permission_denied",
             404 => "not_found",
+            408 | 504 => "timeout",
             413 => "payload_too_large",
-            503 => "provider_unavailable",
+            429 => "rate_limit_exceeded",
+            529 => "provider_overloaded",
+            502 | 503 => "provider_unavailable",
             _ => "server",
         }
     }
@@ -92,6 +96,20 @@ impl From<Refusal> for Fault {
             reason: Some(refusal.code.as_str()),
             owner: Some(refusal.code.owner()),
             next_step: Some(refusal.next_step),
+        }
+    }
+}
+
+impl From<ErrorBody> for Fault {
+    /// What stopped a call: OpenRouter says 402 where money is missing, and OpenAI 429.
+    fn from(body: ErrorBody) -> Self {
+        let is_unpaid = body.status == 429 && body.kind == "insufficient_quota";
+        Self {
+            status: if is_unpaid { 402 } else { body.status },
+            message: body.message,
+            reason: body.reason,
+            owner: body.owner,
+            next_step: body.next_step.map(Into::into),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::http::Method;
+use axum::http::{Method, Response};
+use bytes::Bytes;
+use dialect::{Endpoint, ErrorBody};
 use directory::{Bounds, Key, KeyHash, KeyOwner};
 use domain::{
     BudgetId, KeyId, Money, OrganizationId, ProjectId, RefusalCode, RequestId, ServiceAccountId, Timestamp,
@@ -14,7 +16,7 @@ use serde_json::Value;
 use store::KeyCost;
 
 use super::shape::{Generation, ManagedKey, OwnKey, hash_of, limit_of};
-use super::{Call, Fault, Query, is_for};
+use super::{Call, Fault, Query, endpoint, is_for, told};
 
 const COSTS: &str = "usage usage_daily usage_weekly usage_monthly byok_usage byok_usage_daily byok_usage_weekly \
                      byok_usage_monthly limit limit_remaining limit_reset include_byok_in_limit label creator_user_id \
@@ -204,4 +206,48 @@ fn errors_have_the_status_as_a_number() {
             (&code.as_str().into(), &"ask somebody".into())
         );
     }
+}
+
+#[test]
+fn calls_of_models_are_those_of_v1() {
+    let table = [
+        ("/api/v1/chat/completions", Some(Endpoint::Chat)),
+        ("/api/v1/responses", Some(Endpoint::Responses)),
+        ("/api/v1/embeddings", Some(Endpoint::Embeddings)),
+        ("/api/v1/messages", Some(Endpoint::Messages)),
+        ("/api/v1/messages/count_tokens", None),
+        ("/api/v1/key", None),
+        ("/v1/chat/completions", None),
+    ];
+    for (path, expected) in table {
+        assert_eq!(endpoint(path), expected, "{path}");
+    }
+}
+
+#[test]
+fn failures_of_calls_have_openrouters_shape_where_it_has_its_own() {
+    let unpaid = ErrorBody {
+        reason: Some("credit_balance_exhausted"),
+        ..ErrorBody::new(429, "insufficient_quota", "No credit.")
+    };
+    let limited = ErrorBody::new(429, "requests", "Too fast.");
+    let table = [
+        (Endpoint::Chat, &unpaid, 402, "payment_required"),
+        (Endpoint::Embeddings, &limited, 429, "rate_limit_exceeded"),
+        (Endpoint::Chat, &ErrorBody::new(502, "server_error", "It broke."), 502, "provider_unavailable"),
+    ];
+    for (at, error, status, kind) in table {
+        let mut response = Response::builder().status(error.status).body(Bytes::from("as it was")).unwrap();
+        response.extensions_mut().insert(error.clone());
+        let response = told(at, response, |body| body);
+        assert_eq!(response.status(), status);
+        let body: Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(body["error"]["code"], status, "{body}");
+        assert_eq!(body["error"]["message"], error.message, "{body}");
+        assert_eq!(body["error"]["metadata"]["error_type"], kind, "{body}");
+    }
+    let mut response = Response::builder().status(429).body(Bytes::from("as it was")).unwrap();
+    response.extensions_mut().insert(unpaid);
+    let response = told(Endpoint::Responses, response, |body| body);
+    assert_eq!((response.status().as_u16(), &response.body()[..]), (429, &b"as it was"[..]));
 }

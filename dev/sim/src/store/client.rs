@@ -46,7 +46,8 @@ impl Client {
     }
 
     /// Whoever never heard asks again, with the same body or, by mistake, with another; or gives up (the inner `None`).
-    pub(crate) fn again(&mut self, random: &mut Random) -> Option<Option<Command>> {
+    /// So does one whose id somebody else has drawn since: the generator knows no ids but those that are booked.
+    pub(crate) fn again(&mut self, model: &Model, random: &mut Random) -> Option<Option<Command>> {
         if self.retries.is_empty() || !random.chance(600) {
             return None;
         }
@@ -62,7 +63,7 @@ impl Client {
             }
             _ => {}
         }
-        Some(Some(command))
+        Some(Some(command).filter(|command| is_fair(command, model)))
     }
 }
 

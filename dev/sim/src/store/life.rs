@@ -263,7 +263,7 @@ impl Run {
 
     /// The next command, and with the first of a transaction the time.
     fn command(&mut self, first: bool) -> Option<Command> {
-        if !first && let Some(again) = self.client.again(&mut self.random) {
+        if !first && let Some(again) = self.client.again(&self.world.model, &mut self.random) {
             self.figures.retried += u64::from(again.is_some());
             return again;
         }

@@ -194,6 +194,8 @@ pub(in crate::convert) fn write(answer: &Answer, usage: &Usage, context: &Answer
         to.text("object", "chat.completion");
         to.count("created", context.created_seconds);
         to.text("model", answer.model.as_deref().unwrap_or(&context.model));
+        // OpenRouter's SDK takes no answer without it.
+        to.null("system_fingerprint");
         to.array("choices", |choices| {
             choices.object(|to| {
                 to.count("index", 0);

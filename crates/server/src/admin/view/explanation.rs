@@ -45,7 +45,7 @@ pub(crate) fn explanation(
     answer["id"] = json!(request);
     answer["request"] = json!(request);
     answer["at"] = json!(at.or(record.and_then(|record| Some(record.hold.as_ref()?.created_at))));
-    answer["state"] = json!(state(record, &stopped));
+    answer["state"] = json!(state(record, &stopped, &route));
     answer["recorded"] = json!(recorded);
     answer["note"] = json!((!recorded).then_some(UNRECORDED));
     answer["endpoint"] = endpoint;
@@ -76,11 +76,12 @@ fn complete(caller: &mut Value, route: &mut Value, layers: &Value) {
     }
 }
 
-/// In one word: `running` until the hold has ended.
-fn state(record: Option<&RequestRecord>, stopped: &Value) -> &'static str {
+/// In one word: `running` until the hold has ended. What was let through without one had its prompt counted.
+fn state(record: Option<&RequestRecord>, stopped: &Value, route: &Value) -> &'static str {
     match record {
         Some(record) if record.hold.is_some() => "running",
         Some(_) => "settled",
+        None if stopped.is_null() && route.is_object() && route["held"].is_null() => "counted",
         None if stopped.is_null() => "unknown",
         None => "refused",
     }
