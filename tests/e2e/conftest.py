@@ -11,11 +11,12 @@ import pytest
 
 from harness import CLAUDE_PRICE, EMBEDDING_PRICE, FREE, SETTINGS, Gateway, Mock, Provider, Route, Tenant, config
 from claude import NodeClaude, PythonClaude
+from gemini import NodeGemini, PythonGemini
 from sdk import NodeSdk, PythonSdk, Sdk
 from upstreams import Recorder, black_hole, closed_port, recorder
 
 # The SDKs read these, and a proxy has no business on the loopback.
-for name in [name for name in os.environ if name.startswith(("OPENAI_", "ANTHROPIC_")) or name.lower().endswith("_proxy")]:
+for name in [name for name in os.environ if name.startswith(("OPENAI_", "ANTHROPIC_", "GEMINI_", "GOOGLE_")) or name.lower().endswith("_proxy")]:
     del os.environ[name]
 
 #: Starts another gateway with this configuration, in a folder of this name.
@@ -121,3 +122,9 @@ def sdk(request: pytest.FixtureRequest) -> Sdk:
 def claude(request: pytest.FixtureRequest) -> PythonClaude | NodeClaude:
     """Both of Anthropic's SDKs in turn."""
     return PythonClaude() if request.param == "python" else NodeClaude(request.getfixturevalue("node"))
+
+
+@pytest.fixture(params=["python", "node"])
+def gemini(request: pytest.FixtureRequest) -> PythonGemini | NodeGemini:
+    """Both of Google's SDKs in turn."""
+    return PythonGemini() if request.param == "python" else NodeGemini(request.getfixturevalue("node"))

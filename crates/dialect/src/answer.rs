@@ -5,6 +5,7 @@ use domain::{Pico, Usage};
 use crate::anthropic;
 use crate::converse;
 use crate::endpoint::Endpoint;
+use crate::gemini;
 use crate::openai;
 use crate::output::Output;
 
@@ -47,6 +48,7 @@ impl AnswerFacts {
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read_answer(text),
             Endpoint::Responses => openai::responses::read_answer(text),
             Endpoint::Converse => converse::read_answer(text),
+            Endpoint::GenerateContent | Endpoint::CountContent => gemini::read_answer(text),
         }
     }
 
@@ -58,7 +60,8 @@ impl AnswerFacts {
         match endpoint {
             Endpoint::Chat => openai::read_speech(text, &mut output),
             Endpoint::Messages => anthropic::read_speech(text, &mut output),
-            Endpoint::Embeddings | Endpoint::CountTokens => {}
+            Endpoint::GenerateContent => gemini::read_speech(text, &mut output),
+            Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::CountContent => {}
             Endpoint::Responses => openai::responses::read_speech(text, &mut output),
             Endpoint::Converse => converse::read_speech(text, &mut output),
         }

@@ -101,6 +101,18 @@ impl BadRequest {
         Self::new(param, "unsupported_parameter", message)
     }
 
+    /// Exactly one of two members must be there.
+    pub(crate) fn one_of(param: &str, other: &str) -> Self {
+        let message = format!("Give either '{param}' or '{other}', not both.");
+        Self::new(param, "invalid_value", message)
+    }
+
+    /// The body names another model than the address.
+    pub(crate) fn other_than_address(param: &str) -> Self {
+        let message = format!("Invalid '{param}': it names another model than the address; leave it out.");
+        Self::new(param, "invalid_value", message)
+    }
+
     pub(crate) fn duplicate(param: &str) -> Self {
         let message = format!("Duplicate parameter: '{param}' is given more than once.");
         Self::new(param, "duplicate_parameter", message)

@@ -5,12 +5,14 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::address::{Addressed, Framing};
 use crate::anthropic;
 use crate::bad_request::BadRequest;
 use crate::body::{self, BodyParts, Edit};
 use crate::cap::OutputCap;
 use crate::converse;
 use crate::endpoint::Endpoint;
+use crate::gemini;
 use crate::manners::Upstream;
 use crate::media::{Media, MediaParts};
 use crate::openai::{self, Fallback, Preferences};
@@ -25,6 +27,7 @@ pub struct Call {
     endpoint: Endpoint,
     body: Bytes,
     asked: Asked,
+    framing: Framing,
     head: Vec<(&'static str, String)>,
 }
 
@@ -36,6 +39,8 @@ pub(crate) struct Asked {
     pub(crate) model_span: Option<Range<usize>>,
     /// Whether it stands there. If not, the span is where it is put: the first place in the body, or a null.
     pub(crate) model_stands: bool,
+    /// What stands before the name there.
+    pub(crate) model_prefix: &'static str,
     /// The models to be tried when that one fails, and where they stand.
     pub(crate) fallbacks: Vec<Fallback>,
     pub(crate) models_span: Option<Range<usize>>,
@@ -72,6 +77,18 @@ impl Call {
     /// [`BadRequest`] for a body that is no JSON object or is nested more than 128 levels deep, and for a member that
     /// is missing, has the wrong type, is out of range or stands there twice, naming it.
     pub fn read(endpoint: Endpoint, body: Bytes) -> Result<Self, BadRequest> {
+        Self::read_at(endpoint, None, body)
+    }
+
+    /// The same of a call whose address tells a part of it: all of Gemini's, which cannot be read without.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_at(
+        endpoint: Endpoint,
+        addressed: Option<&Addressed>,
+        body: Bytes,
+    ) -> Result<Self, BadRequest> {
         let text = std::str::from_utf8(&body).map_err(|error| {
             BadRequest::body(format_args!("it is not UTF-8, from byte {} on", error.valid_up_to()))
         })?;
@@ -80,8 +97,14 @@ impl Call {
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read(endpoint, text)?,
             Endpoint::Responses => openai::responses::read(text)?,
             Endpoint::Converse => return Err(BadRequest::body("it does not say which model is called")),
+            Endpoint::GenerateContent | Endpoint::CountContent => {
+                let addressed = addressed.ok_or_else(|| BadRequest::missing("model"))?;
+                gemini::read(endpoint, addressed, text)?
+            }
         };
-        Ok(Self { endpoint, asked, body, head: Vec::new() })
+        let told = if asked.stream { Framing::Events } else { Framing::Whole };
+        let framing = addressed.map_or(told, |addressed| addressed.framing);
+        Ok(Self { endpoint, asked, framing, body, head: Vec::new() })
     }
 
     /// Reads a body that was written for Converse, whose address tells the model and whether the answer is to be a
@@ -91,7 +114,8 @@ impl Call {
     /// [`BadRequest`] for a body that is no JSON.
     pub(crate) fn of_converse(body: Bytes, model: &str, stream: bool) -> Result<Self, BadRequest> {
         let asked = converse::read(std::str::from_utf8(&body).map_err(BadRequest::body)?, model, stream)?;
-        Ok(Self { endpoint: Endpoint::Converse, asked, body, head: Vec::new() })
+        let framing = if stream { Framing::Events } else { Framing::Whole };
+        Ok(Self { endpoint: Endpoint::Converse, asked, framing, body, head: Vec::new() })
     }
 
     /// The same with these headers, which go upstream with it: those of [`Endpoint::head`] that came.
@@ -166,7 +190,12 @@ impl Call {
 
     /// Whether the answer is to be a stream.
     pub const fn stream(&self) -> bool {
-        self.asked.stream
+        !matches!(self.framing, Framing::Whole)
+    }
+
+    /// How the answer is to come.
+    pub const fn framing(&self) -> Framing {
+        self.framing
     }
 
     /// Whether the caller itself wants the usage at the end of the stream.
@@ -240,12 +269,12 @@ impl Call {
     /// Embeddings have no output, and their body stays.
     pub fn upstream_body(&self, to: &Upstream<'_>) -> BodyParts {
         let mut edits = Vec::with_capacity(4);
-        if let Some(range) = &self.asked.model_span
-            && (!self.asked.model_stands || self.asked.model != to.model)
-        {
-            let name = serde_json::Value::from(to.model).to_string();
+        let changes = !self.asked.model_stands || self.asked.model != to.model;
+        if let Some(range) = self.asked.model_span.clone().filter(|_| changes) {
+            let name =
+                serde_json::Value::from(format!("{}{}", self.asked.model_prefix, to.model)).to_string();
             let text = if range.is_empty() { format!("\"model\":{name},") } else { name };
-            edits.push(Edit { range: range.clone(), text: Bytes::from(text) });
+            edits.push(Edit { range, text: Bytes::from(text) });
         }
         // It was text when it was read.
         let text = std::str::from_utf8(&self.body).unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::manners::Upstream;
 pub(crate) struct OutputCap {
     members: Vec<Member>,
     /// Where a member can be put in.
-    gap: Range<usize>,
+    gap: Gap,
     /// The member that an upstream model takes.
     name_for: fn(&str) -> &'static str,
     thinking: Option<Thinking>,
@@ -27,6 +27,14 @@ struct Thinking {
     /// Where its value stands.
     value: Range<usize>,
     tokens: u64,
+}
+
+/// A place for a member, and what stands around the member there.
+#[derive(Clone, Debug)]
+struct Gap {
+    place: Range<usize>,
+    before: &'static str,
+    after: &'static str,
 }
 
 /// The least budget for thoughts that Anthropic takes.
@@ -55,7 +63,19 @@ impl OutputCap {
             let tokens = field::integer(name, raw, least..=u64::MAX)?;
             read.extend(raw.map(|raw| Member { name, value: span(body, raw.get()), tokens }));
         }
-        Ok(Self { members: read, gap: after_brace(body, body), name_for, thinking: None })
+        let gap = Gap { place: after_brace(body, body), before: "", after: "," };
+        Ok(Self { members: read, gap, name_for, thinking: None })
+    }
+
+    /// The same where a new member goes to this place, between these texts.
+    pub(crate) const fn within(
+        mut self,
+        place: Range<usize>,
+        before: &'static str,
+        after: &'static str,
+    ) -> Self {
+        self.gap = Gap { place, before, after };
+        self
     }
 
     /// The same with a budget for thoughts, if there is one.
@@ -129,7 +149,11 @@ impl OutputCap {
         let name = to.manners.cap.unwrap_or_else(|| (self.name_for)(to.model));
         edits.push(match members.find(|member| to.manners.cap.is_some() || member.name == name) {
             Some(null) => Edit { range: null.value.clone(), text: number() },
-            None => Edit { range: self.gap.clone(), text: Bytes::from(format!("\"{name}\":{cap},")) },
+            None => {
+                let Gap { place, before, after } = &self.gap;
+                let text = Bytes::from(format!("{before}\"{name}\":{cap}{after}"));
+                Edit { range: place.clone(), text }
+            }
         });
     }
 }

@@ -8,6 +8,7 @@ use std::num::NonZeroU64;
 use bytes::Bytes;
 use domain::Usage;
 
+use crate::address::{Addressed, Framing};
 use crate::bad_request::BadRequest;
 use crate::call::Call;
 use crate::convert::{
@@ -62,10 +63,13 @@ impl Conversion {
         };
         let converted = convert::request(to_caller, from_provider, &call.bare_body(), &options)?;
         let body = Bytes::from(converted.body);
+        let framing = if call.stream() { Framing::Events } else { Framing::Whole };
+        let addressed = (to == Endpoint::GenerateContent)
+            .then(|| Addressed { model: upstream.model.to_owned(), framing });
         let written = if to == Endpoint::Converse {
             Call::of_converse(body, upstream.model, call.stream())?
         } else {
-            Call::read(to, body)?
+            Call::read_at(to, addressed.as_ref(), body)?
         };
         let head = match to {
             Endpoint::Messages => vec![("anthropic-version", ANTHROPIC_VERSION.to_owned())],
@@ -73,7 +77,9 @@ impl Conversion {
             | Endpoint::Responses
             | Endpoint::Embeddings
             | Endpoint::CountTokens
-            | Endpoint::Converse => Vec::new(),
+            | Endpoint::Converse
+            | Endpoint::GenerateContent
+            | Endpoint::CountContent => Vec::new(),
         };
         let call = written.with_head(head);
         Ok(Self { to_caller, from_provider, call, dropped: converted.dropped, asked: converted.asked })
@@ -128,7 +134,8 @@ const fn surface(endpoint: Endpoint) -> Option<Surface> {
         Endpoint::Chat => Some(Surface::Chat),
         Endpoint::Responses => Some(Surface::Responses),
         Endpoint::Messages => Some(Surface::Messages),
-        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::Converse => None,
+        Endpoint::GenerateContent => Some(Surface::Gemini),
+        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::CountContent | Endpoint::Converse => None,
     }
 }
 
@@ -137,20 +144,27 @@ const fn wire(endpoint: Endpoint) -> Option<Wire> {
         Endpoint::Chat => Some(Wire::Chat),
         Endpoint::Messages => Some(Wire::Messages),
         Endpoint::Converse => Some(Wire::Converse),
-        Endpoint::Responses | Endpoint::Embeddings | Endpoint::CountTokens => None,
+        Endpoint::GenerateContent => Some(Wire::Gemini),
+        Endpoint::Responses | Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::CountContent => None,
     }
 }
 
 /// How a model is told how much to reason, by its name: OpenAI's and those that follow it by a word, Anthropic's of the
-/// third and fourth generation by a number of tokens. Of others nobody knows, and it is left out with a warning.
+/// third and fourth generation and Google's of the second by a number of tokens, later ones by a word. Of others nobody
+/// knows, and it is left out with a warning.
 fn thinking(model: &str) -> Thinking {
     let name = crate::tokens::family_name(model);
     // Amazon puts the maker, and often a region, before it: `us.anthropic.claude-sonnet-4-5-20250929-v1:0`.
     let name = name.rsplit_once("anthropic.").map_or(name, |(_, own)| own);
     let generation = |mark: &str| name.starts_with("claude") && name.contains(mark);
-    if generation("-3-7") || generation("-4") {
+    let of_google = |generations: &[&str]| generations.iter().any(|start| name.starts_with(start));
+    if generation("-3-7") || generation("-4") || of_google(&["gemini-2.5"]) {
         Thinking::Budget
-    } else if generation("-5") && !generation("-3-5") || name.starts_with("gpt-5") || name.starts_with('o') {
+    } else if generation("-5") && !generation("-3-5")
+        || of_google(&["gemini-3", "gemini-4"])
+        || name.starts_with("gpt-5")
+        || name.starts_with('o')
+    {
         Thinking::Effort
     } else {
         Thinking::Untold

@@ -294,7 +294,9 @@ impl StreamConverter {
             Writer::Messages(_) => {
                 out.extend_from_slice(&error.clone().told_in(Dialect::Anthropic).stream_event());
             }
-            Writer::Gemini(_) => gemini::answer::fail(error, out),
+            Writer::Gemini(_) => {
+                out.extend_from_slice(&error.clone().told_in(Dialect::Gemini).stream_event());
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use domain::{Timestamp, Usage};
 
 use crate::anthropic;
 use crate::error::ErrorBody;
+use crate::gemini;
 use crate::openai;
 
 /// What the gateway knows of a call whose stream it ends.
@@ -35,6 +36,7 @@ pub(crate) enum Form {
     Responses(Box<openai::responses::Cut>),
     /// No client speaks it: the end is written by what writes the rest for the client.
     Unspoken,
+    Content(gemini::Cut),
 }
 
 /// The end of a stream that broke, or that cannot be booked, but for the error.
@@ -68,6 +70,7 @@ impl Cut {
             Form::Messages(cut) => cut.events(usage),
             Form::Responses(cut) => cut.events(usage),
             Form::Unspoken => Vec::new(),
+            Form::Content(cut) => cut.events(usage),
         }
     }
 }

@@ -10,11 +10,16 @@ pub enum Dialect {
     OpenAi,
     /// Anthropic's.
     Anthropic,
+    /// Gemini's.
+    Gemini,
 }
 
 impl Dialect {
     /// The dialect that is expected at a path, whether or not anything is there.
     pub fn of_path(path: &str) -> Self {
+        if path.starts_with("/v1beta/") {
+            return Self::Gemini;
+        }
         // SDKs add the version to a base URL that may have it already.
         match path.trim_start_matches("/v1").strip_prefix("/messages") {
             Some(rest) if rest.is_empty() || rest.starts_with('/') => Self::Anthropic,
@@ -29,6 +34,7 @@ impl Endpoint {
         match self {
             Self::Chat | Self::Responses | Self::Embeddings | Self::Converse => Dialect::OpenAi,
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
+            Self::GenerateContent | Self::CountContent => Dialect::Gemini,
         }
     }
 }

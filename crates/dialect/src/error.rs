@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::anthropic;
 use crate::bad_request::BadRequest;
 use crate::dialect::Dialect;
+use crate::gemini;
 use crate::sse;
 
 /// An error for the client. The four members that OpenAI has are always there; ours follow where they are known.
@@ -114,16 +115,21 @@ impl ErrorBody {
                 let (status, kind) = anthropic::error_words(&self);
                 (self.status, self.kind) = (status, Cow::Borrowed(kind));
             }
+            Dialect::Gemini => {
+                let (status, kind) = gemini::error_words(&self);
+                (self.status, self.kind) = (status, Cow::Borrowed(kind));
+            }
         }
         self.dialect = dialect;
         self
     }
 
-    /// The body: `{"error":{…}}`, or Anthropic's.
+    /// The body: `{"error":{…}}` in OpenAI's words or Gemini's, or Anthropic's.
     pub fn to_json(&self) -> Bytes {
         match self.dialect {
             Dialect::OpenAi => write(&Envelope { error: self }),
             Dialect::Anthropic => write(&anthropic::ErrorEnvelope::of(self)),
+            Dialect::Gemini => write(&gemini::ErrorEnvelope::of(self)),
         }
     }
 
@@ -132,6 +138,7 @@ impl ErrorBody {
         let mut event = Vec::with_capacity(512);
         match self.dialect {
             Dialect::OpenAi => sse::write_event(&mut event, &Envelope { error: self }),
+            Dialect::Gemini => sse::write_event(&mut event, &gemini::ErrorEnvelope::of(self)),
             Dialect::Anthropic => {
                 sse::write_named_event(&mut event, "error", &anthropic::ErrorEnvelope::of(self));
             }

@@ -61,10 +61,16 @@ pub(crate) fn model(raw: Option<&RawValue>) -> Result<(String, &str), BadRequest
 pub(crate) fn model_in<'a>(param: &str, raw: &'a RawValue) -> Result<(String, &'a str), BadRequest> {
     let name =
         string(param, Some(raw))?.ok_or_else(|| BadRequest::mistyped(param, "a string", Kind::Null))?;
+    check_model(param, &name)?;
+    Ok((name.into_owned(), raw.get()))
+}
+
+/// Refuses a name that no model has.
+pub(crate) fn check_model(param: &str, name: &str) -> Result<(), BadRequest> {
     match name.len() {
         0 => Err(BadRequest::empty_string(param)),
         got if got > MODEL_BYTES_MAX => Err(BadRequest::long_string(param, MODEL_BYTES_MAX, got)),
-        _ => Ok((name.into_owned(), raw.get())),
+        _ => Ok(()),
     }
 }
 

@@ -5,9 +5,10 @@
 //!
 //! A request is parsed once, borrowed, and goes upstream as slices of itself ([`Call`]); an answer is read beside the
 //! bytes that pass ([`AnswerFacts`], [`StreamMeter`]). What all dialects have in common stands here at the root; each
-//! dialect has a module that says how its own members are called ([`openai`], [`anthropic`]). [`Endpoint`] tells which is meant.
+//! dialect has a module that says how its own members are called ([`openai`], [`anthropic`], [`gemini`]). [`Endpoint`] tells which is meant.
 #![cfg_attr(not(test), deny(clippy::as_conversions, clippy::indexing_slicing, clippy::string_slice))]
 
+mod address;
 mod answer;
 pub mod anthropic;
 mod bad_request;
@@ -23,6 +24,7 @@ mod endpoint;
 mod error;
 mod event_frames;
 mod field;
+pub mod gemini;
 mod json;
 mod manners;
 mod media;
@@ -37,6 +39,7 @@ mod tests;
 pub mod tokens;
 mod upstream_error;
 
+pub use address::{Addressed, Framing, percent_decode};
 pub use answer::{AnswerFacts, Garbage};
 pub use bad_request::BadRequest;
 pub use body::BodyParts;

@@ -12,6 +12,7 @@ use crate::convert::StreamConverter;
 use crate::cut::{Broken, BrokenForm, Cut, CutCall, Form};
 use crate::endpoint::Endpoint;
 use crate::event_frames::{Decoder, Frame};
+use crate::gemini;
 use crate::openai;
 use crate::output::Output;
 use crate::sse::{self, Block, Scanner};
@@ -100,6 +101,7 @@ enum Reader {
     Messages(anthropic::Reader),
     Responses(Box<openai::responses::Reader>),
     Converse(converse::Reader),
+    Content(gemini::Reader),
 }
 
 impl Reader {
@@ -110,6 +112,7 @@ impl Reader {
             Self::Messages(reader) => reader.read(data, event, told),
             Self::Responses(reader) => reader.read(data, event, told),
             Self::Converse(reader) => reader.read(data, event, told),
+            Self::Content(reader) => reader.read(data, told),
         }
     }
 }
@@ -136,6 +139,7 @@ impl StreamMeter {
             Endpoint::Messages | Endpoint::CountTokens => Reader::Messages(anthropic::Reader::default()),
             Endpoint::Responses => Reader::Responses(Box::default()),
             Endpoint::Converse => Reader::Converse(converse::Reader),
+            Endpoint::GenerateContent | Endpoint::CountContent => Reader::Content(gemini::Reader::default()),
         };
         Self {
             frames: (endpoint == Endpoint::Converse).then(Box::default),
@@ -201,7 +205,11 @@ impl StreamMeter {
             Reader::Messages(_) if self.told.finish_seen && !self.done && self.held_done.is_empty() => {
                 Some(anthropic::STOP)
             }
-            Reader::Messages(_) | Reader::Chat(_) | Reader::Responses(_) | Reader::Converse(_) => None,
+            Reader::Messages(_)
+            | Reader::Chat(_)
+            | Reader::Responses(_)
+            | Reader::Converse(_)
+            | Reader::Content(_) => None,
         };
         // SDKs take an end without this event for a break, or do not tell one from the other.
         self.held_done.extend(stop.map(Bytes::from_static));
@@ -223,6 +231,7 @@ impl StreamMeter {
             Reader::Messages(reader) => Form::Messages(reader.cut(&self.told, call)),
             Reader::Responses(reader) => Form::Responses(Box::new(reader.cut(&self.told, call))),
             Reader::Converse(_) => Form::Unspoken,
+            Reader::Content(reader) => Form::Content(reader.cut(&self.told, call)),
         })
     }
 
@@ -230,7 +239,9 @@ impl StreamMeter {
     /// takes what the stream has said with it: to be asked for last. Nothing more may be pushed.
     pub fn broken(&mut self, call: CutCall<'_>) -> Broken {
         Broken(match &mut self.reader {
-            Reader::Chat(_) | Reader::Messages(_) | Reader::Converse(_) => BrokenForm::Plain,
+            Reader::Chat(_) | Reader::Messages(_) | Reader::Converse(_) | Reader::Content(_) => {
+                BrokenForm::Plain
+            }
             Reader::Responses(reader) => BrokenForm::Responses(Box::new(reader.broken(&self.told, call))),
         })
     }

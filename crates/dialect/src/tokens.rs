@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::anthropic;
 use crate::converse;
 use crate::endpoint::Endpoint;
+use crate::gemini;
 use crate::json::{self, Into, Kind, Name, Take};
 
 /// Tokens around each message, and tokens that begin the answer, by OpenAI's published recipe.
@@ -115,8 +116,8 @@ fn count_piece(tokenizer: &Tokenizer, piece: &[u8]) -> usize {
 /// For a chat: the messages by OpenAI's recipe, and the JSON of tools and of a response format, which are not sent as
 /// JSON but about as long. Images count as ones of 1,024 x 1,024 pixels; other media do not count. For a response the
 /// same of its items, as far as they stand in the body. For embeddings: the texts, or the tokens that were given. For
-/// messages, and in Converse's form: the system prompt, the messages and the JSON of tools, by the stand-in's dictionary, because Anthropic's is
-/// not published. What cannot be read counts nothing.
+/// messages: the system prompt, the messages and the JSON of tools, by the stand-in's dictionary, because Anthropic's is
+/// not published, and the same for Gemini's contents and in Converse's form. What cannot be read counts nothing.
 pub fn count_prompt(endpoint: Endpoint, body: &[u8], model: &str) -> u64 {
     let Ok(text) = std::str::from_utf8(body) else { return 0 };
     let mut prompt = Prompt { encoding: Encoding::for_model(model), tokens: 0 };
@@ -130,6 +131,10 @@ pub fn count_prompt(endpoint: Endpoint, body: &[u8], model: &str) -> u64 {
         }
         Endpoint::Converse => {
             converse::read_prompt(text, &mut prompt);
+            Ok(())
+        }
+        Endpoint::GenerateContent | Endpoint::CountContent => {
+            gemini::read_prompt(text, &mut prompt);
             Ok(())
         }
     };

@@ -1,6 +1,7 @@
 //! What a provider says when it refuses or fails, whatever shape it says it in.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
@@ -24,6 +25,8 @@ pub struct UpstreamError {
     pub code: Option<String>,
     /// The member of the request that it complains of.
     pub param: Option<String>,
+    /// How long it wants to be left alone, where it says so in the body: Google does.
+    pub wait: Option<Duration>,
 }
 
 impl UpstreamError {
@@ -51,6 +54,7 @@ impl UpstreamError {
             kind: word(found.kind.clone()),
             code: word(found.code.clone()),
             param: word(found.param.clone()),
+            wait: found.wait,
         }
     }
 
@@ -103,6 +107,7 @@ struct Found<'a> {
     kind: Option<Cow<'a, str>>,
     code: Option<Cow<'a, str>>,
     param: Option<Cow<'a, str>>,
+    wait: Option<Duration>,
 }
 
 impl<'de> Take<'de> for Found<'de> {
@@ -111,6 +116,7 @@ impl<'de> Take<'de> for Found<'de> {
     }
 
     fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        let mut reason = None;
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
                 // What is nested is the error proper, and says it better than what is around it.
@@ -121,6 +127,7 @@ impl<'de> Take<'de> for Found<'de> {
                     self.kind = nested.kind.or(self.kind.take());
                     self.code = nested.code.or(self.code.take());
                     self.param = nested.param.or(self.param.take());
+                    self.wait = nested.wait.or(self.wait);
                 }
                 "message" | "detail" | "msg" => {
                     let mut nested = Found::default();
@@ -137,16 +144,19 @@ impl<'de> Take<'de> for Found<'de> {
                     map.next_value_seed(Into(&mut word))?;
                     self.code = self.code.take().or(word.0);
                 }
-                // Anthropic's code.
+                // Anthropic's code, and Google's reason, which is finer than its code: that is the status again.
                 "details" => {
-                    let mut details = Details(None);
+                    let mut details = Details::default();
                     map.next_value_seed(Into(&mut details))?;
-                    self.code = self.code.take().or(details.0);
+                    reason = details.reason.or(reason);
+                    self.wait = details.wait.as_deref().and_then(seconds).or(self.wait);
+                    self.code = self.code.take().or(details.code);
                 }
                 "param" => map.next_value_seed(Into(&mut self.param))?,
                 _ => json::skip(&mut map)?,
             }
         }
+        self.code = reason.or(self.code.take());
         Ok(())
     }
 
@@ -159,19 +169,37 @@ impl<'de> Take<'de> for Found<'de> {
     }
 }
 
-/// `{"error_code":…}`.
-struct Details<'a>(Option<Cow<'a, str>>);
+/// `{"error_code":…}`, or Google's list, in which one has the `reason` and one the `retryDelay`.
+#[derive(Default)]
+struct Details<'a> {
+    code: Option<Cow<'a, str>>,
+    reason: Option<Cow<'a, str>>,
+    wait: Option<Cow<'a, str>>,
+}
 
 impl<'de> Take<'de> for Details<'de> {
+    fn array<A: SeqAccess<'de>>(&mut self, seq: A) -> Result<(), A::Error> {
+        json::each(seq, self)
+    }
+
     fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
-                "error_code" => map.next_value_seed(Into(&mut self.0))?,
+                "error_code" => map.next_value_seed(Into(&mut self.code))?,
+                "reason" => map.next_value_seed(Into(&mut self.reason))?,
+                "retryDelay" => map.next_value_seed(Into(&mut self.wait))?,
                 _ => json::skip(&mut map)?,
             }
         }
         Ok(())
     }
+}
+
+/// A length of time as Google writes it, such as `34.074s`; parts of a second count as a whole one.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, part) = text.strip_suffix('s')?.split_once('.').unwrap_or((text.strip_suffix('s')?, ""));
+    let rest = u64::from(part.bytes().any(|digit| digit != b'0'));
+    Some(Duration::from_secs(whole.parse::<u32>().ok().map(u64::from)? + rest))
 }
 
 /// A text, or a number written as one.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{Endpoint, StreamMeter, StreamOptions, Upstream, UpstreamError};
+use dialect::{Endpoint, Framing, StreamMeter, StreamOptions, Upstream, UpstreamError};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -126,6 +126,7 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
     let strict = open.plan.substitution() == Substitution::Refuse;
     let (waits, mut way) = (strict || open.may_go_on(), HeaderMap::new());
     open.tell_way(&mut way);
+    let framing = open.plan.call.framing();
     let mut relay = Relay::new(body, meter, open, idle);
     if waits {
         let begun = tokio::select! {
@@ -145,7 +146,7 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
     let mut response = Response::new(Answer::Stream(Box::new(relay)));
     let headers = response.headers_mut();
     headers.extend(way);
-    headers.insert(CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(CONTENT_TYPE, if framing == Framing::Array { JSON } else { EVENT_STREAM });
     headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies in front of us must not collect what is meant to flow.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
@@ -188,7 +189,8 @@ async fn refused_upstream(
     if let Some(Ok(name)) = headers.get(AMAZON_ERROR_TYPE).map(HeaderValue::to_str) {
         error = error.with_exception(name);
     }
-    UpstreamFailure::of_answer(status, error, retry_after)
+    let wait = retry_after.or(error.wait);
+    UpstreamFailure::of_answer(status, error, wait)
 }
 
 /// Books a stream whose client left before it began: the provider has read the prompt by then.

@@ -59,6 +59,8 @@ struct Members<'a> {
     functions: Option<&'a RawValue>,
     #[serde(borrow)]
     response_format: Option<&'a RawValue>,
+    #[serde(borrow, rename = "generationConfig", alias = "generation_config")]
+    generation_config: Option<&'a RawValue>,
 }
 
 impl Needs {
@@ -66,8 +68,11 @@ impl Needs {
         let members: Members<'_> = serde_json::from_slice(call.body()).unwrap_or_default();
         let media = call.media();
         let listed = |list: Option<&RawValue>| list.is_some_and(|list| !matches!(list.get(), "null" | "[]"));
-        let by_schema =
-            members.response_format.is_some_and(|format| format.get().contains("\"json_schema\""));
+        let told = |member: Option<&RawValue>, words: &[&str]| {
+            member.is_some_and(|member| words.iter().any(|word| member.get().contains(word)))
+        };
+        let by_schema = told(members.response_format, &["\"json_schema\""])
+            || told(members.generation_config, &["\"responseSchema\"", "\"responseJsonSchema\""]);
         let needed = [
             (listed(members.tools) || listed(members.functions), Capability::Tools),
             (by_schema, Capability::StructuredOutput),

@@ -26,8 +26,13 @@ use crate::settle::off_thread;
 const COUNT: HeaderName = HeaderName::from_static("x-tollkeeper-token-count");
 const APPROXIMATE: HeaderValue = HeaderValue::from_static("approximate");
 
+/// The member of an answer that tells the count.
+fn member(endpoint: Endpoint) -> &'static str {
+    if endpoint == Endpoint::CountContent { "totalTokens" } else { "input_tokens" }
+}
+
 impl Gateway {
-    /// Answers how many tokens a request for messages has.
+    /// Answers how many tokens a request for messages, or for content, has.
     pub(crate) async fn count(
         &self,
         began: Began,
@@ -37,7 +42,7 @@ impl Gateway {
     ) -> Response<Answer> {
         let told = *pace.told();
         trail.passed_rates(&pace);
-        let counted = match plan.target().provider.outbound(Endpoint::CountTokens) {
+        let counted = match plan.target().provider.outbound(plan.call.endpoint()) {
             Some(_) => self.ask(&began, plan).await.map_err(|failure| Failure::Upstream(Box::new(failure))),
             None => self.count_here(plan).await,
         };
@@ -62,7 +67,7 @@ impl Gateway {
         };
         self.shared.observer.finished(&Finished {
             request: began.id,
-            endpoint: Endpoint::CountTokens.as_str(),
+            endpoint: plan.call.endpoint().as_str(),
             provider: Some(Arc::clone(&plan.target().provider.name)),
             outcome,
             status: response.status().as_u16(),
@@ -92,8 +97,8 @@ impl Gateway {
             return Err(UpstreamFailure::of_answer(status, UpstreamError::read(status, &bytes), None));
         }
         let answer: Result<serde_json::Value, _> = serde_json::from_slice(&bytes);
-        let is_count =
-            answer.is_ok_and(|answer| answer.get("input_tokens").is_some_and(|count| count.is_u64()));
+        let name = member(plan.call.endpoint());
+        let is_count = answer.is_ok_and(|answer| answer.get(name).is_some_and(|count| count.is_u64()));
         if !is_count {
             return Err(UpstreamFailure::of_transport(TransportFailure::Garbage));
         }
@@ -104,9 +109,11 @@ impl Gateway {
     async fn count_here(&self, plan: &Plan) -> Result<Response<Answer>, Failure> {
         let (body, model) = (plan.call.body().clone(), Arc::clone(&plan.target().model));
         let bytes = body.len();
-        let count = move || tokens::count_prompt(Endpoint::CountTokens, &body, &model);
+        let endpoint = plan.call.endpoint();
+        let count = move || tokens::count_prompt(endpoint, &body, &model);
         let tokens = off_thread(self.shared.tasks.as_ref(), bytes, count).await.ok_or(Failure::Draining)?;
-        let mut response = Response::new(Answer::from(Bytes::from(format!("{{\"input_tokens\":{tokens}}}"))));
+        let answer = format!("{{\"{}\":{tokens}}}", member(endpoint));
+        let mut response = Response::new(Answer::from(Bytes::from(answer)));
         response.headers_mut().insert(COUNT, APPROXIMATE);
         Ok(response)
     }

@@ -4,9 +4,10 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{BadRequest, Call, Endpoint};
+use dialect::{Addressed, BadRequest, Call, Endpoint};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
 use http_body::Body;
 use http_body_util::BodyExt;
 use ledger::Attribution;
@@ -27,7 +28,7 @@ const SESSION_HEADER: &str = "x-claude-code-session-id";
 /// Reads and parses the body, once.
 pub(crate) async fn decode<B>(
     endpoint: Endpoint,
-    headers: &HeaderMap,
+    Parts { uri, headers, .. }: &Parts,
     body: Pin<&mut B>,
     bytes_max: u64,
     idle: Duration,
@@ -37,7 +38,8 @@ where
 {
     check_media_type(headers)?;
     let bytes = read_whole(headers, body, bytes_max, idle).await?;
-    let call = Call::read(endpoint, bytes)?.with_head(head(endpoint, headers)?);
+    let addressed = Addressed::of(uri.path(), uri.query());
+    let call = Call::read_at(endpoint, addressed.as_ref(), bytes)?.with_head(head(endpoint, headers)?);
     let attribution = Attribution {
         user: header_text(headers, USER_HEADER).or_else(|| call.user().map(shorten)),
         feature: header_text(headers, FEATURE_HEADER).or_else(|| call.feature().map(shorten)),

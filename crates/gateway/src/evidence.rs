@@ -113,6 +113,7 @@ pub(crate) const fn scope(endpoint: Endpoint) -> Scope {
         Endpoint::Responses => Scope::Responses,
         Endpoint::Embeddings => Scope::Embeddings,
         Endpoint::Messages | Endpoint::CountTokens => Scope::Messages,
+        Endpoint::GenerateContent | Endpoint::CountContent => Scope::GenerateContent,
     }
 }
 
@@ -241,7 +242,7 @@ fn check_options(call: &Call, price: &PriceVersion) -> Result<(), BadRequest> {
     };
     let is_sold = |tier: &str| ServiceTier::of_wire(tier).is_some_and(|tier| price.sells(tier));
     if let Some(tier) = call.service_tier().filter(|tier| !is_sold(tier)) {
-        let param = if call.endpoint() == Endpoint::Messages { "speed" } else { "service_tier" };
+        let param = call.endpoint().tier_param();
         let sold: Vec<&str> = price.tiers().map(ServiceTier::as_str).collect();
         let message = format!(
             "Invalid {param} argument: the price {} has none for `{tier}`; leave it out, or have the operator price it. It \
@@ -348,7 +349,7 @@ pub(crate) fn admit<'a>(
     }
     // What a provider does not count is counted here.
     let is_spoken = target.provider.outbound(call.endpoint()).is_some();
-    if !is_spoken && call.endpoint() != Endpoint::CountTokens {
+    if !is_spoken && !call.endpoint().counts() {
         return Err(not_spoken(route, target, call.endpoint()));
     }
     target.contract.check(&target.label, traffic, now)?;
@@ -379,8 +380,8 @@ pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
     let in_flight = principal.organization().in_flight;
     let candidates = Candidates::new(choice, &call, in_flight, output_slice);
     let ask = candidates.ask();
-    let counts = call.endpoint() != Endpoint::CountTokens;
-    let input_guess = if counts { call.input_tokens_bound() / BYTES_PER_TOKEN } else { 0 };
+    let is_free = call.endpoint().counts();
+    let input_guess = if is_free { 0 } else { call.input_tokens_bound() / BYTES_PER_TOKEN };
     // Boxed, because it travels through every step from here on.
     Box::new(Plan { principal, attribution, candidates, ask, input_guess, call })
 }

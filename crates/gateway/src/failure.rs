@@ -274,8 +274,15 @@ const OF_QUOTA: [&str; 5] = [
     "ServiceQuotaExceededException",
 ];
 
-/// How Anthropic says the same as a mistake in the request.
-const ANTHROPIC_IS_EMPTY: &str = "Your credit balance is too low";
+/// How Anthropic says the same as a mistake in the request, and how Google said it as a rate limit before it had a status
+/// of its own for it.
+const IS_EMPTY: [&str; 2] = ["Your credit balance is too low", "Your prepayment credits are depleted"];
+
+/// Google's reasons, which come as a mistake in the request, when it does not take a key.
+const OF_KEY: [&str; 2] = ["API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED"];
+
+/// Words by which providers say that they have no such model: OpenAI's code, Google's status and Amazon's exception.
+const OF_MODEL: [&str; 3] = ["model_not_found", "NOT_FOUND", "ResourceNotFoundException"];
 
 /// What Amazon calls a credential or an account that is not as it should be, with statuses of a mistake in the request
 /// (<https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html>).
@@ -298,8 +305,7 @@ fn meant_status(status: u16, error: &UpstreamError) -> u16 {
 
 /// Whether the provider does not know the model that the target names.
 fn has_no_model(error: &UpstreamError) -> bool {
-    error.code.as_deref() == Some("model_not_found")
-        || error.kind.as_deref() == Some("ResourceNotFoundException")
+    [&error.code, &error.kind].into_iter().flatten().any(|word| OF_MODEL.contains(&word.as_str()))
         || AMAZON_HAS_NO_MODEL.iter().any(|words| error.message.starts_with(words))
 }
 
@@ -339,7 +345,8 @@ impl UpstreamFailure {
         let about_the_request = StatusCode::from_u16(status).is_ok_and(is_about_the_request);
         let quota = status == 402
             || [&error.code, &error.kind].into_iter().flatten().any(|word| OF_QUOTA.contains(&word.as_str()))
-            || error.message.starts_with(ANTHROPIC_IS_EMPTY);
+            || IS_EMPTY.iter().any(|start| error.message.starts_with(start));
+        let key = error.code.as_deref().is_some_and(|code| OF_KEY.contains(&code));
         let passed = |status, reason, kind: &str| Self {
             status,
             reason,
@@ -371,7 +378,7 @@ impl UpstreamFailure {
                 "provider_quota_exhausted",
                 "The provider refuses this gateway's account for lack of quota there; your own credit is not the reason.",
             ),
-            401 | 403 => {
+            _ if key || matches!(status, 401 | 403) => {
                 hidden(502, "provider_auth_failed", "The provider refuses this gateway's credential.")
             }
             // Its words name our account there; the figures are no help to a caller.

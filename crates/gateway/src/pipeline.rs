@@ -10,6 +10,7 @@ use dialect::Endpoint;
 use directory::{Directory, Visit};
 use domain::{Clock, Ids, Money, Owner, Refusal, RefusalCode, RequestId, Usage};
 use http::header::{CONNECTION, EXPECT};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
 use ledger::LedgerStore;
@@ -147,11 +148,9 @@ impl Gateway {
         let (head, body) = request.into_parts();
         let mut body = std::pin::pin!(body);
         let mut trail = Trail::begin(endpoint.as_str(), &began);
-        match self.admit(endpoint, &began, address, &head.headers, body.as_mut(), &mut trail).await {
+        match self.admit(endpoint, &began, address, &head, body.as_mut(), &mut trail).await {
             // Counting a prompt moves no money and is answered at once.
-            Ok((plan, pace)) if endpoint == Endpoint::CountTokens => {
-                self.count(began, &plan, pace, trail).await
-            }
+            Ok((plan, pace)) if endpoint.counts() => self.count(began, &plan, pace, trail).await,
             Ok((plan, pace)) => self.carry(endpoint, began, plan, pace, trail).await,
             Err(failure) => {
                 self.shared.recorder.record(trail.stopped(&failure));
@@ -174,7 +173,7 @@ impl Gateway {
         endpoint: Endpoint,
         began: &Began,
         address: Option<IpAddr>,
-        headers: &HeaderMap,
+        head: &Parts,
         body: Pin<&mut B>,
         trail: &mut Trail,
     ) -> Result<(Box<Plan>, Pace), Failure>
@@ -182,12 +181,13 @@ impl Gateway {
         B: Body<Data = Bytes>,
     {
         let Shared { directory, routes, rates, tiers, settings, clock, .. } = &*self.shared;
+        let headers = &head.headers;
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
         let visit = Visit { address, endpoint: scope(endpoint), now: began.at };
         identify_on(trail, directory, headers, &visit)?;
         // What: one parse that keeps the body's bytes; nothing is consumed by a request that cannot be read.
         let limits = (settings.request_bytes_max, settings.client_idle);
-        let (call, attribution) = decode(endpoint, headers, body, limits.0, limits.1).await?;
+        let (call, attribution) = decode(endpoint, head, body, limits.0, limits.1).await?;
         // Who, again: a body may take its time, and a key that ended meanwhile has ended. What follows goes by what is so
         // now, the caller's limits and the prices too.
         let now = clock.now();
@@ -227,7 +227,7 @@ impl Gateway {
         match paced {
             Ok(pace) => Ok(pace),
             Err(over) => {
-                if plan.call.endpoint() != Endpoint::CountTokens && probe(&self.ledger, began, plan).await? {
+                if !plan.call.endpoint().counts() && probe(&self.ledger, began, plan).await? {
                     trail.passed_budgets(plan);
                 }
                 Err(Failure::Limited(over))

@@ -451,7 +451,8 @@ impl RateHeaders {
     /// Writes them onto an answer of this dialect.
     pub(crate) fn write(&self, dialect: Dialect, headers: &mut HeaderMap) {
         match dialect {
-            Dialect::OpenAi => {
+            // Google tells no rates, so they are told as most clients know them.
+            Dialect::OpenAi | Dialect::Gemini => {
                 let told =
                     [(self.requests, REQUESTS), (self.tokens, TOKENS), (self.project_tokens, PROJECT_TOKENS)];
                 write(told, |told| in_words(told.full_in), headers);

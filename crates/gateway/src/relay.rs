@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dialect::convert::StreamConverter;
-use dialect::{Broken, Cut, Dialect, ErrorBody, StreamMeter};
+use dialect::gemini::ArrayFrame;
+use dialect::{Broken, Cut, Dialect, ErrorBody, Framing, StreamMeter};
 use domain::Usage;
 use http_body::Body;
 use hyper::body::Incoming;
@@ -49,6 +50,8 @@ pub struct Relay {
     broken: Option<Broken>,
     /// The rest of a complete answer: nothing but its end, which must be read for the connection to be used again.
     rest: Option<Incoming>,
+    /// Makes an array of the events, for a client that wants one.
+    array: Option<ArrayFrame>,
     /// For the event that tells of a break, and in whose words it does.
     request_id: String,
     dialect: Dialect,
@@ -101,6 +104,7 @@ impl Relay {
     pub(crate) fn new(upstream: Incoming, meter: StreamMeter, open: Open, idle: Duration) -> Self {
         let (request_id, dialect) = (open.began.id.to_string(), open.plan.call.endpoint().dialect());
         let tasks = Arc::clone(&open.shared.tasks);
+        let array = (open.plan.call.framing() == Framing::Array).then(ArrayFrame::default);
         let deadline = Box::pin(tokio::time::sleep(idle));
         let checkpoint = Checkpoint::new(&open);
         let flow = Flow { upstream, waiting: Bytes::new(), meter, open, idle, deadline, checkpoint };
@@ -114,6 +118,7 @@ impl Relay {
             converter: None,
             broken: None,
             rest: None,
+            array,
             request_id,
             dialect,
             tasks,
@@ -187,10 +192,27 @@ impl Relay {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.phase, Phase::Ended) && self.ready.is_empty()
+        matches!(self.phase, Phase::Ended) && self.ready.is_empty() && self.array.is_none()
     }
 
+    /// What goes out next: the events, in the frame that the client wants.
     pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            let next = ready!(self.poll_events(context));
+            let Some(array) = &mut self.array else { return Poll::Ready(next) };
+            let Some(events) = next else {
+                let end = array.end();
+                self.array = None;
+                return Poll::Ready(Some(end));
+            };
+            let part = array.push(events);
+            if !part.is_empty() {
+                return Poll::Ready(Some(part));
+            }
+        }
+    }
+
+    fn poll_events(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if let Some(bytes) = self.ready.pop_front() {
                 return Poll::Ready(Some(bytes));

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::output::{JSON_CLOSE, JSON_OPEN, Output, Step};
 use crate::truth::Tokens;
-use crate::{converse, messages, text};
+use crate::{content, converse, messages, text};
 
 /// The models that the list names; any other name is answered as well.
 const MODELS: [&str; 3] = ["sim-small", "sim-large", "sim-embed"];
@@ -50,6 +50,7 @@ pub(crate) enum Dialect {
     OpenAi,
     Anthropic,
     Amazon,
+    Gemini,
 }
 
 impl Chat {
@@ -71,6 +72,7 @@ impl Chat {
             Dialect::OpenAi => {}
             Dialect::Anthropic => return messages::whole(self),
             Dialect::Amazon => return converse::whole(self),
+            Dialect::Gemini => return content::whole(self),
         }
         let mut body = String::with_capacity(640 + (self.choices * (160 + self.visible * 7)) as usize);
         self.open(&mut body, "chat.completion");

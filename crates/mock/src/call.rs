@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use crate::answer::{self, Chat, Dialect};
 use crate::behaviour::{Behaviour, Fault, Trouble};
 use crate::body::{Body, Broken, Part, Source};
-use crate::converse;
 use crate::decode::{ChatAsk, EmbeddingAsk};
 use crate::decode_response::ResponseAsk;
 use crate::embedding;
@@ -23,6 +22,7 @@ use crate::signature;
 use crate::stream::{ChatScript, Events, Script};
 use crate::truth::{Entry, Tokens};
 use crate::wire::Tap;
+use crate::{content, converse};
 
 /// The model that answers in place of the one asked.
 const OTHER_MODEL: &str = "sim-other";
@@ -47,6 +47,7 @@ const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const AMAZON_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const AMAZON_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 const X_MOCK: HeaderName = HeaderName::from_static("x-mock");
 
 /// Why a request gets no answer of its kind.
@@ -114,9 +115,13 @@ impl Call {
             let with_header = self.behaviour.with(&String::from_utf8_lossy(header.as_bytes()));
             self.behaviour = with_header.map_err(|error| Problem::behaviour("x-mock", &error))?;
         }
-        let has_key = bears_token(headers)
-            || self.dialect == Dialect::Anthropic && headers.contains_key(X_API_KEY)
-            || self.dialect == Dialect::Amazon && signature::is_signed(headers);
+        let own = match self.dialect {
+            Dialect::OpenAi => false,
+            Dialect::Anthropic => headers.contains_key(X_API_KEY),
+            Dialect::Gemini => headers.contains_key(X_GOOG_API_KEY),
+            Dialect::Amazon => signature::is_signed(headers),
+        };
+        let has_key = bears_token(headers) || own;
         if self.behaviour.auth && !has_key {
             return Err(Problem::no_key());
         }
@@ -143,6 +148,7 @@ impl Call {
                 Dialect::OpenAi => Script::Chat(ChatScript::new(chat, ask.include_usage)),
                 Dialect::Anthropic => Script::Message(chat),
                 Dialect::Amazon => Script::Converse(chat),
+                Dialect::Gemini => Script::Content(chat),
             };
             let kind = self.stream_kind();
             let events = Events::new(script, entry, &self.behaviour, self.fault);
@@ -189,6 +195,7 @@ impl Call {
             Dialect::OpenAi => problem,
             Dialect::Anthropic => problem.into_anthropics(),
             Dialect::Amazon => problem.into_amazons(),
+            Dialect::Gemini => problem.into_geminis(),
         };
         self.entry.began(problem.status.as_u16());
         self.entry.bill(Tokens::default());
@@ -319,6 +326,7 @@ impl Call {
             Dialect::OpenAi => answer::ERROR,
             Dialect::Anthropic => messages::ERROR,
             Dialect::Amazon => converse::ERROR,
+            Dialect::Gemini => content::ERROR,
         }
     }
 
@@ -329,7 +337,7 @@ impl Call {
         headers.insert(CONTENT_TYPE, kind);
         if let Ok(id) = HeaderValue::try_from(format!("req_{:032x}", self.id)) {
             let name = match self.dialect {
-                Dialect::OpenAi => X_REQUEST_ID,
+                Dialect::OpenAi | Dialect::Gemini => X_REQUEST_ID,
                 Dialect::Anthropic => ANTHROPIC_REQUEST_ID,
                 Dialect::Amazon => AMAZON_REQUEST_ID,
             };

@@ -1,5 +1,5 @@
-//! A simulated provider: it speaks OpenAI's chat completions, responses, embeddings and models, Anthropic's messages and
-//! Amazon's Converse, with its event stream and its signatures, over HTTP/1.1 and HTTP/2 (prior knowledge), misbehaves as told, and keeps a truth log of what a real provider would
+//! A simulated provider: it speaks OpenAI's chat completions, responses, embeddings and models, Anthropic's messages,
+//! Gemini's content and Amazon's Converse, with its event stream and its signatures, over HTTP/1.1 and HTTP/2 (prior knowledge), misbehaves as told, and keeps a truth log of what a real provider would
 //! have billed.
 //!
 //! It stands where a provider stands, so it shares nothing with the code that meters and charges: it counts tokens
@@ -40,7 +40,7 @@
 //! secret `simulated`, which is checked. Its answers do not name their model.
 //!
 //! # Truth log
-//! One JSON line for each call of chat, responses, embeddings, messages or Converse: `at_us` (arrival, microseconds since 1970), `id` (as in the
+//! One JSON line for each call of chat, responses, embeddings, messages, content or Converse: `at_us` (arrival, microseconds since 1970), `id` (as in the
 //! answer), `request_id` (the request's `x-client-request-id`, or null), `model` (the one that answered), `stream`,
 //! `prompt_tokens` (the whole input, the cached and the written included), `cached_tokens`, `cache_write_tokens`,
 //! `cache_write_1h_tokens`, `completion_tokens`, `reasoning_tokens`, `finished`, `fault`, `status` (0 when
@@ -53,6 +53,8 @@ mod answer;
 mod behaviour;
 mod body;
 mod call;
+mod content;
+mod content_request;
 mod converse;
 mod decode;
 mod decode_response;

@@ -1,4 +1,4 @@
-//! Refusals, in OpenAI's shape, Anthropic's or Amazon's.
+//! Refusals, in OpenAI's shape, Anthropic's, Gemini's or Amazon's.
 
 use http::StatusCode;
 use serde_json::json;
@@ -169,12 +169,38 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, kind, None, why)
     }
 
+    /// The same as Google says it: a wrong key is a mistake in the request.
+    pub(crate) fn into_geminis(self) -> Self {
+        let (status, kind) = match (self.status.as_u16(), self.kind) {
+            (_, "insufficient_quota") => (402, "RESOURCE_EXHAUSTED"),
+            (401, _) => (400, "INVALID_ARGUMENT"),
+            (404, _) => (404, "NOT_FOUND"),
+            (429, _) => (429, "RESOURCE_EXHAUSTED"),
+            (503, _) => (503, "UNAVAILABLE"),
+            (status @ 400..=499, _) => (status, "INVALID_ARGUMENT"),
+            (status, _) => (status, "INTERNAL"),
+        };
+        let code = if self.status == StatusCode::UNAUTHORIZED { Some("API_KEY_INVALID") } else { None };
+        let status = StatusCode::from_u16(status).unwrap_or(self.status);
+        Self { status, kind, code, dialect: Dialect::Gemini, ..self }
+    }
+
     /// The error object as a body.
     pub(crate) fn to_json(&self) -> String {
         let (message, kind, param, code) = (&self.message, self.kind, &self.param, self.code);
         match self.dialect {
             Dialect::OpenAi => {
                 json!({"error": {"message": message, "type": kind, "param": param, "code": code}}).to_string()
+            }
+            Dialect::Gemini => {
+                let mut error = json!({"code": self.status.as_u16(), "message": message, "status": kind});
+                if let Some(reason) = code {
+                    error["details"] = json!([{
+                        "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason,
+                        "domain": "googleapis.com",
+                    }]);
+                }
+                json!({"error": error}).to_string()
             }
             Dialect::Anthropic => {
                 json!({"type": "error", "error": {"type": kind, "message": message, "details": null}})

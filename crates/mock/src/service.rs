@@ -1,5 +1,6 @@
 //! The routes: from a request to the call that answers it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +12,8 @@ use hyper::body::Incoming;
 use crate::answer::{self, Dialect};
 use crate::body::{Body, Broken};
 use crate::call::{Call, Halt};
+use crate::content;
+use crate::content_request::ContentFields;
 use crate::decode::{self, ChatFields, EmbeddingFields};
 use crate::decode_response::ResponseFields;
 use crate::messages;
@@ -27,6 +30,14 @@ const MOST_BYTES: usize = 64 << 20;
 
 const X_CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-client-request-id");
 
+/// What can be done with a model of Gemini's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Generate,
+    Stream,
+    Count,
+}
+
 enum Route {
     Chat,
     Responses,
@@ -35,6 +46,7 @@ enum Route {
     CountTokens,
     /// Of this model, streamed or not.
     Converse(String, bool),
+    Content(Action, String),
     Models,
     Model(String),
 }
@@ -114,6 +126,7 @@ async fn answer(
             let ask = fields.ask(stream, call.behaviour.prompt)?;
             call.chat(ask).await
         }
+        Route::Content(action, model) => answer_content(worker, call, head, body, action, &model).await,
         Route::Models => {
             call.settle("", &head.headers)?;
             call.free(answer::models()).await
@@ -125,7 +138,42 @@ async fn answer(
     }
 }
 
+/// Answers one of Gemini's calls, whose address tells the model.
+async fn answer_content(
+    worker: &Worker,
+    call: &mut Call,
+    head: &Parts,
+    body: Incoming,
+    action: Action,
+    model: &str,
+) -> Result<Response<Body>, Halt> {
+    call.dialect = Dialect::Gemini;
+    if action == Action::Stream && head.uri.query() != Some("alt=sse") {
+        return Err(Problem::value("alt", "'sse': the mock streams no arrays").into());
+    }
+    let counts = action == Action::Count;
+    if !counts {
+        call.entry = entry(worker, call, head, "");
+    }
+    let body = read(body).await?;
+    let fields: ContentFields<'_> = decode::fields(&body)?;
+    call.settle(model, &head.headers)?;
+    if counts {
+        let prompt = fields.prompt(call.behaviour.prompt)?;
+        return call.free(content::count(prompt)).await;
+    }
+    let ask = fields.ask(action == Action::Stream, call.behaviour.prompt)?;
+    call.chat(ask).await
+}
+
 fn route(method: &Method, path: &str) -> Result<Route, Problem> {
+    if let Some((action, model)) = content_route(path) {
+        let route = Route::Content(action, model);
+        return if *method == Method::POST { Ok(route) } else { Err(Problem::no_method(method, path)) };
+    }
+    // Gemini's has OpenAI's dialect a folder deeper.
+    let openais = path.strip_prefix("/v1/openai").filter(|rest| rest.starts_with('/'));
+    let path = &*openais.map_or(Cow::Borrowed(path), |rest| Cow::Owned(format!("/v1{rest}")));
     let (wanted, route) = match path {
         "/v1/chat/completions" => (Method::POST, Route::Chat),
         "/v1/responses" => (Method::POST, Route::Responses),
@@ -153,6 +201,19 @@ fn converse(path: &str) -> Option<Route> {
         _ => return None,
     };
     Some(Route::Converse(percent_decoded(model)?, stream))
+}
+
+/// What is to be done with which model, by one of Gemini's paths. Only events are streamed, and no array.
+fn content_route(path: &str) -> Option<(Action, String)> {
+    let rest = path.strip_prefix("/v1beta/models/").or_else(|| path.strip_prefix("/v1/models/"))?;
+    let (model, action) = rest.rsplit_once(':')?;
+    let action = match action {
+        "generateContent" => Action::Generate,
+        "streamGenerateContent" => Action::Stream,
+        "countTokens" => Action::Count,
+        _ => return None,
+    };
+    Some((action, percent_decoded(model)?))
 }
 
 /// Ids of models may hold a `/`, which some clients escape. Nothing when an escape is broken.

@@ -12,7 +12,7 @@ use crate::behaviour::{Behaviour, Fault, Trouble};
 use crate::body::Broken;
 use crate::output::{Output, Step as Part};
 use crate::truth::{Entry, Tokens};
-use crate::{converse, messages, response};
+use crate::{content, converse, messages, response};
 
 /// An event that is no JSON.
 const GARBAGE: &str = "data: {\"id\":\"chatcmpl-\u{fffd}<html>502 Bad Gateway</html>\n\n";
@@ -33,6 +33,7 @@ pub(crate) enum Script {
     Chat(ChatScript),
     Message(Chat),
     Converse(Chat),
+    Content(Chat),
     Response(response::Script),
 }
 
@@ -74,7 +75,7 @@ impl Events {
         let visible = script.visible();
         let after = behaviour.after.unwrap_or(visible / 2).min(visible);
         Self {
-            done_marker: fault != Some(Fault::NoDone),
+            done_marker: fault != Some(Fault::NoDone) && script.has_done(),
             chunk: behaviour.chunk,
             trouble: fault.and_then(Fault::trouble).map(|trouble| (after, trouble)),
             pace: Pace { ttft_ms: behaviour.ttft_ms, tps: behaviour.tps, began: None, sleep: None },
@@ -200,7 +201,7 @@ impl Script {
     fn visible(&self) -> u64 {
         match self {
             Self::Chat(script) => script.chat.visible,
-            Self::Message(chat) | Self::Converse(chat) => chat.visible,
+            Self::Message(chat) | Self::Converse(chat) | Self::Content(chat) => chat.visible,
             Self::Response(script) => script.reply.visible,
         }
     }
@@ -208,9 +209,14 @@ impl Script {
     fn tokens(&self, visible: u64) -> Tokens {
         match self {
             Self::Chat(script) => script.chat.tokens(visible),
-            Self::Message(chat) | Self::Converse(chat) => chat.tokens(visible),
+            Self::Message(chat) | Self::Converse(chat) | Self::Content(chat) => chat.tokens(visible),
             Self::Response(script) => script.reply.tokens(visible),
         }
+    }
+
+    /// Whether something ends the stream after its last event of the answer.
+    const fn has_done(&self) -> bool {
+        !matches!(self, Self::Content(_))
     }
 
     /// Whether an event of its own tells the token counts.
@@ -223,6 +229,7 @@ impl Script {
             Self::Chat(script) => script.open(),
             Self::Message(chat) => messages::open(chat),
             Self::Converse(chat) => converse::open(chat),
+            Self::Content(chat) => content::open(chat),
             Self::Response(script) => script.open(),
         }
     }
@@ -232,6 +239,7 @@ impl Script {
             Self::Chat(script) => script.say(from, to),
             Self::Message(chat) => messages::say(chat, from, to),
             Self::Converse(chat) => converse::say(chat, from, to),
+            Self::Content(chat) => content::say(chat, from, to),
             Self::Response(script) => script.say(from, to),
         }
     }
@@ -241,6 +249,7 @@ impl Script {
             Self::Chat(script) => script.finish(),
             Self::Message(chat) => messages::close(chat),
             Self::Converse(chat) => converse::close(chat),
+            Self::Content(chat) => content::close(chat),
             Self::Response(script) => script.finish(),
         }
     }
@@ -248,7 +257,7 @@ impl Script {
     fn usage(&self) -> String {
         match self {
             Self::Chat(script) => script.usage(),
-            Self::Message(_) | Self::Converse(_) | Self::Response(_) => String::new(),
+            Self::Message(_) | Self::Converse(_) | Self::Response(_) | Self::Content(_) => String::new(),
         }
     }
 
@@ -257,6 +266,7 @@ impl Script {
             Self::Chat(_) => "data: [DONE]\n\n".to_owned(),
             Self::Message(_) => messages::STOP.to_owned(),
             Self::Converse(chat) => converse::metadata(chat),
+            Self::Content(_) => String::new(),
             Self::Response(script) => script.done(),
         }
     }
@@ -266,6 +276,7 @@ impl Script {
             Self::Chat(_) => format!("data: {ERROR}\n\n"),
             Self::Message(_) => format!("event: error\ndata: {}\n\n", messages::ERROR),
             Self::Converse(_) => converse::FAILURE.to_owned(),
+            Self::Content(_) => format!("data: {}\r\n\r\n", content::ERROR),
             Self::Response(script) => script.fail(),
         }
     }
@@ -276,6 +287,7 @@ impl Script {
             Self::Chat(_) | Self::Response(_) => GARBAGE,
             Self::Message(_) => messages::GARBAGE,
             Self::Converse(_) => converse::GARBAGE,
+            Self::Content(_) => content::GARBAGE,
         }
     }
 
@@ -285,6 +297,7 @@ impl Script {
             Self::Chat(script) => script.head.clone(),
             Self::Message(chat) => messages::say(chat, out, out + 8),
             Self::Converse(chat) => converse::say(chat, out, out + 8),
+            Self::Content(chat) => content::say(chat, out, out + 8),
             Self::Response(script) => script.say(out, out + 1),
         };
         let mut event = self.framed(event);
@@ -296,7 +309,7 @@ impl Script {
     fn framed(&self, events: String) -> Bytes {
         Bytes::from(match self {
             Self::Converse(_) => converse::framed(&events),
-            Self::Chat(_) | Self::Message(_) | Self::Response(_) => events.into_bytes(),
+            Self::Chat(_) | Self::Message(_) | Self::Response(_) | Self::Content(_) => events.into_bytes(),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The mock as its callers meet it: over loopback, by HTTP/1.1 and HTTP/2, its truth log beside.
 
 mod client;
+mod content;
 mod converse;
 mod faults;
 mod messages;

@@ -3,7 +3,7 @@
 //! A table and nothing else: a provider that speaks a dialect of somebody else's is a row here, with its deviations. What
 //! a deviation does to a body is the dialect's business.
 
-use dialect::{Endpoint, Manners};
+use dialect::{Dialect, Endpoint, Manners};
 
 /// A kind of provider, as `kind` in the configuration names it.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Kind {
     pub endpoints: &'static [Endpoint],
     /// What its chats want otherwise.
     pub manners: Manners,
+    /// What stands between the address and the endpoints of OpenAI's dialect, where the API is another one's.
+    pub openai_path: &'static str,
     /// How it is told the credential.
     pub(crate) credential: Credential,
     /// Whether one may say which version of the API is meant, and a model is then a deployment in the path.
@@ -33,6 +35,8 @@ pub(crate) enum Credential {
     Anthropic,
     /// Amazon's two ways: an API key as a bearer token, or a signature by an access key of AWS.
     Aws,
+    /// Google's way: in `x-goog-api-key`, but as a bearer token where it follows OpenAI's dialect.
+    Google,
 }
 
 /// OpenAI's own way, of which the rows below say what is otherwise.
@@ -41,6 +45,7 @@ const OPENAI: Kind = Kind {
     base_url: Some("https://api.openai.com/v1"),
     endpoints: &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings],
     manners: Manners { cap: None, stream_options: true, preferences: false },
+    openai_path: "",
     credential: Credential::Bearer,
     has_deployments: false,
 };
@@ -51,13 +56,23 @@ const BOTH: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embed
 /// The same, and how long a prompt is.
 const ALL: &[Endpoint] =
     &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens];
+/// What the simulated provider has: everything.
+const EVERY: &[Endpoint] = &[
+    Endpoint::Chat,
+    Endpoint::Responses,
+    Endpoint::Embeddings,
+    Endpoint::Messages,
+    Endpoint::CountTokens,
+    Endpoint::GenerateContent,
+    Endpoint::CountContent,
+];
 /// Chats and embeddings, but no responses.
 const OLDER: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings];
 /// <https://console.groq.com/docs/responses-api>, <https://docs.x.ai/docs/api-reference>: responses, but no embeddings.
 const ANSWERS: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses];
 
 /// This project's own simulated provider, `tollkeeper mock`.
-const SIMULATED: Kind = Kind { name: "simulated", base_url: None, endpoints: ALL, ..OPENAI };
+const SIMULATED: Kind = Kind { name: "simulated", base_url: None, endpoints: EVERY, ..OPENAI };
 
 /// Every kind, by the vendors' own documentation.
 pub const KINDS: &[Kind] = &[
@@ -72,10 +87,14 @@ pub const KINDS: &[Kind] = &[
         credential: Credential::Anthropic,
         ..OPENAI
     },
+    // <https://ai.google.dev/gemini-api/docs/openai>: it follows OpenAI's dialect, too, a folder deeper, and has its
+    // embeddings there in a form that needs no conversion.
     Kind {
         name: "gemini",
-        base_url: Some("https://generativelanguage.googleapis.com/v1beta/openai"),
-        endpoints: OLDER,
+        base_url: Some("https://generativelanguage.googleapis.com/v1beta"),
+        endpoints: &[Endpoint::GenerateContent, Endpoint::CountContent, Endpoint::Embeddings],
+        openai_path: "/openai",
+        credential: Credential::Google,
         ..OPENAI
     },
     Kind { name: "groq", base_url: Some("https://api.groq.com/openai/v1"), endpoints: ANSWERS, ..OPENAI },
@@ -167,12 +186,18 @@ impl Kind {
         self.credential == Credential::Aws
     }
 
+    /// The dialect that its API is in, of several the one that it names first.
+    pub fn dialect(&self) -> Dialect {
+        self.endpoints.first().map_or(Dialect::OpenAi, |endpoint| endpoint.dialect())
+    }
+
     /// The headers in which it is told the credential: in OpenAI's dialect, and in its own if that is another.
     pub const fn credential_headers(&self) -> &'static [&'static str] {
         match self.credential {
             Credential::Bearer | Credential::Aws => &["authorization"],
             Credential::ApiKey => &["api-key"],
             Credential::Anthropic => &["authorization", "x-api-key"],
+            Credential::Google => &["authorization", "x-goog-api-key"],
         }
     }
 }

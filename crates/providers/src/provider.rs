@@ -143,13 +143,25 @@ impl Provider {
     /// `None` where the provider has none for it.
     pub fn outbound(&self, inbound: Endpoint) -> Option<Endpoint> {
         let ways: &[Endpoint] = match inbound {
-            Endpoint::Chat => &[Endpoint::Chat, Endpoint::Messages, Endpoint::Converse],
-            Endpoint::Responses => {
-                &[Endpoint::Responses, Endpoint::Chat, Endpoint::Messages, Endpoint::Converse]
+            Endpoint::Chat => {
+                &[Endpoint::Chat, Endpoint::Messages, Endpoint::GenerateContent, Endpoint::Converse]
             }
-            Endpoint::Messages => &[Endpoint::Messages, Endpoint::Chat, Endpoint::Converse],
+            Endpoint::Responses => &[
+                Endpoint::Responses,
+                Endpoint::Chat,
+                Endpoint::Messages,
+                Endpoint::GenerateContent,
+                Endpoint::Converse,
+            ],
+            Endpoint::Messages => {
+                &[Endpoint::Messages, Endpoint::Chat, Endpoint::GenerateContent, Endpoint::Converse]
+            }
+            Endpoint::GenerateContent => {
+                &[Endpoint::GenerateContent, Endpoint::Chat, Endpoint::Messages, Endpoint::Converse]
+            }
             Endpoint::Embeddings => &[Endpoint::Embeddings],
             Endpoint::CountTokens => &[Endpoint::CountTokens],
+            Endpoint::CountContent => &[Endpoint::CountContent],
             Endpoint::Converse => &[Endpoint::Converse],
         };
         ways.iter().copied().find(|way| self.has(*way))
@@ -166,10 +178,17 @@ impl Provider {
     /// # Errors
     /// When the model's name makes no path.
     pub fn address(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<Uri, http::Error> {
+        if endpoint.dialect() == Dialect::Gemini {
+            let action = if stream { ":streamGenerateContent?alt=sse" } else { endpoint.path() };
+            return self.uri(&format!("/models/{}{action}", in_path(model)));
+        }
         match &self.api_version {
             None if endpoint == Endpoint::Converse => {
                 let (model, path) = (in_path(model), endpoint.path());
                 self.uri(&format!("/model/{model}{path}{}", if stream { "-stream" } else { "" }))
+            }
+            None if endpoint.dialect() == Dialect::OpenAi => {
+                self.uri(&format!("{}{}", self.kind.openai_path, endpoint.path()))
             }
             None => self.uri(endpoint.path()),
             // Azure takes the deployment of a response from its body.
@@ -238,12 +257,13 @@ impl Headers {
             Credential::Bearer | Credential::Aws => Self { usual: bearer()?, own: None },
             Credential::ApiKey => Self { usual: plain("api-key")?, own: None },
             Credential::Anthropic => Self { usual: bearer()?, own: Some(plain("x-api-key")?) },
+            Credential::Google => Self { usual: bearer()?, own: Some(plain("x-goog-api-key")?) },
         })
     }
 
     fn of(&self, dialect: Dialect) -> &(HeaderName, HeaderValue) {
         match dialect {
-            Dialect::Anthropic => self.own.as_ref().unwrap_or(&self.usual),
+            Dialect::Anthropic | Dialect::Gemini => self.own.as_ref().unwrap_or(&self.usual),
             Dialect::OpenAi => &self.usual,
         }
     }
@@ -329,7 +349,7 @@ mod tests {
             match kind.base_url {
                 Some(base_url) => {
                     let built = built.unwrap();
-                    let told = [Dialect::OpenAi, Dialect::Anthropic].map(|dialect| told(&built, dialect).0);
+                    let told = [Dialect::OpenAi, kind.dialect()].map(|dialect| told(&built, dialect).0);
                     let headers = kind.credential_headers();
                     assert_eq!(
                         told.each_ref().map(HeaderName::as_str),
@@ -337,8 +357,9 @@ mod tests {
                         "{}",
                         kind.name
                     );
-                    let address = built.address(Endpoint::Chat, "m", false).unwrap().to_string();
-                    assert_eq!(address, format!("{base_url}/chat/completions"), "{}", kind.name);
+                    let address = built.address(Endpoint::Chat, "m", true).unwrap().to_string();
+                    let folder = if kind.name == "gemini" { "/openai" } else { "" };
+                    assert_eq!(address, format!("{base_url}{folder}/chat/completions"), "{}", kind.name);
                 }
                 None => assert_eq!(built.unwrap_err(), ProviderError::NoBaseUrl(kind.name)),
             }
@@ -369,6 +390,30 @@ mod tests {
             assert_eq!(refused, ProviderError::ApiVersion(wrong.to_owned()));
         }
         assert!(openai("https://x/v1", None).unwrap().with_api_version("2024-10-21").is_err());
+    }
+
+    #[test]
+    fn geminis_address_tells_the_model_and_whether_the_answer_streams() {
+        let gemini = Provider::new("p", Kind::named("gemini").unwrap(), None, None).unwrap();
+        let base = "https://generativelanguage.googleapis.com/v1beta";
+        for (endpoint, stream, path) in [
+            (Endpoint::GenerateContent, false, "/models/a%2Fb%3Fc:generateContent"),
+            (Endpoint::GenerateContent, true, "/models/a%2Fb%3Fc:streamGenerateContent?alt=sse"),
+            (Endpoint::CountContent, false, "/models/a%2Fb%3Fc:countTokens"),
+            (Endpoint::Embeddings, false, "/openai/embeddings"),
+        ] {
+            let address = gemini.address(endpoint, "a/b?c", stream).unwrap().to_string();
+            assert_eq!(address, format!("{base}{path}"));
+        }
+        for (inbound, outbound) in [
+            (Endpoint::Chat, Some(Endpoint::GenerateContent)),
+            (Endpoint::Responses, Some(Endpoint::GenerateContent)),
+            (Endpoint::Messages, Some(Endpoint::GenerateContent)),
+            (Endpoint::GenerateContent, Some(Endpoint::GenerateContent)),
+            (Endpoint::CountTokens, None),
+        ] {
+            assert_eq!(gemini.outbound(inbound), outbound, "{inbound:?}");
+        }
     }
 
     #[test]

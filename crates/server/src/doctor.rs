@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dialect::{Call, Conversion, Dialect, Endpoint, Upstream, UpstreamError};
+use dialect::{Call, Conversion, Endpoint, Upstream, UpstreamError};
 use domain::{Clock, OrganizationId};
 use gateway::{Route, Target};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -299,7 +299,7 @@ async fn reach(client: &Client, provider: &Provider, target: Option<&Target>) ->
     let Ok(request) = probe(provider, target) else {
         return Finding::found(check, "its address is no URL", "mend base_url");
     };
-    match client.send(provider, Dialect::OpenAi, request, SystemClock::start().now(), None).await {
+    match client.send(provider, provider.kind.dialect(), request, SystemClock::start().now(), None).await {
         Err(failure) => Finding::found(
             check,
             format!("{} at {}", failure, provider.origin()),

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use bytes::Bytes;
 use dialect::openai::{ModelCard, ModelPricing, model_json, models_json};
-use dialect::{Dialect, Endpoint, ErrorBody, anthropic};
+use dialect::{Dialect, Endpoint, ErrorBody, anthropic, percent_decode};
 use directory::{Scope, Visit};
 use domain::{RequestId, Timestamp};
 use gateway::{Answer, Failure, Gateway, discard};
@@ -27,6 +27,7 @@ use crate::address;
 use crate::admin::openapi::DESCRIPTION;
 use crate::admin::{Admin, ClientAddress, Reception};
 use crate::decisions::Keeper;
+use crate::gemini;
 use crate::metrics::Metrics;
 use crate::openrouter;
 use crate::payments::{Delivered, WEBHOOK_BYTES_MAX};
@@ -84,6 +85,8 @@ impl Front {
     ) -> Result<Response<FrontBody>, Infallible> {
         let address = address::client(peer, &self.lobby.trusted_proxies, request.headers());
         request.extensions_mut().insert(ClientAddress(address));
+        // First of all, so that no key is in an address that anybody else sees.
+        gemini::take_key(&mut request);
         let id = RequestId::fresh(self.gateway.shared().ids.as_ref());
         let dialect = dialect_of(&request);
         let mut response = self.dispatch(id, request).await;
@@ -136,14 +139,13 @@ impl Front {
             (&Method::GET, "/readyz") => self.readiness(),
             (&Method::GET, "/metrics") => text(StatusCode::OK, self.metrics(), OPENMETRICS),
             (&Method::GET, "/openapi.json") => text(StatusCode::OK, DESCRIPTION.clone(), JSON),
-            (&Method::GET, "/v1/models") => self.models(request, None, id),
-            (&Method::GET, _) if path.starts_with("/v1/models/") => {
-                let model = percent_decode(&path["/v1/models/".len()..]);
-                self.models(request, Some(model), id)
+            (&Method::GET, _) if gemini::MODELS.contains(&path) => self.models(request, None, id),
+            (&Method::GET, _) if below_models(path).is_some() => {
+                let model = below_models(path).map(percent_decode);
+                self.models(request, model, id)
             }
-            (_, "/livez" | "/readyz" | "/metrics" | "/openapi.json" | "/v1/models") => {
-                wrong_method(request, id)
-            }
+            (_, "/livez" | "/readyz" | "/metrics" | "/openapi.json") => wrong_method(request, id),
+            _ if gemini::MODELS.contains(&path) => wrong_method(request, id),
             _ if path.starts_with("/v1/responses/") => not_kept(request, id),
             _ => unknown(request, id),
         }
@@ -299,6 +301,7 @@ impl Front {
                     match dialect {
                         Dialect::OpenAi => models_json(&cards),
                         Dialect::Anthropic => anthropic::models_json(&cards),
+                        Dialect::Gemini => dialect::gemini::models_json(&cards),
                     },
                     JSON,
                 )
@@ -309,6 +312,7 @@ impl Front {
                     match dialect {
                         Dialect::OpenAi => model_json(&card(&route)),
                         Dialect::Anthropic => anthropic::model_json(&card(&route)),
+                        Dialect::Gemini => dialect::gemini::model_json(&card(&route)),
                     },
                     JSON,
                 ),
@@ -337,6 +341,11 @@ impl Front {
     fn is_draining(&self) -> bool {
         self.lobby.draining.load(Ordering::Acquire)
     }
+}
+
+/// The model of a path below a list of models, as it stands there.
+fn below_models(path: &str) -> Option<&str> {
+    gemini::MODELS.iter().find_map(|models| path.strip_prefix(models)?.strip_prefix('/'))
 }
 
 /// What a call of a route's model costs now: at the first of its targets that has a price, which is where it goes.
@@ -410,6 +419,13 @@ fn unknown(request: &Request<Incoming>, id: RequestId) -> Response<FrontBody> {
     if path.starts_with("/v1/") {
         return problem_in(dialect, 404, format!("Invalid URL ({method} {path})"), None, id);
     }
+    if dialect == Dialect::Gemini {
+        let message = format!(
+            "Invalid URL ({method} {path}): of Gemini's API this gateway serves /v1beta/models, and below it \
+             MODEL:generateContent, MODEL:streamGenerateContent and MODEL:countTokens."
+        );
+        return problem_in(dialect, 404, message, Some("unknown_url"), id);
+    }
     let hint = if WITHOUT_V1.contains(&path) {
         format!(" The base URL ends in /v1: did you mean {method} /v1{path}?")
     } else {
@@ -425,6 +441,7 @@ fn dialect_of<B>(request: &Request<B>) -> Dialect {
     match Endpoint::at(path).or_else(|| openrouter::endpoint(path)) {
         Some(endpoint) => endpoint.dialect(),
         None if request.headers().contains_key(ANTHROPIC_VERSION) => Dialect::Anthropic,
+        None if gemini::is_sender(request) => Dialect::Gemini,
         None => Dialect::of_path(path),
     }
 }
@@ -444,27 +461,6 @@ fn problem_in(
     let body = ErrorBody { code: code.map(Into::into), request_id: Some(id.to_string()), ..body };
     let body = body.told_in(dialect);
     text(StatusCode::from_u16(body.status).unwrap_or(StatusCode::BAD_REQUEST), body.to_json(), JSON)
-}
-
-/// Decodes `%2F` and its like; what is no code stays as it is.
-fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let code =
-            after.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The body of any answer.
@@ -504,25 +500,6 @@ impl Body for FrontBody {
         match self {
             Self::Answer { answer, .. } | Self::Plain(answer) => answer.size_hint(),
             Self::Admin(body) => body.size_hint(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn model_names_in_paths_are_decoded() {
-        for (path, name) in [
-            ("gpt-4o", "gpt-4o"),
-            ("a%2Fb", "a/b"),
-            ("a/b:free", "a/b:free"),
-            ("100%", "100%"),
-            ("%zz%4", "%zz%4"),
-            ("%ff", "\u{fffd}"),
-        ] {
-            assert_eq!(percent_decode(path), name);
         }
     }
 }

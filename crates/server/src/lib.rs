@@ -11,6 +11,7 @@ mod contracts;
 mod decisions;
 mod doctor;
 mod front;
+mod gemini;
 mod housekeeper;
 mod log;
 mod metrics;

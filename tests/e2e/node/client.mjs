@@ -2,6 +2,7 @@
 
 import { createInterface } from "node:readline";
 import Anthropic from "@anthropic-ai/sdk";
+import { GoogleGenAI } from "@google/genai";
 import OpenAI from "openai";
 
 async function chat(client, { params, headers }) {
@@ -131,6 +132,54 @@ async function claude_count(client, { params }) {
   return { answer: (await client.messages.countTokens(params)).input_tokens };
 }
 
+/** The settings' names and schemas' types as this SDK has them. */
+function camel(value) {
+  if (Array.isArray(value)) return value.map(camel);
+  if (value === null || typeof value !== "object") return value;
+  const name = (text) => text.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [name(key), camel(inner)]));
+}
+
+function endOfContent(answer) {
+  const request_id = answer.sdkHttpResponse.headers["x-request-id"];
+  return { request_id, usage: answer.usageMetadata ?? null, answer: { candidates: answer.candidates } };
+}
+
+async function gemini_generate(client, { params }) {
+  const answer = await client.models.generateContent(camel(params));
+  return { texts: [answer.text ?? ""], ...endOfContent(answer) };
+}
+
+async function gemini_stream(client, { params, cancel_after }, outcome) {
+  const leaving = new AbortController();
+  const { config, ...rest } = camel(params);
+  const asked = { ...rest, config: { ...config, abortSignal: leaving.signal } };
+  outcome.texts = [""];
+  for await (const chunk of await client.models.generateContentStream(asked)) {
+    outcome.chunks += 1;
+    outcome.texts[0] += chunk.text ?? "";
+    Object.assign(outcome, endOfContent(chunk));
+    if (outcome.chunks === cancel_after) {
+      leaving.abort();
+      return;
+    }
+  }
+}
+
+async function gemini_count(client, { params }) {
+  return { answer: (await client.models.countTokens(camel(params))).totalTokens };
+}
+
+async function gemini_models(client) {
+  const names = [];
+  for await (const model of await client.models.list()) names.push(model.name);
+  return { answer: names };
+}
+
+async function gemini_model(client, { params }) {
+  return { answer: await client.models.get(params) };
+}
+
 const operations = {
   chat,
   stream,
@@ -148,6 +197,11 @@ const operations = {
   claude_stream,
   claude_count,
   claude_models: models,
+  gemini_generate,
+  gemini_stream,
+  gemini_count,
+  gemini_models,
+  gemini_model,
 };
 
 /** What Anthropic's errors say, where OpenAI's have members of their own. */
@@ -157,16 +211,35 @@ function told(error) {
   return { code, type: body.type ?? error.type ?? null, param: error.param ?? body.param ?? null };
 }
 
-async function perform({ op, base_url, root, key, timeout_ms, max_retries, ...rest }) {
+/** Google's errors have the body as a text. */
+function toldByGoogle(message) {
+  const error = JSON.parse(message.slice(message.indexOf("{"))).error;
+  const details = error.details ?? [];
+  const info = details.find((detail) => detail.reason) ?? {};
+  const param = details.find((detail) => detail.fieldViolations)?.fieldViolations[0].field ?? null;
+  const request_id = info.metadata?.request_id ?? null;
+  return { code: info.reason ?? null, type: error.status, param, request_id, message: error.message, status: error.code };
+}
+
+function clientFor({ base_url, root, gemini, version, key, timeout_ms, max_retries }) {
+  if (gemini) {
+    const httpOptions = { baseUrl: gemini, timeout: timeout_ms, ...(version && { apiVersion: version }) };
+    return new GoogleGenAI({ apiKey: key, httpOptions });
+  }
   const options = { apiKey: key, timeout: timeout_ms, maxRetries: max_retries };
-  const client = root ? new Anthropic({ baseURL: root, ...options }) : new OpenAI({ baseURL: base_url, ...options });
+  return root ? new Anthropic({ baseURL: root, ...options }) : new OpenAI({ baseURL: base_url, ...options });
+}
+
+async function perform({ op, ...rest }) {
+  const client = clientFor(rest);
   const counts = { chunks: 0, empty_choices: 0, events: [] };
   const outcome = { request_id: null, texts: [], usage: null, answer: null, ...counts, error: null };
   try {
     Object.assign(outcome, await operations[op](client, rest, outcome));
   } catch (error) {
     const { status = null, requestID = null, message } = error;
-    outcome.error = { name: error.constructor.name, status, ...told(error), request_id: requestID, message };
+    const own = { name: error.constructor.name, status, ...told(error), request_id: requestID, message };
+    outcome.error = rest.gemini && message.includes("{") ? { ...own, ...toldByGoogle(message) } : own;
   }
   return outcome;
 }

@@ -24,6 +24,7 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
     let user_id = Metadata::read(fields.metadata)?.user_id;
     Ok(Asked {
         model_span: Some(span(text, model_text)),
+        model_prefix: "",
         model,
         stream,
         // There is no stream without it.

@@ -25,6 +25,7 @@ pub(crate) fn read(text: &str, model: &str, stream: bool) -> Result<Asked, BadRe
     Ok(Asked {
         model: model.to_owned(),
         model_span: None,
+        model_prefix: "",
         model_stands: false,
         fallbacks: Vec::new(),
         models_span: None,

@@ -119,6 +119,16 @@ impl<'a> Value<'a, '_> {
         Ok(Items { path: &self.path, items })
     }
 
+    /// The items of an array, or the one item that Google's servers take for an array of one.
+    pub(super) fn list(&self) -> Result<Items<'a, '_>, Inexpressible> {
+        match self.kind() {
+            Kind::Object => Ok(Items { path: &self.path, items: vec![self.raw] }),
+            Kind::Array | Kind::Null | Kind::Boolean | Kind::Integer | Kind::Decimal | Kind::String => {
+                self.items()
+            }
+        }
+    }
+
     pub(super) fn object(&self) -> Result<Object<'a, '_>, Inexpressible> {
         if self.kind() != Kind::Object {
             return Err(self.mistyped("an object"));
@@ -129,6 +139,18 @@ impl<'a> Value<'a, '_> {
             deserializer.deserialize_map(Members).map_err(|_| self.refuse("a name in it is no text"))?;
         Ok(Object { path: &self.path, members })
     }
+}
+
+/// Whether a member goes by this name. Google's servers take `max_output_tokens` for `maxOutputTokens`, too; names of
+/// other forms have no capitals.
+fn is_named(own: &str, name: &str) -> bool {
+    let mut own_letters = own.chars();
+    own == name
+        || name.chars().all(|letter| {
+            let is_capital = letter.is_ascii_uppercase();
+            (!is_capital || own_letters.next() == Some('_'))
+                && own_letters.next() == Some(letter.to_ascii_lowercase())
+        }) && own_letters.next().is_none()
 }
 
 /// The items of an array.
@@ -155,7 +177,7 @@ impl<'a> Object<'a, '_> {
     pub(super) fn take<'s>(&'s self, name: &'s str) -> Option<Value<'a, 's>> {
         let mut found = None;
         for (own, slot) in &self.members {
-            if own == name {
+            if is_named(own, name) {
                 found = slot.take().or(found);
             }
         }
@@ -165,7 +187,7 @@ impl<'a> Object<'a, '_> {
 
     /// The same as it is written, and still untaken.
     pub(super) fn peek(&self, name: &str) -> Option<&'a RawValue> {
-        let mut named = self.members.iter().rev().filter(|(own, _)| own == name);
+        let mut named = self.members.iter().rev().filter(|(own, _)| is_named(own, name));
         named.find_map(|(_, slot)| slot.get())
     }
 

@@ -137,6 +137,56 @@ fn every_request_has_a_golden_file_for_each_wire() {
 }
 
 #[test]
+fn googles_other_names_mean_the_same() {
+    let own = fs::read_to_string(golden("requests").join("gemini_full.json")).unwrap();
+    let mut other = own.clone();
+    for name in [
+        "systemInstruction",
+        "inlineData",
+        "mimeType",
+        "functionCall",
+        "functionResponse",
+        "thoughtSignature",
+        "functionDeclarations",
+        "parametersJsonSchema",
+        "toolConfig",
+        "functionCallingConfig",
+        "allowedFunctionNames",
+        "generationConfig",
+        "topP",
+        "maxOutputTokens",
+        "stopSequences",
+        "candidateCount",
+        "presencePenalty",
+        "responseSchema",
+        "responseMimeType",
+        "responseModalities",
+        "thinkingConfig",
+        "thinkingBudget",
+        "serviceTier",
+    ] {
+        let snake = name.chars().fold(String::new(), |snake, letter| match letter.is_ascii_uppercase() {
+            true => snake + "_" + &letter.to_ascii_lowercase().to_string(),
+            false => snake + &letter.to_string(),
+        });
+        let renamed = other.replace(&format!("\"{name}\":"), &format!("\"{snake}\":"));
+        assert_ne!(renamed, other, "{name}");
+        other = renamed;
+    }
+    for (to, word) in WIRES {
+        let body =
+            |text: &str| convert::request(Surface::Gemini, to, text.as_bytes(), &OPTIONS).unwrap().body;
+        assert_eq!(body(&own), body(&other), "{word}");
+    }
+    let one = r#"{"contents":{"parts":{"text":"hi"}},"systemInstruction":{"parts":{"text":"Be terse."}}}"#;
+    let list =
+        r#"{"contents":[{"parts":[{"text":"hi"}]}],"systemInstruction":{"parts":[{"text":"Be terse."}]}}"#;
+    let body =
+        |text: &str| convert::request(Surface::Gemini, Wire::Chat, text.as_bytes(), &OPTIONS).unwrap().body;
+    assert_eq!(body(one), body(list));
+}
+
+#[test]
 fn every_answer_has_a_golden_file_for_each_surface() {
     for (name, body) in inputs("answers", "json") {
         let from = of_name(&name, &WIRES);

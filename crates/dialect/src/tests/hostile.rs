@@ -7,9 +7,11 @@ use proptest::prelude::*;
 
 use super::body::to;
 use super::responses_stream;
-use super::stream::{corpus, run};
+use super::stream::{corpus, run, run_on};
 use crate::tokens;
-use crate::{AnswerFacts, Call, Endpoint, Upstream, UpstreamError};
+use crate::{
+    Addressed, AnswerFacts, Call, Endpoint, Framing, StreamMeter, StreamOptions, Upstream, UpstreamError,
+};
 
 const DOCUMENTS: &[&str] = &[
     r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}},{"type":"file","file":{}}]}],"stream":true,"stream_options":{"include_usage":false},"n":2,"metadata":{"run":"\u00e9"}}"#,
@@ -21,6 +23,8 @@ const DOCUMENTS: &[&str] = &[
     r#"{"object":"response","model":"x","status":"failed","error":{"code":"c"},"output":[{"type":"message","content":[{"text":"a"}]},{"type":"function_call","name":"f","arguments":"{}"}],"usage":{"input_tokens":5,"output_tokens":1e3,"input_tokens_details":{"cached_tokens":-1}}}"#,
     r#"{"output":{"message":{"content":[{"text":"a"},{"toolUse":{"name":"f","input":{"b":1}}},{"reasoningContent":{"reasoningText":{"text":"t"}}}]}},"stopReason":"end_turn","usage":{"inputTokens":5,"outputTokens":1e3,"cacheDetails":[{"ttl":"1h","inputTokens":-1}]}}"#,
     r#"{"messages":[{"content":[{"image":{"source":{"bytes":"x"}}},{"toolResult":{"content":[{"document":{"source":{"text":"y"}}}]}}]}],"system":[{"text":"s"}],"toolConfig":{},"inferenceConfig":{"maxTokens":9}}"#,
+    r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"image/png","data":"x"}},{"functionResponse":{"parts":[{"fileData":{}}]}}]}],"generationConfig":{"maxOutputTokens":9,"candidateCount":2},"tools":[{"googleSearch":{}}],"model":"models/m"}"#,
+    r#"{"candidates":[{"content":{"parts":[{"text":"a"},{"functionCall":{"name":"f","args":{}}}]},"finishReason":"STOP","index":1e3}],"usageMetadata":{"promptTokenCount":5,"cachedContentTokenCount":9,"thoughtsTokenCount":1e3,"totalTokenCount":-1},"modelVersion":"x"}"#,
     r#"[{"error":{"code":429,"message":"Quota","status":"X"}},{"detail":[{"msg":"m"}]}]"#,
 ];
 
@@ -52,8 +56,33 @@ fn read_all(bytes: &[u8]) {
     }
     assert!(!UpstreamError::read(500, bytes).message.is_empty());
     run(true, [Bytes::copy_from_slice(bytes)]);
+    read_content(bytes);
     super::cut::check_any(bytes);
     responses_stream::check_any(bytes);
+}
+
+/// The same of Gemini's, whose address tells the model.
+fn read_content(bytes: &[u8]) {
+    let at = |model: &str| Addressed { model: model.to_owned(), framing: Framing::Whole };
+    let endpoint = Endpoint::GenerateContent;
+    if let Ok(call) = Call::read_at(endpoint, Some(&at("m")), Bytes::copy_from_slice(bytes)) {
+        let body: Vec<u8> = call
+            .upstream_body(&Upstream { output_cap: Some(NonZeroU64::MIN), ..to("other") })
+            .into_iter()
+            .flatten()
+            .collect();
+        let again = Call::read_at(endpoint, Some(&at("other")), Bytes::from(body));
+        let again = again.expect("an edited body can be read");
+        assert_eq!((again.output_cap(), again.choices()), (Some(1), call.choices()));
+        assert!(call.input_tokens_bound() > 0);
+    }
+    if let Ok(facts) = AnswerFacts::read(endpoint, bytes) {
+        assert!(facts.usage.is_none_or(|usage| usage.reasoning <= usage.output));
+    }
+    AnswerFacts::output_text(endpoint, bytes);
+    tokens::count_prompt(endpoint, bytes, "gemini-x");
+    let event = [b"data: ", bytes, b"\n\n"].concat();
+    run_on(StreamMeter::new(endpoint, StreamOptions::default()), [Bytes::from(event)]);
 }
 
 /// The bytes with some of them changed, taken out or doubled.

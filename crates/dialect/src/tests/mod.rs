@@ -1,8 +1,10 @@
 //! Tables of what comes over the wire, and what must become of it.
 
+mod address;
 mod answer;
 mod body;
 mod cap;
+mod content;
 mod converse;
 mod convert;
 mod cut;

@@ -121,7 +121,7 @@ word_enums! {
     }
 
     /// An endpoint that a key may be limited to.
-    Scope, "an endpoint", "chat_completions, responses, embeddings, messages or models" {
+    Scope, "an endpoint", "chat_completions, responses, embeddings, messages, generate_content or models" {
         /// `POST /v1/chat/completions`.
         #[default]
         ChatCompletions = "chat_completions",
@@ -131,6 +131,8 @@ word_enums! {
         Embeddings = "embeddings",
         /// `POST /v1/messages` and what belongs to it.
         Messages = "messages",
+        /// Gemini's `POST /v1beta/models/{model}:generateContent` and what belongs to it.
+        GenerateContent = "generate_content",
         /// `GET /v1/models`.
         Models = "models",
     }

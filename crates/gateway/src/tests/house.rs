@@ -77,6 +77,15 @@ pub(super) fn message(tokens: u64) -> Script {
     ))
 }
 
+/// The same as an answer to Gemini's requests for content.
+pub(super) fn content(tokens: u64) -> Script {
+    let text = " word".repeat(usize::try_from(tokens).unwrap());
+    Script::Whole(format!(
+        r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"}}],"role":"model"}},"finishReason":"STOP"}}],"usageMetadata":{{"promptTokenCount":10,"candidatesTokenCount":{tokens},"totalTokenCount":{}}},"modelVersion":"m"}}"#,
+        tokens + 10
+    ))
+}
+
 /// A clock that stands still until it is moved, but for a microsecond at each look at the one that never steps.
 #[derive(Default)]
 pub(super) struct Steady {
@@ -252,6 +261,8 @@ pub(super) struct Manner<'a> {
     pub(super) headers: &'a [(&'a str, &'a str)],
     /// Where it comes in; a chat, if that is not said.
     pub(super) endpoint: Option<Endpoint>,
+    /// The path, where it tells a part of the call.
+    pub(super) path: &'a str,
 }
 
 /// What a caller got.
@@ -302,9 +313,8 @@ impl House {
     ) -> Self {
         let seen = Arc::new(Seen::default());
         let base_url = provide(script, Arc::clone(&seen)).await;
-        let provider = Arc::new(
-            Provider::new("p", providers::Kind::named("vllm").unwrap(), Some(&base_url), None).unwrap(),
-        );
+        let provider =
+            Arc::new(Provider::new("p", providers::Kind::simulated(), Some(&base_url), None).unwrap());
         let targets: Vec<Target> = targets
             .into_iter()
             .map(|(contract, prices)| Target::new(Arc::clone(&provider), "m", contract, prices))
@@ -463,8 +473,8 @@ impl House {
     }
 
     async fn send(&self, id: RequestId, manner: Manner<'_>, body: &str) -> Response<Answer> {
-        let Manner { key, address, headers, endpoint } = manner;
-        let mut request = Request::builder().method("POST");
+        let Manner { key, address, headers, endpoint, path } = manner;
+        let mut request = Request::builder().method("POST").uri(if path.is_empty() { "/" } else { path });
         if let Some(key) = key {
             request = request.header("authorization", format!("Bearer {key}"));
         }

@@ -31,6 +31,11 @@ async fn every_refusal_has_a_golden_file_in_anthropics_words() {
     check_all(Dialect::Anthropic, "../../golden/refusals/anthropic").await;
 }
 
+#[tokio::test]
+async fn every_refusal_has_a_golden_file_in_geminis_words() {
+    check_all(Dialect::Gemini, "../../golden/refusals/gemini").await;
+}
+
 async fn check_all(dialect: Dialect, golden: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(golden);

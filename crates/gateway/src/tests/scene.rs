@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use dialect::Endpoint;
+use dialect::{Dialect, Endpoint};
 use directory::{
     AccessMode, Bounds, Caps as RateCaps, Contents, Directory, DirectoryStore, InFlight, KeyHasher, KeyOwner,
     LimitSubject, Mandate, ModelAccess, NewKey, NewUser, OrganizationRole, ProjectRole, RateLimit, Scope,
@@ -20,11 +20,15 @@ use ledger::{
 use pricing::{ModelKind, PriceVersion, RoutePrice, Schedule};
 
 use super::contract::{checked, covering};
-use super::house::{Got, House, INPUT_NANO, Manner, OUTPUT_NANO, PEPPER, Steady, answer, message, price};
+use super::house::{
+    Got, House, INPUT_NANO, Manner, OUTPUT_NANO, PEPPER, Steady, answer, content, message, price,
+};
 use crate::{Contract, Countries, Route, Routes, Target, Tier, Tiers, ceiling_id};
 
-/// The call, a chat or Anthropic's messages. It falls under every sort of limit.
+/// The call, a chat, Anthropic's messages or Gemini's content. It falls under every sort of limit.
 const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"hello"}],"max_tokens":5}"#;
+const CONTENT: &str =
+    r#"{"contents":[{"parts":[{"text":"hello"}]}],"generationConfig":{"maxOutputTokens":5}}"#;
 const OUTPUT: u64 = 5;
 const HEADERS: [(&str, &str); 4] = [
     ("x-tollkeeper-user", "u"),
@@ -133,7 +137,11 @@ pub(super) struct Scene {
 impl Scene {
     /// One in which nothing is wrong, for calls at this endpoint.
     pub(super) async fn new(endpoint: Endpoint) -> Self {
-        let script = if endpoint == Endpoint::Messages { message(OUTPUT) } else { answer(OUTPUT) };
+        let script = match endpoint.dialect() {
+            Dialect::OpenAi => answer(OUTPUT),
+            Dialect::Anthropic => message(OUTPUT),
+            Dialect::Gemini => content(OUTPUT),
+        };
         let house = House::new(InFlight::Completes, 0, script).await;
         let (ids, now) = (Steady::default(), Timestamp::from_micros(0));
         // Ids that none of the house's own records have.
@@ -176,9 +184,17 @@ impl Scene {
         let unknown = directory::Secret::generate(directory::KeyKind::Project, &Other);
         let key = if self.is(Wrong::UnknownKey) { unknown.expose() } else { &self.secret };
         let key = (!self.is(Wrong::NoKey)).then_some(key);
-        let body = if self.is(Wrong::NoSuchModel) { &BODY.replace("\"m\"", "\"none\"") } else { BODY };
+        let model = if self.is(Wrong::NoSuchModel) { "none" } else { "m" };
+        // The one that tells the model in its address has it nowhere else.
+        let path = format!("/v1beta/models/{model}:generateContent");
+        let body = self.body().replace("\"m\"", &format!("\"{model}\""));
         let address = Some("192.0.2.1".parse().unwrap());
-        self.house.ask(Manner { key, address, headers: &HEADERS, endpoint: Some(self.endpoint) }, body).await
+        let endpoint = Some(self.endpoint);
+        self.house.ask(Manner { key, address, headers: &HEADERS, endpoint, path: &path }, &body).await
+    }
+
+    fn body(&self) -> &'static str {
+        if self.endpoint == Endpoint::GenerateContent { CONTENT } else { BODY }
     }
 
     fn is(&self, wrong: Wrong) -> bool {
@@ -225,7 +241,7 @@ impl Scene {
 
     /// Caps that this call exactly fits under, but for those that are used up.
     fn rates(&self) -> RateCaps {
-        let input = (BODY.len() as u64 + 16) / 4;
+        let input = (self.body().len() as u64 + 16) / 4;
         let cap = |rated, right| Some(if self.is(Wrong::Rate(rated)) { right - 1 } else { right });
         RateCaps {
             requests_per_minute: cap(Rated::RequestsPerMinute, 1),
@@ -329,7 +345,7 @@ impl Scene {
     /// Budgets that have room for one more call, but for those that have none.
     async fn limit_spending(&self) {
         self.limit(|capped| u64::from(!self.is(Wrong::Budget(capped)))).await;
-        let input = i64::try_from(BODY.len()).unwrap() + 16;
+        let input = i64::try_from(self.body().len()).unwrap() + 16;
         let one = Money::from_nano(input * INPUT_NANO + i64::try_from(OUTPUT).unwrap() * OUTPUT_NANO);
         let spent = self.used(ceiling_id(self.house.organization)).0;
         let short = Money::from_nano(i64::from(self.is(Wrong::Ceiling)));

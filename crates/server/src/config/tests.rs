@@ -472,6 +472,9 @@ fn kind_row(kind: &providers::Kind) -> String {
     if kind.signs() {
         done.push("with `access_key_id`, calls are signed".to_owned());
     }
+    if !kind.openai_path.is_empty() {
+        done.push(format!("embeddings go to `{}`, below the address", kind.openai_path));
+    }
     let (endpoints, done) = (endpoints.join(", "), done.join("; "));
     format!("| `{}` | {address} | `{header}` | {endpoints} | {done} |", kind.name)
 }

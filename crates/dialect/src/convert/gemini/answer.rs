@@ -11,7 +11,7 @@ use crate::convert::conversation::{Sealed, Signer};
 use crate::convert::ids;
 use crate::convert::value::{Object, Value};
 use crate::convert::writer::{self, Fields, Items};
-use crate::{ErrorBody, OUTPUT_TEXT_BYTES_MAX, UpstreamError};
+use crate::{OUTPUT_TEXT_BYTES_MAX, UpstreamError};
 
 /// Reads a whole answer.
 pub(in crate::convert) fn read(body: &[u8]) -> Result<Vec<Delta<'_>>, Garbage> {
@@ -192,27 +192,6 @@ fn call(to: &mut Fields<'_>, call: &Call, context: &AnswerContext) {
     });
     let own = call.signature.as_ref().filter(|own| own.by == Signer::Google);
     to.text_if("thoughtSignature", own.map(|own| &*own.text));
-}
-
-/// Appends the event that tells of a failure.
-pub(in crate::convert) fn fail(error: &ErrorBody, out: &mut Vec<u8>) {
-    let status = match error.status {
-        400 => "INVALID_ARGUMENT",
-        401 => "UNAUTHENTICATED",
-        403 => "PERMISSION_DENIED",
-        404 => "NOT_FOUND",
-        429 => "RESOURCE_EXHAUSTED",
-        503 => "UNAVAILABLE",
-        504 => "DEADLINE_EXCEEDED",
-        _ => "INTERNAL",
-    };
-    writer::event(out, None, |to| {
-        to.object("error", |to| {
-            to.count("code", u64::from(error.status));
-            to.text("message", &error.message);
-            to.text("status", status);
-        });
-    });
 }
 
 /// Writes a stream.

@@ -35,24 +35,24 @@ pub(in crate::convert) fn request<'a>(
         "cachedContent",
         "contents cached at Google are not known to this model's provider; send them",
     )?;
-    if let Some(system) = body.take("systemInstruction").or_else(|| body.take("system_instruction")) {
+    if let Some(system) = body.take("systemInstruction") {
         let object = system.object()?;
         object.pass_over("role");
         let parts = object.take("parts").ok_or_else(|| object.missing("parts"))?;
-        for part in parts.items()?.iter() {
+        for part in parts.list()?.iter() {
             to.system.push(Part::new(0, Body::Text(part.object()?.need_string("text")?)));
         }
     }
     contents(&body, &mut to, notes)?;
     if let Some(tools) = body.take("tools") {
-        for tool in tools.items()?.iter() {
+        for tool in tools.list()?.iter() {
             self::tools(&tool, &mut to, notes)?;
         }
     }
     if let Some(config) = body.take("toolConfig") {
         choice(&config, &mut to, notes)?;
     }
-    if let Some(config) = body.take("generationConfig").or_else(|| body.take("generation_config")) {
+    if let Some(config) = body.take("generationConfig") {
         generation(&config.object()?, &mut to, notes)?;
     }
     to.service_tier = body.string("serviceTier")?.map(|tier| {
@@ -73,7 +73,7 @@ fn contents<'a>(
     let contents = body.take("contents").ok_or_else(|| body.missing("contents"))?;
     // Calls whose results have not come: most callers pair them by name and order, and not by an id.
     let mut waiting = VecDeque::new();
-    for (turn, content) in contents.items()?.iter().enumerate() {
+    for (turn, content) in contents.list()?.iter().enumerate() {
         let object = content.object()?;
         let role = match object.string("role")?.as_deref() {
             Some("user" | "function") | None => Role::User,
@@ -82,7 +82,7 @@ fn contents<'a>(
         };
         let mut parts = Vec::new();
         if let Some(list) = object.take("parts") {
-            for (at, item) in list.items()?.iter().enumerate() {
+            for (at, item) in list.list()?.iter().enumerate() {
                 let part = item.object()?;
                 let place = (turn, at);
                 let body = self::part(&item, &part, place, &mut waiting, notes)?;
@@ -113,16 +113,16 @@ fn part<'a>(
     if let Some(text) = part.string("text")? {
         return Ok(if is_thought { Body::Thinking { text, signature: seal } } else { Body::Text(text) });
     }
-    if let Some(data) = part.take("inlineData").or_else(|| part.take("inline_data")) {
+    if let Some(data) = part.take("inlineData") {
         let object = data.object()?;
-        let mime = either(&object, "mimeType", "mime_type")?;
+        let mime = object.need_string("mimeType")?;
         let source = Source::Inline { mime: mime.clone(), data: object.need_string("data")? };
         return media(&data, &mime, source, object.string("displayName")?);
     }
-    if let Some(data) = part.take("fileData").or_else(|| part.take("file_data")) {
+    if let Some(data) = part.take("fileData") {
         let object = data.object()?;
-        let mime = either(&object, "mimeType", "mime_type")?;
-        let uri = either(&object, "fileUri", "file_uri")?;
+        let mime = object.need_string("mimeType")?;
+        let uri = object.need_string("fileUri")?;
         let is_google = uri.starts_with("gs://") || uri.contains("generativelanguage.googleapis.com/");
         let source = if is_google { Source::Id } else { Source::url(uri) };
         return media(&data, &mime, source, object.string("displayName")?);
@@ -145,14 +145,6 @@ fn part<'a>(
         return result(&response, place, waiting);
     }
     Err(item.refuse("parts of this type cannot be sent to this model"))
-}
-
-/// A string that stands under one of two names.
-fn either<'a>(object: &Object<'a, '_>, name: &str, other: &str) -> Result<Cow<'a, str>, Inexpressible> {
-    match object.string(other)? {
-        Some(text) => Ok(text),
-        None => object.need_string(name),
-    }
 }
 
 fn media<'a>(
@@ -217,7 +209,7 @@ fn tools<'a>(
 ) -> Result<(), Inexpressible> {
     let object = tool.object()?;
     if let Some(list) = object.take("functionDeclarations") {
-        for declaration in list.items()?.iter() {
+        for declaration in list.list()?.iter() {
             let function = declaration.object()?;
             let own = function.take("parameters").map(|schema| json_schema(&schema)).transpose()?;
             let json =

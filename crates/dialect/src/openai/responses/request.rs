@@ -65,6 +65,7 @@ pub(crate) fn read(text: &str) -> Result<Asked, BadRequest> {
     Ok(Asked {
         model: named.model,
         model_span: Some(named.span),
+        model_prefix: "",
         model_stands: named.stands,
         fallbacks: named.fallbacks,
         models_span: named.models,

@@ -1,0 +1,6 @@
+//! Gemini's dialect.
+
+mod answers;
+mod errors;
+mod requests;
+mod streams;
