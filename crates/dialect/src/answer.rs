@@ -42,7 +42,9 @@ impl AnswerFacts {
     pub fn read(endpoint: Endpoint, body: &[u8]) -> Result<Self, Garbage> {
         let text = std::str::from_utf8(body).map_err(|_| Garbage)?;
         match endpoint {
-            Endpoint::Chat | Endpoint::Embeddings => openai::read_answer(endpoint, text),
+            Endpoint::Chat | Endpoint::Embeddings | Endpoint::Moderations => {
+                openai::read_answer(endpoint, text)
+            }
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read_answer(text),
             Endpoint::Responses => openai::responses::read_answer(text),
         }
@@ -56,7 +58,7 @@ impl AnswerFacts {
         match endpoint {
             Endpoint::Chat => openai::read_speech(text, &mut output),
             Endpoint::Messages => anthropic::read_speech(text, &mut output),
-            Endpoint::Embeddings | Endpoint::CountTokens => {}
+            Endpoint::Embeddings | Endpoint::Moderations | Endpoint::CountTokens => {}
             Endpoint::Responses => openai::responses::read_speech(text, &mut output),
         }
         output.into_text()

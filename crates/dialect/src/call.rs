@@ -31,7 +31,7 @@ pub struct Call {
 #[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) model: String,
-    /// Where the model's name stands, quotes included.
+    /// Where the model's name stands, quotes included; empty, and where a member can be put in, if the caller left it out.
     pub(crate) model_span: Range<usize>,
     pub(crate) stream: bool,
     /// Whether the caller itself wants the usage in the stream, where its dialect lets it choose.
@@ -59,6 +59,32 @@ pub(crate) struct Asked {
     pub(crate) media: Media,
 }
 
+impl Asked {
+    /// A request that asks this model for one thing, which is no text, and for nothing else.
+    pub(crate) fn plain(model: String, model_span: Range<usize>) -> Self {
+        Self {
+            model,
+            model_span,
+            stream: false,
+            asked_usage: false,
+            usage_edit: None,
+            preferences: None,
+            preferences_span: None,
+            stream_options: None,
+            output_cap: None,
+            choices: 1,
+            service_tier: None,
+            web_search: None,
+            charged_tool: None,
+            input_elsewhere: None,
+            user: None,
+            feature: None,
+            run: None,
+            media: Media::default(),
+        }
+    }
+}
+
 impl Call {
     /// Reads a body. All of it must be JSON; what the gateway does not need is passed over and goes upstream as it is.
     ///
@@ -71,6 +97,7 @@ impl Call {
         })?;
         let asked = match endpoint {
             Endpoint::Chat | Endpoint::Embeddings => openai::read(endpoint, text)?,
+            Endpoint::Moderations => openai::read_moderation(text)?,
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read(endpoint, text)?,
             Endpoint::Responses => openai::responses::read(text)?,
         };
@@ -212,8 +239,11 @@ impl Call {
     /// Embeddings have no output, and their body stays.
     pub fn upstream_body(&self, to: &Upstream<'_>) -> BodyParts {
         let mut edits = Vec::with_capacity(4);
-        if self.asked.model != to.model {
-            let text = Bytes::from(serde_json::Value::from(to.model).to_string());
+        if self.asked.model != to.model || self.asked.model_span.is_empty() {
+            let name = serde_json::Value::from(to.model);
+            let is_missing = self.asked.model_span.is_empty();
+            let text = if is_missing { format!("\"model\":{name},") } else { name.to_string() };
+            let text = Bytes::from(text);
             edits.push(Edit { range: self.asked.model_span.clone(), text });
         }
         // It was text when it was read.

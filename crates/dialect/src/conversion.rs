@@ -64,7 +64,11 @@ impl Conversion {
         let written = Call::read(to, Bytes::from(converted.body))?;
         let head = match to {
             Endpoint::Messages => vec![("anthropic-version", ANTHROPIC_VERSION.to_owned())],
-            Endpoint::Chat | Endpoint::Responses | Endpoint::Embeddings | Endpoint::CountTokens => Vec::new(),
+            Endpoint::Chat
+            | Endpoint::Responses
+            | Endpoint::Embeddings
+            | Endpoint::Moderations
+            | Endpoint::CountTokens => Vec::new(),
         };
         let call = written.with_head(head);
         Ok(Self { to_caller, from_provider, call, dropped: converted.dropped, asked: converted.asked })
@@ -119,7 +123,7 @@ const fn surface(endpoint: Endpoint) -> Option<Surface> {
         Endpoint::Chat => Some(Surface::Chat),
         Endpoint::Responses => Some(Surface::Responses),
         Endpoint::Messages => Some(Surface::Messages),
-        Endpoint::Embeddings | Endpoint::CountTokens => None,
+        Endpoint::Embeddings | Endpoint::Moderations | Endpoint::CountTokens => None,
     }
 }
 
@@ -127,7 +131,7 @@ const fn wire(endpoint: Endpoint) -> Option<Wire> {
     match endpoint {
         Endpoint::Chat => Some(Wire::Chat),
         Endpoint::Messages => Some(Wire::Messages),
-        Endpoint::Responses | Endpoint::Embeddings | Endpoint::CountTokens => None,
+        Endpoint::Responses | Endpoint::Embeddings | Endpoint::Moderations | Endpoint::CountTokens => None,
     }
 }
 

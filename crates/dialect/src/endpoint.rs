@@ -12,6 +12,8 @@ pub enum Endpoint {
     Responses,
     /// OpenAI's `POST /v1/embeddings`.
     Embeddings,
+    /// OpenAI's `POST /v1/moderations`: whether texts and images are harmful.
+    Moderations,
     /// Anthropic's `POST /v1/messages`.
     Messages,
     /// Anthropic's `POST /v1/messages/count_tokens`: how long a prompt is. It costs nothing.
@@ -25,6 +27,7 @@ impl Endpoint {
             "/v1/chat/completions" => Self::Chat,
             "/v1/responses" => Self::Responses,
             "/v1/embeddings" => Self::Embeddings,
+            "/v1/moderations" => Self::Moderations,
             "/v1/messages" => Self::Messages,
             "/v1/messages/count_tokens" => Self::CountTokens,
             _ => return None,
@@ -37,6 +40,7 @@ impl Endpoint {
             Self::Chat => "/chat/completions",
             Self::Responses => "/responses",
             Self::Embeddings => "/embeddings",
+            Self::Moderations => "/moderations",
             Self::Messages => "/messages",
             Self::CountTokens => "/messages/count_tokens",
         }
@@ -45,7 +49,7 @@ impl Endpoint {
     /// The headers that say what a body means, and go upstream with it, in small letters.
     pub const fn head(self) -> &'static [&'static str] {
         match self {
-            Self::Chat | Self::Responses | Self::Embeddings => &[],
+            Self::Chat | Self::Responses | Self::Embeddings | Self::Moderations => &[],
             Self::Messages | Self::CountTokens => &["anthropic-version", "anthropic-beta"],
         }
     }
@@ -61,6 +65,7 @@ impl Endpoint {
             Self::Chat => "chat",
             Self::Responses => "responses",
             Self::Embeddings => "embeddings",
+            Self::Moderations => "moderations",
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
         }
@@ -70,7 +75,7 @@ impl Endpoint {
     pub const fn generates(self) -> bool {
         match self {
             Self::Chat | Self::Responses | Self::Messages => true,
-            Self::Embeddings | Self::CountTokens => false,
+            Self::Embeddings | Self::Moderations | Self::CountTokens => false,
         }
     }
 }

@@ -1,10 +1,11 @@
-//! OpenAI's shapes: chat completions, responses, embeddings, models.
+//! OpenAI's shapes: chat completions, responses, embeddings, moderations, models.
 
 mod chunk;
 mod cut;
 mod fields;
 mod media;
 mod models;
+mod moderation;
 mod preferences;
 mod reader;
 mod request;
@@ -15,6 +16,7 @@ mod usage;
 
 pub(crate) use cut::{Cut, UsageJson};
 pub use models::{ModelCard, ModelPricing, model_json, models_json};
+pub(crate) use moderation::read as read_moderation;
 pub use preferences::{Preferences, Sort};
 pub(crate) use reader::Reader;
 pub(crate) use request::{read, takes_new_name};

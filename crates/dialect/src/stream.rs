@@ -123,7 +123,9 @@ impl StreamMeter {
     /// A meter for one stream of this form. What is never streamed is read as what else is spoken there.
     pub fn new(endpoint: Endpoint, options: StreamOptions) -> Self {
         let reader = match endpoint {
-            Endpoint::Chat | Endpoint::Embeddings => Reader::Chat(openai::Reader::new(options)),
+            Endpoint::Chat | Endpoint::Embeddings | Endpoint::Moderations => {
+                Reader::Chat(openai::Reader::new(options))
+            }
             Endpoint::Messages | Endpoint::CountTokens => Reader::Messages(anthropic::Reader::default()),
             Endpoint::Responses => Reader::Responses(Box::default()),
         };

@@ -100,6 +100,7 @@ pub(crate) const fn scope(endpoint: Endpoint) -> Scope {
         Endpoint::Chat => Scope::ChatCompletions,
         Endpoint::Responses => Scope::Responses,
         Endpoint::Embeddings => Scope::Embeddings,
+        Endpoint::Moderations => Scope::Moderations,
         Endpoint::Messages | Endpoint::CountTokens => Scope::Messages,
     }
 }
@@ -144,24 +145,49 @@ fn check_kind(route: &Route, call: &Call, now: Timestamp) -> Result<(), Refusal>
 
 /// Whether a price is one for such a call: one for embeddings says nothing about output.
 fn suits(price: &PriceVersion, call: &Call) -> bool {
+    let endpoint = call.endpoint();
     match price.kind {
-        ModelKind::Chat => true,
-        ModelKind::Embedding => !call.endpoint().generates(),
-        ModelKind::Image | ModelKind::Speech | ModelKind::Transcription => false,
+        ModelKind::Chat => needed(endpoint) != Some(ModelKind::Moderation),
+        ModelKind::Embedding => matches!(endpoint, Endpoint::Embeddings | Endpoint::CountTokens),
+        ModelKind::Moderation | ModelKind::Image | ModelKind::Speech | ModelKind::Transcription => {
+            needed(endpoint) == Some(price.kind)
+        }
+    }
+}
+
+/// The kind of model that an endpoint is for, where it is for no other.
+const fn needed(endpoint: Endpoint) -> Option<ModelKind> {
+    match endpoint {
+        Endpoint::Moderations => Some(ModelKind::Moderation),
+        Endpoint::Chat
+        | Endpoint::Responses
+        | Endpoint::Embeddings
+        | Endpoint::Messages
+        | Endpoint::CountTokens => None,
     }
 }
 
 fn not_for_this(model: &str, kind: ModelKind, call: &Call) -> Refusal {
     let (does, next_step) = match kind {
         ModelKind::Embedding => {
-            ("makes embeddings", "Call POST /v1/embeddings with it, or name a chat model.")
+            ("makes embeddings", "Call POST /v1/embeddings with it, or name another model.")
+        }
+        ModelKind::Moderation => {
+            ("judges what is harmful", "Call POST /v1/moderations with it, or name another model.")
         }
         ModelKind::Image => ("makes images", "Name another model."),
         ModelKind::Speech => ("speaks", "Name another model."),
         ModelKind::Transcription => ("writes down what was spoken", "Name another model."),
-        ModelKind::Chat => ("answers in words", "Name another model."),
+        ModelKind::Chat => (
+            "answers in words",
+            "Name another model, or have the operator state in its price what it is, such as kind = \"moderation\".",
+        ),
     };
-    let wanted = if call.endpoint().generates() { "a chat model" } else { "an embedding model" };
+    let wanted = match needed(call.endpoint()) {
+        Some(ModelKind::Moderation) => "a moderation model",
+        Some(_) | None if call.endpoint().generates() => "a chat model",
+        Some(_) | None => "an embedding model",
+    };
     Refusal::new(
         RefusalCode::ModelNotFound,
         format!("The model `{model}` is not {wanted}; it {does}."),

@@ -8,7 +8,7 @@ use crate::truth::Tokens;
 use crate::{messages, text};
 
 /// The models that the list names; any other name is answered as well.
-const MODELS: [&str; 3] = ["sim-small", "sim-large", "sim-embed"];
+const MODELS: [&str; 4] = ["sim-small", "sim-large", "sim-embed", "sim-moderate"];
 /// The day the simulator began, as its models' `created`.
 const MODELS_CREATED: i64 = 1_767_225_600;
 

@@ -16,6 +16,7 @@ use crate::decode::{ChatAsk, EmbeddingAsk};
 use crate::decode_response::ResponseAsk;
 use crate::embedding;
 use crate::messages;
+use crate::moderation::ModerationAsk;
 use crate::problem::Problem;
 use crate::response::{self, Reply};
 use crate::stream::{ChatScript, Events, Script};
@@ -167,6 +168,14 @@ impl Call {
         self.wait(false, tokens).await?;
         let list = embedding::list(&ask, &self.model, self.fault != Some(Fault::NoUsage));
         self.whole(JSON, tokens, list, answer::ERROR)
+    }
+
+    /// Answers a request to judge what is harmful.
+    pub(crate) async fn moderation(&mut self, ask: ModerationAsk) -> Result<Response<Body>, Halt> {
+        let tokens = Tokens { prompt: ask.prompt, ..Tokens::default() };
+        self.wait(false, tokens).await?;
+        let verdicts = ask.verdicts(self.id, &self.model);
+        self.whole(JSON, tokens, verdicts, answer::ERROR)
     }
 
     /// Answers with what costs nothing.

@@ -52,6 +52,7 @@ mod decode;
 mod decode_response;
 mod embedding;
 mod messages;
+mod moderation;
 mod problem;
 mod request;
 mod response;

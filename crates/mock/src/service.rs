@@ -14,6 +14,7 @@ use crate::call::{Call, Halt};
 use crate::decode::{self, ChatFields, EmbeddingFields};
 use crate::decode_response::ResponseFields;
 use crate::messages;
+use crate::moderation::ModerationFields;
 use crate::problem::Problem;
 use crate::request::MessageFields;
 use crate::server::Worker;
@@ -29,6 +30,7 @@ enum Route {
     Chat,
     Responses,
     Embeddings,
+    Moderations,
     Messages,
     CountTokens,
     Models,
@@ -81,6 +83,14 @@ async fn answer(
             let ask = fields.ask(call.behaviour.prompt)?;
             call.embeddings(ask).await
         }
+        Route::Moderations => {
+            call.entry = entry(worker, call, head, "modr-");
+            let body = read(body).await?;
+            let fields: ModerationFields<'_> = decode::fields(&body)?;
+            call.settle(&fields.model()?, &head.headers)?;
+            let ask = fields.ask(call.behaviour.prompt)?;
+            call.moderation(ask).await
+        }
         Route::Messages => {
             call.entry = entry(worker, call, head, "msg_");
             call.dialect = Dialect::Anthropic;
@@ -114,6 +124,7 @@ fn route(method: &Method, path: &str) -> Result<Route, Problem> {
         "/v1/chat/completions" => (Method::POST, Route::Chat),
         "/v1/responses" => (Method::POST, Route::Responses),
         "/v1/embeddings" => (Method::POST, Route::Embeddings),
+        "/v1/moderations" => (Method::POST, Route::Moderations),
         "/v1/messages" => (Method::POST, Route::Messages),
         "/v1/messages/count_tokens" => (Method::POST, Route::CountTokens),
         "/v1/models" => (Method::GET, Route::Models),

@@ -87,7 +87,7 @@ pub enum CatalogProblem {
         source: TimeError,
     },
     /// A kind of model nobody knows.
-    #[error(r#"`kind` is `{text}`; write "chat", "embedding", "image", "speech" or "transcription""#)]
+    #[error(r#"`kind` is `{text}`; write "chat", "embedding", "moderation", "image", "speech" or "transcription""#)]
     Kind {
         /// The text as given.
         text: String,

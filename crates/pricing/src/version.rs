@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{Pico, ServiceTier, Timestamp, Usage};
+use serde::Deserialize;
 
 use crate::factor::Factor;
 use crate::meter::{Bounds, METERS};
 use crate::prices::{PriceError, PriceSet, RoutePrice, Written};
 
 /// What a model is asked for, which decides what its price must contain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ModelKind {
     /// Answers with tokens, so an output price is required.
     Chat,
     /// Answers with vectors. Output tokens are not expected; without an output price they cost the input price.
     Embedding,
+    /// Judges whether texts and images are harmful. Charged like embeddings; where it is free, that is stated.
+    Moderation,
     /// Makes images, which are charged by the image or by tokens.
     Image,
     /// Speaks, which is charged by characters, time or tokens.
@@ -103,8 +107,10 @@ impl PriceVersion {
     ) -> Result<Self, Vec<PriceError>> {
         let written =
             |name: &str| price.text(name).map_or(Written::Absent, |text| Written::Text(text.to_owned()));
-        let required = |name: &str| name == "input" || kind.requires(name);
-        let base = PriceSet::read("", required, written, None)?;
+        let base = PriceSet::read("", |name| kind.requires(name), written, None)?;
+        if base.iter().all(|(_, price)| price.is_none()) {
+            return Err(vec![PriceError::Missing { field: kind.usual_unit().to_owned() }]);
+        }
         let standard = Ladder { base, steps: Vec::new() };
         let mut stated: Vec<String> = METERS
             .iter()
@@ -113,6 +119,9 @@ impl PriceVersion {
                 Some(format!("{}={}", meter.field, meter.write(amount)))
             })
             .collect();
+        if !kind.requires("input") {
+            stated.insert(0, format!("kind={}", kind.as_str()));
+        }
         let (mut tiers, mut errors) = (BTreeMap::new(), Vec::new());
         for (name, factor) in &price.tiers {
             match standard.tier(&format!("tiers.{name}"), name, factor) {
@@ -303,9 +312,28 @@ impl ModelKind {
     pub(crate) fn requires(self, name: &str) -> bool {
         match self {
             Self::Chat => matches!(name, "input" | "output"),
-            Self::Embedding => name == "input",
+            Self::Embedding | Self::Moderation => name == "input",
             Self::Image | Self::Speech | Self::Transcription => false,
         }
+    }
+
+    /// What such models are usually sold by.
+    const fn usual_unit(self) -> &'static str {
+        match self {
+            Self::Chat | Self::Embedding | Self::Moderation => "input",
+            Self::Image => "per_image",
+            Self::Speech => "per_character",
+            Self::Transcription => "per_audio_second",
+        }
+    }
+
+    /// Every kind.
+    const ALL: [Self; 6] =
+        [Self::Chat, Self::Embedding, Self::Moderation, Self::Image, Self::Speech, Self::Transcription];
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
     /// Its name in price files.
@@ -313,6 +341,7 @@ impl ModelKind {
         match self {
             Self::Chat => "chat",
             Self::Embedding => "embedding",
+            Self::Moderation => "moderation",
             Self::Image => "image",
             Self::Speech => "speech",
             Self::Transcription => "transcription",

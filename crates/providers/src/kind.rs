@@ -37,32 +37,54 @@ pub(crate) enum Credential {
 const OPENAI: Kind = Kind {
     name: "openai",
     base_url: Some("https://api.openai.com/v1"),
-    endpoints: &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings],
+    endpoints: OWN,
     manners: Manners { cap: None, stream_options: true, preferences: false },
     credential: Credential::Bearer,
     has_deployments: false,
 };
 
+/// All of OpenAI's own.
+const OWN: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Moderations];
+/// What others took up of them, Azure's deployments among them.
+const NEWER: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings];
 const CHAT: &[Endpoint] = &[Endpoint::Chat];
 /// What servers have that follow both OpenAI's dialect and Anthropic's.
 const BOTH: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Messages];
 /// The same, and how long a prompt is.
 const ALL: &[Endpoint] =
     &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens];
+/// What the simulated provider has: everything.
+const EVERY: &[Endpoint] = &[
+    Endpoint::Chat,
+    Endpoint::Responses,
+    Endpoint::Embeddings,
+    Endpoint::Moderations,
+    Endpoint::Messages,
+    Endpoint::CountTokens,
+];
 /// Chats and embeddings, but no responses.
 const OLDER: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings];
+/// The same with moderations: <https://docs.mistral.ai/api/#tag/classifiers>.
+const JUDGING: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings, Endpoint::Moderations];
 /// <https://console.groq.com/docs/responses-api>, <https://docs.x.ai/docs/api-reference>: responses, but no embeddings.
 const ANSWERS: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses];
 
 /// This project's own simulated provider, `tollkeeper mock`.
-const SIMULATED: Kind = Kind { name: "simulated", base_url: None, endpoints: ALL, ..OPENAI };
+const SIMULATED: Kind = Kind { name: "simulated", base_url: None, endpoints: EVERY, ..OPENAI };
 
 /// Every kind, by the vendors' own documentation.
 pub const KINDS: &[Kind] = &[
     OPENAI,
     // <https://learn.microsoft.com/azure/ai-foundry/openai/reference>: the path names a deployment and the query a
     // version; the newer /openai/v1 takes the model from the body, like OpenAI's own.
-    Kind { name: "azure", base_url: None, credential: Credential::ApiKey, has_deployments: true, ..OPENAI },
+    Kind {
+        name: "azure",
+        base_url: None,
+        endpoints: NEWER,
+        credential: Credential::ApiKey,
+        has_deployments: true,
+        ..OPENAI
+    },
     Kind {
         name: "anthropic",
         base_url: Some("https://api.anthropic.com/v1"),
@@ -88,7 +110,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "mistral",
         base_url: Some("https://api.mistral.ai/v1"),
-        endpoints: OLDER,
+        endpoints: JUDGING,
         manners: Manners { cap: Some("max_tokens"), stream_options: false, preferences: false },
         ..OPENAI
     },
@@ -112,6 +134,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "fireworks",
         base_url: Some("https://api.fireworks.ai/inference/v1"),
+        endpoints: NEWER,
         manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
         ..OPENAI
     },

@@ -114,6 +114,7 @@ impl Provider {
             Endpoint::Responses => &[Endpoint::Responses, Endpoint::Chat, Endpoint::Messages],
             Endpoint::Messages => &[Endpoint::Messages, Endpoint::Chat],
             Endpoint::Embeddings => &[Endpoint::Embeddings],
+            Endpoint::Moderations => &[Endpoint::Moderations],
             Endpoint::CountTokens => &[Endpoint::CountTokens],
         };
         ways.iter().copied().find(|way| self.has(*way))

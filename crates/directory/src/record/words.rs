@@ -121,7 +121,7 @@ word_enums! {
     }
 
     /// An endpoint that a key may be limited to.
-    Scope, "an endpoint", "chat_completions, responses, embeddings, messages or models" {
+    Scope, "an endpoint", "chat_completions, responses, embeddings, moderations, messages or models" {
         /// `POST /v1/chat/completions`.
         #[default]
         ChatCompletions = "chat_completions",
@@ -129,6 +129,8 @@ word_enums! {
         Responses = "responses",
         /// `POST /v1/embeddings`.
         Embeddings = "embeddings",
+        /// `POST /v1/moderations`.
+        Moderations = "moderations",
         /// `POST /v1/messages` and what belongs to it.
         Messages = "messages",
         /// `GET /v1/models`.

@@ -161,7 +161,7 @@ async fn models() {
     let list = caller.see(PATIENT, "GET", "/v1/models", &key, "").await.json();
     assert_eq!(list["object"], "list");
     let data = list["data"].as_array().unwrap();
-    assert_eq!(data.len(), 3);
+    assert_eq!(data.len(), 4);
     for model in data {
         let id = model["id"].as_str().unwrap();
         let one = caller.see(PATIENT, "GET", &format!("/v1/models/{id}"), &key, "").await;
@@ -198,4 +198,26 @@ async fn split_writes_are_small_and_join_to_the_same() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn moderations_judge_texts_one_by_one_and_parts_together() {
+    let rig = Rig::new("", 1);
+    let caller = rig.caller(false);
+    let image = json!({"type": "image_url", "image_url": {"url": "http://h/i.png"}});
+    let table = [
+        (json!("hello world"), vec![false], 2),
+        (json!(["hello world", "harm"]), vec![false, true], 3),
+        (json!([{"type": "text", "text": "hello"}, image]), vec![false], 766),
+        (json!([{"type": "text", "text": "harm"}, {"type": "text", "text": "hello"}]), vec![true], 2),
+    ];
+    for (input, flagged, tokens) in table {
+        let json = caller.post("/v1/moderations", &json!({"model": "m", "input": input})).await.json();
+        let results = json["results"].as_array().unwrap();
+        let found: Vec<_> = results.iter().map(|result| result["flagged"] == json!(true)).collect();
+        assert_eq!((found, &json["model"]), (flagged, &json!("m")), "{input}");
+        assert_eq!(caller.truth().pop().unwrap()["prompt_tokens"], json!(tokens), "{input}");
+    }
+    let json = caller.post("/v1/moderations", &json!({"input": "hello"})).await.json();
+    assert_eq!(json["model"], json!("omni-moderation-latest"));
 }
