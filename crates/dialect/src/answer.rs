@@ -32,6 +32,8 @@ pub struct AnswerFacts {
     pub has_failed: bool,
     /// Searches of the web that the answer shows; they stand in the usage, too, if there is one.
     pub searches: u64,
+    /// Images in the answer; they stand in the usage, too, if there is one.
+    pub images: u64,
 }
 
 impl AnswerFacts {
@@ -45,6 +47,7 @@ impl AnswerFacts {
             Endpoint::Chat | Endpoint::Embeddings | Endpoint::Moderations => {
                 openai::read_answer(endpoint, text)
             }
+            Endpoint::Images => openai::read_media(endpoint, text),
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read_answer(text),
             Endpoint::Responses => openai::responses::read_answer(text),
         }
@@ -58,7 +61,7 @@ impl AnswerFacts {
         match endpoint {
             Endpoint::Chat => openai::read_speech(text, &mut output),
             Endpoint::Messages => anthropic::read_speech(text, &mut output),
-            Endpoint::Embeddings | Endpoint::Moderations | Endpoint::CountTokens => {}
+            Endpoint::Embeddings | Endpoint::Moderations | Endpoint::Images | Endpoint::CountTokens => {}
             Endpoint::Responses => openai::responses::read_speech(text, &mut output),
         }
         output.into_text()

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
+use domain::Usage;
 
 use crate::anthropic;
 use crate::bad_request::BadRequest;
@@ -13,6 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::manners::Upstream;
 use crate::media::{Media, MediaParts};
 use crate::openai::{self, Preferences};
+use crate::product::{Look, Product};
 
 /// Tokens that frame a prompt and have no byte in the body: those that begin the answer, and a few spare. What frames
 /// a message is fewer tokens than its JSON has bytes.
@@ -57,6 +59,8 @@ pub(crate) struct Asked {
     pub(crate) feature: Option<String>,
     pub(crate) run: Option<String>,
     pub(crate) media: Media,
+    /// What is made that is no text.
+    pub(crate) product: Product,
 }
 
 impl Asked {
@@ -81,6 +85,7 @@ impl Asked {
             feature: None,
             run: None,
             media: Media::default(),
+            product: Product::default(),
         }
     }
 }
@@ -98,6 +103,7 @@ impl Call {
         let asked = match endpoint {
             Endpoint::Chat | Endpoint::Embeddings => openai::read(endpoint, text)?,
             Endpoint::Moderations => openai::read_moderation(text)?,
+            Endpoint::Images => openai::read_image(text)?,
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read(endpoint, text)?,
             Endpoint::Responses => openai::responses::read(text)?,
         };
@@ -180,12 +186,33 @@ impl Call {
         self.asked.asked_usage
     }
 
-    /// The most output tokens of each choice, if the caller names it; 0 for calls that have no output.
+    /// The most output tokens of each choice, if the caller names it; 0 for calls that have no output. Where
+    /// [`output_is_fixed`](Self::output_is_fixed), what the request as a whole comes to.
     ///
     /// Of `max_completion_tokens` and `max_tokens` the larger one counts where both stand: providers differ in which
     /// they obey, and a hold for the smaller could be escaped by naming a small one that is not obeyed.
     pub fn output_cap(&self) -> Option<u64> {
-        self.asked.output_cap.as_ref().map_or(Some(0), OutputCap::tokens)
+        self.asked.output_cap.as_ref().map_or(Some(self.asked.product.output_tokens), OutputCap::tokens)
+    }
+
+    /// Whether what is asked for is made whole or not at all, so that no cap bounds it: an image, but no text.
+    pub const fn output_is_fixed(&self) -> bool {
+        self.asked.product.output_tokens > 0
+    }
+
+    /// How many images are to be made.
+    pub const fn images(&self) -> u64 {
+        self.asked.product.images
+    }
+
+    /// How the images are to look; none where none are asked for.
+    pub fn look(&self) -> Option<&Look> {
+        self.asked.product.look.as_deref()
+    }
+
+    /// What an answer with so many images has used beside the prompt, where the provider does not tell.
+    pub const fn reckoned(&self, images: u64) -> Usage {
+        self.asked.product.reckoned(images)
     }
 
     /// The smallest cap on the output that its provider takes, the call being as it is: thinking has a least budget, and
@@ -229,6 +256,8 @@ impl Call {
             .saturating_sub(self.asked.media.inline_bytes)
             .saturating_add(FRAME_TOKENS)
             .saturating_add(self.asked.media.tokens_bound(&self.asked.model))
+            // Several images are billed as if each had been asked for by itself.
+            .saturating_mul(if self.asked.product.images > 1 { self.asked.product.images } else { 1 })
     }
 
     /// The body for the provider: this model's name in place of the caller's, a stream that tells its usage, and at

@@ -68,6 +68,7 @@ impl Conversion {
             | Endpoint::Responses
             | Endpoint::Embeddings
             | Endpoint::Moderations
+            | Endpoint::Images
             | Endpoint::CountTokens => Vec::new(),
         };
         let call = written.with_head(head);
@@ -123,7 +124,7 @@ const fn surface(endpoint: Endpoint) -> Option<Surface> {
         Endpoint::Chat => Some(Surface::Chat),
         Endpoint::Responses => Some(Surface::Responses),
         Endpoint::Messages => Some(Surface::Messages),
-        Endpoint::Embeddings | Endpoint::Moderations | Endpoint::CountTokens => None,
+        Endpoint::Embeddings | Endpoint::Moderations | Endpoint::Images | Endpoint::CountTokens => None,
     }
 }
 
@@ -131,7 +132,11 @@ const fn wire(endpoint: Endpoint) -> Option<Wire> {
     match endpoint {
         Endpoint::Chat => Some(Wire::Chat),
         Endpoint::Messages => Some(Wire::Messages),
-        Endpoint::Responses | Endpoint::Embeddings | Endpoint::Moderations | Endpoint::CountTokens => None,
+        Endpoint::Responses
+        | Endpoint::Embeddings
+        | Endpoint::Moderations
+        | Endpoint::Images
+        | Endpoint::CountTokens => None,
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) enum Form {
     Chat(openai::Cut),
     Messages(anthropic::Cut),
     Responses(Box<openai::responses::Cut>),
+    /// What is made whole or not at all is never cut off.
+    Nothing,
 }
 
 /// The end of a stream that broke, or that cannot be booked, but for the error.
@@ -65,6 +67,7 @@ impl Cut {
             Form::Chat(cut) => cut.events(usage),
             Form::Messages(cut) => cut.events(usage),
             Form::Responses(cut) => cut.events(usage),
+            Form::Nothing => Vec::new(),
         }
     }
 }

@@ -27,7 +27,9 @@ impl Endpoint {
     /// The dialect that is spoken at this endpoint.
     pub const fn dialect(self) -> Dialect {
         match self {
-            Self::Chat | Self::Responses | Self::Embeddings | Self::Moderations => Dialect::OpenAi,
+            Self::Chat | Self::Responses | Self::Embeddings | Self::Moderations | Self::Images => {
+                Dialect::OpenAi
+            }
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
         }
     }

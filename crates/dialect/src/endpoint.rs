@@ -3,6 +3,11 @@
 //! A caller's call comes at one endpoint of ours, and goes to one of its provider's: the same one, where the provider
 //! has it.
 
+use crate::stream::EVENT_BYTES_MAX;
+
+/// 3,840 x 2,160 pixels of four bytes each, in base64: what compresses to nothing less.
+const IMAGE_EVENT_BYTES_MAX: usize = 48 * 1024 * 1024;
+
 /// A call's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -14,6 +19,8 @@ pub enum Endpoint {
     Embeddings,
     /// OpenAI's `POST /v1/moderations`: whether texts and images are harmful.
     Moderations,
+    /// OpenAI's `POST /v1/images/generations`.
+    Images,
     /// Anthropic's `POST /v1/messages`.
     Messages,
     /// Anthropic's `POST /v1/messages/count_tokens`: how long a prompt is. It costs nothing.
@@ -28,6 +35,7 @@ impl Endpoint {
             "/v1/responses" => Self::Responses,
             "/v1/embeddings" => Self::Embeddings,
             "/v1/moderations" => Self::Moderations,
+            "/v1/images/generations" => Self::Images,
             "/v1/messages" => Self::Messages,
             "/v1/messages/count_tokens" => Self::CountTokens,
             _ => return None,
@@ -41,6 +49,7 @@ impl Endpoint {
             Self::Responses => "/responses",
             Self::Embeddings => "/embeddings",
             Self::Moderations => "/moderations",
+            Self::Images => "/images/generations",
             Self::Messages => "/messages",
             Self::CountTokens => "/messages/count_tokens",
         }
@@ -49,7 +58,7 @@ impl Endpoint {
     /// The headers that say what a body means, and go upstream with it, in small letters.
     pub const fn head(self) -> &'static [&'static str] {
         match self {
-            Self::Chat | Self::Responses | Self::Embeddings | Self::Moderations => &[],
+            Self::Chat | Self::Responses | Self::Embeddings | Self::Moderations | Self::Images => &[],
             Self::Messages | Self::CountTokens => &["anthropic-version", "anthropic-beta"],
         }
     }
@@ -66,8 +75,22 @@ impl Endpoint {
             Self::Responses => "responses",
             Self::Embeddings => "embeddings",
             Self::Moderations => "moderations",
+            Self::Images => "images",
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
+        }
+    }
+
+    /// The longest event of a stream that is taken, in bytes, its line ends included. An image comes in one.
+    pub const fn event_bytes_max(self) -> usize {
+        match self {
+            Self::Images => IMAGE_EVENT_BYTES_MAX,
+            Self::Chat
+            | Self::Responses
+            | Self::Embeddings
+            | Self::Moderations
+            | Self::Messages
+            | Self::CountTokens => EVENT_BYTES_MAX,
         }
     }
 
@@ -75,7 +98,7 @@ impl Endpoint {
     pub const fn generates(self) -> bool {
         match self {
             Self::Chat | Self::Responses | Self::Messages => true,
-            Self::Embeddings | Self::Moderations | Self::CountTokens => false,
+            Self::Embeddings | Self::Moderations | Self::Images | Self::CountTokens => false,
         }
     }
 }

@@ -1,9 +1,12 @@
-//! OpenAI's shapes: chat completions, responses, embeddings, moderations, models.
+//! OpenAI's shapes: chat completions, responses, embeddings, moderations, images, models.
 
 mod chunk;
 mod cut;
 mod fields;
+mod image;
 mod media;
+mod media_answer;
+mod media_usage;
 mod models;
 mod moderation;
 mod preferences;
@@ -15,6 +18,8 @@ mod speech;
 mod usage;
 
 pub(crate) use cut::{Cut, UsageJson};
+pub(crate) use image::read as read_image;
+pub(crate) use media_answer::{MediaReader, read_media};
 pub use models::{ModelCard, ModelPricing, model_json, models_json};
 pub(crate) use moderation::read as read_moderation;
 pub use preferences::{Preferences, Sort};

@@ -15,7 +15,7 @@ use crate::output::Output;
 use crate::sse::{self, Block, Scanner};
 use crate::upstream_error::UpstreamError;
 
-/// The longest event that is taken, in bytes, its line ends included.
+/// The longest event of text that is taken, in bytes, its line ends included.
 pub const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 const BOM: &str = "\u{feff}";
@@ -33,8 +33,8 @@ pub enum StreamFault {
     /// An event that is no JSON object, or what is no event at all.
     #[error("the provider's stream holds what is no event of such a stream")]
     Garbage,
-    /// An event longer than [`EVENT_BYTES_MAX`].
-    #[error("the provider's stream has an event of more than {EVENT_BYTES_MAX} bytes")]
+    /// An event longer than [`Endpoint::event_bytes_max`].
+    #[error("the provider's stream has an event that is too long")]
     TooLong,
     /// The stream ended in the middle of an event.
     #[error("the provider's stream ended in the middle of an event")]
@@ -50,6 +50,8 @@ pub enum StreamFault {
 /// [`StreamMeter::tail`].
 pub struct StreamMeter {
     reader: Reader,
+    /// The longest event that is taken.
+    event_bytes_max: usize,
     /// Writes the events anew, for a client of another dialect.
     converter: Option<Box<StreamConverter>>,
     scanner: Scanner,
@@ -82,6 +84,8 @@ pub(crate) struct Told {
     pub(crate) reported_cost: Option<Pico>,
     /// Searches of the web that events showed.
     pub(crate) searches: u64,
+    /// Images that were made, or begun to be.
+    pub(crate) images: u64,
     pub(crate) error: Option<UpstreamError>,
     /// Events that brought something which could be charged.
     pub(crate) chunks: u64,
@@ -92,6 +96,7 @@ enum Reader {
     Chat(openai::Reader),
     Messages(anthropic::Reader),
     Responses(Box<openai::responses::Reader>),
+    Media(openai::MediaReader),
 }
 
 impl Reader {
@@ -101,6 +106,7 @@ impl Reader {
             Self::Chat(reader) => reader.read(data, event, told),
             Self::Messages(reader) => reader.read(data, event, told),
             Self::Responses(reader) => reader.read(data, event, told),
+            Self::Media(reader) => reader.read(data, event, told),
         }
     }
 }
@@ -128,9 +134,11 @@ impl StreamMeter {
             }
             Endpoint::Messages | Endpoint::CountTokens => Reader::Messages(anthropic::Reader::default()),
             Endpoint::Responses => Reader::Responses(Box::default()),
+            Endpoint::Images => Reader::Media(openai::MediaReader::new(endpoint)),
         };
         Self {
             reader,
+            event_bytes_max: endpoint.event_bytes_max(),
             converter: None,
             scanner: Scanner::default(),
             carry: BytesMut::new(),
@@ -189,7 +197,7 @@ impl StreamMeter {
             Reader::Messages(_) if self.told.finish_seen && !self.done && self.held_done.is_empty() => {
                 Some(anthropic::STOP)
             }
-            Reader::Messages(_) | Reader::Chat(_) | Reader::Responses(_) => None,
+            Reader::Messages(_) | Reader::Chat(_) | Reader::Responses(_) | Reader::Media(_) => None,
         };
         // SDKs take an end without this event for a break, or do not tell one from the other.
         self.held_done.extend(stop.map(Bytes::from_static));
@@ -210,6 +218,7 @@ impl StreamMeter {
             Reader::Chat(reader) => Form::Chat(reader.cut(&self.told, call)),
             Reader::Messages(reader) => Form::Messages(reader.cut(&self.told, call)),
             Reader::Responses(reader) => Form::Responses(Box::new(reader.cut(&self.told, call))),
+            Reader::Media(_) => Form::Nothing,
         })
     }
 
@@ -217,7 +226,7 @@ impl StreamMeter {
     /// takes what the stream has said with it: to be asked for last. Nothing more may be pushed.
     pub fn broken(&mut self, call: CutCall<'_>) -> Broken {
         Broken(match &mut self.reader {
-            Reader::Chat(_) | Reader::Messages(_) => BrokenForm::Plain,
+            Reader::Chat(_) | Reader::Messages(_) | Reader::Media(_) => BrokenForm::Plain,
             Reader::Responses(reader) => BrokenForm::Responses(Box::new(reader.broken(&self.told, call))),
         })
     }
@@ -230,6 +239,11 @@ impl StreamMeter {
     /// Searches of the web that were seen to be made so far; they stand in the usage, too, once there is one.
     pub const fn searches(&self) -> u64 {
         self.told.searches
+    }
+
+    /// Images that were seen to be made, one under way included; those that are finished stand in the usage, too.
+    pub const fn images(&self) -> u64 {
+        self.told.images
     }
 
     /// What of the input was consumed, where the provider tells it before the rest: the output in it is nothing yet.
@@ -322,7 +336,7 @@ impl StreamMeter {
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
-        if self.carry.len().saturating_add(bytes.len()) > EVENT_BYTES_MAX {
+        if self.carry.len().saturating_add(bytes.len()) > self.event_bytes_max {
             return Err(StreamFault::TooLong);
         }
         self.carry.extend_from_slice(bytes);
@@ -336,7 +350,7 @@ impl StreamMeter {
         run: &mut Run<'_>,
         out: &mut Vec<Bytes>,
     ) -> Result<(), StreamFault> {
-        if range.len() > EVENT_BYTES_MAX {
+        if range.len() > self.event_bytes_max {
             return Err(StreamFault::TooLong);
         }
         let source = run.source;

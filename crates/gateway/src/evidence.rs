@@ -4,7 +4,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use dialect::{BadRequest, Call, Conversion, CutCall, Endpoint, Upstream};
+use dialect::{BadRequest, Call, Conversion, CutCall, Endpoint, Look, Upstream};
 use directory::{Directory, Principal, Scope, Visit};
 use domain::{Refusal, RefusalCode, RequestId, ServiceTier, Timestamp};
 use http::HeaderMap;
@@ -101,6 +101,7 @@ pub(crate) const fn scope(endpoint: Endpoint) -> Scope {
         Endpoint::Responses => Scope::Responses,
         Endpoint::Embeddings => Scope::Embeddings,
         Endpoint::Moderations => Scope::Moderations,
+        Endpoint::Images => Scope::Images,
         Endpoint::Messages | Endpoint::CountTokens => Scope::Messages,
     }
 }
@@ -147,7 +148,7 @@ fn check_kind(route: &Route, call: &Call, now: Timestamp) -> Result<(), Refusal>
 fn suits(price: &PriceVersion, call: &Call) -> bool {
     let endpoint = call.endpoint();
     match price.kind {
-        ModelKind::Chat => needed(endpoint) != Some(ModelKind::Moderation),
+        ModelKind::Chat => needed(endpoint).is_none(),
         ModelKind::Embedding => matches!(endpoint, Endpoint::Embeddings | Endpoint::CountTokens),
         ModelKind::Moderation | ModelKind::Image | ModelKind::Speech | ModelKind::Transcription => {
             needed(endpoint) == Some(price.kind)
@@ -159,6 +160,7 @@ fn suits(price: &PriceVersion, call: &Call) -> bool {
 const fn needed(endpoint: Endpoint) -> Option<ModelKind> {
     match endpoint {
         Endpoint::Moderations => Some(ModelKind::Moderation),
+        Endpoint::Images => Some(ModelKind::Image),
         Endpoint::Chat
         | Endpoint::Responses
         | Endpoint::Embeddings
@@ -175,7 +177,9 @@ fn not_for_this(model: &str, kind: ModelKind, call: &Call) -> Refusal {
         ModelKind::Moderation => {
             ("judges what is harmful", "Call POST /v1/moderations with it, or name another model.")
         }
-        ModelKind::Image => ("makes images", "Name another model."),
+        ModelKind::Image => {
+            ("makes images", "Call POST /v1/images/generations with it, or name another model.")
+        }
         ModelKind::Speech => ("speaks", "Name another model."),
         ModelKind::Transcription => ("writes down what was spoken", "Name another model."),
         ModelKind::Chat => (
@@ -185,6 +189,7 @@ fn not_for_this(model: &str, kind: ModelKind, call: &Call) -> Refusal {
     };
     let wanted = match needed(call.endpoint()) {
         Some(ModelKind::Moderation) => "a moderation model",
+        Some(ModelKind::Image) => "an image model",
         Some(_) | None if call.endpoint().generates() => "a chat model",
         Some(_) | None => "an embedding model",
     };
@@ -304,8 +309,17 @@ pub(crate) fn admit<'a>(
     traffic: &Traffic<'_>,
     now: Timestamp,
 ) -> Result<&'a Arc<PriceVersion>, Refusal> {
-    let price = target.prices.as_ref().and_then(|prices| prices.at(now));
-    let price = price.ok_or_else(|| unpriced(&route.model, &target.provider.name, &target.model))?;
+    let prices = target.prices.as_ref();
+    let price = match call.look() {
+        None => prices.and_then(|prices| prices.at(now)),
+        Some(Look { size, quality }) => {
+            prices.and_then(|prices| prices.of_image(now, size.as_deref(), quality.as_deref()))
+        }
+    };
+    let price = price.ok_or_else(|| match call.look() {
+        Some(look) if prices.is_some() => unpriced_look(&route.model, target, look),
+        Some(_) | None => unpriced(&route.model, &target.provider.name, &target.model),
+    })?;
     if !suits(price, call) {
         return Err(not_for_this(&route.model, price.kind, call));
     }
@@ -360,6 +374,25 @@ pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
 
 /// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.
 const BYTES_PER_TOKEN: u64 = 4;
+
+/// Refuses an image that looks otherwise than those that have a price.
+fn unpriced_look(model: &str, target: &Target, look: &Look) -> Refusal {
+    let word = |word: &Option<String>| word.as_deref().unwrap_or("any").chars().take(32).collect::<String>();
+    let (size, quality) = (word(&look.size), word(&look.quality));
+    Refusal::new(
+        RefusalCode::ModelUnpriced,
+        format!(
+            "Images of `{model}` of size `{size}` and quality `{quality}` have no price at provider `{}`, and nothing is \
+             free by accident.",
+            target.provider.name
+        ),
+        format!(
+            "Ask for a size and quality that has one; the operator states it in a price file as the model \
+             `QUALITY/WIDTH-x-HEIGHT/{}`.",
+            target.model
+        ),
+    )
+}
 
 pub(crate) fn unpriced(model: &str, provider: &str, upstream: &str) -> Refusal {
     Refusal::new(

@@ -147,6 +147,7 @@ fn short_call(route: &Route, now: Timestamp) -> Option<Call> {
     let (endpoint, rest) = match kind {
         Some(ModelKind::Embedding) => (Endpoint::Embeddings, r#""input":"hi""#),
         Some(ModelKind::Moderation) => (Endpoint::Moderations, r#""input":"hi""#),
+        Some(ModelKind::Image) => (Endpoint::Images, r#""prompt":"hi""#),
         Some(_) | None => (Endpoint::Chat, r#""messages":[{"role":"user","content":"hi"}]"#),
     };
     let body = format!(r#"{{"model":{model},{rest}}}"#);

@@ -51,6 +51,7 @@ mod call;
 mod decode;
 mod decode_response;
 mod embedding;
+mod image;
 mod messages;
 mod moderation;
 mod problem;

@@ -13,6 +13,7 @@ use crate::body::{Body, Broken};
 use crate::call::{Call, Halt};
 use crate::decode::{self, ChatFields, EmbeddingFields};
 use crate::decode_response::ResponseFields;
+use crate::image::ImageFields;
 use crate::messages;
 use crate::moderation::ModerationFields;
 use crate::problem::Problem;
@@ -31,6 +32,7 @@ enum Route {
     Responses,
     Embeddings,
     Moderations,
+    Images,
     Messages,
     CountTokens,
     Models,
@@ -83,14 +85,8 @@ async fn answer(
             let ask = fields.ask(call.behaviour.prompt)?;
             call.embeddings(ask).await
         }
-        Route::Moderations => {
-            call.entry = entry(worker, call, head, "modr-");
-            let body = read(body).await?;
-            let fields: ModerationFields<'_> = decode::fields(&body)?;
-            call.settle(&fields.model()?, &head.headers)?;
-            let ask = fields.ask(call.behaviour.prompt)?;
-            call.moderation(ask).await
-        }
+        Route::Moderations => moderation(worker, call, head, body).await,
+        Route::Images => images(worker, call, head, body).await,
         Route::Messages => {
             call.entry = entry(worker, call, head, "msg_");
             call.dialect = Dialect::Anthropic;
@@ -119,12 +115,41 @@ async fn answer(
     }
 }
 
+async fn moderation(
+    worker: &Worker,
+    call: &mut Call,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Halt> {
+    call.entry = entry(worker, call, head, "modr-");
+    let body = read(body).await?;
+    let fields: ModerationFields<'_> = decode::fields(&body)?;
+    call.settle(&fields.model()?, &head.headers)?;
+    let ask = fields.ask(call.behaviour.prompt)?;
+    call.moderation(ask).await
+}
+
+async fn images(
+    worker: &Worker,
+    call: &mut Call,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Halt> {
+    call.entry = entry(worker, call, head, "img-");
+    let body = read(body).await?;
+    let fields: ImageFields<'_> = decode::fields(&body)?;
+    call.settle(&fields.model()?, &head.headers)?;
+    let ask = fields.ask(call.behaviour.prompt)?;
+    call.images(ask).await
+}
+
 fn route(method: &Method, path: &str) -> Result<Route, Problem> {
     let (wanted, route) = match path {
         "/v1/chat/completions" => (Method::POST, Route::Chat),
         "/v1/responses" => (Method::POST, Route::Responses),
         "/v1/embeddings" => (Method::POST, Route::Embeddings),
         "/v1/moderations" => (Method::POST, Route::Moderations),
+        "/v1/images/generations" => (Method::POST, Route::Images),
         "/v1/messages" => (Method::POST, Route::Messages),
         "/v1/messages/count_tokens" => (Method::POST, Route::CountTokens),
         "/v1/models" => (Method::GET, Route::Models),

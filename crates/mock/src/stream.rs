@@ -14,7 +14,7 @@ use crate::truth::{Entry, Tokens};
 use crate::{messages, response, text};
 
 /// An event that is no JSON.
-const GARBAGE: &str = "data: {\"id\":\"chatcmpl-\u{fffd}<html>502 Bad Gateway</html>\n\n";
+pub(crate) const GARBAGE: &str = "data: {\"id\":\"chatcmpl-\u{fffd}<html>502 Bad Gateway</html>\n\n";
 /// The events still to come.
 pub(crate) struct Events {
     script: Script,
@@ -32,6 +32,19 @@ pub(crate) enum Script {
     Chat(ChatScript),
     Message(Chat),
     Response(response::Script),
+    Made(Made),
+}
+
+/// A stream of what is no text, piece by piece.
+pub(crate) struct Made {
+    /// What comes before the end.
+    pub(crate) pieces: Vec<Bytes>,
+    /// What is billed once so many pieces are out.
+    pub(crate) bills: Vec<Tokens>,
+    /// The end.
+    pub(crate) end: Bytes,
+    /// A piece that does not belong.
+    pub(crate) garbage: &'static str,
 }
 
 /// Writes the events of a chat.
@@ -72,7 +85,7 @@ impl Events {
         let visible = script.visible();
         let after = behaviour.after.unwrap_or(visible / 2).min(visible);
         Self {
-            done_marker: fault != Some(Fault::NoDone),
+            done_marker: fault != Some(Fault::NoDone) && script.has_marker(),
             chunk: behaviour.chunk,
             trouble: fault.and_then(Fault::trouble).map(|trouble| (after, trouble)),
             pace: Pace { ttft_ms: behaviour.ttft_ms, tps: behaviour.tps, began: None, sleep: None },
@@ -106,7 +119,7 @@ impl Events {
             Step::Text(_) | Step::Usage | Step::Done | Step::Broken | Step::Spent => {}
         }
         match self.advance() {
-            Ok(Some(text)) => Poll::Ready(Some(Ok(Bytes::from(text)))),
+            Ok(Some(bytes)) => Poll::Ready(Some(Ok(bytes))),
             Ok(None) if self.is_spent() => Poll::Ready(None),
             Ok(None) => Poll::Pending,
             Err(error) => {
@@ -117,7 +130,7 @@ impl Events {
     }
 
     /// Takes the step that is due; nothing at the end, or where there is nothing more without an end.
-    fn advance(&mut self) -> Result<Option<String>, Broken> {
+    fn advance(&mut self) -> Result<Option<Bytes>, Broken> {
         let text = match self.step {
             Step::Open => {
                 self.entry.bill(self.script.tokens(0));
@@ -140,11 +153,11 @@ impl Events {
                 self.step = Step::Done;
                 let text = self.script.usage();
                 self.end_here(!self.done_marker)?;
-                text
+                text.into()
             }
             Step::Done => {
                 self.end_here(true)?;
-                self.script.done()
+                self.script.done().into()
             }
             Step::Broken => return Err(Broken::Scripted),
             Step::Torn | Step::Stuck | Step::Spent => return Ok(None),
@@ -153,7 +166,7 @@ impl Events {
     }
 
     /// One event of text for each choice, no further than token `limit`.
-    fn say(&mut self, from: u64, limit: u64) -> String {
+    fn say(&mut self, from: u64, limit: u64) -> Bytes {
         let to = (from + self.chunk).min(limit);
         self.step = self.after_text(to);
         self.entry.bill(self.script.tokens(to));
@@ -165,17 +178,17 @@ impl Events {
     }
 
     /// The truth is told before the last bytes of a stream that breaks, too.
-    fn break_off(&mut self, out: u64, trouble: Trouble) -> Result<Option<String>, Broken> {
+    fn break_off(&mut self, out: u64, trouble: Trouble) -> Result<Option<Bytes>, Broken> {
         if matches!(trouble, Trouble::Error | Trouble::Close) {
             self.entry.close(false)?;
         }
         let (step, text) = match trouble {
-            Trouble::Error => (Step::Spent, Some(self.script.fail())),
+            Trouble::Error => (Step::Spent, Some(self.script.fail().into())),
             Trouble::Close => (Step::Torn, Some(self.script.half_event(out))),
             Trouble::Hang => (Step::Stuck, None),
             Trouble::Garbage => {
                 self.trouble = None;
-                (self.after_text(out), Some(self.script.garbage().to_owned()))
+                (self.after_text(out), Some(Bytes::from_static(self.script.garbage().as_bytes())))
             }
         };
         self.step = step;
@@ -197,6 +210,7 @@ impl Script {
             Self::Chat(script) => script.chat.visible,
             Self::Message(chat) => chat.visible,
             Self::Response(script) => script.reply.visible,
+            Self::Made(made) => made.pieces.len() as u64,
         }
     }
 
@@ -205,6 +219,7 @@ impl Script {
             Self::Chat(script) => script.chat.tokens(visible),
             Self::Message(chat) => chat.tokens(visible),
             Self::Response(script) => script.reply.tokens(visible),
+            Self::Made(made) => made.bills.get(visible as usize).copied().unwrap_or_default(),
         }
     }
 
@@ -213,34 +228,44 @@ impl Script {
         matches!(self, Self::Chat(script) if script.include_usage)
     }
 
-    fn open(&mut self) -> String {
+    /// Whether something follows that says no more than that this was all.
+    const fn has_marker(&self) -> bool {
+        !matches!(self, Self::Made(_))
+    }
+
+    fn open(&mut self) -> Bytes {
         match self {
-            Self::Chat(script) => script.events(r#"{"role":"assistant","content":"","refusal":null}"#, None),
-            Self::Message(chat) => messages::open(chat),
-            Self::Response(script) => script.open(),
+            Self::Chat(script) => {
+                script.events(r#"{"role":"assistant","content":"","refusal":null}"#, None).into()
+            }
+            Self::Message(chat) => messages::open(chat).into(),
+            Self::Response(script) => script.open().into(),
+            Self::Made(_) => Bytes::new(),
         }
     }
 
-    fn say(&mut self, from: u64, to: u64) -> String {
+    fn say(&mut self, from: u64, to: u64) -> Bytes {
         match self {
-            Self::Chat(script) => script.say(from, to),
-            Self::Message(chat) => messages::say(chat, from, to),
-            Self::Response(script) => script.say(from, to),
+            Self::Chat(script) => script.say(from, to).into(),
+            Self::Message(chat) => messages::say(chat, from, to).into(),
+            Self::Response(script) => script.say(from, to).into(),
+            Self::Made(made) => made.pieces[from as usize..to as usize].concat().into(),
         }
     }
 
-    fn finish(&mut self) -> String {
+    fn finish(&mut self) -> Bytes {
         match self {
-            Self::Chat(script) => script.events("{}", Some(script.chat.finish)),
-            Self::Message(chat) => messages::close(chat),
-            Self::Response(script) => script.finish(),
+            Self::Chat(script) => script.events("{}", Some(script.chat.finish)).into(),
+            Self::Message(chat) => messages::close(chat).into(),
+            Self::Response(script) => script.finish().into(),
+            Self::Made(made) => made.end.clone(),
         }
     }
 
     fn usage(&self) -> String {
         match self {
             Self::Chat(script) => script.usage(),
-            Self::Message(_) | Self::Response(_) => String::new(),
+            Self::Message(_) | Self::Response(_) | Self::Made(_) => String::new(),
         }
     }
 
@@ -249,12 +274,13 @@ impl Script {
             Self::Chat(_) => "data: [DONE]\n\n".to_owned(),
             Self::Message(_) => messages::STOP.to_owned(),
             Self::Response(script) => script.done(),
+            Self::Made(_) => String::new(),
         }
     }
 
     fn fail(&mut self) -> String {
         match self {
-            Self::Chat(_) => format!("data: {ERROR}\n\n"),
+            Self::Chat(_) | Self::Made(_) => format!("data: {ERROR}\n\n"),
             Self::Message(_) => format!("event: error\ndata: {}\n\n", messages::ERROR),
             Self::Response(script) => script.fail(),
         }
@@ -265,18 +291,23 @@ impl Script {
         match self {
             Self::Chat(_) | Self::Response(_) => GARBAGE,
             Self::Message(_) => messages::GARBAGE,
+            Self::Made(made) => made.garbage,
         }
     }
 
     /// The first half of what would come next.
-    fn half_event(&mut self, out: u64) -> String {
+    fn half_event(&mut self, out: u64) -> Bytes {
         let mut event = match self {
             Self::Chat(script) => script.head.clone(),
             Self::Message(chat) => messages::say(chat, out, out + 8),
             Self::Response(script) => script.say(out, out + 1),
+            Self::Made(made) => {
+                let next = made.pieces.get(out as usize).unwrap_or(&made.end);
+                return next.slice(..next.len() / 2);
+            }
         };
         event.truncate(event.floor_char_boundary(event.len() / 2));
-        event
+        event.into()
     }
 }
 

@@ -7,7 +7,7 @@ use domain::{Pico, ServiceTier, Timestamp, Usage};
 use serde::Deserialize;
 
 use crate::factor::Factor;
-use crate::meter::{Bounds, METERS};
+use crate::meter::{BUCKETS, Bounds, METERS};
 use crate::prices::{PriceError, PriceSet, RoutePrice, Written};
 
 /// What a model is asked for, which decides what its price must contain.
@@ -198,6 +198,11 @@ impl PriceVersion {
         self.standard.base.get(field).is_some()
     }
 
+    /// Whether tokens have a price, of whatever sort.
+    pub fn sells_tokens(&self) -> bool {
+        self.standard.base.iter().any(|(meter, price)| meter.is_tokens() && price.is_some())
+    }
+
     fn ladder(&self, tier: ServiceTier) -> Option<&Ladder> {
         if tier == ServiceTier::Standard { Some(&self.standard) } else { self.tiers.get(&tier) }
     }
@@ -222,20 +227,16 @@ impl PriceVersion {
 
     /// The part of a usage that has a price, and the names of what has none: a provider may count what nobody sells.
     pub fn priced_part(&self, usage: &Usage) -> (Usage, Vec<&'static str>) {
-        let mut part = *usage;
+        let mut part = usage.counts();
         let mut without = Vec::new();
-        let units = [
-            ("per_image", &mut part.images),
-            ("per_audio_second", &mut part.audio_ms),
-            ("per_character", &mut part.characters),
-            ("per_search", &mut part.searches),
-        ];
-        for (field, count) in units {
-            if *count > 0 && !self.sells_meter(field) {
-                without.push(field);
+        for (meter, place) in METERS.iter().zip(BUCKETS) {
+            let Some(count) = part.get_mut(place) else { continue };
+            if *count > 0 && !self.sells_meter(meter.field) {
+                without.push(meter.field);
                 *count = 0;
             }
         }
+        let part = Usage::from_counts(part);
         (part, without)
     }
 

@@ -44,8 +44,11 @@ const OPENAI: Kind = Kind {
 };
 
 /// All of OpenAI's own.
-const OWN: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Moderations];
-/// What others took up of them, Azure's deployments among them.
+const OWN: &[Endpoint] =
+    &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Moderations, Endpoint::Images];
+/// What Azure's deployments have of them.
+const DEPLOYED: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Images];
+/// What others took up of them.
 const NEWER: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings];
 const CHAT: &[Endpoint] = &[Endpoint::Chat];
 /// What servers have that follow both OpenAI's dialect and Anthropic's.
@@ -59,6 +62,7 @@ const EVERY: &[Endpoint] = &[
     Endpoint::Responses,
     Endpoint::Embeddings,
     Endpoint::Moderations,
+    Endpoint::Images,
     Endpoint::Messages,
     Endpoint::CountTokens,
 ];
@@ -66,8 +70,12 @@ const EVERY: &[Endpoint] = &[
 const OLDER: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings];
 /// The same with moderations: <https://docs.mistral.ai/api/#tag/classifiers>.
 const JUDGING: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings, Endpoint::Moderations];
-/// <https://console.groq.com/docs/responses-api>, <https://docs.x.ai/docs/api-reference>: responses, but no embeddings.
+/// <https://console.groq.com/docs/responses-api>: responses, but no embeddings.
 const ANSWERS: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses];
+/// <https://docs.x.ai/docs/api-reference>: the same, and images.
+const IMAGINING: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Images];
+/// <https://docs.together.ai/docs/inference/openai-compatibility>
+const OPEN: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings, Endpoint::Images];
 
 /// This project's own simulated provider, `tollkeeper mock`.
 const SIMULATED: Kind = Kind { name: "simulated", base_url: None, endpoints: EVERY, ..OPENAI };
@@ -80,7 +88,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "azure",
         base_url: None,
-        endpoints: NEWER,
+        endpoints: DEPLOYED,
         credential: Credential::ApiKey,
         has_deployments: true,
         ..OPENAI
@@ -122,12 +130,12 @@ pub const KINDS: &[Kind] = &[
         manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
         ..OPENAI
     },
-    Kind { name: "xai", base_url: Some("https://api.x.ai/v1"), endpoints: ANSWERS, ..OPENAI },
+    Kind { name: "xai", base_url: Some("https://api.x.ai/v1"), endpoints: IMAGINING, ..OPENAI },
     // Both know max_tokens under their own documentation, and pass over the newer name.
     Kind {
         name: "together",
         base_url: Some("https://api.together.xyz/v1"),
-        endpoints: OLDER,
+        endpoints: OPEN,
         manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
         ..OPENAI
     },

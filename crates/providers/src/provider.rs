@@ -115,6 +115,7 @@ impl Provider {
             Endpoint::Messages => &[Endpoint::Messages, Endpoint::Chat],
             Endpoint::Embeddings => &[Endpoint::Embeddings],
             Endpoint::Moderations => &[Endpoint::Moderations],
+            Endpoint::Images => &[Endpoint::Images],
             Endpoint::CountTokens => &[Endpoint::CountTokens],
         };
         ways.iter().copied().find(|way| self.has(*way))

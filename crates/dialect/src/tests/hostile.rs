@@ -23,9 +23,14 @@ const DOCUMENTS: &[&str] = &[
 ];
 
 fn read_all(bytes: &[u8]) {
-    for endpoint in
-        [Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Moderations, Endpoint::Messages]
-    {
+    for endpoint in [
+        Endpoint::Chat,
+        Endpoint::Responses,
+        Endpoint::Embeddings,
+        Endpoint::Moderations,
+        Endpoint::Images,
+        Endpoint::Messages,
+    ] {
         if let Ok(call) = Call::read(endpoint, Bytes::copy_from_slice(bytes)) {
             let parts = call.upstream_body(&to("other"));
             let len = parts.len();

@@ -7,6 +7,7 @@ mod convert;
 mod cut;
 mod error;
 mod hostile;
+mod images;
 mod messages;
 mod request;
 mod responses;

@@ -121,7 +121,7 @@ word_enums! {
     }
 
     /// An endpoint that a key may be limited to.
-    Scope, "an endpoint", "chat_completions, responses, embeddings, moderations, messages or models" {
+    Scope, "an endpoint", "chat_completions, responses, embeddings, moderations, images, messages or models" {
         /// `POST /v1/chat/completions`.
         #[default]
         ChatCompletions = "chat_completions",
@@ -131,6 +131,8 @@ word_enums! {
         Embeddings = "embeddings",
         /// `POST /v1/moderations`.
         Moderations = "moderations",
+        /// `POST /v1/images/generations`.
+        Images = "images",
         /// `POST /v1/messages` and what belongs to it.
         Messages = "messages",
         /// `GET /v1/models`.

@@ -302,9 +302,8 @@ impl House {
     ) -> Self {
         let seen = Arc::new(Seen::default());
         let base_url = provide(script, Arc::clone(&seen)).await;
-        let provider = Arc::new(
-            Provider::new("p", providers::Kind::named("vllm").unwrap(), Some(&base_url), None).unwrap(),
-        );
+        let provider =
+            Arc::new(Provider::new("p", providers::Kind::simulated(), Some(&base_url), None).unwrap());
         let targets: Vec<Target> = targets
             .into_iter()
             .map(|(contract, prices)| Target::new(Arc::clone(&provider), "m", contract, prices))

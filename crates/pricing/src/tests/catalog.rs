@@ -22,7 +22,10 @@ fn the_compiled_in_catalogue_holds_every_file_and_forty_models() {
     assert!(models.sum::<usize>() >= 40);
     let simulated: Vec<&str> =
         catalog.models("simulated", moment(NOW)).map(|version| version.model.as_str()).collect();
-    assert_eq!(simulated, ["sim-embed", "sim-large", "sim-moderate", "sim-small"]);
+    assert_eq!(
+        simulated,
+        ["sim-embed", "sim-image", "sim-large", "sim-moderate", "sim-picture", "sim-small"]
+    );
 }
 
 /// Catches a slip of the point and a swapped field: the dearest model on the market costs less than the bound, a
@@ -375,4 +378,51 @@ fn the_price_file_in_the_documentation_is_one() {
     let block = page.split("```toml\n").nth(1).and_then(|rest| rest.split_once("```")).unwrap().0;
     let catalog = Catalog::parse(&[("docs/prices.md", block)]).unwrap();
     assert_eq!(catalog.models("acme", Timestamp::MAX).count(), 1);
+}
+
+#[test]
+fn looks_of_images_have_prices_of_their_own() {
+    let image = |id: &str, price: &str| {
+        format!("[[models]]\nid = \"{id}\"\nkind = \"image\"\nper_image = \"{price}\"\n")
+    };
+    let listed = [
+        image("painter", "1"),
+        image("1024-x-1024/painter", "2"),
+        image("standard/1024-x-1792/painter", "3"),
+        image("hd/1024-x-1024/painter", "4"),
+        image("hd/painter", "5"),
+        image("2k/painter", "6"),
+        // Whoever made it is no look.
+        image("acme/painter", "7"),
+        image("hd/1024-x-1024/sketcher", "8"),
+        image("plain", "9"),
+    ]
+    .concat();
+    let file = format!("provider = \"p\"\nsource = \"a test\"\nretrieved = \"2026-11-12\"\n{listed}");
+    let catalog = Catalog::parse(&[("p.toml", &file)]).unwrap();
+    for (model, size, quality, found) in [
+        ("painter", None, None, Some("1")),
+        ("painter", None, Some("standard"), Some("1")),
+        ("painter", Some("1024x1024"), None, Some("2")),
+        ("painter", Some("1024x1024"), Some("standard"), Some("2")),
+        ("painter", Some("1024x1792"), None, Some("3")),
+        ("painter", Some("1024x1792"), Some("standard"), Some("3")),
+        ("painter", Some("1024x1024"), Some("hd"), Some("4")),
+        ("painter", None, Some("hd"), Some("5")),
+        ("painter", Some("2k"), None, Some("6")),
+        ("painter", Some("1024x1792"), Some("hd"), None),
+        ("painter", Some("512x512"), None, None),
+        ("painter", None, Some("low"), None),
+        ("acme/painter", Some("512x512"), None, Some("7")),
+        ("sketcher", Some("1024x1024"), Some("hd"), Some("8")),
+        ("sketcher", None, None, None),
+        ("plain", Some("512x512"), Some("hd"), Some("9")),
+    ] {
+        let schedule = catalog.schedule("p", model).unwrap();
+        let price = schedule
+            .of_image(moment(NOW), size, quality)
+            .and_then(|version| version.prices(0).get("per_image"));
+        let price = price.map(|price| price.to_per_unit());
+        assert_eq!(price.as_deref(), found, "{model} {size:?} {quality:?}");
+    }
 }
