@@ -43,6 +43,14 @@ impl BadRequest {
         Self::new(param, "empty_array", message)
     }
 
+    pub(crate) fn long_array(param: &str, max: usize, got: usize) -> Self {
+        let message = format!(
+            "Invalid '{param}': array too long. Expected an array with maximum length {max}, but got an array with \
+             length {got} instead."
+        );
+        Self::new(param, "array_above_max_length", message)
+    }
+
     pub(crate) fn empty_string(param: &str) -> Self {
         let message = format!(
             "Invalid '{param}': empty string. Expected a string with minimum length 1, but got an empty string instead."

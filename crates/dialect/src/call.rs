@@ -13,7 +13,7 @@ use crate::cap::OutputCap;
 use crate::endpoint::Endpoint;
 use crate::manners::Upstream;
 use crate::media::{Media, MediaParts};
-use crate::openai::{self, Preferences};
+use crate::openai::{self, Fallback, Preferences};
 use crate::product::{Look, Product};
 
 /// Tokens that frame a prompt and have no byte in the body: those that begin the answer, and a few spare. What frames
@@ -33,8 +33,13 @@ pub struct Call {
 #[derive(Clone)]
 pub(crate) struct Asked {
     pub(crate) model: String,
-    /// Where the model's name stands, quotes included; empty, and where a member can be put in, if the caller left it out.
+    /// Where the model's name stands, quotes included.
     pub(crate) model_span: Range<usize>,
+    /// Whether it stands there. If not, the span is where it is put: the first place in the body, or a null.
+    pub(crate) model_stands: bool,
+    /// The models to be tried when that one fails, and where they stand.
+    pub(crate) fallbacks: Vec<Fallback>,
+    pub(crate) models_span: Option<Range<usize>>,
     pub(crate) stream: bool,
     /// Whether the caller itself wants the usage in the stream, where its dialect lets it choose.
     pub(crate) asked_usage: bool,
@@ -68,7 +73,10 @@ impl Asked {
     pub(crate) fn plain(model: String, model_span: Range<usize>) -> Self {
         Self {
             model,
+            model_stands: !model_span.is_empty(),
             model_span,
+            fallbacks: Vec::new(),
+            models_span: None,
             stream: false,
             asked_usage: false,
             usage_edit: None,
@@ -136,6 +144,11 @@ impl Call {
         &self.asked.model
     }
 
+    /// The models to be tried when that one fails, in order, by OpenRouter's `models`; none of them twice.
+    pub fn fallbacks(&self) -> &[Fallback] {
+        &self.asked.fallbacks
+    }
+
     /// The service tier that was asked for, which can change the price; Anthropic's `speed` is one, too.
     pub fn service_tier(&self) -> Option<&str> {
         self.asked.service_tier.as_deref()
@@ -167,13 +180,12 @@ impl Call {
     pub(crate) fn bare_body(&self) -> Bytes {
         // It was text when it was read.
         let text = std::str::from_utf8(&self.body).unwrap_or_default();
-        match &self.asked.preferences_span {
-            None => self.body.clone(),
-            Some(span) => {
-                let edits = body::without(text, [span.clone()]);
-                BodyParts::edited(&self.body, edits).into_iter().flatten().collect()
-            }
+        let spans = [&self.asked.preferences_span, &self.asked.models_span].into_iter().flatten().cloned();
+        let edits = body::without(text, spans);
+        if edits.is_empty() {
+            return self.body.clone();
         }
+        BodyParts::edited(&self.body, edits).into_iter().flatten().collect()
     }
 
     /// Whether the answer is to be a stream.
@@ -255,9 +267,16 @@ impl Call {
         bytes
             .saturating_sub(self.asked.media.inline_bytes)
             .saturating_add(FRAME_TOKENS)
-            .saturating_add(self.asked.media.tokens_bound(&self.asked.model))
+            .saturating_add(self.media_tokens_bound())
             // Several images are billed as if each had been asked for by itself.
             .saturating_mul(if self.asked.product.images > 1 { self.asked.product.images } else { 1 })
+    }
+
+    /// The same of what is not text, by whichever of the models counts it dearest.
+    fn media_tokens_bound(&self) -> u64 {
+        let others = self.asked.fallbacks.iter().map(|fallback| &fallback.model);
+        let bounds = others.chain([&self.asked.model]).map(|model| self.asked.media.tokens_bound(model));
+        bounds.max().unwrap_or(0)
     }
 
     /// The body for the provider: this model's name in place of the caller's, a stream that tells its usage, and at
@@ -268,16 +287,15 @@ impl Call {
     /// Embeddings have no output, and their body stays.
     pub fn upstream_body(&self, to: &Upstream<'_>) -> BodyParts {
         let mut edits = Vec::with_capacity(4);
-        if self.asked.model != to.model || self.asked.model_span.is_empty() {
-            let name = serde_json::Value::from(to.model);
-            let is_missing = self.asked.model_span.is_empty();
-            let text = if is_missing { format!("\"model\":{name},") } else { name.to_string() };
-            let text = Bytes::from(text);
-            edits.push(Edit { range: self.asked.model_span.clone(), text });
+        let (range, stands) = (&self.asked.model_span, self.asked.model_stands);
+        if !stands || self.asked.model != to.model {
+            let name = serde_json::Value::from(to.model).to_string();
+            let text = if range.is_empty() { format!("\"model\":{name},") } else { name };
+            edits.push(Edit { range: range.clone(), text: Bytes::from(text) });
         }
         // It was text when it was read.
         let text = std::str::from_utf8(&self.body).unwrap_or_default();
-        let mut surplus = Vec::new();
+        let mut surplus = Vec::from_iter(self.asked.models_span.clone());
         if to.manners.stream_options {
             edits.extend(self.asked.usage_edit.clone());
         } else {

@@ -54,12 +54,16 @@ pub(crate) fn string<'a>(param: &str, raw: Option<&'a RawValue>) -> Result<Optio
 
 /// Reads the model's name: decoded, and as it stands in the text.
 pub(crate) fn model(raw: Option<&RawValue>) -> Result<(String, &str), BadRequest> {
-    let raw = raw.ok_or_else(|| BadRequest::missing("model"))?;
+    model_in("model", raw.ok_or_else(|| BadRequest::missing("model"))?)
+}
+
+/// The same of a member, or an item of one, that names a model.
+pub(crate) fn model_in<'a>(param: &str, raw: &'a RawValue) -> Result<(String, &'a str), BadRequest> {
     let name =
-        string("model", Some(raw))?.ok_or_else(|| BadRequest::mistyped("model", "a string", Kind::Null))?;
+        string(param, Some(raw))?.ok_or_else(|| BadRequest::mistyped(param, "a string", Kind::Null))?;
     match name.len() {
-        0 => Err(BadRequest::empty_string("model")),
-        got if got > MODEL_BYTES_MAX => Err(BadRequest::long_string("model", MODEL_BYTES_MAX, got)),
+        0 => Err(BadRequest::empty_string(param)),
+        got if got > MODEL_BYTES_MAX => Err(BadRequest::long_string(param, MODEL_BYTES_MAX, got)),
         _ => Ok((name.into_owned(), raw.get())),
     }
 }

@@ -2,6 +2,7 @@
 
 mod chunk;
 mod cut;
+mod fallbacks;
 mod fields;
 mod image;
 mod media;
@@ -18,6 +19,7 @@ mod speech;
 mod usage;
 
 pub(crate) use cut::{Cut, UsageJson};
+pub use fallbacks::Fallback;
 pub(crate) use image::read as read_image;
 pub(crate) use media_answer::{MediaReader, read_media};
 pub use models::{ModelCard, ModelPricing, model_json, models_json};

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use ledger::AttemptStatus;
+use ledger::{AttemptStatus, LedgerError};
 
 use crate::allowance::tier_asked;
 use crate::answer::Answer;
 use crate::attempt::{Attempted, attempt};
+use crate::candidate::Candidate;
 use crate::evidence::{Began, Plan};
 use crate::failure::{Failure, UpstreamFailure};
 use crate::health::Visit;
@@ -53,53 +54,49 @@ pub(crate) async fn attempts(
         visit: None,
     };
     loop {
-        open.begin_attempt();
+        open.begin_attempt().await;
         let (failed, failure) = match attempt(&client, open, &presence).await {
             Attempted::Answered(response) => return Ok(response),
             Attempted::Over(failure) => return Err(failure),
             Attempted::Failed(open, failure) => (open, failure),
         };
         failed.note_failure(&failure);
-        let next = failed.next_attempt(&failure, &presence);
-        let Some(next) = next else { return Err(fail(*failed, failure).await) };
-        if !next.wait.is_zero() {
-            let stays = tokio::select! {
-                () = tokio::time::sleep(next.wait) => true,
-                () = presence.gone() => false,
-            };
-            if !stays {
-                return Err(fail(*failed, failure).await);
-            }
-        }
-        open = failed.turn(next, &failure);
+        open = match failed.go_on(&failure, &presence).await {
+            Ok(open) => *open,
+            Err(failed) => return Err(fail(*failed, failure).await),
+        };
     }
 }
 
 impl Open {
     /// An attempt begins at the present target.
-    fn begin_attempt(&mut self) {
-        let now_us = self.shared.clock.monotonic_micros();
-        self.visit = Some(self.enter(now_us));
+    async fn begin_attempt(&mut self) {
+        self.visit = Some(self.enter().await);
         self.plan.candidates.tried();
-        self.dispatched_us = now_us;
+        self.dispatched_us = self.shared.clock.monotonic_micros();
         (self.first_byte_us, self.http_status) = (0, 0);
     }
 
     /// Enters the present target. Where its circuit has closed the way since it was chosen, because another call is its
     /// probe, the next one that is open is turned to; where none is, it is tried all the same.
-    fn enter(&mut self, now_us: u64) -> Visit {
+    async fn enter(&mut self) -> Visit {
         let (rules, tokens) = (self.shared.settings.breaker, self.expected_tokens());
-        if let Some(visit) = self.plan.target().health.enter(&rules, now_us, tokens) {
-            return visit;
+        loop {
+            let now_us = self.shared.clock.monotonic_micros();
+            if let Some(visit) = self.plan.target().health.enter(&rules, now_us, tokens) {
+                return visit;
+            }
+            let is_open = |other: &Candidate| {
+                other.tries == 0 && other.target.health.look(&rules, now_us, tokens).usable
+            };
+            let Some(place) = self.plan.candidates.others().iter().position(is_open) else {
+                return self.plan.target().health.force(tokens);
+            };
+            self.plan.candidates.turn_to(place);
+            if let Err(error) = self.held.aim(&self.began, &self.plan).await {
+                self.turn_back(place, &error);
+            }
         }
-        let others = self.plan.candidates.others().iter().enumerate().filter(|(_, other)| other.tries == 0);
-        let entered = others
-            .filter_map(|(place, other)| Some((place, other.target.health.enter(&rules, now_us, tokens)?)))
-            .next();
-        let Some((place, visit)) = entered else { return self.plan.target().health.force(tokens) };
-        self.plan.candidates.turn_to(place);
-        self.held.aim(&self.began, &self.plan);
-        visit
     }
 
     /// What the call may use of the provider's rate.
@@ -159,24 +156,53 @@ impl Open {
         granted.then_some(next)
     }
 
-    /// Goes on to the next attempt: the present one's row is kept for the settlement.
-    fn turn(mut self: Box<Self>, next: Next, failure: &UpstreamFailure) -> Self {
+    /// Goes on to the next attempt after this failure, if there is one, at its time: the present one's row is kept for
+    /// the settlement. If there is none, answers the call as it is.
+    async fn go_on(
+        mut self: Box<Self>,
+        failure: &UpstreamFailure,
+        presence: &Presence,
+    ) -> Result<Box<Self>, Box<Self>> {
         let tier = tier_asked(self.plan.sent());
         let row = self.row(&domain::Usage::default(), tier, AttemptStatus::Failed, failure.reason);
+        let Some(row) = row else { return Err(self) };
+        while let Some(next) = self.next_attempt(failure, presence) {
+            if !next.wait.is_zero() {
+                tokio::select! {
+                    () = tokio::time::sleep(next.wait) => {}
+                    () = presence.gone() => break,
+                }
+            }
+            tracing::info!(
+                request = %self.began.id,
+                target = %self.plan.target().label,
+                reason = failure.reason,
+                "an attempt failed, and there is another one"
+            );
+            let at: Timestamp = self.shared.clock.now();
+            let Some(place) = next.other else {
+                self.held.retry(row, &self.began, &self.plan, at);
+                return Ok(self);
+            };
+            self.plan.candidates.turn_to(place);
+            match self.held.turn(row.clone(), &self.began, &self.plan, at).await {
+                Ok(()) => return Ok(self),
+                Err(error) => self.turn_back(place, &error),
+            }
+        }
+        Err(self)
+    }
+
+    /// The candidate that was turned to cannot have the call, which is where it was before.
+    fn turn_back(&mut self, place: usize, error: &LedgerError) {
         tracing::info!(
             request = %self.began.id,
             target = %self.plan.target().label,
-            reason = failure.reason,
-            "an attempt failed, and there is another one"
+            %error,
+            "what is held cannot be held for this target, and the call does not go there"
         );
-        if let Some(other) = next.other {
-            self.plan.candidates.turn_to(other);
-        }
-        let at: Timestamp = self.shared.clock.now();
-        if let Some(row) = row {
-            self.held.turn(row, &self.began, &self.plan, at);
-        }
-        *self
+        self.plan.candidates.turn_to(place);
+        self.plan.candidates.remove(place);
     }
 
     /// The target that has the call, and how many attempts there were.

@@ -142,6 +142,13 @@ impl Candidates {
         self.others.iter().map(|other| other.allowance.ask()).fold(self.now.allowance.ask(), dearest)
     }
 
+    /// Forgets the other one in this place, which cannot have the call after all.
+    pub(crate) fn remove(&mut self, place: usize) {
+        if place < self.others.len() {
+            self.others.remove(place);
+        }
+    }
+
     /// Counts a try at the present one.
     pub(crate) const fn tried(&mut self) {
         self.now.tries = self.now.tries.saturating_add(1);

@@ -25,8 +25,8 @@ pub(crate) struct Held {
     amount: Money,
     /// The cap on each choice that the amount pays for, where the body's own or the model's is none or a larger one.
     upstream_cap: Option<NonZeroU64>,
-    /// The rows of the attempts that failed and were tried again, in order.
-    failed: Vec<CostRow>,
+    /// The rows of the attempts before the present one, in order.
+    earlier: Vec<CostRow>,
     /// The row of the present attempt as it would be booked if the gateway died now; `None` when nothing is left to book.
     draft: Option<Box<CostRow>>,
     /// Whether the draft has become the row to book.
@@ -44,7 +44,7 @@ pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Pl
         ledger: Arc::clone(ledger),
         amount: Money::ZERO,
         upstream_cap: None,
-        failed: Vec::new(),
+        earlier: Vec::new(),
         draft: Some(draft),
         is_final: false,
     };
@@ -66,41 +66,85 @@ pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Pl
 }
 
 impl Held {
-    /// The next attempt begins: this is what became of the present one. The ledger is told, so that a gateway that dies
-    /// in it books it where it went; nobody waits for that, since what is held is durable already.
-    pub(crate) fn turn(&mut self, failed: CostRow, began: &Began, plan: &Plan, at: Timestamp) {
+    /// The next attempt begins where the present one was: this is what became of that. The ledger is told, so that a
+    /// gateway that dies in it books both; nobody waits for that, since what is held is durable already, and paid from the
+    /// same wallets.
+    pub(crate) fn retry(&mut self, failed: CostRow, began: &Began, plan: &Plan, at: Timestamp) {
         let attempt = failed.attempt.saturating_add(1);
-        self.upstream_cap = plan.candidate().allowance.upstream_cap(self.amount);
-        if let Some(draft) = &mut self.draft {
-            **draft = CostRow { attempt, at, ..draft_row(began, plan) };
-            self.failed.push(failed);
-            let (target, provider) = (Arc::clone(&draft.target), Arc::clone(&draft.provider));
-            let next = NextAttempt {
-                attempt,
-                at,
-                target,
-                provider,
-                price_version: Arc::clone(&draft.price_version),
-            };
-            drop(self.ledger.submit(Command::Extend(Extension {
-                organization: draft.organization,
-                request: draft.request,
-                amount: Money::ZERO,
-                tokens: 0,
-                usage: draft.usage,
-                cost_pico: draft.cost_pico,
-                next: Some(Box::new(next)),
-            })));
+        if let Some((draft, ticket)) = self.next(attempt, Some(failed.clone()), began, plan, at) {
+            drop(ticket);
+            self.earlier.push(failed);
+            self.draft = Some(draft);
         }
     }
 
-    /// The present attempt goes elsewhere than it was said to go, before it is sent.
-    pub(crate) fn aim(&mut self, began: &Began, plan: &Plan) {
+    /// The next attempt begins where the plan says now, where other wallets may have to pay: the ledger moves what is
+    /// held to those, and the call goes there only if they have it.
+    ///
+    /// # Errors
+    /// When they do not, or the ledger cannot say so; the hold is as it was.
+    pub(crate) async fn turn(
+        &mut self,
+        failed: CostRow,
+        began: &Began,
+        plan: &Plan,
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let attempt = failed.attempt.saturating_add(1);
+        let next = self.next(attempt, Some(failed.clone()), began, plan, at);
+        // Were this the end, the failure would be what there is to book.
+        self.conclude(failed.clone());
+        let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
+        ticket.await?;
+        self.earlier.push(failed);
+        (self.draft, self.is_final) = (Some(draft), false);
+        Ok(())
+    }
+
+    /// The present attempt, which has not been sent, goes where the plan says now; otherwise as [`Held::turn`].
+    ///
+    /// # Errors
+    /// See there.
+    pub(crate) async fn aim(&mut self, began: &Began, plan: &Plan) -> Result<(), LedgerError> {
+        let draft = self.draft.as_deref().map(|draft| (draft.attempt, draft.at));
+        let next = draft.and_then(|(attempt, at)| self.next(attempt, None, began, plan, at));
+        let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
+        ticket.await?;
+        self.draft = Some(draft);
+        Ok(())
+    }
+
+    /// Tells the ledger of an attempt; answers its draft with the ledger's answer to come.
+    fn next(
+        &mut self,
+        attempt: u32,
+        before: Option<CostRow>,
+        began: &Began,
+        plan: &Plan,
+        at: Timestamp,
+    ) -> Option<(Box<CostRow>, ledger::Ticket)> {
+        self.draft.as_ref()?;
         self.upstream_cap = plan.candidate().allowance.upstream_cap(self.amount);
-        if let Some(draft) = &mut self.draft {
-            let (attempt, at) = (draft.attempt, draft.at);
-            **draft = CostRow { attempt, at, ..draft_row(began, plan) };
-        }
+        let draft = Box::new(CostRow { attempt, at, ..draft_row(began, plan) });
+        let next = NextAttempt {
+            attempt,
+            at,
+            model: Arc::clone(&draft.model),
+            target: Arc::clone(&draft.target),
+            provider: Arc::clone(&draft.provider),
+            price_version: Arc::clone(&draft.price_version),
+            before,
+        };
+        let ticket = self.ledger.submit(Command::Extend(Extension {
+            organization: draft.organization,
+            request: draft.request,
+            amount: Money::ZERO,
+            tokens: 0,
+            usage: draft.usage,
+            cost_pico: draft.cost_pico,
+            next: Some(Box::new(next)),
+        }));
+        Some((draft, ticket))
     }
 
     /// Attempts so far, the present one included.
@@ -167,7 +211,7 @@ impl Held {
 
     fn settlement(&self, row: CostRow) -> ledger::Ticket {
         let CostRow { organization, request, .. } = row;
-        let rows = self.failed.iter().cloned().chain([row]).collect();
+        let rows = self.earlier.iter().cloned().chain([row]).collect();
         self.ledger.submit(Command::Settle { organization, request, rows })
     }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use domain::{Money, OrganizationId, RequestId, Timestamp, WalletId};
 
-use crate::{Budget, CostRow, Purpose, Use, UseKey, Wallet};
+use crate::{AttemptStatus, Budget, CostRow, Purpose, Use, UseKey, Wallet};
 
 /// Money set aside for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,19 @@ pub struct Hold {
     pub created_at: Timestamp,
     /// The budget periods it counts in. Follows from the draft, the time of admission and the budgets.
     pub uses: Vec<UseKey>,
-    /// The row to book if the gateway dies before it settles: consumption as of the last checkpoint.
+    /// The rows of the attempts before the present one, in order, booked with the draft.
+    pub earlier: Vec<CostRow>,
+    /// The present attempt's row, to be booked if the gateway dies before it settles: consumption as of the last
+    /// checkpoint.
     pub draft: Box<CostRow>,
+}
+
+impl Hold {
+    /// The rows to book if the gateway dies before it settles, the present attempt's last, for this reason.
+    pub fn rows_now(&self, reason: &str) -> Vec<CostRow> {
+        let last = CostRow { reason: reason.into(), ..CostRow::clone(&self.draft) };
+        self.earlier.iter().cloned().chain([last]).collect()
+    }
 }
 
 /// One wallet's part of a hold.
@@ -87,18 +98,24 @@ impl Books {
         self.wallets.iter().find(|wallet| wallet.id == id)
     }
 
-    /// The wallets that pay for a call, in the order in which they do: those for some models first, the project's
-    /// before the organization's; then the project's own; then the organization's, unless the project has its own
-    /// and is to live on it. A call never goes without: the last is the one that owes what nobody can pay.
-    pub fn chain(&self, call: &CostRow) -> Vec<WalletId> {
-        let names = [&*call.model, &*call.target];
+    /// The wallets that pay for a call with these attempts, in the order in which they do: those for some models first,
+    /// the project's before the organization's; then the project's own; then the organization's, unless the project has
+    /// its own and is to live on it. Each covers every attempt but those that failed at no cost, and the last one in any
+    /// case. A call never goes without: the last wallet is the one that owes what nobody can pay.
+    pub fn chain(&self, attempts: &[CostRow]) -> Vec<WalletId> {
+        let is_free = |row: &CostRow| row.status == AttemptStatus::Failed && row.cost_pico == 0;
+        let last = attempts.len().saturating_sub(1);
+        let paid = |(place, row): &(usize, &CostRow)| *place == last || !is_free(row);
+        let calls: Vec<&CostRow> = attempts.iter().enumerate().filter(paid).map(|(_, row)| row).collect();
         let class = |wallet: &Wallet| match (wallet.purpose.is_restricted(), wallet.purpose.project) {
             (true, Some(_)) => 0_u8,
             (true, None) => 1,
             (false, Some(_)) => 2,
             (false, None) => 3,
         };
-        let pays = |wallet: &&Wallet| wallet.purpose.covers(call.project, names);
+        let pays = |wallet: &&Wallet| {
+            calls.iter().all(|call| wallet.purpose.covers(call.project, [&call.model, &call.target]))
+        };
         let lives_on_its_own =
             self.wallets.iter().any(|wallet| class(wallet) == 2 && pays(&wallet) && !wallet.purpose.overflow);
         let last_class = if lives_on_its_own { 2 } else { 3 };

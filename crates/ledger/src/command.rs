@@ -96,31 +96,36 @@ pub struct Extension {
     pub usage: Usage,
     /// The cost of `usage`, in pico-units.
     pub cost_pico: i64,
-    /// Where the call goes on, if it was tried again: from then on the draft is that attempt's.
+    /// Where the call goes on, if it does elsewhere or is tried again: from then on the draft is that attempt's.
     pub next: Option<Box<NextAttempt>>,
 }
 
-/// What the draft says of a further attempt of its call.
+/// What the draft says of a further attempt of its call. The wallets that pay are those for its model and target from
+/// then on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextAttempt {
-    /// Its number; above the one before.
+    /// Its number; above the one before, or the same if that one was never sent.
     pub attempt: u32,
     /// When it was dispatched.
     pub at: Timestamp,
+    /// The model, of those the caller asked for.
+    pub model: Arc<str>,
     /// The target, as `provider/upstream model`.
     pub target: Arc<str>,
     /// The provider.
     pub provider: Arc<str>,
     /// The price version that was pinned when the call was held.
     pub price_version: Arc<str>,
+    /// The row of the attempt that was the draft's, booked as it is if the gateway dies; `None` if it was never sent.
+    pub before: Option<CostRow>,
 }
 
 impl NextAttempt {
     /// Makes a draft the one of this attempt.
-    pub fn write(self, draft: &mut CostRow) {
-        let Self { attempt, at, target, provider, price_version } = self;
-        (draft.attempt, draft.at) = (attempt, at);
-        (draft.target, draft.provider, draft.price_version) = (target, provider, price_version);
+    pub(crate) fn write(&self, draft: &mut CostRow) {
+        (draft.attempt, draft.at, draft.model) = (self.attempt, self.at, Arc::clone(&self.model));
+        (draft.target, draft.provider) = (Arc::clone(&self.target), Arc::clone(&self.provider));
+        draft.price_version = Arc::clone(&self.price_version);
     }
 }
 

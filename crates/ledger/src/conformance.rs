@@ -66,6 +66,7 @@ const CASES: &[(&str, Case)] = &[
     ("wallets pay in the order of their chain", wallets::pays_in_chain_order),
     ("a project without overflow lives on its own", wallets::keeps_projects_apart),
     ("an extension goes along the hold's own chain", wallets::extends_along_the_chain),
+    ("a call that goes on at another model is paid from that model's wallets", wallets::moves_with_the_model),
     ("a transfer keeps kind and expiry", wallets::transfers),
     ("a budget counts the calls of its subject", budgets::counts_subjects),
     ("a budget begins anew with its period", budgets::begins_anew),

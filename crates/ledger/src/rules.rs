@@ -178,7 +178,8 @@ impl Clerk<'_> {
             self.set_aside(*share)?;
         }
         draft.held = amount;
-        let hold = Hold { request, amount, shares, tokens, created_at: self.now, uses, draft };
+        let (earlier, created_at) = (Vec::new(), self.now);
+        let hold = Hold { request, amount, shares, tokens, created_at, uses, earlier, draft };
         self.books.holds.insert(request, hold);
         self.changes.holds.push(request);
         Ok(Reply::Held(amount))
@@ -209,7 +210,7 @@ impl Clerk<'_> {
         if ended || self.books.holds.contains_key(&request) {
             return Err(Denial::Duplicate);
         }
-        let chain = self.books.chain(draft);
+        let chain = self.books.chain(std::slice::from_ref(&**draft));
         let uses = self.books.uses_of(draft, self.now);
         let room = self.budget_room(&uses, amount, least, tokens, 1)?;
         let amount = self.admit(&chain, room, least, available)?;
@@ -226,35 +227,100 @@ impl Clerk<'_> {
         }
         let cost = domain::Pico::new(i128::from(cost_pico)).ceil_to_money().ok_or(Denial::Overflow)?;
         let hold = self.books.holds.get(&request).ok_or(Denial::HoldGone)?;
-        if extension.next.as_ref().is_some_and(|next| next.attempt <= hold.draft.attempt) {
-            return Err(Denial::Invalid { field: "attempt" });
+        let mut draft = CostRow { usage, cost_pico, cost, ..CostRow::clone(&hold.draft) };
+        let mut shares = hold.shares.clone();
+        let mut earlier = None;
+        let mut elsewhere = None;
+        if let Some(next) = &extension.next {
+            let rows = self.turn(hold, next, &mut draft)?;
+            let chain = self.books.chain(&rows);
+            elsewhere =
+                Some(chain).filter(|chain| !chain.iter().eq(shares.iter().map(|share| &share.wallet)));
+            earlier = Some(rows);
         }
-        let (chain, uses): (Vec<_>, _) =
-            (hold.shares.iter().map(|share| share.wallet).collect(), hold.uses.clone());
-        let (so_far, tokens_so_far) = (hold.amount, hold.tokens);
+        let (uses, so_far, tokens_so_far) = (hold.uses.clone(), hold.amount, hold.tokens);
         if !amount.is_zero() {
-            let room = self.budget_room(&uses, amount, amount, tokens, 0)?;
-            self.admit(&chain, room, amount, Wallet::available)?;
+            self.budget_room(&uses, amount, amount, tokens, 0)?;
         }
-        let held = add(so_far, amount)?;
+        match &elsewhere {
+            None if amount.is_zero() => {}
+            None => {
+                let chain: Vec<WalletId> = shares.iter().map(|share| share.wallet).collect();
+                self.admit(&chain, amount, amount, Wallet::available)?;
+            }
+            Some(chain) => {
+                // More than any amount can say is more than anybody has.
+                let all = so_far.checked_add(amount).unwrap_or(Money::MAX);
+                self.admit(chain, all, all, |wallet| available_beside(wallet, &shares))?;
+            }
+        }
+        draft.held = add(so_far, amount)?;
         let tokens_held = tokens_so_far.checked_add(tokens).ok_or(Denial::Overflow)?;
-        let more = self.shares(&chain, amount);
         self.reserve(&uses, amount, tokens, 0)?;
-        for share in &more {
-            self.set_aside(*share)?;
+        match elsewhere {
+            None => self.grow(&mut shares, amount)?,
+            Some(chain) => shares = self.move_shares(&shares, &chain, draft.held)?,
         }
         let hold = self.books.holds.get_mut(&request).ok_or(Denial::HoldGone)?;
-        for (share, more) in hold.shares.iter_mut().zip(&more) {
-            share.amount = add(share.amount, more.amount)?;
-        }
-        (hold.amount, hold.tokens) = (held, tokens_held);
-        let draft = &mut hold.draft;
-        (draft.usage, draft.cost_pico, draft.cost, draft.held) = (usage, cost_pico, cost, held);
-        if let Some(next) = &extension.next {
-            NextAttempt::clone(next).write(draft);
+        (hold.amount, hold.tokens, hold.shares) = (draft.held, tokens_held, shares);
+        *hold.draft = draft;
+        if let Some(mut rows) = earlier {
+            rows.pop();
+            hold.earlier = rows;
         }
         self.changes.holds.push(request);
         Ok(Reply::Extended)
+    }
+
+    /// Makes a draft that of the next attempt, and answers all rows of the call, the draft last.
+    fn turn(&self, hold: &Hold, next: &NextAttempt, draft: &mut CostRow) -> Result<Vec<CostRow>, Denial> {
+        let before = next.before.as_ref();
+        let least = draft.attempt.saturating_add(u32::from(before.is_some()));
+        if next.attempt < least || (before.is_none() && next.attempt > least) {
+            return Err(Denial::Invalid { field: "attempt" });
+        }
+        if before.is_some_and(|before| before.attempt != draft.attempt) {
+            return Err(Denial::Invalid { field: "rows" });
+        }
+        next.write(draft);
+        let rows: Vec<CostRow> =
+            hold.earlier.iter().chain(before).cloned().chain([CostRow::clone(draft)]).collect();
+        // A restart settles them, so they must be rows that can be settled.
+        self.consumption(hold.request, &rows)?;
+        Ok(rows)
+    }
+
+    /// Sets more aside along the chain of these shares.
+    fn grow(&mut self, shares: &mut [Share], amount: Money) -> Result<(), Denial> {
+        let chain: Vec<WalletId> = shares.iter().map(|share| share.wallet).collect();
+        for (share, more) in shares.iter_mut().zip(self.shares(&chain, amount)) {
+            self.set_aside(more)?;
+            share.amount = add(share.amount, more.amount)?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of these shares, and sets the whole amount aside along another chain, which has it.
+    fn move_shares(
+        &mut self,
+        shares: &[Share],
+        chain: &[WalletId],
+        amount: Money,
+    ) -> Result<Vec<Share>, Denial> {
+        for share in shares {
+            let wallet = self.wallet_mut(share.wallet)?;
+            wallet.held = subtract(wallet.held, share.amount)?;
+        }
+        let moved = self.shares(chain, amount);
+        for share in &moved {
+            self.set_aside(*share)?;
+        }
+        // What became free is as free as after a settlement.
+        for share in shares {
+            self.pay_debt(share.wallet)?;
+        }
+        self.expire_due()?;
+        Ok(moved)
     }
 
     /// How much of `amount`, but not less than `least`, the wallets of a chain can set aside.
@@ -491,10 +557,10 @@ impl Clerk<'_> {
         let mut ended = 0_u64;
         for request in stale {
             let Some(hold) = self.books.holds.get(&request) else { continue };
-            let row = CostRow { reason: "hold_timed_out".into(), ..CostRow::clone(&hold.draft) };
-            let charged = row.cost;
+            let rows = hold.rows_now("hold_timed_out");
+            let charged = Money::sum(rows.iter().map(|row| row.cost)).unwrap_or(Money::MAX);
             // One whose charge no longer fits into the debt stays; it must not keep the others from ending.
-            if self.settle(request, vec![row]).is_ok() {
+            if self.settle(request, rows).is_ok() {
                 self.tell(EventKind::HoldTimedOut { request, charged });
                 ended = ended.saturating_add(1);
             }
@@ -564,6 +630,12 @@ impl Lot {
         self.remaining = subtract(self.remaining, part)?;
         Ok(())
     }
+}
+
+/// What a wallet could set aside if these shares were not there.
+fn available_beside(wallet: &Wallet, shares: &[Share]) -> Money {
+    let own = shares.iter().filter(|share| share.wallet == wallet.id).map(|share| share.amount);
+    Money::sum(own.chain([wallet.available()])).unwrap_or(Money::MAX)
 }
 
 fn legs_of(draws: &[Draw]) -> Vec<Leg> {

@@ -208,7 +208,8 @@ CREATE TABLE lot (
 -- Only what a settlement never changes stands in it, so that no settlement has to touch it.
 CREATE INDEX lot_by_expiry ON lot (expires_at) WHERE expires_at < 9223372036854775807;
 
--- Live holds only: the settlement deletes its row. `draft` is the cost row to book if the gateway dies first, `shares`
+-- Live holds only: the settlement deletes its row. `draft` is the present attempt's cost row, to be booked if the
+-- gateway dies first, and after it those of the attempts before; `shares` is
 -- what each wallet sets aside, in the order in which they pay (16 bytes of id, 8 of amount, each).
 CREATE TABLE hold (
   organization BLOB    NOT NULL,

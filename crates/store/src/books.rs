@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 
 use domain::{BudgetId, Clock, LotId, Money, OrganizationId, ProjectId, RequestId, Timestamp, WalletId};
-use ledger::{
-    Books, Budget, Changes, Command, CostRow, Hold, Lot, Past, Purpose, Use, UseKey, Wallet, apply,
-};
+use ledger::{Books, Budget, Changes, Command, Hold, Lot, Past, Purpose, Use, UseKey, Wallet, apply};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::columns::{from_json, kind_from_text, tokens};
@@ -211,7 +209,7 @@ fn load_holds(connection: &Connection, books: &Books) -> Result<HashMap<RequestI
     while let Some(row) = rows.next()? {
         let request = RequestId::from_bytes(row.get(0)?);
         let draft: Vec<u8> = row.get(5)?;
-        let draft = Box::new(draft::decode(&draft, books.organization, request)?);
+        let (draft, earlier) = draft::decode(&draft, books.organization, request)?;
         let created_at = Timestamp::from_micros(row.get(4)?);
         let hold = Hold {
             request,
@@ -220,7 +218,8 @@ fn load_holds(connection: &Connection, books: &Books) -> Result<HashMap<RequestI
             tokens: tokens(row, 3)?,
             created_at,
             uses: books.uses_of(&draft, created_at),
-            draft,
+            earlier,
+            draft: Box::new(draft),
         };
         holds.insert(request, hold);
     }
@@ -273,7 +272,7 @@ fn recover_books(
     let mut unsaved = Unsaved::default();
     for orphan in &orphans {
         let mut changes = Changes::default();
-        let rows = vec![CostRow::clone(&orphan.draft)];
+        let rows = orphan.rows_now(&orphan.draft.reason);
         let command = Command::Settle { organization, request: orphan.request, rows };
         apply(&mut books, command, Past::default(), clock.now(), &mut changes)
             .map_err(|denial| StoreError::Recovery(format!("{}: {denial}", orphan.request)))?;

@@ -1,12 +1,14 @@
 //! Copying the write-ahead log back into the database, beside the writer.
 //!
 //! The copy takes tens of milliseconds, during which the writer would answer nobody. So a thread with a connection of
-//! its own does it a piece at a time, and the little that is left when the log is long is copied by the writer itself,
-//! which alone can start the log anew.
+//! its own does it a piece at a time. The log is started anew by the commit that finds all of it copied; beside a busy
+//! writer that never happens, so once the log is long the writer waits for the little that is left.
+//!
+//! Nobody else copies: SQLite does it by itself at commits if it is let, and tells nobody when it fails.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -18,23 +20,40 @@ use crate::{StoreError, schema};
 /// measured to slow each call by a third.
 const ROUND_COMMITS: u64 = 256;
 
+/// Pages in the log (16 MB) at which the writer waits for the rest to be copied, so that the log starts anew. Writing
+/// over a file's pages is cheaper than making it longer, so the log is kept short.
+const LOG_PAGES_MAX: i32 = 4_000;
+
+/// A round that is asked for, and who waits for its end.
+type Round = Option<SyncSender<()>>;
+
 /// The handle to the thread. Dropping it lets the round in hand end.
 pub(crate) struct Checkpointer {
-    rounds: Option<SyncSender<()>>,
+    rounds: Option<SyncSender<Round>>,
     thread: Option<JoinHandle<()>>,
     commits: u64,
+    /// Pages in the log after the last commit.
+    log_pages: Arc<AtomicI32>,
     /// Set when a round failed.
     failed: Arc<AtomicBool>,
 }
 
 impl Checkpointer {
-    pub(crate) fn start(path: &Path) -> Result<Self, StoreError> {
+    /// Starts the thread for the database at `path`, which `writer` alone writes to.
+    pub(crate) fn start(path: &Path, writer: &mut Connection) -> Result<Self, StoreError> {
         let connection = schema::open_for_checkpoints(path)?;
-        let (rounds, asked) = sync_channel(1);
+        let log_pages = Arc::new(AtomicI32::new(0));
+        let counted = Arc::clone(&log_pages);
+        writer.wal_hook(Some(move |_: &mut _, pages| {
+            counted.store(pages, Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let (rounds, asked) = sync_channel::<Round>(1);
         let failed = Arc::new(AtomicBool::new(false));
         let noticed = Arc::clone(&failed);
         let body = move || {
-            for () in asked {
+            // Who waits for a round is let go by its end, whatever it was.
+            for _waits in asked {
                 match copy(&connection) {
                     Ok(()) => {}
                     // There may be room again the next time; nothing was lost.
@@ -54,6 +73,7 @@ impl Checkpointer {
             rounds: Some(rounds),
             thread: Some(thread.map_err(StoreError::Thread)?),
             commits: 0,
+            log_pages,
             failed,
         })
     }
@@ -71,14 +91,21 @@ impl Checkpointer {
         failed.load(Ordering::Acquire)
     }
 
-    /// Counts a busy commit, and asks for a round when it is time. Never waits.
-    pub(crate) fn committed(&mut self) {
-        self.commits += 1;
-        if self.commits.is_multiple_of(ROUND_COMMITS)
-            && let Some(rounds) = &self.rounds
-        {
+    /// Counts a commit, and asks for a round when it is time. Waits only when the log is long.
+    pub(crate) fn committed(&mut self, busy: bool) {
+        let Some(rounds) = &self.rounds else { return };
+        if self.log_pages.load(Ordering::Relaxed) >= LOG_PAGES_MAX {
+            let (done, end) = sync_channel(0);
+            // The thread is gone if a round failed, which the next batch is stopped by.
+            if rounds.send(Some(done)).is_ok() {
+                let _ = end.recv();
+            }
+            return;
+        }
+        self.commits += u64::from(busy);
+        if busy && self.commits.is_multiple_of(ROUND_COMMITS) {
             // A round that is under way or asked for is as good as another.
-            let _ = rounds.try_send(());
+            let _ = rounds.try_send(None);
         }
     }
 }

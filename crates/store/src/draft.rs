@@ -14,9 +14,15 @@ const VERSION: u8 = 2;
 /// The length that stands for a text that is not there. No text of ours is nearly as long.
 const ABSENT: u16 = u16::MAX;
 
-/// Writes a draft.
-pub(crate) fn encode(row: &CostRow, into: &mut Vec<u8>) {
+/// Writes a draft, and after it the rows of the attempts before it: most calls have one attempt.
+pub(crate) fn encode(draft: &CostRow, earlier: &[CostRow], into: &mut Vec<u8>) {
     into.clear();
+    for row in std::iter::once(draft).chain(earlier) {
+        encode_row(row, into);
+    }
+}
+
+fn encode_row(row: &CostRow, into: &mut Vec<u8>) {
     into.push(VERSION);
     into.extend_from_slice(row.project.as_bytes());
     into.extend_from_slice(row.key.as_bytes());
@@ -99,13 +105,21 @@ pub(crate) fn decode_shares(bytes: &[u8]) -> Result<Vec<Share>, StoreError> {
     Ok(shares)
 }
 
-/// Reads the draft of this request's hold.
+/// Reads the draft of this request's hold, and the rows of the attempts before it.
 pub(crate) fn decode(
     bytes: &[u8],
     organization: OrganizationId,
     request: RequestId,
-) -> Result<CostRow, StoreError> {
-    read(&mut Cursor(bytes), organization, request).ok_or(StoreError::Unreadable("hold.draft"))
+) -> Result<(CostRow, Vec<CostRow>), StoreError> {
+    let unreadable = StoreError::Unreadable("hold.draft");
+    let mut cursor = Cursor(bytes);
+    let Some(draft) = read(&mut cursor, organization, request) else { return Err(unreadable) };
+    let mut earlier = Vec::new();
+    while !cursor.0.is_empty() {
+        let Some(row) = read(&mut cursor, organization, request) else { return Err(unreadable) };
+        earlier.push(row);
+    }
+    Ok((draft, earlier))
 }
 
 fn read(from: &mut Cursor<'_>, organization: OrganizationId, request: RequestId) -> Option<CostRow> {
@@ -131,7 +145,7 @@ fn read(from: &mut Cursor<'_>, organization: OrganizationId, request: RequestId)
         _ => return None,
     };
     let http_status = u16::from_be_bytes(from.take()?);
-    let row = CostRow {
+    Some(CostRow {
         organization,
         request,
         attempt,
@@ -161,8 +175,7 @@ fn read(from: &mut Cursor<'_>, organization: OrganizationId, request: RequestId)
             feature: from.text()?.map(Box::from),
             run: from.text()?.map(Box::from),
         },
-    };
-    from.0.is_empty().then_some(row)
+    })
 }
 
 struct Cursor<'a>(&'a [u8]);
@@ -202,9 +215,15 @@ mod tests {
         row.attribution.feature = Some("größe".into());
         row.model_answered = Some("".into());
         let mut bytes = Vec::new();
-        encode(&row, &mut bytes);
-        assert_eq!(decode(&bytes, row.organization, row.request).unwrap(), row);
-        for cut in 0..bytes.len() {
+        let earlier = [1, 2].map(|attempt| Payer::number(3).row(5, attempt, 0));
+        encode(&row, &[], &mut bytes);
+        let alone = bytes.len();
+        assert_eq!(decode(&bytes, row.organization, row.request).unwrap(), (row.clone(), Vec::new()));
+        encode(&row, &earlier[..1], &mut bytes);
+        let with_one = bytes.len();
+        encode(&row, &earlier, &mut bytes);
+        assert_eq!(decode(&bytes, row.organization, row.request).unwrap(), (row.clone(), earlier.to_vec()));
+        for cut in (0..bytes.len()).filter(|cut| ![alone, with_one].contains(cut)) {
             assert!(decode(&bytes[..cut], row.organization, row.request).is_err(), "cut at {cut}");
         }
         bytes.push(0);

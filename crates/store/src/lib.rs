@@ -162,11 +162,11 @@ impl Store {
         // SQLite makes its other files like this one.
         folder::private_file(folder, DATABASE)?;
         folder::renew_log(folder)?;
-        let connection = schema::open_for_writing(&path, durability)?;
+        let mut connection = schema::open_for_writing(&path, durability)?;
         let events_before =
             connection.query_row("SELECT coalesce(max(id), 0) FROM event", [], |row| row.get(0))?;
         let recovered = books::recover(&connection, clock.as_ref())?;
-        let checkpointer = Checkpointer::start(&path)?;
+        let checkpointer = Checkpointer::start(&path, &mut connection)?;
         let writer = Arc::new(Writer::start(connection, checkpointer, clock)?);
         let reader = Arc::new(Reader::new(path));
         Ok(Self { writer, reader, recovered, events_before, _lock: lock })

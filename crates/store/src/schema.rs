@@ -12,10 +12,6 @@ use crate::{Durability, StoreError};
 /// Every migration ever, in order. A published one is never edited; the database's `user_version` counts them.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_init.sql")];
 
-/// Pages in the write-ahead log (16 MB) at which the writer itself copies back what the checkpoint thread has left, and
-/// starts the log anew. Writing over a file's pages is cheaper than making it longer, so the log is kept short.
-const LOG_PAGES_MAX: i64 = 4_000;
-
 /// Opens the writer's connection, making and migrating the database as needed.
 pub(crate) fn open_for_writing(path: &Path, durability: Durability) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)?;
@@ -29,7 +25,7 @@ pub(crate) fn open_for_writing(path: &Path, durability: Durability) -> Result<Co
     };
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", synchronous)?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

@@ -112,7 +112,7 @@ impl<'c> Statements<'c> {
     }
 
     pub(crate) fn save_hold(&mut self, organization: OrganizationId, hold: &Hold) -> Result<(), StoreError> {
-        draft::encode(&hold.draft, &mut self.draft);
+        draft::encode(&hold.draft, &hold.earlier, &mut self.draft);
         self.save_hold.execute(params![
             organization.as_bytes(),
             hold.request.as_bytes(),

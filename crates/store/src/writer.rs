@@ -619,8 +619,8 @@ impl Batch<'_> {
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         let busy = self.answers.len() >= BUSY_BATCH;
         self.answer_all(None);
-        if let Some(checkpointer) = self.checkpointer.as_mut().filter(|_| busy) {
-            checkpointer.committed();
+        if let Some(checkpointer) = self.checkpointer.as_mut() {
+            checkpointer.committed(busy);
         }
         Ok(())
     }

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use directory::{Commit, DirectoryStore, InFlight, Organization};
 use domain::{Clock, Money, Timestamp, Zone};
 use ledger::conformance::{ManualClock, Payer, START, budget, cost_cap, promo, request_id};
-use ledger::{Command, EventKind, LedgerStore, LotKind, Period, Reply, Subject, Ticket};
+use ledger::{
+    AttemptStatus, Command, CostRow, EventKind, Extension, LedgerStore, LotKind, NextAttempt, Period, Reply,
+    Subject, Ticket,
+};
 use tempfile::TempDir;
 use tollkeeper_store::{self as store, Durability, Store, verify};
 
@@ -124,6 +127,43 @@ fn what_was_answered_is_there_after_a_restart_and_what_was_held_is_settled() {
     assert_eq!(report.breaches, Vec::<String>::new());
     assert_eq!((report.wallets, report.rows, report.holds), (1, 4, 0));
     assert_eq!(open(folder.path(), clock()).recovered(), 0);
+}
+
+/// Each attempt that was sent has its row after a restart, also those before the one in which the gateway died.
+#[test]
+fn a_dead_gateways_attempts_are_all_booked() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, payer) = busy(folder.path());
+    let row = |attempt, status, cost_pico| CostRow { status, ..payer.row(4, attempt, cost_pico) };
+    let rows = [
+        row(1, AttemptStatus::Failed, 0),
+        row(2, AttemptStatus::Cancelled, 3_001),
+        CostRow { model: "big".into(), target: "other/big".into(), ..row(3, AttemptStatus::Failed, 0) },
+    ];
+    let turn = |before: &CostRow, model, target| {
+        let next =
+            NextAttempt { before: Some(before.clone()), ..payer.next(before.attempt + 1, model, target) };
+        let extension = Extension { cost_pico: 5_000, next: Some(Box::new(next)), ..payer.extend(4, 0) };
+        store.ledger().submit(Command::Extend(extension)).wait().unwrap()
+    };
+    turn(&rows[0], "small", "simulated/sim-small");
+    turn(&rows[1], "big", "other/big");
+    turn(&rows[2], "big", "third/big");
+    let live = store.reader().request(request_id(4)).unwrap().unwrap().hold.unwrap();
+    assert_eq!(live.earlier, rows);
+    drop(store);
+
+    let store = open(folder.path(), clock());
+    assert_eq!(store.recovered(), 1);
+    let booked = store.reader().request(request_id(4)).unwrap().unwrap().rows;
+    let held = Money::from_nano(100);
+    assert_eq!(booked[..3], rows.map(|row| CostRow { held, ..row }));
+    assert_eq!((booked.len(), booked[3].attempt, &*booked[3].target), (4, 4, "third/big"));
+    // 3.001 and 5 nano, each rounded up.
+    let charged = Money::sum(booked.iter().map(|row| row.cost)).unwrap();
+    assert_eq!(charged, Money::from_nano(9));
+    drop(store);
+    assert_eq!(verify(folder.path()).unwrap().breaches, Vec::<String>::new());
 }
 
 #[test]

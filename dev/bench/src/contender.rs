@@ -8,7 +8,7 @@ use crate::options::Options;
 use crate::process::Running;
 use crate::{gateway, nginx};
 
-/// The four ways of a request to the simulated provider.
+/// The ways of a request to the simulated provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Straight to it.
@@ -19,10 +19,12 @@ pub(crate) enum Kind {
     Process,
     /// Through Tollkeeper, whose books survive a loss of power.
     Power,
+    /// As `Process`, but the provider is asked in Anthropic's Messages, and its answers are said in the caller's form.
+    Converted,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Direct, Self::Nginx, Self::Process, Self::Power];
+    const ALL: [Self; 5] = [Self::Direct, Self::Nginx, Self::Process, Self::Power, Self::Converted];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -30,6 +32,7 @@ impl Kind {
             Self::Nginx => "nginx",
             Self::Process => "process",
             Self::Power => "power",
+            Self::Converted => "converted",
         }
     }
 
@@ -56,14 +59,19 @@ pub(crate) struct Contender {
 pub(crate) const MODEL: &str = "sim-small";
 /// The key that the simulated provider takes, as any other.
 const KEY: &str = "bench";
-/// Fixed counts, so that the provider does not count tokens while others are measured.
-pub(crate) const BEHAVIOUR: &str = "in=50;out=20";
+
+/// How the provider behaves: fixed counts, so that it does not count tokens while others are measured.
+pub(crate) fn behaviour(tokens: u64, pace: Option<u64>) -> String {
+    let pace = pace.map_or(String::new(), |pace| format!(";tps={pace}"));
+    format!("in=50;out={tokens}{pace}")
+}
 
 /// Starts the provider that everybody calls.
 pub(crate) async fn start_mock(options: &Options, dir: &Path) -> Result<(Running, SocketAddr), Failure> {
     let listen = crate::process::free_address()?;
     let mut command = std::process::Command::new(&options.binary);
-    command.args(["mock", "--listen", &listen.to_string(), "--behaviour", BEHAVIOUR]);
+    let behaviour = behaviour(options.tokens, options.pace);
+    command.args(["mock", "--listen", &listen.to_string(), "--behaviour", &behaviour]);
     let mut running = Running::start(command, "mock", dir)?;
     running.wait_for(listen).await?;
     Ok((running, listen))
@@ -83,7 +91,7 @@ impl Contender {
         mock: SocketAddr,
         mock_pid: u32,
     ) -> Result<Self, Failure> {
-        let durability = match kind {
+        let (durability, provider) = match kind {
             Kind::Direct => {
                 return Ok(Self::direct(mock, MODEL, mock_pid));
             }
@@ -93,10 +101,13 @@ impl Contender {
                 let key = KEY.to_owned();
                 return Ok(Self { kind, address, model: MODEL, key, pid, _process: Some(process) });
             }
-            Kind::Process => "process",
-            Kind::Power => "power",
+            Kind::Process => ("process", "openai"),
+            Kind::Power => ("power", "openai"),
+            Kind::Converted => ("process", "anthropic"),
         };
-        let (process, address, key) = gateway::start(&options.binary, dir, durability, mock, MODEL).await?;
+        let dir = dir.join(kind.name());
+        let upstream = gateway::Upstream { kind: provider, address: mock, model: MODEL };
+        let (process, address, key) = gateway::start(&options.binary, &dir, durability, upstream).await?;
         let pid = process.pid();
         Ok(Self { kind, address, model: gateway::MODEL, key, pid, _process: Some(process) })
     }

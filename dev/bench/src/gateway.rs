@@ -17,28 +17,37 @@ pub(crate) const MODEL: &str = "bench";
 /// How long it may take to be ready.
 const READY: Duration = Duration::from_secs(30);
 
+/// Who is called, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Upstream {
+    /// The kind of provider, as the configuration names it.
+    pub(crate) kind: &'static str,
+    pub(crate) address: SocketAddr,
+    /// Its model.
+    pub(crate) model: &'static str,
+}
+
 /// Starts a gateway with an empty store in front of the provider; the process, its address and a key of a project.
 pub(crate) async fn start(
     binary: &Path,
     dir: &Path,
     durability: &str,
-    upstream: SocketAddr,
-    upstream_model: &str,
+    upstream: Upstream,
 ) -> Result<(Running, SocketAddr, String), Failure> {
     let listen = free_address()?;
-    let data = dir.join(durability);
-    let file = dir.join(format!("{durability}.toml"));
+    let data = dir.join("data");
+    let file = dir.join("config.toml");
     let broken = |error| Failure::new(format!("{} cannot be made: {error}", file.display()));
     if data.exists() {
         std::fs::remove_dir_all(&data).map_err(broken)?;
     }
     std::fs::create_dir_all(&data).map_err(broken)?;
-    std::fs::write(&file, configuration(durability, upstream, upstream_model)).map_err(broken)?;
+    std::fs::write(&file, configuration(durability, upstream)).map_err(broken)?;
     let mut command = Command::new(binary);
     command.arg("serve").arg("--data").arg(&data).arg("--config").arg(&file);
     command.args(["--listen", &listen.to_string()]).env("MOCK_KEY", "bench");
     command.env_remove("TOLLKEEPER_OPERATOR_KEY");
-    let mut running = Running::start(command, durability, dir)?;
+    let mut running = Running::start(command, "tollkeeper", dir)?;
     running.wait_for(listen).await?;
     wait_until_ready(listen).await?;
     let key_file = data.join("operator.key");
@@ -48,7 +57,8 @@ pub(crate) async fn start(
     Ok((running, listen, key))
 }
 
-fn configuration(durability: &str, upstream: SocketAddr, model: &str) -> String {
+fn configuration(durability: &str, upstream: Upstream) -> String {
+    let Upstream { kind, address, model } = upstream;
     format!(
         "[ledger]
 durability = \"{durability}\"
@@ -58,8 +68,8 @@ level = \"warn\"
 
 [[providers]]
 name = \"mock\"
-kind = \"openai\"
-base_url = \"http://{upstream}/v1\"
+kind = \"{kind}\"
+base_url = \"http://{address}/v1\"
 api_key = \"env:MOCK_KEY\"
 
 [providers.contract]

@@ -49,7 +49,7 @@ pub(crate) async fn run(options: &Options) -> Result<Report, Failure> {
             contenders
                 .iter()
                 .zip(&windows)
-                .map(|(contender, windows)| Row::new(contender.kind, case, windows)),
+                .map(|(contender, windows)| Row::new(contender.kind, case, expected.pieces, windows)),
         );
     }
     drop((contenders, mock));

@@ -12,10 +12,12 @@ usage: cargo xtask bench [options]
 
   --quick              shorter windows; the figures are noisier
   --json FILE          write the figures as JSON, too
-  --contender LIST     of direct, nginx, process, power (all)
+  --contender LIST     of direct, nginx, process, power, converted (all but the last)
   --connections LIST   connections at a time (1,64)
   --prompt LIST        bytes of the prompt (200,32768)
   --stream WHICH       no, yes or both (both)
+  --tokens N           tokens of each answer; a stream has an event for each (20)
+  --pace N             tokens a second of each stream (as fast as it goes)
   --seconds S          length of a window (2)
   --rounds N           windows of each row (5)
   --binary FILE        the tollkeeper to measure (the one beside this program)
@@ -31,6 +33,10 @@ pub(crate) struct Options {
     /// In bytes.
     pub(crate) prompts: Vec<usize>,
     pub(crate) streams: Vec<bool>,
+    /// Tokens of each answer.
+    pub(crate) tokens: u64,
+    /// Tokens a second of each stream; `None`: as fast as it goes.
+    pub(crate) pace: Option<u64>,
     pub(crate) window: Duration,
     /// Load before each window that is not measured.
     pub(crate) warm_up: Duration,
@@ -46,10 +52,12 @@ impl Options {
         let own = std::env::current_exe().unwrap_or_default();
         let beside = own.parent().unwrap_or(&own);
         Self {
-            contenders: Kind::ALL.to_vec(),
+            contenders: vec![Kind::Direct, Kind::Nginx, Kind::Process, Kind::Power],
             connections: vec![1, 64],
             prompts: vec![200, 32_768],
             streams: vec![false, true],
+            tokens: 20,
+            pace: None,
             window: Duration::from_secs(2),
             warm_up: Duration::from_millis(300),
             rounds: 5,
@@ -95,13 +103,15 @@ impl Options {
                     _ => return Err(Failure::new(format!("`{name}` is no, yes or both, not `{value}`"))),
                 };
             }
+            "--tokens" => self.tokens = one(name, value, 2..=10_000)?,
+            "--pace" => self.pace = Some(one(name, value, 1..=1_000_000)?),
             "--seconds" => {
                 let seconds =
                     value.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
                 let window = seconds.filter(|window| !window.is_zero());
                 self.window = window.ok_or_else(|| Failure::new(format!("`{name}` cannot be `{value}`")))?;
             }
-            "--rounds" => self.rounds = list(name, value, |text| within(text, 1..=100))?[0],
+            "--rounds" => self.rounds = one(name, value, 1..=100)?,
             "--binary" => self.binary = value.into(),
             "--dir" => self.dir = value.into(),
             _ => return Err(Failure::new(format!("no option is called `{name}`"))),
@@ -112,6 +122,14 @@ impl Options {
 
 fn within<T: FromStr + PartialOrd>(text: &str, range: std::ops::RangeInclusive<T>) -> Option<T> {
     text.parse().ok().filter(|number| range.contains(number))
+}
+
+fn one<T: FromStr + PartialOrd>(
+    name: &str,
+    value: &str,
+    range: std::ops::RangeInclusive<T>,
+) -> Result<T, Failure> {
+    within(value, range).ok_or_else(|| Failure::new(format!("`{name}` cannot be `{value}`")))
 }
 
 fn list<T>(name: &str, value: &str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Failure> {

@@ -27,6 +27,9 @@ pub(crate) struct Row {
     /// Of `direct`: the simulated provider's own.
     #[serde(rename = "cpu_us_per_request", serialize_with = "in_thousands")]
     pub(crate) cpu: u64,
+    /// Of a stream: for each event.
+    #[serde(rename = "cpu_us_per_event", serialize_with = "thousandths")]
+    pub(crate) cpu_per_event: Option<u64>,
     #[serde(serialize_with = "thousandths")]
     pub(crate) cpu_to_nginx: Option<u64>,
     #[serde(serialize_with = "thousandths")]
@@ -61,12 +64,14 @@ pub(crate) struct Report {
 }
 
 impl Row {
-    /// The medians of these windows.
-    pub(crate) fn new(contender: Kind, case: Case, windows: &[Window]) -> Self {
+    /// The medians of these windows, in which a stream came in so many pieces.
+    pub(crate) fn new(contender: Kind, case: Case, pieces: usize, windows: &[Window]) -> Self {
         let of = |figure: &dyn Fn(&Window) -> u64| median(windows.iter().map(figure));
         let count = |window: &Window| u64::try_from(window.latencies.len()).unwrap_or(u64::MAX);
         let per_second =
             |window: &Window| (count(window) * 1_000_000_000).checked_div(window.span).unwrap_or(0);
+        let cpu = of(&|window| window.cpu.checked_div(count(window)).unwrap_or(0));
+        let pieces = u64::try_from(pieces).unwrap_or(u64::MAX);
         let first_failure = windows.iter().find_map(|window| window.first_failure.as_ref());
         Self {
             contender,
@@ -76,7 +81,8 @@ impl Row {
             requests_per_second: of(&per_second),
             p50: of(&|window| percentile(&window.latencies, 500)),
             p99: of(&|window| percentile(&window.latencies, 990)),
-            cpu: of(&|window| window.cpu.checked_div(count(window)).unwrap_or(0)),
+            cpu,
+            cpu_per_event: cpu.checked_div(pieces).filter(|_| case.stream),
             cpu_to_nginx: None,
             cpu_to_direct: None,
             resident_kib: of(&|window| window.memory.resident),
@@ -101,7 +107,7 @@ impl Row {
         let stream = if self.stream { "stream" } else { "whole" };
         let ratio = |ratio: Option<u64>| ratio.map_or("-".to_owned(), |ratio| hundredths(ratio / 10));
         format!(
-            "{:8} {:>5} {:>7} {:6} {:>8} {:>9} {:>9} {:>8} {:>7} {:>7} {:>7} {:>7} {:>6}",
+            "{:9} {:>5} {:>7} {:6} {:>8} {:>9} {:>9} {:>8} {:>8} {:>7} {:>7} {:>7} {:>7} {:>6}",
             self.contender.name(),
             self.connections,
             self.prompt_bytes,
@@ -110,6 +116,7 @@ impl Row {
             micros(self.p50),
             micros(self.p99),
             micros(self.cpu),
+            self.cpu_per_event.map_or("-".to_owned(), |cpu| hundredths(cpu / 10)),
             ratio(self.cpu_to_nginx),
             ratio(self.cpu_to_direct),
             mebibytes(self.resident_kib),
@@ -169,7 +176,7 @@ impl Report {
             ),
             String::new(),
             format!(
-                "{:8} {:>5} {:>7} {:6} {:>8} {:>9} {:>9} {:>8} {:>7} {:>7} {:>7} {:>7} {:>6}",
+                "{:9} {:>5} {:>7} {:6} {:>8} {:>9} {:>9} {:>8} {:>8} {:>7} {:>7} {:>7} {:>7} {:>6}",
                 "",
                 "conns",
                 "prompt",
@@ -178,6 +185,7 @@ impl Report {
                 "p50",
                 "p99",
                 "CPU/req",
+                "/event",
                 "/nginx",
                 "/direct",
                 "MiB",

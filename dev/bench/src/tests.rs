@@ -8,7 +8,7 @@ use std::time::Duration;
 use mock::{Behaviour, Mock};
 
 use crate::answer::Expected;
-use crate::contender::{BEHAVIOUR, Contender, Kind};
+use crate::contender::{Contender, Kind, behaviour};
 use crate::load::{self, Connection, Window};
 use crate::marks;
 use crate::options::Options;
@@ -110,7 +110,7 @@ async fn loaded(contender: &Contender, case: Case, expected: &Rc<Expected>) -> W
 
 #[test]
 fn faults_of_the_provider_are_failures_and_nothing_else_is() {
-    let defaults = Behaviour::parse(BEHAVIOUR).unwrap();
+    let defaults = Behaviour::parse(&behaviour(20, None)).unwrap();
     let mock = Mock::start(mock::Options { defaults, ..mock::Options::default() }).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -174,7 +174,7 @@ fn row(contender: Kind, connections: usize, latency: u64, cpu: u64, failures: u6
     let memory = Memory { resident: 50 * 1_024, peak: 60 * 1_024 };
     let window =
         Window { span: 1_000_000_000, latencies, failures, first_failure: None, cpu: cpu * 1_000, memory };
-    Row::new(contender, Case { connections, ..SMALL }, &[window])
+    Row::new(contender, Case { connections, ..SMALL }, 20, &[window])
 }
 
 #[test]
@@ -188,6 +188,9 @@ fn marks_are_judged_on_the_rows_they_name() {
         row(Kind::Power, 64, 900_000, 30_010, 0),
     ];
     assert_eq!((rows[1].requests_per_second, rows[1].p50, rows[1].cpu), (1_000, 209_000, 40_000));
+    assert_eq!(rows[1].cpu_per_event, None);
+    let window = Window { latencies: vec![1; 10], cpu: 400_000, ..Window::default() };
+    assert_eq!(Row::new(Kind::Process, STREAM, 20, &[window]).cpu_per_event, Some(2_000));
     let disk = Disk::new(vec![1_000_000; 3]);
     let met: Vec<Option<bool>> = marks::judge(&rows, &disk).iter().map(|mark| mark.met).collect();
     let (yes, no) = (Some(true), Some(false));
@@ -214,6 +217,10 @@ fn options_are_read_and_mistakes_named() {
     assert_eq!((options.connections, options.prompts, options.streams), (vec![2], vec![10, 20], vec![true]));
     assert_eq!((options.window, options.rounds), (Duration::from_millis(500), 3));
     assert_eq!(options.json.unwrap().to_str(), Some("a"));
+    assert_eq!(behaviour(options.tokens, options.pace), "in=50;out=20");
+    let streams = parse("--contender converted --tokens 1000 --pace 500").unwrap().unwrap();
+    assert_eq!(streams.contenders, [Kind::Converted]);
+    assert_eq!(behaviour(streams.tokens, streams.pace), "in=50;out=1000;tps=500");
     assert!(parse("--quick --help").unwrap().is_none());
     for (line, message) in [
         ("--fast", "`--fast` lacks its value"),
@@ -221,6 +228,8 @@ fn options_are_read_and_mistakes_named() {
         ("--contender squid", "`--contender` cannot be `squid`"),
         ("--connections 0", "`--connections` cannot be `0`"),
         ("--seconds 0", "`--seconds` cannot be `0`"),
+        ("--tokens 1", "`--tokens` cannot be `1`"),
+        ("--pace 0", "`--pace` cannot be `0`"),
         ("--stream maybe", "`--stream` is no, yes or both, not `maybe`"),
     ] {
         assert_eq!(parse(line).unwrap_err().to_string(), message);

@@ -9,7 +9,7 @@ mod universe;
 use std::collections::VecDeque;
 
 use domain::{LotId, OrganizationId, RequestId, Timestamp, WalletId};
-use ledger::{Act, Booking, Command, CostRow, PromoCode};
+use ledger::{Act, Booking, Command, PromoCode};
 
 use crate::Random;
 use crate::model::{Model, Owner};
@@ -254,10 +254,11 @@ impl Chaos {
         for (organization, owner) in &model.owners {
             for (request, stake) in &owner.stakes {
                 tally.add(Counted::Fault, "settled at restart");
-                let row =
-                    CostRow { reason: "gateway_restarted".into(), estimated: true, ..stake.draft.clone() };
-                let command =
-                    Command::Settle { organization: *organization, request: *request, rows: vec![row] };
+                let mut rows = stake.rows();
+                if let Some(last) = rows.last_mut() {
+                    (last.reason, last.estimated) = ("gateway_restarted".into(), true);
+                }
+                let command = Command::Settle { organization: *organization, request: *request, rows };
                 self.planned.push_back(Step::Do(command, Timestamp::from_micros(self.now)));
             }
         }

@@ -91,6 +91,7 @@ fn is_same_hold(owner: &Owner, stake: &Stake, hold: &Hold) -> bool {
         && u128::from(hold.tokens) == stake.tokens
         && hold.created_at == Timestamp::from_micros(stake.created_at)
         && *hold.draft == stake.draft
+        && hold.earlier == stake.earlier
         && same_uses
 }
 

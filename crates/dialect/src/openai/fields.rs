@@ -13,8 +13,9 @@ use crate::members::{self, Members, Refusals};
 use crate::messages::Messages;
 
 /// Members that decide what a call costs or where it goes.
-const DECISIVE: [&str; 8] = [
+const DECISIVE: [&str; 9] = [
     "model",
+    "models",
     "messages",
     "stream",
     "stream_options",
@@ -28,6 +29,7 @@ const DECISIVE: [&str; 8] = [
 pub(super) struct Fields<'a> {
     endpoint: Endpoint,
     pub(super) model: Option<&'a RawValue>,
+    pub(super) models: Option<&'a RawValue>,
     pub(super) stream: Option<&'a RawValue>,
     pub(super) stream_options: Option<&'a RawValue>,
     pub(super) max_tokens: Option<&'a RawValue>,
@@ -49,6 +51,7 @@ impl<'a> Fields<'a> {
         let fields = Self {
             endpoint,
             model: None,
+            models: None,
             stream: None,
             stream_options: None,
             max_tokens: None,
@@ -76,6 +79,7 @@ impl<'a> Members<'a> for Fields<'a> {
     ) -> Result<(), A::Error> {
         let slot = match (name, self.endpoint) {
             ("model", _) => &mut self.model,
+            ("models", Endpoint::Chat) => &mut self.models,
             ("stream", _) => &mut self.stream,
             ("stream_options", _) => &mut self.stream_options,
             ("max_tokens", _) => &mut self.max_tokens,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use super::fallbacks;
 use super::fields::{Fields, Metadata, StreamOptionsFields};
 use super::preferences::Preferences;
 use crate::bad_request::BadRequest;
@@ -23,7 +24,7 @@ const CHOICES_MAX: u64 = 128;
 /// Reads the body of a chat or an embedding.
 pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> {
     let fields = Fields::read(endpoint, text)?;
-    let (model, model_text) = field::model(fields.model)?;
+    let named = fallbacks::read(text, fields.model, fields.models)?;
     let media = prompt(endpoint, &fields)?;
     let (stream, asked_usage, usage_edit) = if endpoint.generates() {
         streaming(text, fields.stream, fields.stream_options)?
@@ -41,8 +42,11 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
     let metadata = Metadata::read(fields.metadata)?;
     let told = |text: Option<Cow<'_, str>>| text.filter(|text| !text.is_empty()).map(Cow::into_owned);
     Ok(Asked {
-        model_span: span(text, model_text),
-        model,
+        model: named.model,
+        model_span: named.span,
+        model_stands: named.stands,
+        fallbacks: named.fallbacks,
+        models_span: named.models,
         stream,
         asked_usage,
         usage_edit,

@@ -168,6 +168,85 @@ fn providers_have_their_manners() {
     }
 }
 
+#[test]
+fn models_to_fall_back_to_are_read_and_taken_out() {
+    const INPUT: &str = r#""messages":[1]"#;
+    let names = |call: &Call| -> Vec<(usize, String)> {
+        call.fallbacks().iter().map(|fallback| (fallback.place, fallback.model.clone())).collect()
+    };
+    let named = |names: &[(usize, &str)]| -> Vec<(usize, String)> {
+        names.iter().map(|(place, name)| (*place, (*name).to_owned())).collect()
+    };
+    for (members, model, fallbacks, upstream) in [
+        (
+            r#""model":"a","models":["b","c"],"#,
+            "a",
+            &[(0, "b"), (1, "c")][..],
+            r#"{"model":"x","messages":[1]}"#,
+        ),
+        // Each once, whichever way it is written.
+        (
+            r#""models":["a","b","\u0062","a"],"model":"a","#,
+            "a",
+            &[(1, "b")],
+            r#"{"model":"x","messages":[1]}"#,
+        ),
+        (r#""models":["a","b"],"#, "a", &[(1, "b")], r#"{"model":"x","messages":[1]}"#),
+        (r#""models":["a","b"],"model":null,"#, "a", &[(1, "b")], r#"{"model":"x","messages":[1]}"#),
+        // The name that the body has need not be the provider's.
+        (r#""models":["x","b"],"#, "x", &[(1, "b")], r#"{"model":"x","messages":[1]}"#),
+        (r#""model":"a","models":[],"#, "a", &[], r#"{"model":"x","messages":[1]}"#),
+        (
+            r#""model":"a","models":null,"provider":{"only":["p"]},"#,
+            "a",
+            &[],
+            r#"{"model":"x","messages":[1]}"#,
+        ),
+    ] {
+        for endpoint in [Endpoint::Chat, Endpoint::Responses] {
+            let own = if endpoint == Endpoint::Chat { INPUT } else { r#""input":"hi""# };
+            let upstream = upstream.replace(INPUT, own);
+            let body = Bytes::from(format!("{{{members}{own}}}"));
+            let call = Call::read(endpoint, body.clone()).unwrap();
+            assert_eq!((call.model(), names(&call)), (model, named(fallbacks)), "{members}");
+            let to = Upstream { model: "x", manners: Manners::default(), output_cap: None };
+            let text = join(call.upstream_body(&to));
+            if endpoint == Endpoint::Responses && members.contains("provider") {
+                assert!(!text.contains("models"), "{text}");
+            } else {
+                assert_eq!(text, upstream, "{members}");
+            }
+            assert!(!call.bare_body().windows(8).any(|part| part == b"\"models\""), "{members}");
+        }
+    }
+    for (members, param, code) in [
+        (r#""model":"a","models":"b","#, "models", "invalid_type"),
+        (r#""model":"a","models":{},"#, "models", "invalid_type"),
+        (r#""model":"a","models":["b",7],"#, "models[1]", "invalid_type"),
+        (r#""model":"a","models":["b","c",null],"#, "models[2]", "invalid_type"),
+        (r#""model":"a","models":["b",""],"#, "models[1]", "empty_string"),
+        (
+            r#""model":"a","models":["1","2","3","4","5","6","7","8","9"],"#,
+            "models",
+            "array_above_max_length",
+        ),
+        (r#""models":[],"#, "model", "missing_required_parameter"),
+        (r#""model":"a","models":["b"],"models":["c"],"#, "models", "duplicate_parameter"),
+        (r#""model":null,"models":null,"#, "model", "invalid_type"),
+    ] {
+        for (endpoint, own) in [(Endpoint::Chat, INPUT), (Endpoint::Responses, r#""input":"hi""#)] {
+            let refused = Call::read(endpoint, Bytes::from(format!("{{{members}{own}}}"))).unwrap_err();
+            assert_eq!((refused.param.as_deref(), refused.code), (Some(param), Some(code)), "{members}");
+        }
+    }
+    let long = format!(r#"{{"model":"a","models":["{}"],{INPUT}}}"#, "m".repeat(257));
+    let refused = Call::read(Endpoint::Chat, Bytes::from(long)).unwrap_err();
+    assert_eq!(
+        (refused.param.as_deref(), refused.code),
+        (Some("models[0]"), Some("string_above_max_length"))
+    );
+}
+
 pub(super) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

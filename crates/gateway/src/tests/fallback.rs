@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use directory::{DataClass, InFlight};
 use domain::Money;
-use ledger::AttemptStatus;
+use ledger::{AttemptStatus, CostRow};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -199,9 +199,11 @@ async fn a_gateway_that_dies_in_the_second_attempt_books_it_where_it_went() {
     let died = tokio::time::timeout(Duration::from_millis(300), call).await;
     assert!(died.is_err(), "the second target hangs");
     assert_eq!(stage.called(), ["p0", "p1"]);
-    // What a restart and a sweep book is the draft.
+    // What a restart and a sweep book is the draft, and what became of the attempts before it.
     stage.house.time_out().await;
-    let row = stage.house.rows().pop().unwrap();
+    let [first, row] = <[CostRow; 2]>::try_from(stage.house.rows()).unwrap();
+    assert_eq!((first.attempt, &*first.target, &*first.reason), (1, "p0/m", "upstream_error"));
+    assert_eq!((first.status, first.cost, first.http_status), (AttemptStatus::Failed, Money::ZERO, 500));
     assert_eq!((row.attempt, &*row.target, &*row.provider), (2, "p1/m", "p1"));
     assert!(row.price_version.starts_with("p1/m@"), "{row:?}");
     let guess = i64::try_from(row.usage.input).unwrap();

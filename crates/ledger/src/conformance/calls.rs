@@ -238,17 +238,22 @@ pub(super) fn sweeps(trial: &Trial<'_>) {
     trial.expect_available(payer, 58);
     // The draft follows the attempts; a number that is not above the one before is a mistake.
     let next = |attempt| {
-        let (target, provider) = ("other/model".into(), "other".into());
-        let next =
-            NextAttempt { attempt, at: START, target, provider, price_version: "other/model@1".into() };
+        let before = Some(payer.row(4, attempt - 1, 1_000));
+        let next = NextAttempt { before, ..payer.next(attempt, "m", "other/model") };
         Extension { cost_pico: 3_000, next: Some(Box::new(next)), ..payer.extend(4, 0) }
     };
     trial.answers(payer.hold(4, 5), held(5));
     trial.answers(next(1), Err(invalid("attempt")));
+    trial.answers(next(3), Err(invalid("rows")));
     trial.answers(next(2), Ok(Reply::Extended));
     trial.answers(next(2), Err(invalid("attempt")));
+    // Both attempts are booked.
     trial.answers(payer.sweep(0, Timestamp::MAX), Ok(Reply::Swept(1)));
-    trial.does(payer.refund(4, 3, 4));
+    trial.answers(
+        payer.refund(4, 5, 4),
+        Err(Denial::RefundTooLarge { charged: Money::from_nano(4), refunded: Money::ZERO }),
+    );
+    trial.does(payer.refund(4, 4, 4));
     trial.expect_available(payer, 58);
     // Credit that is due goes with a sweep as with any command.
     trial.does(payer.grant(3, LotKind::Promo, 5, START.plus_seconds(90)));

@@ -9,7 +9,7 @@ use domain::{
 
 use crate::{
     Act, AttemptStatus, Attribution, Booking, Budget, Caps, Command, CostRow, Extension, Grant, HoldRequest,
-    Idempotency, LotKind, Note, Period, PromoCode, Purpose, Subject,
+    Idempotency, LotKind, NextAttempt, Note, Period, PromoCode, Purpose, Subject,
 };
 
 /// When the suite begins: 2026-09-21T14:13:20Z.
@@ -241,6 +241,13 @@ impl Payer {
             cost_pico: 0,
             next: None,
         }
+    }
+
+    /// An attempt of this number at another model and target, in place of one that was never sent.
+    pub fn next(&self, attempt: u32, model: &str, target: &str) -> NextAttempt {
+        let provider = target.split('/').next().unwrap_or_default().into();
+        let (model, target, price_version) = (model.into(), target.into(), format!("{target}@1").into());
+        NextAttempt { attempt, at: START, model, target, provider, price_version, before: None }
     }
 
     /// Ends a hold with these rows.

@@ -64,7 +64,8 @@ fn stocked() -> Books {
     put(&mut books, 1, 3, LotKind::Adjustment, 20);
     let HoldRequest { request, amount, tokens, draft, .. } = payer().hold(1, 5);
     let shares = vec![Share { wallet: payer().wallet, amount }];
-    let hold = Hold { request, amount, shares, tokens, created_at: NOW, uses: Vec::new(), draft };
+    let (uses, earlier) = Default::default();
+    let hold = Hold { request, amount, shares, tokens, created_at: NOW, uses, earlier, draft };
     books.holds.insert(request, hold);
     books.budgets.push(spare(7));
     books.wallets[0].held = amount;

@@ -162,20 +162,42 @@ impl Chaos {
         })
     }
 
-    /// A further attempt of a call, at another target; now and then its number is not above the one before.
+    /// A further attempt of a call, at another target or another model, or the present one elsewhere; now and then its
+    /// number is not the one it should be.
     fn next_attempt(&mut self, owner: &Owner, request: RequestId) -> NextAttempt {
-        let (attempt, at) = owner
-            .stakes
-            .get(&request)
-            .map_or((1, Timestamp::default()), |stake| (stake.draft.attempt, stake.draft.at));
-        let step = if self.random.chance(100) { 0 } else { 1 };
+        let draft = owner.stakes.get(&request).map(|stake| stake.draft.clone());
+        let draft = draft.unwrap_or_else(|| self.row(owner.id, request, 1));
+        let was_sent = self.random.chance(800);
+        let step = u32::from(was_sent != self.random.chance(100));
+        let [model, target] = match self.random.below(4) {
+            0 => [Arc::clone(&draft.model), Arc::from("fallback/model")],
+            1 => [Arc::clone(&draft.model), Arc::clone(&draft.target)],
+            _ => pick(&mut self.random, &self.universe.models, ["m".into(), "p/m".into()]),
+        };
+        let (attempt, at) = (draft.attempt.saturating_add(step), draft.at.plus_micros(1));
         NextAttempt {
-            attempt: attempt.saturating_add(step),
-            at: at.plus_micros(1),
-            target: Arc::from("fallback/model"),
+            attempt,
+            at,
+            model,
+            target,
             provider: Arc::from("fallback"),
             price_version: Arc::from("fallback/model@1"),
+            before: was_sent.then(|| self.before(draft)),
         }
+    }
+
+    /// What became of the attempt before: mostly it failed and costs nothing.
+    fn before(&mut self, mut row: CostRow) -> CostRow {
+        (row.status, row.reason) = (AttemptStatus::Failed, Arc::from("upstream_error"));
+        match self.random.below(4) {
+            0 => (row.status, row.reason) = (AttemptStatus::Cancelled, Arc::from("outrun")),
+            1 => {}
+            _ => charge(&mut row, 0),
+        }
+        if self.random.chance(20) {
+            row.attempt = row.attempt.saturating_add(1);
+        }
+        row
     }
 
     /// A request, mostly one that is live.

@@ -17,7 +17,11 @@ pub(super) fn spoil(command: &mut Command, random: &mut Random) {
             4 => hold.amount = Money::MAX,
             _ => spoil_row(&mut hold.draft, random),
         },
-        Command::Extend(extension) => match random.below(5) {
+        Command::Extend(extension) => match random.below(6) {
+            4 => {
+                let before = extension.next.as_mut().and_then(|next| next.before.as_mut());
+                before.into_iter().for_each(|row| spoil_row(row, random));
+            }
             0 => extension.amount = Money::from_nano(-1),
             1 => extension.cost_pico = -1,
             2 => extension.tokens = u64::MAX,

@@ -2,8 +2,8 @@
 
 use domain::{RequestId, Timestamp};
 use ledger::{
-    Account, CostRow, Denial, Draw, EntryKind, Event, EventKind, Extension, HoldRequest, Purpose, Reply,
-    Settled,
+    Account, AttemptStatus, CostRow, Denial, Draw, EntryKind, Event, EventKind, Extension, HoldRequest,
+    NextAttempt, Purpose, Reply, Settled,
 };
 
 use super::state::{Ended, Taken, drawn, leg};
@@ -24,7 +24,7 @@ impl Owner {
         if self.stakes.contains_key(&hold.request) || self.ended.contains_key(&hold.request) {
             return Err(Denial::Duplicate);
         }
-        let chain = self.chain(&hold.draft);
+        let chain = self.chain(std::slice::from_ref(&*hold.draft));
         let tokens = u128::from(hold.tokens);
         let room = self.admit(&hold.draft, self.now, nano(hold.least), tokens, 1)?;
         let available = self.afford(&chain, nano(hold.least), nano(hold.least))?;
@@ -38,7 +38,7 @@ impl Owner {
         self.check_reservations(&hold.draft, self.now, amount, tokens)?;
         let shares = self.portion(&chain, amount);
         let draft = CostRow { held: fitted(amount), ..CostRow::clone(&hold.draft) };
-        let stake = Stake { shares, tokens, created_at: self.now, draft };
+        let stake = Stake { shares, tokens, created_at: self.now, earlier: Vec::new(), draft };
         for key in self.tab_keys(&hold.draft, self.now) {
             self.tabs.entry(key).or_default().steps += 1;
         }
@@ -63,42 +63,57 @@ impl Owner {
         if extension.cost_pico < 0 {
             return Err(invalid("cost_pico"));
         }
-        let Some(stake) = self.stakes.get(&extension.request) else { return Err(Denial::HoldGone) };
-        if let Some(next) = &extension.next
-            && next.attempt <= stake.draft.attempt
-        {
-            return Err(invalid("attempt"));
+        let Some(stake) = self.stakes.get(&extension.request).cloned() else { return Err(Denial::HoldGone) };
+        let mut after = stake.clone();
+        after.draft.usage = extension.usage;
+        after.draft.cost_pico = extension.cost_pico;
+        after.draft.cost = fitted(rounded_up(extension.cost_pico));
+        let own: Vec<usize> = stake.shares.iter().map(|(purse, _)| *purse).collect();
+        let mut chain = own.clone();
+        if let Some(next) = &extension.next {
+            turn(&mut after, next)?;
+            self.check_rows(extension.request, &after.rows())?;
+            money(after.rows().iter().map(|row| nano(row.cost)).sum())?;
+            if !self.twisted(Twist::ChainStays) {
+                chain = self.chain(&after.rows());
+            }
         }
-        let (draft, held_at, estimated) = (stake.draft.clone(), stake.created_at, stake.tokens);
-        let chain: Vec<usize> = stake.shares.iter().map(|(purse, _)| *purse).collect();
         let (amount, tokens) = (nano(extension.amount), u128::from(extension.tokens));
+        let held = nano(stake.draft.held) + amount;
         if amount > 0 {
-            self.admit(&draft, held_at, amount, tokens, 0)?;
+            self.admit(&stake.draft, stake.created_at, amount, tokens, 0)?;
+        }
+        // On books on which the hold is not there, what it has set aside is available.
+        let moves = chain != own;
+        let mut without = self.clone();
+        if moves {
+            without.stakes.remove(&extension.request);
+            without.afford(&chain, held, held)?;
+        } else if amount > 0 {
             self.afford(&chain, amount, amount)?;
         }
-        self.check_reservations(&draft, held_at, amount, tokens)?;
-        let held = money(nano(draft.held) + amount)?;
-        if estimated + tokens > u128::from(u64::MAX) {
+        self.check_reservations(&stake.draft, stake.created_at, amount, tokens)?;
+        after.draft.held = money(held)?;
+        if stake.tokens + tokens > u128::from(u64::MAX) {
             return Err(Denial::Overflow);
         }
-        let grown = self.portion(&chain, amount);
-        let Some(stake) = self.stakes.get_mut(&extension.request) else { return Err(Denial::HoldGone) };
-        for ((_, share), (_, more)) in stake.shares.iter_mut().zip(grown) {
-            *share += more;
+        after.tokens += tokens;
+        if moves {
+            after.shares = without.portion(&chain, held);
+        } else {
+            for ((_, share), (_, more)) in after.shares.iter_mut().zip(self.portion(&chain, amount)) {
+                *share += more;
+            }
         }
-        stake.tokens += tokens;
-        stake.draft.held = held;
-        stake.draft.usage = extension.usage;
-        stake.draft.cost_pico = extension.cost_pico;
-        stake.draft.cost = fitted(rounded_up(extension.cost_pico));
-        if let Some(next) = extension.next.as_deref().cloned() {
-            stake.draft.attempt = next.attempt;
-            stake.draft.at = next.at;
-            stake.draft.target = next.target;
-            stake.draft.provider = next.provider;
-            stake.draft.price_version = next.price_version;
+        let draft = after.draft.clone();
+        self.stakes.insert(extension.request, after);
+        self.tell(&draft, stake.created_at, trace);
+        if moves {
+            for purse in own {
+                self.pay_debt(purse, trace);
+            }
+            self.expire(trace);
         }
-        self.tell(&draft, held_at, trace);
         Ok(Reply::Extended)
     }
 
@@ -222,10 +237,13 @@ impl Owner {
         let mut ended = 0;
         for request in stale {
             let Some(stake) = self.stakes.get(&request) else { continue };
-            let row = CostRow { reason: "hold_timed_out".into(), ..stake.draft.clone() };
-            let charged = row.cost;
+            let mut rows = stake.rows();
+            if let Some(last) = rows.last_mut() {
+                last.reason = "hold_timed_out".into();
+            }
+            let charged = fitted(rows.iter().map(|row| nano(row.cost)).sum());
             // One whose charge no longer fits stays.
-            if self.settle(request, &[row], trace).is_ok() {
+            if self.settle(request, &rows, trace).is_ok() {
                 self.say(EventKind::HoldTimedOut { request, charged }, trace);
                 ended += 1;
             }
@@ -255,11 +273,17 @@ impl Owner {
         }
     }
 
-    /// The wallets that pay for a call, by position, in the order in which they do.
-    pub(super) fn chain(&self, call: &CostRow) -> Vec<usize> {
+    /// The wallets that pay for a call with these attempts, the present one last: by position, in the order in which
+    /// they do.
+    pub(super) fn chain(&self, attempts: &[CostRow]) -> Vec<usize> {
+        let Some((present, earlier)) = attempts.split_last() else { return Vec::new() };
+        let matters = |row: &&CostRow| {
+            row.status != AttemptStatus::Failed || row.cost_pico > 0 || self.twisted(Twist::EveryAttempt)
+        };
+        let earlier: Vec<&CostRow> = earlier.iter().filter(matters).collect();
         let mut classes: [Vec<usize>; 4] = Default::default();
         for (position, purse) in self.purses.iter().enumerate() {
-            if covers(&purse.purpose, call) {
+            if covers(&purse.purpose, present) && earlier.iter().all(|row| covers(&purse.purpose, row)) {
                 let class = match (purse.purpose.models.is_empty(), purse.purpose.project.is_some()) {
                     (false, true) => 0,
                     (false, false) => 1,
@@ -283,7 +307,7 @@ impl Owner {
 
     /// As the rules choose it, for whoever looks in from outside: the wallets that would pay for a call.
     pub fn chain_of(&self, call: &CostRow) -> Vec<usize> {
-        self.chain(call)
+        self.chain(std::slice::from_ref(call))
     }
 
     /// Refuses when a wallet of the chain owes or all of them have too little; answers what they have.
@@ -345,6 +369,27 @@ pub(super) fn tokens_of(row: &CostRow) -> u128 {
     let input = [usage.input, usage.cached, usage.cache_write, usage.cache_write_long];
     let media = [usage.audio_input, usage.image_input, usage.audio_output, usage.image_output];
     input.into_iter().chain(media).chain([usage.output]).map(u128::from).sum()
+}
+
+/// Makes a stake one whose call goes on at the next attempt.
+fn turn(stake: &mut Stake, next: &NextAttempt) -> Result<(), Denial> {
+    let sent = next.before.is_some();
+    if (sent && next.attempt <= stake.draft.attempt) || (!sent && next.attempt != stake.draft.attempt) {
+        return Err(invalid("attempt"));
+    }
+    if let Some(before) = &next.before {
+        if before.attempt != stake.draft.attempt {
+            return Err(invalid("rows"));
+        }
+        stake.earlier.push(before.clone());
+    }
+    stake.draft.attempt = next.attempt;
+    stake.draft.at = next.at;
+    stake.draft.model = next.model.clone();
+    stake.draft.target = next.target.clone();
+    stake.draft.provider = next.provider.clone();
+    stake.draft.price_version = next.price_version.clone();
+    Ok(())
 }
 
 fn covers(purpose: &Purpose, call: &CostRow) -> bool {

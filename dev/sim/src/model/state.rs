@@ -67,8 +67,17 @@ pub struct Stake {
     pub tokens: u128,
     /// When it was held.
     pub created_at: i64,
+    /// The rows of the attempts before.
+    pub earlier: Vec<CostRow>,
     /// The row as of the last checkpoint.
     pub draft: CostRow,
+}
+
+impl Stake {
+    /// All rows of the call as they stand, the draft last.
+    pub fn rows(&self) -> Vec<CostRow> {
+        [self.earlier.clone(), vec![self.draft.clone()]].concat()
+    }
 }
 
 /// A call that ended.

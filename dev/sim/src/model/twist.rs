@@ -63,11 +63,15 @@ pub enum Twist {
     NewBudgetIsEmpty,
     /// A removed budget can be made anew.
     BudgetReturns,
+    /// The wallets of a call's first attempt pay for those at other models, too.
+    ChainStays,
+    /// A wallet must be for every attempt, also for those that failed at no cost.
+    EveryAttempt,
 }
 
 impl Twist {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::PrepaidFirst,
         Self::LatestFirst,
         Self::GreaterIdFirst,
@@ -98,5 +102,7 @@ impl Twist {
         Self::PayAgain,
         Self::NewBudgetIsEmpty,
         Self::BudgetReturns,
+        Self::ChainStays,
+        Self::EveryAttempt,
     ];
 }

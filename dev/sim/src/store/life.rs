@@ -18,6 +18,7 @@ use super::plan::{self, Phase};
 use super::seen::Marks;
 use super::world::{History, Step, World};
 use crate::Random;
+use crate::model::Stake;
 
 /// Cost rows that are compared after each life; at the end all are.
 const ROWS: u32 = 32;
@@ -338,15 +339,13 @@ impl Run {
 
     fn settle_all(&mut self, store: &mut OpenStore<'_>) -> Result<(), String> {
         let owners = self.world.model.owners.values();
-        let stakes =
-            owners.flat_map(|owner| owner.stakes.values().map(|stake| (owner.id, stake.draft.clone())));
-        let commands: Vec<Command> = stakes
-            .map(|(organization, draft)| Command::Settle {
-                organization,
-                request: draft.request,
-                rows: vec![draft],
-            })
-            .collect();
+        let settle = |organization, stake: &Stake| Command::Settle {
+            organization,
+            request: stake.draft.request,
+            rows: stake.rows(),
+        };
+        let commands: Vec<Command> =
+            owners.flat_map(|owner| owner.stakes.values().map(|stake| settle(owner.id, stake))).collect();
         let expected = commands.iter().map(|command| self.world.run(command, self.now).reply).collect();
         let step = Arc::new(Step::Batch(commands.clone(), self.now));
         let answers = store.run(commands).map_err(|error| error.to_string())?;

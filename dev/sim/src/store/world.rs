@@ -112,9 +112,10 @@ impl World {
 
     fn recover(&mut self, organization: OrganizationId, now: Timestamp) {
         let Some(owner) = self.model.owners.get(&organization) else { return };
-        let drafts: Vec<CostRow> = owner.stakes.values().map(|stake| stake.draft.clone()).collect();
-        for draft in drafts {
-            let command = Command::Settle { organization, request: draft.request, rows: vec![draft] };
+        let live: Vec<(RequestId, Vec<CostRow>)> =
+            owner.stakes.iter().map(|(request, stake)| (*request, stake.rows())).collect();
+        for (request, rows) in live {
+            let command = Command::Settle { organization, request, rows };
             self.run(&command, now);
         }
     }

@@ -8,20 +8,21 @@ use serde_json::value::RawValue;
 use super::input::Input;
 use super::tools::Tools;
 use crate::bad_request::BadRequest;
-use crate::body::span;
 use crate::call::Asked;
 use crate::cap::OutputCap;
 use crate::field;
 use crate::json::Kind;
 use crate::members::{self, Members, Refusals};
+use crate::openai::fallbacks;
 use crate::openai::fields::Metadata;
 use crate::product::Product;
 
 const CAP: &str = "max_output_tokens";
 
 /// The members that the gateway reads: they decide what a call costs, where it goes or for whom it is.
-const READ: [&str; 14] = [
+const READ: [&str; 15] = [
     "model",
+    "models",
     "input",
     "instructions",
     "stream",
@@ -43,7 +44,7 @@ const ELSEWHERE: [&str; 2] = ["previous_response_id", "conversation"];
 /// Reads the body of a request for a response.
 pub(crate) fn read(text: &str) -> Result<Asked, BadRequest> {
     let fields = Fields::read(text)?;
-    let (model, model_text) = field::model(fields.raw("model"))?;
+    let named = fallbacks::read(text, fields.raw("model"), fields.raw("models"))?;
     refuse_unseen(&fields)?;
     let tools = Tools::read(fields.given("tools"))?;
     let input = Input::read(fields.given("input"), tools)?;
@@ -63,8 +64,11 @@ pub(crate) fn read(text: &str) -> Result<Asked, BadRequest> {
     let Input { media, tools, is_elsewhere } = input;
     let elsewhere = ELSEWHERE.into_iter().find(|name| fields.given(name).is_some());
     Ok(Asked {
-        model_span: span(text, model_text),
-        model,
+        model: named.model,
+        model_span: named.span,
+        model_stands: named.stands,
+        fallbacks: named.fallbacks,
+        models_span: named.models,
         stream,
         asked_usage: false,
         // Every stream of responses tells its usage.
