@@ -89,7 +89,9 @@ def usages(entry: dict, numbers: Numbers) -> Iterator[dict[str, int]]:
     sold = [bucket for bucket in BUCKETS if bucket in token_prices(entry) | unit_prices(entry)]
     yield {bucket: numbers.below(5_000) for bucket in sold}
     yield {bucket: numbers.below(2_000_000) for bucket in sold if numbers.below(2)}
-    yield {"input": 1 + numbers.below(9), "output": numbers.below(3)}
+    small = {"input": 1 + numbers.below(9), "output": numbers.below(3)}
+    if "input" in sold:
+        yield small
     for step in entry.get("above", []):
         edge = step["input_tokens"]
         cached = numbers.below(edge)

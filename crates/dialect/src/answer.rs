@@ -34,6 +34,8 @@ pub struct AnswerFacts {
     pub has_failed: bool,
     /// Searches of the web that the answer shows; they stand in the usage, too, if there is one.
     pub searches: u64,
+    /// Images in the answer; they stand in the usage, too, if there is one.
+    pub images: u64,
 }
 
 impl AnswerFacts {
@@ -44,7 +46,10 @@ impl AnswerFacts {
     pub fn read(endpoint: Endpoint, body: &[u8]) -> Result<Self, Garbage> {
         let text = std::str::from_utf8(body).map_err(|_| Garbage)?;
         match endpoint {
-            Endpoint::Chat | Endpoint::Embeddings => openai::read_answer(endpoint, text),
+            Endpoint::Chat | Endpoint::Embeddings | Endpoint::Moderations => {
+                openai::read_answer(endpoint, text)
+            }
+            Endpoint::Images => openai::read_media(endpoint, text),
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read_answer(text),
             Endpoint::Responses => openai::responses::read_answer(text),
             Endpoint::Converse => converse::read_answer(text),
@@ -61,7 +66,11 @@ impl AnswerFacts {
             Endpoint::Chat => openai::read_speech(text, &mut output),
             Endpoint::Messages => anthropic::read_speech(text, &mut output),
             Endpoint::GenerateContent => gemini::read_speech(text, &mut output),
-            Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::CountContent => {}
+            Endpoint::Embeddings
+            | Endpoint::Moderations
+            | Endpoint::Images
+            | Endpoint::CountTokens
+            | Endpoint::CountContent => {}
             Endpoint::Responses => openai::responses::read_speech(text, &mut output),
             Endpoint::Converse => converse::read_speech(text, &mut output),
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
+use domain::Usage;
 
 use crate::address::{Addressed, Framing};
 use crate::anthropic;
@@ -16,6 +17,7 @@ use crate::gemini;
 use crate::manners::Upstream;
 use crate::media::{Media, MediaParts};
 use crate::openai::{self, Fallback, Preferences};
+use crate::product::{Look, Product};
 
 /// Tokens that frame a prompt and have no byte in the body: those that begin the answer, and a few spare. What frames
 /// a message is fewer tokens than its JSON has bytes.
@@ -68,6 +70,39 @@ pub(crate) struct Asked {
     pub(crate) feature: Option<String>,
     pub(crate) run: Option<String>,
     pub(crate) media: Media,
+    /// What is made that is no text.
+    pub(crate) product: Product,
+}
+
+impl Asked {
+    /// A request that asks this model for one thing, which is no text, and for nothing else.
+    pub(crate) fn plain(model: String, model_span: Range<usize>) -> Self {
+        Self {
+            model,
+            model_stands: !model_span.is_empty(),
+            model_span: Some(model_span),
+            model_prefix: "",
+            fallbacks: Vec::new(),
+            models_span: None,
+            stream: false,
+            asked_usage: false,
+            usage_edit: None,
+            preferences: None,
+            preferences_span: None,
+            stream_options: None,
+            output_cap: None,
+            choices: 1,
+            service_tier: None,
+            web_search: None,
+            charged_tool: None,
+            input_elsewhere: None,
+            user: None,
+            feature: None,
+            run: None,
+            media: Media::default(),
+            product: Product::default(),
+        }
+    }
 }
 
 impl Call {
@@ -94,6 +129,8 @@ impl Call {
         })?;
         let asked = match endpoint {
             Endpoint::Chat | Endpoint::Embeddings => openai::read(endpoint, text)?,
+            Endpoint::Moderations => openai::read_moderation(text)?,
+            Endpoint::Images => openai::read_image(text)?,
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read(endpoint, text)?,
             Endpoint::Responses => openai::responses::read(text)?,
             Endpoint::Converse => return Err(BadRequest::body("it does not say which model is called")),
@@ -203,12 +240,33 @@ impl Call {
         self.asked.asked_usage
     }
 
-    /// The most output tokens of each choice, if the caller names it; 0 for calls that have no output.
+    /// The most output tokens of each choice, if the caller names it; 0 for calls that have no output. Where
+    /// [`output_is_fixed`](Self::output_is_fixed), what the request as a whole comes to.
     ///
     /// Of `max_completion_tokens` and `max_tokens` the larger one counts where both stand: providers differ in which
     /// they obey, and a hold for the smaller could be escaped by naming a small one that is not obeyed.
     pub fn output_cap(&self) -> Option<u64> {
-        self.asked.output_cap.as_ref().map_or(Some(0), OutputCap::tokens)
+        self.asked.output_cap.as_ref().map_or(Some(self.asked.product.output_tokens), OutputCap::tokens)
+    }
+
+    /// Whether what is asked for is made whole or not at all, so that no cap bounds it: an image, but no text.
+    pub const fn output_is_fixed(&self) -> bool {
+        self.asked.product.output_tokens > 0
+    }
+
+    /// How many images are to be made.
+    pub const fn images(&self) -> u64 {
+        self.asked.product.images
+    }
+
+    /// How the images are to look; none where none are asked for.
+    pub fn look(&self) -> Option<&Look> {
+        self.asked.product.look.as_deref()
+    }
+
+    /// What an answer with so many images has used beside the prompt, where the provider does not tell.
+    pub const fn reckoned(&self, images: u64) -> Usage {
+        self.asked.product.reckoned(images)
     }
 
     /// The smallest cap on the output that its provider takes, the call being as it is: thinking has a least budget, and
@@ -252,6 +310,8 @@ impl Call {
             .saturating_sub(self.asked.media.inline_bytes)
             .saturating_add(FRAME_TOKENS)
             .saturating_add(self.media_tokens_bound())
+            // Several images are billed as if each had been asked for by itself.
+            .saturating_mul(if self.asked.product.images > 1 { self.asked.product.images } else { 1 })
     }
 
     /// The same of what is not text, by whichever of the models counts it dearest.

@@ -76,6 +76,8 @@ impl Conversion {
             Endpoint::Chat
             | Endpoint::Responses
             | Endpoint::Embeddings
+            | Endpoint::Moderations
+            | Endpoint::Images
             | Endpoint::CountTokens
             | Endpoint::Converse
             | Endpoint::GenerateContent
@@ -135,7 +137,12 @@ const fn surface(endpoint: Endpoint) -> Option<Surface> {
         Endpoint::Responses => Some(Surface::Responses),
         Endpoint::Messages => Some(Surface::Messages),
         Endpoint::GenerateContent => Some(Surface::Gemini),
-        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::CountContent | Endpoint::Converse => None,
+        Endpoint::Embeddings
+        | Endpoint::Moderations
+        | Endpoint::Images
+        | Endpoint::CountTokens
+        | Endpoint::CountContent
+        | Endpoint::Converse => None,
     }
 }
 
@@ -145,7 +152,12 @@ const fn wire(endpoint: Endpoint) -> Option<Wire> {
         Endpoint::Messages => Some(Wire::Messages),
         Endpoint::Converse => Some(Wire::Converse),
         Endpoint::GenerateContent => Some(Wire::Gemini),
-        Endpoint::Responses | Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::CountContent => None,
+        Endpoint::Responses
+        | Endpoint::Embeddings
+        | Endpoint::Moderations
+        | Endpoint::Images
+        | Endpoint::CountTokens
+        | Endpoint::CountContent => None,
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Form {
     /// No client speaks it: the end is written by what writes the rest for the client.
     Unspoken,
     Content(gemini::Cut),
+    /// What is made whole or not at all is never cut off.
+    Nothing,
 }
 
 /// The end of a stream that broke, or that cannot be booked, but for the error.
@@ -71,6 +73,7 @@ impl Cut {
             Form::Responses(cut) => cut.events(usage),
             Form::Unspoken => Vec::new(),
             Form::Content(cut) => cut.events(usage),
+            Form::Nothing => Vec::new(),
         }
     }
 }

@@ -32,7 +32,12 @@ impl Endpoint {
     /// The dialect that is spoken at this endpoint; OpenAI's at those where nobody calls us.
     pub const fn dialect(self) -> Dialect {
         match self {
-            Self::Chat | Self::Responses | Self::Embeddings | Self::Converse => Dialect::OpenAi,
+            Self::Chat
+            | Self::Responses
+            | Self::Embeddings
+            | Self::Moderations
+            | Self::Images
+            | Self::Converse => Dialect::OpenAi,
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
             Self::GenerateContent | Self::CountContent => Dialect::Gemini,
         }

@@ -5,6 +5,11 @@
 
 use crate::address;
 
+use crate::stream::EVENT_BYTES_MAX;
+
+/// 3,840 x 2,160 pixels of four bytes each, in base64: what compresses to nothing less.
+const IMAGE_EVENT_BYTES_MAX: usize = 48 * 1024 * 1024;
+
 /// A call's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -14,6 +19,10 @@ pub enum Endpoint {
     Responses,
     /// OpenAI's `POST /v1/embeddings`.
     Embeddings,
+    /// OpenAI's `POST /v1/moderations`: whether texts and images are harmful.
+    Moderations,
+    /// OpenAI's `POST /v1/images/generations`.
+    Images,
     /// Anthropic's `POST /v1/messages`.
     Messages,
     /// Anthropic's `POST /v1/messages/count_tokens`: how long a prompt is. It costs nothing.
@@ -33,6 +42,8 @@ impl Endpoint {
             "/v1/chat/completions" => Self::Chat,
             "/v1/responses" => Self::Responses,
             "/v1/embeddings" => Self::Embeddings,
+            "/v1/moderations" => Self::Moderations,
+            "/v1/images/generations" => Self::Images,
             "/v1/messages" => Self::Messages,
             "/v1/messages/count_tokens" => Self::CountTokens,
             _ => return address::gemini_endpoint(path),
@@ -46,6 +57,8 @@ impl Endpoint {
             Self::Chat => "/chat/completions",
             Self::Responses => "/responses",
             Self::Embeddings => "/embeddings",
+            Self::Moderations => "/moderations",
+            Self::Images => "/images/generations",
             Self::Messages => "/messages",
             Self::CountTokens => "/messages/count_tokens",
             Self::Converse => "/converse",
@@ -60,6 +73,8 @@ impl Endpoint {
             Self::Chat
             | Self::Responses
             | Self::Embeddings
+            | Self::Moderations
+            | Self::Images
             | Self::GenerateContent
             | Self::CountContent
             | Self::Converse => &[],
@@ -78,6 +93,8 @@ impl Endpoint {
             Self::Chat => "chat",
             Self::Responses => "responses",
             Self::Embeddings => "embeddings",
+            Self::Moderations => "moderations",
+            Self::Images => "images",
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
             Self::Converse => "converse",
@@ -99,9 +116,26 @@ impl Endpoint {
             Self::Chat
             | Self::Responses
             | Self::Embeddings
+            | Self::Moderations
+            | Self::Images
             | Self::CountTokens
             | Self::CountContent
             | Self::Converse => "service_tier",
+        }
+    }
+
+    /// The longest event of a stream that is taken, in bytes, its line ends included. An image comes in one.
+    pub const fn event_bytes_max(self) -> usize {
+        match self {
+            Self::Images | Self::GenerateContent => IMAGE_EVENT_BYTES_MAX,
+            Self::Chat
+            | Self::Responses
+            | Self::Embeddings
+            | Self::Moderations
+            | Self::Messages
+            | Self::CountTokens
+            | Self::CountContent
+            | Self::Converse => EVENT_BYTES_MAX,
         }
     }
 
@@ -109,7 +143,9 @@ impl Endpoint {
     pub const fn generates(self) -> bool {
         match self {
             Self::Chat | Self::Responses | Self::Messages | Self::GenerateContent | Self::Converse => true,
-            Self::Embeddings | Self::CountTokens | Self::CountContent => false,
+            Self::Embeddings | Self::Moderations | Self::Images | Self::CountTokens | Self::CountContent => {
+                false
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ mod members;
 mod messages;
 pub mod openai;
 mod output;
+mod product;
 mod sse;
 mod stream;
 #[cfg(test)]
@@ -52,5 +53,6 @@ pub use error::ErrorBody;
 pub use manners::{Manners, Upstream};
 pub use media::MediaParts;
 pub use output::OUTPUT_TEXT_BYTES_MAX;
+pub use product::Look;
 pub use stream::{EVENT_BYTES_MAX, StreamFault, StreamMeter, StreamOptions};
 pub use upstream_error::UpstreamError;

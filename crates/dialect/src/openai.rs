@@ -1,11 +1,15 @@
-//! OpenAI's shapes: chat completions, responses, embeddings, models.
+//! OpenAI's shapes: chat completions, responses, embeddings, moderations, images, models.
 
 mod chunk;
 mod cut;
 mod fallbacks;
 mod fields;
+mod image;
 mod media;
+mod media_answer;
+mod media_usage;
 mod models;
+mod moderation;
 mod preferences;
 mod reader;
 mod request;
@@ -16,7 +20,10 @@ mod usage;
 
 pub(crate) use cut::{Cut, UsageJson};
 pub use fallbacks::Fallback;
+pub(crate) use image::read as read_image;
+pub(crate) use media_answer::{MediaReader, read_media};
 pub use models::{ModelCard, ModelPricing, model_json, models_json};
+pub(crate) use moderation::read as read_moderation;
 pub use preferences::{Preferences, Sort};
 pub(crate) use reader::Reader;
 pub(crate) use request::{read, takes_new_name};

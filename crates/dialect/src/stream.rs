@@ -18,7 +18,7 @@ use crate::output::Output;
 use crate::sse::{self, Block, Scanner};
 use crate::upstream_error::UpstreamError;
 
-/// The longest event that is taken, in bytes, its line ends included.
+/// The longest event of text that is taken, in bytes, its line ends included.
 pub const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 const BOM: &str = "\u{feff}";
@@ -36,8 +36,8 @@ pub enum StreamFault {
     /// An event that is no JSON object, or what is no event at all.
     #[error("the provider's stream holds what is no event of such a stream")]
     Garbage,
-    /// An event longer than [`EVENT_BYTES_MAX`].
-    #[error("the provider's stream has an event of more than {EVENT_BYTES_MAX} bytes")]
+    /// An event longer than [`Endpoint::event_bytes_max`].
+    #[error("the provider's stream has an event that is too long")]
     TooLong,
     /// The stream ended in the middle of an event.
     #[error("the provider's stream ended in the middle of an event")]
@@ -56,6 +56,8 @@ pub enum StreamFault {
 /// [`StreamMeter::tail`].
 pub struct StreamMeter {
     reader: Reader,
+    /// The longest event that is taken.
+    event_bytes_max: usize,
     /// Writes the events anew, for a client of another dialect.
     converter: Option<Box<StreamConverter>>,
     scanner: Scanner,
@@ -90,6 +92,8 @@ pub(crate) struct Told {
     pub(crate) reported_cost: Option<Pico>,
     /// Searches of the web that events showed.
     pub(crate) searches: u64,
+    /// Images that were made, or begun to be.
+    pub(crate) images: u64,
     pub(crate) error: Option<UpstreamError>,
     /// Events that brought something which could be charged.
     pub(crate) chunks: u64,
@@ -102,6 +106,7 @@ enum Reader {
     Responses(Box<openai::responses::Reader>),
     Converse(converse::Reader),
     Content(gemini::Reader),
+    Media(openai::MediaReader),
 }
 
 impl Reader {
@@ -113,6 +118,7 @@ impl Reader {
             Self::Responses(reader) => reader.read(data, event, told),
             Self::Converse(reader) => reader.read(data, event, told),
             Self::Content(reader) => reader.read(data, told),
+            Self::Media(reader) => reader.read(data, event, told),
         }
     }
 }
@@ -135,15 +141,19 @@ impl StreamMeter {
     /// A meter for one stream of this form. What is never streamed is read as what else is spoken there.
     pub fn new(endpoint: Endpoint, options: StreamOptions) -> Self {
         let reader = match endpoint {
-            Endpoint::Chat | Endpoint::Embeddings => Reader::Chat(openai::Reader::new(options)),
+            Endpoint::Chat | Endpoint::Embeddings | Endpoint::Moderations => {
+                Reader::Chat(openai::Reader::new(options))
+            }
             Endpoint::Messages | Endpoint::CountTokens => Reader::Messages(anthropic::Reader::default()),
             Endpoint::Responses => Reader::Responses(Box::default()),
             Endpoint::Converse => Reader::Converse(converse::Reader),
             Endpoint::GenerateContent | Endpoint::CountContent => Reader::Content(gemini::Reader::default()),
+            Endpoint::Images => Reader::Media(openai::MediaReader::new(endpoint)),
         };
         Self {
             frames: (endpoint == Endpoint::Converse).then(Box::default),
             reader,
+            event_bytes_max: endpoint.event_bytes_max(),
             converter: None,
             scanner: Scanner::default(),
             carry: BytesMut::new(),
@@ -209,7 +219,8 @@ impl StreamMeter {
             | Reader::Chat(_)
             | Reader::Responses(_)
             | Reader::Converse(_)
-            | Reader::Content(_) => None,
+            | Reader::Content(_)
+            | Reader::Media(_) => None,
         };
         // SDKs take an end without this event for a break, or do not tell one from the other.
         self.held_done.extend(stop.map(Bytes::from_static));
@@ -232,6 +243,7 @@ impl StreamMeter {
             Reader::Responses(reader) => Form::Responses(Box::new(reader.cut(&self.told, call))),
             Reader::Converse(_) => Form::Unspoken,
             Reader::Content(reader) => Form::Content(reader.cut(&self.told, call)),
+            Reader::Media(_) => Form::Nothing,
         })
     }
 
@@ -239,9 +251,11 @@ impl StreamMeter {
     /// takes what the stream has said with it: to be asked for last. Nothing more may be pushed.
     pub fn broken(&mut self, call: CutCall<'_>) -> Broken {
         Broken(match &mut self.reader {
-            Reader::Chat(_) | Reader::Messages(_) | Reader::Converse(_) | Reader::Content(_) => {
-                BrokenForm::Plain
-            }
+            Reader::Chat(_)
+            | Reader::Messages(_)
+            | Reader::Converse(_)
+            | Reader::Content(_)
+            | Reader::Media(_) => BrokenForm::Plain,
             Reader::Responses(reader) => BrokenForm::Responses(Box::new(reader.broken(&self.told, call))),
         })
     }
@@ -254,6 +268,11 @@ impl StreamMeter {
     /// Searches of the web that were seen to be made so far; they stand in the usage, too, once there is one.
     pub const fn searches(&self) -> u64 {
         self.told.searches
+    }
+
+    /// Images that were seen to be made, one under way included; those that are finished stand in the usage, too.
+    pub const fn images(&self) -> u64 {
+        self.told.images
     }
 
     /// What of the input was consumed, where the provider tells it before the rest: the output in it is nothing yet.
@@ -382,7 +401,7 @@ impl StreamMeter {
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), StreamFault> {
-        if self.carry.len().saturating_add(bytes.len()) > EVENT_BYTES_MAX {
+        if self.carry.len().saturating_add(bytes.len()) > self.event_bytes_max {
             return Err(StreamFault::TooLong);
         }
         self.carry.extend_from_slice(bytes);
@@ -396,7 +415,7 @@ impl StreamMeter {
         run: &mut Run<'_>,
         out: &mut Vec<Bytes>,
     ) -> Result<(), StreamFault> {
-        if range.len() > EVENT_BYTES_MAX {
+        if range.len() > self.event_bytes_max {
             return Err(StreamFault::TooLong);
         }
         let source = run.source;

@@ -116,6 +116,7 @@ fn count_piece(tokenizer: &Tokenizer, piece: &[u8]) -> usize {
 /// For a chat: the messages by OpenAI's recipe, and the JSON of tools and of a response format, which are not sent as
 /// JSON but about as long. Images count as ones of 1,024 x 1,024 pixels; other media do not count. For a response the
 /// same of its items, as far as they stand in the body. For embeddings: the texts, or the tokens that were given. For
+/// moderations: the texts and images. For images: the prompt. For
 /// messages: the system prompt, the messages and the JSON of tools, by the stand-in's dictionary, because Anthropic's is
 /// not published, and the same for Gemini's contents and in Converse's form. What cannot be read counts nothing.
 pub fn count_prompt(endpoint: Endpoint, body: &[u8], model: &str) -> u64 {
@@ -125,6 +126,8 @@ pub fn count_prompt(endpoint: Endpoint, body: &[u8], model: &str) -> u64 {
         Endpoint::Chat => json::read(text, &mut ChatBody(&mut prompt)),
         Endpoint::Responses => json::read(text, &mut ResponsesBody(&mut prompt)),
         Endpoint::Embeddings => json::read(text, &mut EmbeddingsBody(&mut prompt)),
+        Endpoint::Moderations => json::read(text, &mut ModerationBody(&mut prompt)),
+        Endpoint::Images => json::read(text, &mut PromptBody(&mut prompt)),
         Endpoint::Messages | Endpoint::CountTokens => {
             anthropic::read_prompt(text, &mut prompt);
             Ok(())
@@ -312,6 +315,34 @@ impl<'de> Take<'de> for EmbeddingsBody<'_> {
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
                 "input" => map.next_value_seed(Into(&mut Input(self.0)))?,
+                _ => json::skip(&mut map)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+struct ModerationBody<'p>(&'p mut Prompt);
+
+impl<'de> Take<'de> for ModerationBody<'_> {
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "input" => map.next_value_seed(Into(&mut Content(self.0)))?,
+                _ => json::skip(&mut map)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+struct PromptBody<'p>(&'p mut Prompt);
+
+impl<'de> Take<'de> for PromptBody<'_> {
+    fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key_seed(Name)? {
+            match &*name {
+                "prompt" => map.next_value_seed(Into(&mut Content(self.0)))?,
                 _ => json::skip(&mut map)?,
             }
         }

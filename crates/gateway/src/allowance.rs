@@ -18,6 +18,9 @@
 //! - What a provider counts beyond that all the same (tokens of thought that no stream shows, a cap it does not obey)
 //!   is charged if it can still be held at the end; if not, the charge ends where the hold ends.
 //!
+//! What is made whole or not at all, such as an image, is held for at its most by either policy: the caller's request says
+//! what that is, and no cap makes it less.
+//!
 //! By either, a stream that asks for more when its hold has timed out ends there: nothing of it could be charged.
 
 use std::num::NonZeroU64;
@@ -52,6 +55,10 @@ pub(crate) struct Allowance {
     input: u64,
     /// Searches of the web that are held for.
     searches: u64,
+    /// Images that are asked for.
+    images: u64,
+    /// Whether the request alone decides how much output there is: no slices, no caps, all of it or nothing.
+    is_fixed: bool,
     choices: u64,
     /// Output tokens of each choice below which the call is of no use under `stops`.
     choice_least: u64,
@@ -78,24 +85,32 @@ pub(crate) struct Ask {
 impl Allowance {
     pub(crate) fn new(call: &Call, price: &Arc<PriceVersion>, in_flight: InFlight, slice: u64) -> Self {
         let (named, model) = (call.output_cap(), price.max_output);
+        let is_fixed = call.output_is_fixed();
         Self {
             in_flight,
             price: Arc::clone(price),
             tier: tier_asked(call),
             input: input_bound(call, price),
             searches: if call.web_search().is_some() { SEARCHES } else { 0 },
+            images: call.images(),
+            is_fixed,
             choices: call.choices(),
-            choice_least: CHOICE_TOKENS_LEAST.max(call.output_cap_least()),
+            choice_least: if is_fixed { u64::MAX } else { CHOICE_TOKENS_LEAST.max(call.output_cap_least()) },
             stated: named.or(model),
             most: named.into_iter().chain(model).min(),
-            slice,
-            grows: call.stream(),
+            slice: if is_fixed { u64::MAX } else { slice },
+            grows: call.stream() && !is_fixed,
         }
     }
 
     /// The most input tokens that the call can be billed.
     pub(crate) const fn input(&self) -> u64 {
         self.input
+    }
+
+    /// Whether the request alone decides how much output there is.
+    pub(crate) const fn is_fixed(&self) -> bool {
+        self.is_fixed
     }
 
     pub(crate) const fn stops(&self) -> bool {
@@ -125,6 +140,7 @@ impl Allowance {
         let bounds = Bounds {
             input_tokens: self.input,
             output_tokens: output,
+            images: self.images,
             searches: self.searches,
             ..Bounds::default()
         };
@@ -152,7 +168,7 @@ impl Allowance {
     pub(crate) fn upstream_cap(&self, held: Money) -> Option<NonZeroU64> {
         let first = self.first();
         let choice = self.covered(held) / self.choices.max(1);
-        if !self.stops() || (self.grows && choice >= first) {
+        if self.is_fixed || !self.stops() || (self.grows && choice >= first) {
             return None;
         }
         NonZeroU64::new(choice).filter(|cap| self.stated.is_none_or(|stated| cap.get() < stated))

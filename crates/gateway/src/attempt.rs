@@ -20,7 +20,7 @@ use crate::evidence::{Began, Plan};
 use crate::failure::{Failure, UpstreamFailure};
 use crate::relay::{Relay, Unbegun};
 use crate::routes::Target;
-use crate::settle::{Consumed, Ending, Open, Output, Told};
+use crate::settle::{Consumed, Ending, Open, Output, Seen, Told};
 use crate::substitution::Substitution;
 use crate::tasks::Presence;
 use crate::whole::{whole, withhold};
@@ -199,7 +199,11 @@ async fn abandon(open: Open) -> Failure {
     let ending = Ending {
         status: AttemptStatus::Cancelled,
         reason: gone.reason,
-        consumed: Consumed::Unreported { input: None, output: Output::Text(String::new()), searches: 0 },
+        consumed: Consumed::Unreported {
+            input: None,
+            output: Output::Text(String::new()),
+            seen: Seen::default(),
+        },
         model_answered: None,
         told: Told::default(),
         answered: gone.status,

@@ -103,7 +103,7 @@ impl Checkpoint {
         let allowance = &open.plan.candidate().allowance;
         let step = open.shared.settings.output_slice.max(1);
         Self {
-            stops: allowance.stops(),
+            stops: allowance.stops() && !allowance.is_fixed(),
             step,
             next: step,
             covered: allowance.covered(open.held.amount()),

@@ -52,7 +52,7 @@ impl Gateway {
             Err(failure) => trail.stopped(failure),
         });
         // It counts among the requests, and has used no tokens.
-        pace.end(&Usage::default(), None);
+        pace.end(&Usage::default(), 0, None);
         let (outcome, response) = match counted {
             Ok(mut response) => {
                 let headers = response.headers_mut();

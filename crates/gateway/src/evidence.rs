@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use dialect::openai::Fallback;
-use dialect::{BadRequest, Call, Conversion, CutCall, Endpoint, Upstream};
+use dialect::{BadRequest, Call, Conversion, CutCall, Endpoint, Look, Upstream};
 use directory::{Directory, Principal, Scope, Visit};
 use domain::{Refusal, RefusalCode, RequestId, ServiceTier, Timestamp};
 use http::HeaderMap;
@@ -112,6 +112,8 @@ pub(crate) const fn scope(endpoint: Endpoint) -> Scope {
         Endpoint::Chat | Endpoint::Converse => Scope::ChatCompletions,
         Endpoint::Responses => Scope::Responses,
         Endpoint::Embeddings => Scope::Embeddings,
+        Endpoint::Moderations => Scope::Moderations,
+        Endpoint::Images => Scope::Images,
         Endpoint::Messages | Endpoint::CountTokens => Scope::Messages,
         Endpoint::GenerateContent | Endpoint::CountContent => Scope::GenerateContent,
     }
@@ -208,24 +210,56 @@ fn check_kind(route: &Route, call: &Call, now: Timestamp) -> Result<(), Refusal>
 
 /// Whether a price is one for such a call: one for embeddings says nothing about output.
 fn suits(price: &PriceVersion, call: &Call) -> bool {
+    let endpoint = call.endpoint();
     match price.kind {
-        ModelKind::Chat => true,
-        ModelKind::Embedding => !call.endpoint().generates(),
-        ModelKind::Image | ModelKind::Speech | ModelKind::Transcription => false,
+        ModelKind::Chat => needed(endpoint).is_none(),
+        ModelKind::Embedding => endpoint == Endpoint::Embeddings || endpoint.counts(),
+        ModelKind::Moderation | ModelKind::Image | ModelKind::Speech | ModelKind::Transcription => {
+            needed(endpoint) == Some(price.kind)
+        }
+    }
+}
+
+/// The kind of model that an endpoint is for, where it is for no other.
+const fn needed(endpoint: Endpoint) -> Option<ModelKind> {
+    match endpoint {
+        Endpoint::Moderations => Some(ModelKind::Moderation),
+        Endpoint::Images => Some(ModelKind::Image),
+        Endpoint::Chat
+        | Endpoint::Responses
+        | Endpoint::Embeddings
+        | Endpoint::Messages
+        | Endpoint::CountTokens
+        | Endpoint::GenerateContent
+        | Endpoint::CountContent
+        | Endpoint::Converse => None,
     }
 }
 
 fn not_for_this(model: &str, kind: ModelKind, call: &Call) -> Refusal {
     let (does, next_step) = match kind {
         ModelKind::Embedding => {
-            ("makes embeddings", "Call POST /v1/embeddings with it, or name a chat model.")
+            ("makes embeddings", "Call POST /v1/embeddings with it, or name another model.")
         }
-        ModelKind::Image => ("makes images", "Name another model."),
+        ModelKind::Moderation => {
+            ("judges what is harmful", "Call POST /v1/moderations with it, or name another model.")
+        }
+        ModelKind::Image => {
+            ("makes images", "Call POST /v1/images/generations with it, or name another model.")
+        }
         ModelKind::Speech => ("speaks", "Name another model."),
         ModelKind::Transcription => ("writes down what was spoken", "Name another model."),
-        ModelKind::Chat => ("answers in words", "Name another model."),
+        ModelKind::Chat => (
+            "answers in words",
+            "Name another model, or have the operator state in its price what it is, such as kind = \"moderation\".",
+        ),
     };
-    let wanted = if call.endpoint().generates() { "a chat model" } else { "an embedding model" };
+    let wanted = match needed(call.endpoint()) {
+        Some(ModelKind::Moderation) => "a moderation model",
+        Some(ModelKind::Image) => "an image model",
+        Some(_) | None if call.endpoint().generates() => "a chat model",
+        Some(_) | None => "an embedding model",
+    };
     Refusal::new(
         RefusalCode::ModelNotFound,
         format!("The model `{model}` is not {wanted}; it {does}."),
@@ -342,8 +376,17 @@ pub(crate) fn admit<'a>(
     traffic: &Traffic<'_>,
     now: Timestamp,
 ) -> Result<&'a Arc<PriceVersion>, Refusal> {
-    let price = target.prices.as_ref().and_then(|prices| prices.at(now));
-    let price = price.ok_or_else(|| unpriced(&route.model, &target.provider.name, &target.model))?;
+    let prices = target.prices.as_ref();
+    let price = match call.look() {
+        None => prices.and_then(|prices| prices.at(now)),
+        Some(Look { size, quality }) => {
+            prices.and_then(|prices| prices.of_image(now, size.as_deref(), quality.as_deref()))
+        }
+    };
+    let price = price.ok_or_else(|| match call.look() {
+        Some(look) if prices.is_some() => unpriced_look(&route.model, target, look),
+        Some(_) | None => unpriced(&route.model, &target.provider.name, &target.model),
+    })?;
     if !suits(price, call) {
         return Err(not_for_this(&route.model, price.kind, call));
     }
@@ -388,6 +431,25 @@ pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
 
 /// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.
 const BYTES_PER_TOKEN: u64 = 4;
+
+/// Refuses an image that looks otherwise than those that have a price.
+fn unpriced_look(model: &str, target: &Target, look: &Look) -> Refusal {
+    let word = |word: &Option<String>| word.as_deref().unwrap_or("any").chars().take(32).collect::<String>();
+    let (size, quality) = (word(&look.size), word(&look.quality));
+    Refusal::new(
+        RefusalCode::ModelUnpriced,
+        format!(
+            "Images of `{model}` of size `{size}` and quality `{quality}` have no price at provider `{}`, and nothing is \
+             free by accident.",
+            target.provider.name
+        ),
+        format!(
+            "Ask for a size and quality that has one; the operator states it in a price file as the model \
+             `QUALITY/WIDTH-x-HEIGHT/{}`.",
+            target.model
+        ),
+    )
+}
 
 pub(crate) fn unpriced(model: &str, provider: &str, upstream: &str) -> Refusal {
     Refusal::new(

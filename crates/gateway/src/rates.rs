@@ -111,14 +111,15 @@ fn pace_model(
         return Ok(Pace { rates, clock, slot: None, limited, pair, need, told });
     }
     let each = rates.learned.expected_output(pair, plan.call.output_cap());
+    let each = match plan.call.output_cap() {
+        Some(fixed) if plan.call.output_is_fixed() => fixed,
+        _ if plan.call.endpoint().generates() => each,
+        _ => 0,
+    };
     let need = Need {
         input_tokens: plan.input_guess,
-        output_tokens: if plan.call.endpoint().generates() {
-            each.saturating_mul(plan.call.choices())
-        } else {
-            0
-        },
-        images: 0,
+        output_tokens: each.saturating_mul(plan.call.choices()),
+        images: plan.call.images(),
     };
     let caps: Vec<Cap> = limited.iter().map(|limited| limited.cap).collect();
     let (micros, day) = (clock.monotonic_micros(), day_of(now));
@@ -179,14 +180,15 @@ impl Pace {
         }
     }
 
-    /// The call has ended with this usage, which takes the place of what was expected. A whole answer, of so many
+    /// The call has ended with this usage and so many images, which take the place of what was expected. A whole answer, of so many
     /// choices, says how long each of the next ones will be.
-    pub(crate) fn end(mut self, usage: &Usage, choices: Option<u64>) {
+    pub(crate) fn end(mut self, usage: &Usage, images: u64, choices: Option<u64>) {
         if let Some(choices) = choices {
             self.rates.learned.learn(self.pair, usage.output_total().div_ceil(choices.max(1)));
         }
         self.need.input_tokens = usage.input_total();
         self.need.output_tokens = usage.output_total();
+        self.need.images = images;
         self.correct();
     }
 

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::checkpoint::{Checkpoint, Room};
 use crate::failure::{self, UpstreamFailure};
-use crate::settle::{Consumed, Ending, Open, Output, Receipt, Told};
+use crate::settle::{Consumed, Ending, Open, Output, Receipt, Seen, Told};
 use crate::substitution::{Claim, Substitution};
 use crate::tasks::Tasks;
 
@@ -454,7 +454,8 @@ fn has_ended(rest: &mut Incoming, context: &mut Context<'_>) -> bool {
 fn ending(mut meter: StreamMeter, status: AttemptStatus, reason: &'static str) -> Ending {
     // Some providers tell their usage as they go: of a stream that did not end well, what they said last may be old.
     let told_all = |usage: &Usage| {
-        status == AttemptStatus::Succeeded || usage.output_total() >= meter.content_tokens_seen()
+        status == AttemptStatus::Succeeded
+            || (usage.output_total() >= meter.content_tokens_seen() && usage.images >= meter.images())
     };
     let consumed = match meter.usage().filter(told_all) {
         Some(usage) => Consumed::Reported { usage, output: Output::Text(meter.take_output_text()) },
@@ -462,7 +463,7 @@ fn ending(mut meter: StreamMeter, status: AttemptStatus, reason: &'static str) -
         None if status == AttemptStatus::Failed && meter.chunks() == 0 => Consumed::Nothing,
         None => Consumed::Unreported {
             input: meter.input(),
-            searches: meter.searches(),
+            seen: Seen { searches: meter.searches(), images: meter.images() },
             output: Output::Text(meter.take_output_text()),
         },
     };

@@ -144,11 +144,13 @@ fn verdict(
 fn short_call(route: &Route, now: Timestamp) -> Option<Call> {
     let kind = route.targets.iter().find_map(|target| Some(target.prices.as_ref()?.at(now)?.kind));
     let model = serde_json::Value::from(&*route.model);
-    let (endpoint, body) = if kind == Some(ModelKind::Embedding) {
-        (Endpoint::Embeddings, format!(r#"{{"model":{model},"input":"hi"}}"#))
-    } else {
-        (Endpoint::Chat, format!(r#"{{"model":{model},"messages":[{{"role":"user","content":"hi"}}]}}"#))
+    let (endpoint, rest) = match kind {
+        Some(ModelKind::Embedding) => (Endpoint::Embeddings, r#""input":"hi""#),
+        Some(ModelKind::Moderation) => (Endpoint::Moderations, r#""input":"hi""#),
+        Some(ModelKind::Image) => (Endpoint::Images, r#""prompt":"hi""#),
+        Some(_) | None => (Endpoint::Chat, r#""messages":[{"role":"user","content":"hi"}]"#),
     };
+    let body = format!(r#"{{"model":{model},{rest}}}"#);
     Call::read(endpoint, Bytes::from(body)).ok()
 }
 

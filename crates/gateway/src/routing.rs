@@ -65,6 +65,10 @@ const BYTES_PER_TOKEN: u64 = 4;
 pub(crate) fn expected(call: &Call) -> Usage {
     let each = call.output_cap().unwrap_or(USUAL_OUTPUT).min(USUAL_OUTPUT);
     let output = each.saturating_mul(call.choices());
+    if call.output_is_fixed() {
+        let input = call.input_tokens_bound() / BYTES_PER_TOKEN;
+        return Usage { input, images: call.images(), ..call.reckoned(call.images()) };
+    }
     Usage { input: call.input_tokens_bound() / BYTES_PER_TOKEN, output, ..Usage::default() }
 }
 

@@ -8,6 +8,7 @@ use dialect::tokens;
 use dialect::{AnswerFacts, Endpoint};
 use domain::{Money, Pico, RequestId, ServiceTier, Usage};
 use ledger::{AttemptStatus, CostRow, Denial, LedgerError};
+use pricing::PriceVersion;
 use tokio::sync::oneshot;
 
 use crate::allowance::tier_asked;
@@ -75,9 +76,29 @@ pub(crate) enum Consumed {
         input: Option<Usage>,
         /// What was generated, as far as we saw it.
         output: Output,
-        /// Searches of the web that were seen to be made.
-        searches: u64,
+        /// What else was seen of it.
+        seen: Seen,
     },
+}
+
+impl Consumed {
+    /// Images that were made, or were being made.
+    const fn images(&self) -> u64 {
+        match self {
+            Self::Reported { usage, .. } => usage.images,
+            Self::Nothing => 0,
+            Self::Unreported { seen, .. } => seen.images,
+        }
+    }
+}
+
+/// What an answer shows of what is counted in other units than tokens.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// Searches of the web.
+    pub(crate) searches: u64,
+    /// Images that were made, or were being made.
+    pub(crate) images: u64,
 }
 
 /// What a model generated.
@@ -123,6 +144,8 @@ const PROMPT_SLACK_TOKENS: u64 = 16_384;
 const SEARCH_SLACK_TOKENS: u64 = 65_536;
 /// Searches that no single call makes.
 const SEARCHES_MAX: u64 = 1_000;
+/// Images that an answer may hold at most where none were asked for by number.
+const IMAGES_SLACK: u64 = 1;
 /// The longest answer there is to any call, for models that the catalogue knows no limit of.
 const OUTPUT_TOKENS_MAX: u64 = 1 << 20;
 
@@ -138,6 +161,7 @@ impl Open {
     pub(crate) async fn settle(mut self, ending: Ending) -> Result<Receipt, LedgerError> {
         let substituted = self.is_substituted(ending.model_answered.as_deref());
         let tier = self.tier_served(ending.told.service_tier.as_deref());
+        let images = ending.consumed.images();
         let (usage, estimated) = self.metered(ending.consumed).await;
         let (usage, estimated) = self.within_hold(usage, tier, estimated).await;
         let Some(mut row) = self.row(&usage, tier, ending.status, ending.reason) else {
@@ -149,7 +173,7 @@ impl Open {
         let (cost, duration_us, attempts) = (row.cost, row.duration_us, row.attempt);
         let Self { shared, began, plan, mut held, pace, dispatched_us, first_byte_us, .. } = self;
         let is_answer = ending.status == AttemptStatus::Succeeded && plan.call.endpoint().generates();
-        pace.end(&usage, (is_answer && !estimated).then(|| plan.call.choices()));
+        pace.end(&usage, images, (is_answer && !estimated).then(|| plan.call.choices()));
         held.conclude(row);
         let mut settlement = Settlement { request: began.id, held, tried: 0, wait: FIRST_WAIT };
         if let Err(error) = settlement.pursue(TRIES_WITHHELD_MAX).await {
@@ -199,8 +223,9 @@ impl Open {
     fn sold(&self, usage: Usage) -> Usage {
         let call = self.plan.sent();
         let least = u64::from(call.web_search().is_some() && call.endpoint() == Endpoint::Chat);
-        let (part, without) =
-            self.plan.candidate().price.priced_part(&Usage { searches: usage.searches.max(least), ..usage });
+        let price = &self.plan.candidate().price;
+        let usage = by_price(price, &Usage { searches: usage.searches.max(least), ..usage });
+        let (part, without) = price.priced_part(&usage);
         if !without.is_empty() {
             tracing::warn!(
                 request = %self.began.id,
@@ -229,11 +254,16 @@ impl Open {
                     ?usage,
                     "the provider's count cannot be right; ours is charged"
                 );
-                (self.sold(self.count(output.text(endpoint)).await), true)
+                let images = usage.images.min(self.plan.sent().images());
+                let seen = Seen { images, ..Seen::default() };
+                (self.counted(output.text(endpoint), seen).await, true)
             }
-            Consumed::Unreported { input, output, searches } => {
-                let counted = Usage { searches, ..self.count(output.text(endpoint)).await };
-                let counted = self.sold(counted);
+            Consumed::Unreported { input, output, seen } => {
+                if seen.images > 0 && !self.plan.candidate().price.sells_tokens() {
+                    // Nobody need tell how many there are.
+                    return (self.sold(Usage { images: seen.images, ..Usage::default() }), false);
+                }
+                let counted = self.counted(output.text(endpoint), seen).await;
                 let told = input.map(|input| Usage { output: counted.output, reasoning: 0, ..input });
                 // What it said of the input is as good as if it had said the rest.
                 let believed = told.filter(|usage| self.is_plausible(usage, &Output::Text(String::new())));
@@ -292,7 +322,22 @@ impl Open {
             && usage.output_total() <= answer_max.saturating_mul(call.choices())
             && (usage.output_total() > 0 || !call.endpoint().generates() || output.is_empty(call.endpoint()))
             && usage.searches <= SEARCHES_MAX
-            && priced(&self.plan, &self.plan.candidate().price.priced_part(usage).0).is_some()
+            && usage.images <= call.images().max(IMAGES_SLACK)
+            && priced(&self.plan, &self.sold_part(usage)).is_some()
+    }
+
+    /// What we count of a call: its prompt, what was generated of text, and what was seen of the rest.
+    async fn counted(&self, output_text: String, seen: Seen) -> Usage {
+        let counted = self.count(output_text).await;
+        let Seen { searches, images } = seen;
+        let image_output = self.plan.sent().reckoned(images).image_output;
+        self.sold(Usage { searches, images, image_output, ..counted })
+    }
+
+    /// The part of a usage that is for sale.
+    fn sold_part(&self, usage: &Usage) -> Usage {
+        let price = &self.plan.candidate().price;
+        price.priced_part(&by_price(price, usage)).0
     }
 
     /// Counts the prompt and what was generated of the answer with the model's own tokenizer.
@@ -352,6 +397,19 @@ impl Open {
         row.duration_us = now.saturating_sub(if self.dispatched_us == 0 { now } else { self.dispatched_us });
         Some(row)
     }
+}
+
+/// A usage in the units that its price knows: what is made is charged by the piece or by its tokens, and a provider that
+/// tells the other unit, too, has told nothing else by it.
+fn by_price(price: &PriceVersion, usage: &Usage) -> Usage {
+    if price.sells_tokens() {
+        let images = if price.sells_meter("per_image") { usage.images } else { 0 };
+        return Usage { images, ..*usage };
+    }
+    if usage.images > 0 {
+        return Usage { images: usage.images, ..Usage::default() };
+    }
+    *usage
 }
 
 /// What counting so many bytes comes to, done where no call waits for it if they are many; `None` when the gateway is

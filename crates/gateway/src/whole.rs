@@ -17,7 +17,7 @@ use providers::TransportFailure;
 use crate::answer::Answer;
 use crate::attempt::{Attempted, JSON, collect, request_id_value, tell_cap};
 use crate::failure::{Failure, UpstreamFailure};
-use crate::settle::{Consumed, Ending, Open, Output, Told};
+use crate::settle::{Consumed, Ending, Open, Output, Seen, Told};
 use crate::substitution::{Claim, Substitution};
 use crate::tasks::Presence;
 
@@ -119,7 +119,10 @@ fn ending(
     let consumed = match facts.usage {
         Some(usage) => Consumed::Reported { usage, output },
         None if facts.has_failed => Consumed::Nothing,
-        None => Consumed::Unreported { input: None, output, searches: facts.searches },
+        None => {
+            let seen = Seen { searches: facts.searches, images: facts.images };
+            Consumed::Unreported { input: None, output, seen }
+        }
     };
     let told = Told { service_tier: facts.service_tier, cost: facts.reported_cost };
     Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), told, answered }

@@ -9,7 +9,7 @@ use crate::truth::Tokens;
 use crate::{content, converse, messages, text};
 
 /// The models that the list names; any other name is answered as well.
-const MODELS: [&str; 3] = ["sim-small", "sim-large", "sim-embed"];
+const MODELS: [&str; 6] = ["sim-small", "sim-large", "sim-embed", "sim-moderate", "sim-image", "sim-picture"];
 /// The day the simulator began, as its models' `created`.
 const MODELS_CREATED: i64 = 1_767_225_600;
 
@@ -63,6 +63,7 @@ impl Chat {
             cache_write_1h: self.cache_writes[1],
             completion: self.choices * (self.reasoning + visible),
             reasoning: self.choices * self.reasoning,
+            images: 0,
         }
     }
 

@@ -15,11 +15,13 @@ use crate::body::{Body, Broken, Part, Source};
 use crate::decode::{ChatAsk, EmbeddingAsk};
 use crate::decode_response::ResponseAsk;
 use crate::embedding;
+use crate::image::{ImageAsk, Images};
 use crate::messages;
+use crate::moderation::ModerationAsk;
 use crate::problem::Problem;
 use crate::response::{self, Reply};
 use crate::signature;
-use crate::stream::{ChatScript, Events, Script};
+use crate::stream::{ChatScript, Events, Made, Script};
 use crate::truth::{Entry, Tokens};
 use crate::wire::Tap;
 use crate::{content, converse};
@@ -181,6 +183,33 @@ impl Call {
         self.wait(false, tokens).await?;
         let list = embedding::list(&ask, &self.model, self.fault != Some(Fault::NoUsage));
         self.whole(JSON, tokens, list, answer::ERROR)
+    }
+
+    /// Answers a request to judge what is harmful.
+    pub(crate) async fn moderation(&mut self, ask: ModerationAsk) -> Result<Response<Body>, Halt> {
+        let tokens = Tokens { prompt: ask.prompt, ..Tokens::default() };
+        self.wait(false, tokens).await?;
+        let verdicts = ask.verdicts(self.id, &self.model);
+        self.whole(JSON, tokens, verdicts, answer::ERROR)
+    }
+
+    /// Answers a call for images.
+    pub(crate) async fn images(&mut self, ask: ImageAsk) -> Result<Response<Body>, Halt> {
+        let (created, each) = (self.at_us / 1_000_000, self.behaviour.out);
+        let images = Images { ask, created, each, usage: self.fault != Some(Fault::NoUsage) };
+        self.wait(images.ask.stream, images.tokens(0)).await?;
+        if images.ask.stream && !matches!(self.fault, Some(Fault::Garbage | Fault::Empty)) {
+            return Ok(self.stream(EVENT_STREAM, images.made()));
+        }
+        let kind = if images.ask.stream { EVENT_STREAM } else { JSON };
+        self.whole(kind, images.tokens(images.count()), images.whole(), answer::ERROR)
+    }
+
+    /// An answer that comes piece by piece and is no text.
+    fn stream(&mut self, kind: HeaderValue, made: Made) -> Response<Body> {
+        let entry = mem::take(&mut self.entry);
+        let events = Events::new(Script::Made(made), entry, &self.behaviour, self.fault);
+        self.respond(StatusCode::OK, kind, Source::Events(Box::new(events)))
     }
 
     /// Answers with what costs nothing.

@@ -16,7 +16,9 @@ use crate::content;
 use crate::content_request::ContentFields;
 use crate::decode::{self, ChatFields, EmbeddingFields};
 use crate::decode_response::ResponseFields;
+use crate::image::ImageFields;
 use crate::messages;
+use crate::moderation::ModerationFields;
 use crate::problem::Problem;
 use crate::request::MessageFields;
 use crate::request_converse::ConverseFields;
@@ -42,6 +44,8 @@ enum Route {
     Chat,
     Responses,
     Embeddings,
+    Moderations,
+    Images,
     Messages,
     CountTokens,
     /// Of this model, streamed or not.
@@ -97,6 +101,8 @@ async fn answer(
             let ask = fields.ask(call.behaviour.prompt)?;
             call.embeddings(ask).await
         }
+        Route::Moderations => moderation(worker, call, head, body).await,
+        Route::Images => images(worker, call, head, body).await,
         Route::Messages => {
             call.entry = entry(worker, call, head, "msg_");
             call.dialect = Dialect::Anthropic;
@@ -166,6 +172,34 @@ async fn answer_content(
     call.chat(ask).await
 }
 
+async fn moderation(
+    worker: &Worker,
+    call: &mut Call,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Halt> {
+    call.entry = entry(worker, call, head, "modr-");
+    let body = read(body).await?;
+    let fields: ModerationFields<'_> = decode::fields(&body)?;
+    call.settle(&fields.model()?, &head.headers)?;
+    let ask = fields.ask(call.behaviour.prompt)?;
+    call.moderation(ask).await
+}
+
+async fn images(
+    worker: &Worker,
+    call: &mut Call,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Halt> {
+    call.entry = entry(worker, call, head, "img-");
+    let body = read(body).await?;
+    let fields: ImageFields<'_> = decode::fields(&body)?;
+    call.settle(&fields.model()?, &head.headers)?;
+    let ask = fields.ask(call.behaviour.prompt)?;
+    call.images(ask).await
+}
+
 fn route(method: &Method, path: &str) -> Result<Route, Problem> {
     if let Some((action, model)) = content_route(path) {
         let route = Route::Content(action, model);
@@ -178,6 +212,8 @@ fn route(method: &Method, path: &str) -> Result<Route, Problem> {
         "/v1/chat/completions" => (Method::POST, Route::Chat),
         "/v1/responses" => (Method::POST, Route::Responses),
         "/v1/embeddings" => (Method::POST, Route::Embeddings),
+        "/v1/moderations" => (Method::POST, Route::Moderations),
+        "/v1/images/generations" => (Method::POST, Route::Images),
         "/v1/messages" => (Method::POST, Route::Messages),
         "/v1/messages/count_tokens" => (Method::POST, Route::CountTokens),
         "/v1/models" => (Method::GET, Route::Models),

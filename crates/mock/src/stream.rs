@@ -15,7 +15,7 @@ use crate::truth::{Entry, Tokens};
 use crate::{content, converse, messages, response};
 
 /// An event that is no JSON.
-const GARBAGE: &str = "data: {\"id\":\"chatcmpl-\u{fffd}<html>502 Bad Gateway</html>\n\n";
+pub(crate) const GARBAGE: &str = "data: {\"id\":\"chatcmpl-\u{fffd}<html>502 Bad Gateway</html>\n\n";
 /// The events still to come.
 pub(crate) struct Events {
     script: Script,
@@ -35,6 +35,19 @@ pub(crate) enum Script {
     Converse(Chat),
     Content(Chat),
     Response(response::Script),
+    Made(Made),
+}
+
+/// A stream of what is no text, piece by piece.
+pub(crate) struct Made {
+    /// What comes before the end.
+    pub(crate) pieces: Vec<String>,
+    /// What is billed once so many pieces are out.
+    pub(crate) bills: Vec<Tokens>,
+    /// The end.
+    pub(crate) end: String,
+    /// A piece that does not belong.
+    pub(crate) garbage: &'static str,
 }
 
 /// Writes the events of a chat.
@@ -203,6 +216,7 @@ impl Script {
             Self::Chat(script) => script.chat.visible,
             Self::Message(chat) | Self::Converse(chat) | Self::Content(chat) => chat.visible,
             Self::Response(script) => script.reply.visible,
+            Self::Made(made) => made.pieces.len() as u64,
         }
     }
 
@@ -211,12 +225,13 @@ impl Script {
             Self::Chat(script) => script.chat.tokens(visible),
             Self::Message(chat) | Self::Converse(chat) | Self::Content(chat) => chat.tokens(visible),
             Self::Response(script) => script.reply.tokens(visible),
+            Self::Made(made) => made.bills.get(visible as usize).copied().unwrap_or_default(),
         }
     }
 
     /// Whether something ends the stream after its last event of the answer.
     const fn has_done(&self) -> bool {
-        !matches!(self, Self::Content(_))
+        !matches!(self, Self::Content(_) | Self::Made(_))
     }
 
     /// Whether an event of its own tells the token counts.
@@ -231,6 +246,7 @@ impl Script {
             Self::Converse(chat) => converse::open(chat),
             Self::Content(chat) => content::open(chat),
             Self::Response(script) => script.open(),
+            Self::Made(_) => String::new(),
         }
     }
 
@@ -241,6 +257,7 @@ impl Script {
             Self::Converse(chat) => converse::say(chat, from, to),
             Self::Content(chat) => content::say(chat, from, to),
             Self::Response(script) => script.say(from, to),
+            Self::Made(made) => made.pieces[from as usize..to as usize].concat(),
         }
     }
 
@@ -251,13 +268,16 @@ impl Script {
             Self::Converse(chat) => converse::close(chat),
             Self::Content(chat) => content::close(chat),
             Self::Response(script) => script.finish(),
+            Self::Made(made) => made.end.clone(),
         }
     }
 
     fn usage(&self) -> String {
         match self {
             Self::Chat(script) => script.usage(),
-            Self::Message(_) | Self::Converse(_) | Self::Response(_) | Self::Content(_) => String::new(),
+            Self::Message(_) | Self::Converse(_) | Self::Response(_) | Self::Content(_) | Self::Made(_) => {
+                String::new()
+            }
         }
     }
 
@@ -268,12 +288,13 @@ impl Script {
             Self::Converse(chat) => converse::metadata(chat),
             Self::Content(_) => String::new(),
             Self::Response(script) => script.done(),
+            Self::Made(_) => String::new(),
         }
     }
 
     fn fail(&mut self) -> String {
         match self {
-            Self::Chat(_) => format!("data: {ERROR}\n\n"),
+            Self::Chat(_) | Self::Made(_) => format!("data: {ERROR}\n\n"),
             Self::Message(_) => format!("event: error\ndata: {}\n\n", messages::ERROR),
             Self::Converse(_) => converse::FAILURE.to_owned(),
             Self::Content(_) => format!("data: {}\r\n\r\n", content::ERROR),
@@ -288,6 +309,7 @@ impl Script {
             Self::Message(_) => messages::GARBAGE,
             Self::Converse(_) => converse::GARBAGE,
             Self::Content(_) => content::GARBAGE,
+            Self::Made(made) => made.garbage,
         }
     }
 
@@ -299,6 +321,7 @@ impl Script {
             Self::Converse(chat) => converse::say(chat, out, out + 8),
             Self::Content(chat) => content::say(chat, out, out + 8),
             Self::Response(script) => script.say(out, out + 1),
+            Self::Made(made) => made.pieces.get(out as usize).unwrap_or(&made.end).clone(),
         };
         let mut event = self.framed(event);
         event.truncate(event.len() / 2);
@@ -309,7 +332,9 @@ impl Script {
     fn framed(&self, events: String) -> Bytes {
         Bytes::from(match self {
             Self::Converse(_) => converse::framed(&events),
-            Self::Chat(_) | Self::Message(_) | Self::Response(_) | Self::Content(_) => events.into_bytes(),
+            Self::Chat(_) | Self::Message(_) | Self::Response(_) | Self::Content(_) | Self::Made(_) => {
+                events.into_bytes()
+            }
         })
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Tokens {
     pub(crate) cache_write_1h: u64,
     pub(crate) completion: u64,
     pub(crate) reasoning: u64,
+    /// Images, where they are made.
+    pub(crate) images: u64,
 }
 
 #[derive(Serialize)]
@@ -35,6 +37,7 @@ struct Line {
     cache_write_1h_tokens: u64,
     completion_tokens: u64,
     reasoning_tokens: u64,
+    images: u64,
     finished: bool,
     fault: Option<&'static str>,
     status: u16,
@@ -79,6 +82,7 @@ impl Entry {
             cache_write_1h_tokens: 0,
             completion_tokens: 0,
             reasoning_tokens: 0,
+            images: 0,
             finished: false,
             fault: None,
             status: 0,
@@ -111,6 +115,7 @@ impl Entry {
             open.line.cache_write_1h_tokens = tokens.cache_write_1h;
             open.line.completion_tokens = tokens.completion;
             open.line.reasoning_tokens = tokens.reasoning;
+            open.line.images = tokens.images;
         }
     }
 

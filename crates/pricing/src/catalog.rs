@@ -7,7 +7,7 @@ use domain::{TimeError, Timestamp};
 
 use crate::prices::PriceError;
 use crate::read::{Entry, read_file};
-use crate::version::{PriceVersion, UnknownRegion};
+use crate::version::{ModelKind, PriceVersion, UnknownRegion};
 
 /// The files of `prices/`, compiled in.
 const EMBEDDED: [(&str, &str); 8] = [
@@ -33,6 +33,8 @@ pub struct Catalog {
 pub struct Schedule {
     /// Ascending by `valid_from`, each once; an undated version, valid since ever, comes first.
     pub(crate) versions: Vec<Arc<PriceVersion>>,
+    /// Of images: what single looks cost, as `hd/1024-x-1792` or `2k`.
+    looks: BTreeMap<String, Arc<Schedule>>,
 }
 
 /// A mistake in a price file.
@@ -87,7 +89,7 @@ pub enum CatalogProblem {
         source: TimeError,
     },
     /// A kind of model nobody knows.
-    #[error(r#"`kind` is `{text}`; write "chat", "embedding", "image", "speech" or "transcription""#)]
+    #[error(r#"`kind` is `{text}`; write "chat", "embedding", "moderation", "image", "speech" or "transcription""#)]
     Kind {
         /// The text as given.
         text: String,
@@ -154,8 +156,13 @@ impl Catalog {
             entries.sort_by_key(|entry| entry.version.valid_from);
             check_dates(&entries, &mut errors);
             let versions = entries.into_iter().map(|entry| Arc::new(entry.version)).collect();
-            catalog.providers.entry(provider).or_default().insert(model, Arc::new(Schedule { versions }));
+            catalog
+                .providers
+                .entry(provider)
+                .or_default()
+                .insert(model, Arc::new(Schedule { versions, looks: BTreeMap::new() }));
         }
+        catalog.providers.values_mut().for_each(gather_looks);
         if errors.is_empty() { Ok(catalog) } else { Err(errors) }
     }
 
@@ -193,7 +200,28 @@ impl Schedule {
     /// [`UnknownRegion`] when a version has no surcharge of it.
     pub fn in_region(&self, region: &str) -> Result<Self, UnknownRegion> {
         let versions = self.versions.iter().map(|version| version.in_region(region).map(Arc::new));
-        Ok(Self { versions: versions.collect::<Result<_, _>>()? })
+        let looks = self.looks.iter().map(|(look, own)| Ok((look.clone(), Arc::new(own.in_region(region)?))));
+        Ok(Self { versions: versions.collect::<Result<_, _>>()?, looks: looks.collect::<Result<_, _>>()? })
+    }
+
+    /// The price at a moment of an image of this size and quality, as the request names them. Where looks have prices of
+    /// their own, one that is named and has none is not for sale; what names none costs what the model does.
+    pub fn of_image(
+        &self,
+        at: Timestamp,
+        size: Option<&str>,
+        quality: Option<&str>,
+    ) -> Option<&Arc<PriceVersion>> {
+        let size = size.map(|size| size.replace('x', "-x-"));
+        let usual = quality.is_none_or(|quality| quality == USUAL_QUALITY);
+        let quality = quality.unwrap_or(USUAL_QUALITY);
+        let names = match &size {
+            _ if self.looks.is_empty() => return self.at(at),
+            None if usual => return self.at(at),
+            None => [Some(quality.to_owned()), None],
+            Some(size) => [Some(format!("{quality}/{size}")), usual.then(|| size.clone())],
+        };
+        names.iter().flatten().find_map(|name| self.looks.get(name))?.at(at)
     }
 
     /// Every version, in the order in which they take effect.
@@ -210,7 +238,39 @@ impl Schedule {
 impl From<PriceVersion> for Schedule {
     /// The schedule of a model with this one price, such as a route's inline price.
     fn from(version: PriceVersion) -> Self {
-        Self { versions: vec![Arc::new(version)] }
+        Self { versions: vec![Arc::new(version)], looks: BTreeMap::new() }
+    }
+}
+
+/// The quality of an image whose request names none, where it has a price of its own.
+const USUAL_QUALITY: &str = "standard";
+
+/// Puts the prices of single looks of images beside their models: `hd/1024-x-1792/dall-e-3`, as LiteLLM names them.
+fn gather_looks(models: &mut BTreeMap<String, Arc<Schedule>>) {
+    let mut found: BTreeMap<String, BTreeMap<String, Arc<Schedule>>> = BTreeMap::new();
+    for (name, schedule) in models.iter() {
+        let is_image = schedule.versions.iter().any(|version| version.kind == ModelKind::Image);
+        if let Some((look, model)) = name.rsplit_once('/').filter(|(look, _)| is_image && is_look(look)) {
+            found.entry(model.to_owned()).or_default().insert(look.to_owned(), Arc::clone(schedule));
+        }
+    }
+    for (model, looks) in found {
+        let versions = models.get(&model).map(|own| own.versions.clone()).unwrap_or_default();
+        models.insert(model, Arc::new(Schedule { versions, looks }));
+    }
+}
+
+/// Whether a name is that of a look, and not of whoever made the model: `hd`, `2k`, `1024-x-1792`, `hd/1024-x-1792`.
+fn is_look(name: &str) -> bool {
+    const QUALITIES: [&str; 7] = ["standard", "hd", "low", "medium", "high", "xhigh", "max"];
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_size = |text: &str| match text.split_once("-x-") {
+        Some((width, height)) => digits(width) && digits(height),
+        None => text.strip_suffix('k').is_some_and(digits),
+    };
+    match name.split_once('/') {
+        Some((quality, size)) => QUALITIES.contains(&quality) && is_size(size),
+        None => QUALITIES.contains(&name) || is_size(name),
     }
 }
 

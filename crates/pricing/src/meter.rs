@@ -95,6 +95,9 @@ pub const METERS: [Meter; COUNT] = [
     unit("per_search", Per::One, Side::Searches),
 ];
 
+/// The place of each meter's bucket among [`Usage::counts`].
+pub(crate) const BUCKETS: [usize; COUNT] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13];
+
 /// How much of each meter a usage has: every bucket but `reasoning`, which is inside the output.
 pub(crate) const fn quantities(usage: &Usage) -> [u64; COUNT] {
     let [input, cached, write, write_long, audio_in, image_in, out, audio_out, image_out, _, rest @ ..] =

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::factor::Factor;
 use crate::meter::{Bounds, COUNT, METERS, quantities};
+use crate::version::ModelKind;
 
 /// The price of one unit of each meter; a meter without one is not for sale.
 ///
@@ -20,9 +21,13 @@ pub struct PriceSet([Option<Price>; COUNT]);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoutePrice {
-    /// Uncached text input.
+    /// What the model is asked for, where the catalogue does not say it: without it a model with an output price is one for
+    /// chats, and one without for embeddings.
+    pub kind: Option<ModelKind>,
+    /// Uncached text input. Empty is absent, which only what is sold by other units may be.
+    #[serde(default)]
     pub input: String,
-    /// Text output, reasoning included. Only an embedding model may leave it out.
+    /// Text output, reasoning included. Only an embedding model may leave it out, or what is sold by other units.
     pub output: Option<String>,
     /// Input read from the provider's cache; the input price when absent.
     pub cached_input: Option<String>,
@@ -209,7 +214,7 @@ impl RoutePrice {
     /// What was written under a meter's name.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let text = match name {
-            "input" => return Some(&self.input),
+            "input" => return Some(&*self.input).filter(|text| !text.is_empty()),
             "output" => &self.output,
             "cached_input" => &self.cached_input,
             "cache_write" => &self.cache_write,

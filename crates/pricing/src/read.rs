@@ -315,14 +315,8 @@ fn count(field: String, value: Value) -> Result<u64, CatalogProblem> {
 }
 
 fn kind(field: String, value: Value) -> Result<ModelKind, CatalogProblem> {
-    match name(field, value)?.as_str() {
-        "chat" => Ok(ModelKind::Chat),
-        "embedding" => Ok(ModelKind::Embedding),
-        "image" => Ok(ModelKind::Image),
-        "speech" => Ok(ModelKind::Speech),
-        "transcription" => Ok(ModelKind::Transcription),
-        text => Err(CatalogProblem::Kind { text: text.to_owned() }),
-    }
+    let text = name(field, value)?;
+    ModelKind::named(&text).ok_or(CatalogProblem::Kind { text })
 }
 
 fn table_of(field: String, value: Value) -> Result<Table, CatalogProblem> {

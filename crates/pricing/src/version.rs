@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{Pico, ServiceTier, Timestamp, Usage};
+use serde::Deserialize;
 
 use crate::factor::Factor;
-use crate::meter::{Bounds, METERS};
+use crate::meter::{BUCKETS, Bounds, METERS};
 use crate::prices::{PriceError, PriceSet, RoutePrice, Written};
 
 /// What a model is asked for, which decides what its price must contain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ModelKind {
     /// Answers with tokens, so an output price is required.
     Chat,
     /// Answers with vectors. Output tokens are not expected; without an output price they cost the input price.
     Embedding,
+    /// Judges whether texts and images are harmful. Charged like embeddings; where it is free, that is stated.
+    Moderation,
     /// Makes images, which are charged by the image or by tokens.
     Image,
     /// Speaks, which is charged by characters, time or tokens.
@@ -103,8 +107,10 @@ impl PriceVersion {
     ) -> Result<Self, Vec<PriceError>> {
         let written =
             |name: &str| price.text(name).map_or(Written::Absent, |text| Written::Text(text.to_owned()));
-        let required = |name: &str| name == "input" || kind.requires(name);
-        let base = PriceSet::read("", required, written, None)?;
+        let base = PriceSet::read("", |name| kind.requires(name), written, None)?;
+        if base.iter().all(|(_, price)| price.is_none()) {
+            return Err(vec![PriceError::Missing { field: kind.usual_unit().to_owned() }]);
+        }
         let standard = Ladder { base, steps: Vec::new() };
         let mut stated: Vec<String> = METERS
             .iter()
@@ -113,6 +119,9 @@ impl PriceVersion {
                 Some(format!("{}={}", meter.field, meter.write(amount)))
             })
             .collect();
+        if !kind.requires("input") {
+            stated.insert(0, format!("kind={}", kind.as_str()));
+        }
         let (mut tiers, mut errors) = (BTreeMap::new(), Vec::new());
         for (name, factor) in &price.tiers {
             match standard.tier(&format!("tiers.{name}"), name, factor) {
@@ -189,6 +198,11 @@ impl PriceVersion {
         self.standard.base.get(field).is_some()
     }
 
+    /// Whether tokens have a price, of whatever sort.
+    pub fn sells_tokens(&self) -> bool {
+        self.standard.base.iter().any(|(meter, price)| meter.is_tokens() && price.is_some())
+    }
+
     fn ladder(&self, tier: ServiceTier) -> Option<&Ladder> {
         if tier == ServiceTier::Standard { Some(&self.standard) } else { self.tiers.get(&tier) }
     }
@@ -213,20 +227,16 @@ impl PriceVersion {
 
     /// The part of a usage that has a price, and the names of what has none: a provider may count what nobody sells.
     pub fn priced_part(&self, usage: &Usage) -> (Usage, Vec<&'static str>) {
-        let mut part = *usage;
+        let mut part = usage.counts();
         let mut without = Vec::new();
-        let units = [
-            ("per_image", &mut part.images),
-            ("per_audio_second", &mut part.audio_ms),
-            ("per_character", &mut part.characters),
-            ("per_search", &mut part.searches),
-        ];
-        for (field, count) in units {
-            if *count > 0 && !self.sells_meter(field) {
-                without.push(field);
+        for (meter, place) in METERS.iter().zip(BUCKETS) {
+            let Some(count) = part.get_mut(place) else { continue };
+            if *count > 0 && !self.sells_meter(meter.field) {
+                without.push(meter.field);
                 *count = 0;
             }
         }
+        let part = Usage::from_counts(part);
         (part, without)
     }
 
@@ -303,9 +313,28 @@ impl ModelKind {
     pub(crate) fn requires(self, name: &str) -> bool {
         match self {
             Self::Chat => matches!(name, "input" | "output"),
-            Self::Embedding => name == "input",
+            Self::Embedding | Self::Moderation => name == "input",
             Self::Image | Self::Speech | Self::Transcription => false,
         }
+    }
+
+    /// What such models are usually sold by.
+    const fn usual_unit(self) -> &'static str {
+        match self {
+            Self::Chat | Self::Embedding | Self::Moderation => "input",
+            Self::Image => "per_image",
+            Self::Speech => "per_character",
+            Self::Transcription => "per_audio_second",
+        }
+    }
+
+    /// Every kind.
+    const ALL: [Self; 6] =
+        [Self::Chat, Self::Embedding, Self::Moderation, Self::Image, Self::Speech, Self::Transcription];
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
     /// Its name in price files.
@@ -313,6 +342,7 @@ impl ModelKind {
         match self {
             Self::Chat => "chat",
             Self::Embedding => "embedding",
+            Self::Moderation => "moderation",
             Self::Image => "image",
             Self::Speech => "speech",
             Self::Transcription => "transcription",

@@ -43,13 +43,20 @@ pub(crate) enum Credential {
 const OPENAI: Kind = Kind {
     name: "openai",
     base_url: Some("https://api.openai.com/v1"),
-    endpoints: &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings],
+    endpoints: OWN,
     manners: Manners { cap: None, stream_options: true, preferences: false },
     openai_path: "",
     credential: Credential::Bearer,
     has_deployments: false,
 };
 
+/// All of OpenAI's own.
+const OWN: &[Endpoint] =
+    &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Moderations, Endpoint::Images];
+/// What Azure's deployments have of them.
+const DEPLOYED: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Images];
+/// What others took up of them.
+const NEWER: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings];
 const CHAT: &[Endpoint] = &[Endpoint::Chat];
 /// What servers have that follow both OpenAI's dialect and Anthropic's.
 const BOTH: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Messages];
@@ -61,15 +68,21 @@ const EVERY: &[Endpoint] = &[
     Endpoint::Chat,
     Endpoint::Responses,
     Endpoint::Embeddings,
+    Endpoint::Moderations,
+    Endpoint::Images,
     Endpoint::Messages,
     Endpoint::CountTokens,
     Endpoint::GenerateContent,
     Endpoint::CountContent,
 ];
-/// Chats and embeddings, but no responses.
-const OLDER: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings];
-/// <https://console.groq.com/docs/responses-api>, <https://docs.x.ai/docs/api-reference>: responses, but no embeddings.
+/// Chats, embeddings and moderations, but no responses: <https://docs.mistral.ai/api/#tag/classifiers>.
+const JUDGING: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings, Endpoint::Moderations];
+/// <https://console.groq.com/docs/responses-api>: responses, but no embeddings.
 const ANSWERS: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses];
+/// <https://docs.x.ai/docs/api-reference>: the same, and images.
+const IMAGINING: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Images];
+/// <https://docs.together.ai/docs/inference/openai-compatibility>
+const OPEN: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings, Endpoint::Images];
 
 /// This project's own simulated provider, `tollkeeper mock`.
 const SIMULATED: Kind = Kind { name: "simulated", base_url: None, endpoints: EVERY, ..OPENAI };
@@ -79,7 +92,14 @@ pub const KINDS: &[Kind] = &[
     OPENAI,
     // <https://learn.microsoft.com/azure/ai-foundry/openai/reference>: the path names a deployment and the query a
     // version; the newer /openai/v1 takes the model from the body, like OpenAI's own.
-    Kind { name: "azure", base_url: None, credential: Credential::ApiKey, has_deployments: true, ..OPENAI },
+    Kind {
+        name: "azure",
+        base_url: None,
+        endpoints: DEPLOYED,
+        credential: Credential::ApiKey,
+        has_deployments: true,
+        ..OPENAI
+    },
     Kind {
         name: "anthropic",
         base_url: Some("https://api.anthropic.com/v1"),
@@ -109,7 +129,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "mistral",
         base_url: Some("https://api.mistral.ai/v1"),
-        endpoints: OLDER,
+        endpoints: JUDGING,
         manners: Manners { cap: Some("max_tokens"), stream_options: false, preferences: false },
         ..OPENAI
     },
@@ -121,18 +141,19 @@ pub const KINDS: &[Kind] = &[
         manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
         ..OPENAI
     },
-    Kind { name: "xai", base_url: Some("https://api.x.ai/v1"), endpoints: ANSWERS, ..OPENAI },
+    Kind { name: "xai", base_url: Some("https://api.x.ai/v1"), endpoints: IMAGINING, ..OPENAI },
     // Both know max_tokens under their own documentation, and pass over the newer name.
     Kind {
         name: "together",
         base_url: Some("https://api.together.xyz/v1"),
-        endpoints: OLDER,
+        endpoints: OPEN,
         manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
         ..OPENAI
     },
     Kind {
         name: "fireworks",
         base_url: Some("https://api.fireworks.ai/inference/v1"),
+        endpoints: NEWER,
         manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
         ..OPENAI
     },

@@ -160,6 +160,8 @@ impl Provider {
                 &[Endpoint::GenerateContent, Endpoint::Chat, Endpoint::Messages, Endpoint::Converse]
             }
             Endpoint::Embeddings => &[Endpoint::Embeddings],
+            Endpoint::Moderations => &[Endpoint::Moderations],
+            Endpoint::Images => &[Endpoint::Images],
             Endpoint::CountTokens => &[Endpoint::CountTokens],
             Endpoint::CountContent => &[Endpoint::CountContent],
             Endpoint::Converse => &[Endpoint::Converse],

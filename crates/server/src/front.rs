@@ -74,7 +74,15 @@ const STRANGER_BODY_BYTES_MAX: usize = 4 * 1024;
 const ORGANIZATION: &str = "/v1/organization";
 
 /// Paths that we serve, as people call them when they forget `/v1`.
-const WITHOUT_V1: [&str; 5] = ["/chat/completions", "/responses", "/embeddings", "/messages", "/models"];
+const WITHOUT_V1: [&str; 7] = [
+    "/chat/completions",
+    "/responses",
+    "/embeddings",
+    "/moderations",
+    "/images/generations",
+    "/messages",
+    "/models",
+];
 
 impl Front {
     /// Answers one request. Never fails: what goes wrong has an answer too.

@@ -103,7 +103,7 @@ fn the_catalogue_is_listed_and_compared() {
     let own = inside(folder.path(), "own.toml");
     let listed = json("prices list --provider simulated", 0);
     let models: Vec<&Value> = listed["data"].as_array().unwrap().iter().map(|one| &one["model"]).collect();
-    assert_eq!(models, ["sim-embed", "sim-large", "sim-small"]);
+    assert_eq!(models, ["sim-embed", "sim-image", "sim-large", "sim-moderate", "sim-picture", "sim-small"]);
     assert!(fails("prices list --provider nobody", 5).contains("there are those of anthropic"));
     assert!(fails("prices show simulated/nothing", 5).contains("there is no price"));
     assert!(fails("prices show gpt-5.4", 2).contains("names no provider"));

@@ -9,6 +9,7 @@ use crate::call::Asked;
 use crate::cap::OutputCap;
 use crate::endpoint::Endpoint;
 use crate::field;
+use crate::product::Product;
 
 /// Reads the body of a request for messages, or of one for its length.
 pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> {
@@ -51,6 +52,7 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
         feature: None,
         run: None,
         media: messages.media,
+        product: Product::default(),
     })
 }
 

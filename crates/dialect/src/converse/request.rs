@@ -12,6 +12,7 @@ use crate::call::Asked;
 use crate::cap::OutputCap;
 use crate::json::{self, Into, Name, Take};
 use crate::media::Media;
+use crate::product::Product;
 
 /// The member of `inferenceConfig` that caps an answer.
 const CAP: &str = "maxTokens";
@@ -46,6 +47,7 @@ pub(crate) fn read(text: &str, model: &str, stream: bool) -> Result<Asked, BadRe
         feature: None,
         run: None,
         media,
+        product: Product::default(),
     })
 }
 

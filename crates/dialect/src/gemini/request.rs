@@ -14,6 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::field;
 use crate::json::Kind;
 use crate::media::Media;
+use crate::product::Product;
 
 /// Google's limit.
 const CANDIDATES_MAX: u64 = 8;
@@ -61,6 +62,7 @@ pub(crate) fn read(endpoint: Endpoint, addressed: &Addressed, text: &str) -> Res
         feature: None,
         run: None,
         media,
+        product: Product::default(),
     })
 }
 

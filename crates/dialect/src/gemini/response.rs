@@ -37,6 +37,7 @@ pub(crate) fn read_answer(text: &str) -> Result<AnswerFacts, Garbage> {
         has_error: response.has_error,
         has_failed: false,
         searches,
+        images: 0,
     })
 }
 

@@ -15,6 +15,7 @@ use crate::cap::OutputCap;
 use crate::endpoint::Endpoint;
 use crate::field;
 use crate::media::Media;
+use crate::product::Product;
 use crate::tokens;
 
 /// OpenAI's limit.
@@ -66,6 +67,7 @@ pub(crate) fn read(endpoint: Endpoint, text: &str) -> Result<Asked, BadRequest> 
         feature: told(metadata.feature),
         run: told(metadata.run),
         media,
+        product: Product::default(),
     })
 }
 

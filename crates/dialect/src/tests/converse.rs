@@ -250,9 +250,10 @@ fn read<'a>(endpoint: Endpoint, pieces: impl IntoIterator<Item = &'a [u8]>) -> R
             r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":64,"stream":true}"#
         }
         Endpoint::Responses => r#"{"model":"m","input":"hi","stream":true}"#,
-        Endpoint::Chat | Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::Converse => {
+        Endpoint::Chat => {
             r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}"#
         }
+        other => panic!("{other:?} is not called here"),
     };
     let converted = converted(endpoint, body);
     let mut meter = StreamMeter::new(converted.call().endpoint(), StreamOptions { client_asked_usage: true })

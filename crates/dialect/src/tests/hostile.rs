@@ -29,8 +29,15 @@ const DOCUMENTS: &[&str] = &[
 ];
 
 fn read_all(bytes: &[u8]) {
-    let served = [Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Messages];
-    for endpoint in served.into_iter().chain([Endpoint::Converse]) {
+    for endpoint in [
+        Endpoint::Chat,
+        Endpoint::Responses,
+        Endpoint::Embeddings,
+        Endpoint::Moderations,
+        Endpoint::Images,
+        Endpoint::Messages,
+        Endpoint::Converse,
+    ] {
         if let Ok(call) = Call::read(endpoint, Bytes::copy_from_slice(bytes)) {
             let parts = call.upstream_body(&to("other"));
             let len = parts.len();

@@ -10,6 +10,7 @@ mod convert;
 mod cut;
 mod error;
 mod hostile;
+mod images;
 mod messages;
 mod request;
 mod responses;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{BadRequest, Call, Endpoint, MediaParts};
+use crate::{BadRequest, Call, Endpoint, Manners, MediaParts, Upstream};
 
 fn read(endpoint: Endpoint, body: &str) -> Result<Call, BadRequest> {
     Call::read(endpoint, Bytes::copy_from_slice(body.as_bytes()))
@@ -405,6 +405,65 @@ fn embeddings_take_texts_and_tokens() {
     assert_eq!((error.param.as_deref(), error.code), (Some("input"), Some("empty_array")));
     let error = read(Endpoint::Embeddings, r#"{"model":"e"}"#).unwrap_err();
     assert_eq!((error.param.as_deref(), error.code), (Some("input"), Some("missing_required_parameter")));
+}
+
+#[test]
+fn moderations_take_texts_and_parts() {
+    let body = |input: &str| format!(r#"{{"model":"m","input":{input}}}"#);
+    let text = r#"{"type":"text","text":"hi"}"#;
+    let image = r#"{"type":"image_url","image_url":{"url":"http://h/i.png"}}"#;
+    for (input, images) in [
+        (r#""text""#.to_owned(), 0),
+        (r#"["a","b"]"#.to_owned(), 0),
+        (format!("[{text}]"), 0),
+        (format!("[{text},{image},{image}]"), 2),
+    ] {
+        let call = read(Endpoint::Moderations, &body(&input)).unwrap();
+        assert_eq!(
+            (call.stream(), call.output_cap(), call.media().images),
+            (false, Some(0), images),
+            "{input}"
+        );
+        let exact = crate::tokens::count_prompt(Endpoint::Moderations, body(&input).as_bytes(), "m");
+        assert!(exact > 0 && call.input_tokens_bound() >= exact, "{input}");
+    }
+    for (input, got) in [
+        ("null", "null"),
+        ("7", "an integer"),
+        ("[1]", "an array with an integer in it"),
+        (r#"["a",{}]"#, "an array with an object in it"),
+    ] {
+        let expected = format!(
+            "Invalid type for 'input': expected a string, an array of strings or an array of objects, but got {got} \
+             instead."
+        );
+        refused(Endpoint::Moderations, &body(input), (&expected, Some("input"), Some("invalid_type")));
+    }
+    for (body, param, code) in [
+        (r#"{"model":"m"}"#, "input", "missing_required_parameter"),
+        (r#"{"model":"m","input":[]}"#, "input", "empty_array"),
+        (r#"{"model":"","input":"a"}"#, "model", "empty_string"),
+        (r#"{"model":"m","input":"a","input":"b"}"#, "input", "duplicate_parameter"),
+        (r#"{"model":"m","input":"a","Model":"n"}"#, "Model", "unknown_parameter"),
+    ] {
+        let error = read(Endpoint::Moderations, body).unwrap_err();
+        assert_eq!((error.param.as_deref(), error.code), (Some(param), Some(code)), "{body}");
+    }
+}
+
+#[test]
+fn a_moderation_without_a_model_names_one_upstream() {
+    for (body, sent) in [
+        (r#"{"input":"a"}"#, r#"{"model":"up","input":"a"}"#),
+        (r#" { "input" : "a" } "#, r#" {"model":"up", "input" : "a" } "#),
+        (r#"{"input":"a","model":"m"}"#, r#"{"input":"a","model":"up"}"#),
+    ] {
+        let call = read(Endpoint::Moderations, body).unwrap();
+        let to = Upstream { model: "up", manners: Manners::default(), output_cap: None };
+        let parts: Vec<u8> = call.upstream_body(&to).into_iter().flatten().collect();
+        assert_eq!(std::str::from_utf8(&parts).unwrap(), sent);
+        assert!(matches!(call.model(), "m" | "omni-moderation-latest"));
+    }
 }
 
 #[test]

@@ -268,6 +268,7 @@ fn facts_of_a_whole_response() {
             has_error: false,
             has_failed: false,
             searches: 1,
+            images: 0,
         })
     );
     assert_eq!(AnswerFacts::output_text(Endpoint::Responses, WHOLE.as_bytes()), "hmhéllonof{\"a\":1}cls");

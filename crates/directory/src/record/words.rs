@@ -121,7 +121,8 @@ word_enums! {
     }
 
     /// An endpoint that a key may be limited to.
-    Scope, "an endpoint", "chat_completions, responses, embeddings, messages, generate_content or models" {
+    Scope, "an endpoint",
+    "chat_completions, responses, embeddings, moderations, images, messages, generate_content or models" {
         /// `POST /v1/chat/completions`.
         #[default]
         ChatCompletions = "chat_completions",
@@ -129,6 +130,10 @@ word_enums! {
         Responses = "responses",
         /// `POST /v1/embeddings`.
         Embeddings = "embeddings",
+        /// `POST /v1/moderations`.
+        Moderations = "moderations",
+        /// `POST /v1/images/generations`.
+        Images = "images",
         /// `POST /v1/messages` and what belongs to it.
         Messages = "messages",
         /// Gemini's `POST /v1beta/models/{model}:generateContent` and what belongs to it.

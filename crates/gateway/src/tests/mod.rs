@@ -8,6 +8,7 @@ mod denial;
 mod effective;
 mod fallback;
 mod house;
+mod images;
 mod in_flight;
 mod models;
 mod precedence;

@@ -161,7 +161,7 @@ async fn models() {
     let list = caller.see(PATIENT, "GET", "/v1/models", &key, "").await.json();
     assert_eq!(list["object"], "list");
     let data = list["data"].as_array().unwrap();
-    assert_eq!(data.len(), 3);
+    assert_eq!(data.len(), 6);
     for model in data {
         let id = model["id"].as_str().unwrap();
         let one = caller.see(PATIENT, "GET", &format!("/v1/models/{id}"), &key, "").await;
@@ -197,5 +197,58 @@ async fn split_writes_are_small_and_join_to_the_same() {
                 }
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn moderations_judge_texts_one_by_one_and_parts_together() {
+    let rig = Rig::new("", 1);
+    let caller = rig.caller(false);
+    let image = json!({"type": "image_url", "image_url": {"url": "http://h/i.png"}});
+    let table = [
+        (json!("hello world"), vec![false], 2),
+        (json!(["hello world", "harm"]), vec![false, true], 3),
+        (json!([{"type": "text", "text": "hello"}, image]), vec![false], 766),
+        (json!([{"type": "text", "text": "harm"}, {"type": "text", "text": "hello"}]), vec![true], 2),
+    ];
+    for (input, flagged, tokens) in table {
+        let json = caller.post("/v1/moderations", &json!({"model": "m", "input": input})).await.json();
+        let results = json["results"].as_array().unwrap();
+        let found: Vec<_> = results.iter().map(|result| result["flagged"] == json!(true)).collect();
+        assert_eq!((found, &json["model"]), (flagged, &json!("m")), "{input}");
+        assert_eq!(caller.truth().pop().unwrap()["prompt_tokens"], json!(tokens), "{input}");
+    }
+    let json = caller.post("/v1/moderations", &json!({"input": "hello"})).await.json();
+    assert_eq!(json["model"], json!("omni-moderation-latest"));
+}
+
+#[tokio::test]
+async fn images_are_billed_each_and_once_they_show() {
+    let rig = Rig::new("", 1);
+    let caller = rig.caller(false);
+    let body = json!({"model": "m?in=6;out=100", "prompt": "a cat", "n": 2, "size": "1024x1024"});
+    let json = caller.post("/v1/images/generations", &body).await.json();
+    assert_eq!(json["data"].as_array().unwrap().len(), 2);
+    let usage = json!({
+        "input_tokens": 6, "input_tokens_details": {"text_tokens": 6, "image_tokens": 0},
+        "output_tokens": 200, "total_tokens": 206,
+    });
+    assert_eq!((&json["usage"], &json["size"]), (&usage, &json!("1024x1024")));
+    let line = caller.truth().pop().unwrap();
+    assert_eq!((&line["images"], &line["completion_tokens"]), (&json!(2), &json!(200)));
+    let streamed = json!({"model": "m?out=100", "prompt": "a", "stream": true, "partial_images": 2});
+    let seen = caller.post("/v1/images/generations", &streamed).await;
+    let text = seen.body;
+    let names: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("event: image_generation.")).collect();
+    assert_eq!(names, ["partial_image", "partial_image", "completed"]);
+    assert_eq!(caller.truth().pop().unwrap()["completion_tokens"], json!(300));
+    for (wrong, param) in [
+        (json!({"model": "m"}), "prompt"),
+        (json!({"model": "m", "prompt": "a", "n": 11}), "n"),
+        (json!({"model": "m", "prompt": "a", "partial_images": 4}), "partial_images"),
+    ] {
+        let refused = caller.post("/v1/images/generations", &wrong).await.json();
+        assert_eq!(refused["error"]["param"], json!(param));
     }
 }

@@ -134,6 +134,7 @@ fn kind_of(mode: &str) -> Result<ModelKind, String> {
     Ok(match mode {
         "chat" | "responses" | "completion" => ModelKind::Chat,
         "embedding" => ModelKind::Embedding,
+        "moderation" => ModelKind::Moderation,
         "image_generation" | "image_edit" => ModelKind::Image,
         "audio_transcription" => ModelKind::Transcription,
         "audio_speech" => ModelKind::Speech,

@@ -22,7 +22,10 @@ fn the_compiled_in_catalogue_holds_every_file_and_forty_models() {
     assert!(models.sum::<usize>() >= 40);
     let simulated: Vec<&str> =
         catalog.models("simulated", moment(NOW)).map(|version| version.model.as_str()).collect();
-    assert_eq!(simulated, ["sim-embed", "sim-large", "sim-small"]);
+    assert_eq!(
+        simulated,
+        ["sim-embed", "sim-image", "sim-large", "sim-moderate", "sim-picture", "sim-small"]
+    );
 }
 
 /// Catches a slip of the point and a swapped field: the dearest model on the market costs less than the bound, a
@@ -66,7 +69,9 @@ fn plausible(set: &PriceSet, dearest: &Price, id: &str) {
     if set.get("input").is_none() {
         return assert!(set.iter().any(|(_, price)| price.is_some_and(|price| price.pico() > 0)), "{id}");
     }
-    assert!(input.pico() > 0 && input <= price("output"), "{id}");
+    // What is free is so by a zero that is written down, and only what is free everywhere.
+    assert!(input.pico() > 0 || id.contains("moderat"), "{id}");
+    assert!(input <= price("output"), "{id}");
     assert!(price("cached_input") <= input && input <= price("audio_input"), "{id}");
     assert!(input <= write && write.pico() <= input.pico().saturating_mul(2), "{id}");
     let long = price("cache_write_long").pico().saturating_mul(2);
@@ -197,7 +202,7 @@ fn a_mistake_in_a_field_names_file_model_and_field() {
         ("audio_input = '1e3'", "`audio_input`: `1e3` is not a decimal amount; write it like 5.00"),
         (
             "kind = 'picture'",
-            r#"`kind` is `picture`; write "chat", "embedding", "image", "speech" or "transcription""#,
+            r#"`kind` is `picture`; write "chat", "embedding", "moderation", "image", "speech" or "transcription""#,
         ),
         ("kind = 1", "`kind` is not a text with something in it"),
         ("context = '1M'", "`context` is not a whole number above zero"),
@@ -373,4 +378,51 @@ fn the_price_file_in_the_documentation_is_one() {
     let block = page.split("```toml\n").nth(1).and_then(|rest| rest.split_once("```")).unwrap().0;
     let catalog = Catalog::parse(&[("docs/prices.md", block)]).unwrap();
     assert_eq!(catalog.models("acme", Timestamp::MAX).count(), 1);
+}
+
+#[test]
+fn looks_of_images_have_prices_of_their_own() {
+    let image = |id: &str, price: &str| {
+        format!("[[models]]\nid = \"{id}\"\nkind = \"image\"\nper_image = \"{price}\"\n")
+    };
+    let listed = [
+        image("painter", "1"),
+        image("1024-x-1024/painter", "2"),
+        image("standard/1024-x-1792/painter", "3"),
+        image("hd/1024-x-1024/painter", "4"),
+        image("hd/painter", "5"),
+        image("2k/painter", "6"),
+        // Whoever made it is no look.
+        image("acme/painter", "7"),
+        image("hd/1024-x-1024/sketcher", "8"),
+        image("plain", "9"),
+    ]
+    .concat();
+    let file = format!("provider = \"p\"\nsource = \"a test\"\nretrieved = \"2026-11-12\"\n{listed}");
+    let catalog = Catalog::parse(&[("p.toml", &file)]).unwrap();
+    for (model, size, quality, found) in [
+        ("painter", None, None, Some("1")),
+        ("painter", None, Some("standard"), Some("1")),
+        ("painter", Some("1024x1024"), None, Some("2")),
+        ("painter", Some("1024x1024"), Some("standard"), Some("2")),
+        ("painter", Some("1024x1792"), None, Some("3")),
+        ("painter", Some("1024x1792"), Some("standard"), Some("3")),
+        ("painter", Some("1024x1024"), Some("hd"), Some("4")),
+        ("painter", None, Some("hd"), Some("5")),
+        ("painter", Some("2k"), None, Some("6")),
+        ("painter", Some("1024x1792"), Some("hd"), None),
+        ("painter", Some("512x512"), None, None),
+        ("painter", None, Some("low"), None),
+        ("acme/painter", Some("512x512"), None, Some("7")),
+        ("sketcher", Some("1024x1024"), Some("hd"), Some("8")),
+        ("sketcher", None, None, None),
+        ("plain", Some("512x512"), Some("hd"), Some("9")),
+    ] {
+        let schedule = catalog.schedule("p", model).unwrap();
+        let price = schedule
+            .of_image(moment(NOW), size, quality)
+            .and_then(|version| version.prices(0).get("per_image"));
+        let price = price.map(|price| price.to_per_unit());
+        assert_eq!(price.as_deref(), found, "{model} {size:?} {quality:?}");
+    }
 }

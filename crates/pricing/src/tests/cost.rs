@@ -3,7 +3,7 @@
 use domain::{ServiceTier, Usage};
 
 use super::{NOW, listed, moment};
-use crate::{Bounds, Catalog, ModelKind, PriceVersion, RoutePrice};
+use crate::{Bounds, Catalog, ModelKind, PriceError, PriceVersion, RoutePrice};
 
 const NONE: Usage = Usage::from_counts([0; 14]);
 
@@ -360,11 +360,38 @@ fn an_inline_price_reads_from_a_configuration() {
     let expected = RoutePrice { cached_input: Some("0.25".to_owned()), ..route_price("2.50", Some("10.00")) };
     assert_eq!(read, Ok(expected));
     for (text, part) in [
-        (r#"output = "1""#, "missing field `input`"),
+        (
+            "kind = \"picture\"",
+            "unknown variant `picture`, expected one of `chat`, `embedding`, `moderation`",
+        ),
         ("input = \"1\"\noutptu = \"1\"", "unknown field `outptu`"),
         ("input = 2.5", "expected a string"),
     ] {
         let error = toml::from_str::<RoutePrice>(text).unwrap_err().to_string();
         assert!(error.contains(part), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_is_sold_by_other_units_needs_no_price_for_tokens() {
+    let image = RoutePrice { per_image: Some("0.04".to_owned()), ..RoutePrice::default() };
+    let version = PriceVersion::from_route("acme", "paint", &image, ModelKind::Image).unwrap();
+    assert_eq!(&*version.id, "acme/paint@kind=image,per_image=0.04");
+    let made = Usage { images: 3, ..NONE };
+    assert_eq!(
+        version.cost(&made, ServiceTier::Standard).unwrap().ceil_to_money().unwrap().to_string(),
+        "0.12"
+    );
+    for (kind, field) in [
+        (ModelKind::Chat, "input"),
+        (ModelKind::Embedding, "input"),
+        (ModelKind::Moderation, "input"),
+        (ModelKind::Image, "per_image"),
+        (ModelKind::Speech, "per_character"),
+        (ModelKind::Transcription, "per_audio_second"),
+    ] {
+        let refused = PriceVersion::from_route("acme", "m", &RoutePrice::default(), kind).unwrap_err();
+        assert_eq!(refused[0], PriceError::Missing { field: field.to_owned() }, "{kind:?}");
+        assert_eq!(ModelKind::named(kind.as_str()), Some(kind));
     }
 }

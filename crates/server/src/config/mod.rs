@@ -426,7 +426,11 @@ fn read_price(
         written.try_into().map_err(|error| mistakes.add(field, error.to_string().trim_end())).ok()?;
     let known =
         catalogued.and_then(|schedule| schedule.at(domain::Timestamp::MAX)).map(|version| version.kind);
-    let kind = known.unwrap_or(if price.output.is_some() { ModelKind::Chat } else { ModelKind::Embedding });
+    let kind = price.kind.or(known).unwrap_or(if price.output.is_some() {
+        ModelKind::Chat
+    } else {
+        ModelKind::Embedding
+    });
     match PriceVersion::from_route(provider, model, &price, kind) {
         Ok(version) => Some(Arc::new(Schedule::from(version))),
         Err(errors) => {

@@ -128,6 +128,7 @@ pub(crate) fn read_answer(text: &str) -> Result<AnswerFacts, Garbage> {
         has_error: response.error.is_some() && response.status.is_none(),
         has_failed: failed,
         searches: response.searches.0,
+        ..AnswerFacts::default()
     })
 }
 

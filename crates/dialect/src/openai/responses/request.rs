@@ -15,6 +15,7 @@ use crate::json::Kind;
 use crate::members::{self, Members, Refusals};
 use crate::openai::fallbacks;
 use crate::openai::fields::Metadata;
+use crate::product::Product;
 
 const CAP: &str = "max_output_tokens";
 
@@ -88,6 +89,7 @@ pub(crate) fn read(text: &str) -> Result<Asked, BadRequest> {
         feature: told(metadata.feature),
         run: told(metadata.run),
         media,
+        product: Product::default(),
     })
 }
 
