@@ -147,3 +147,11 @@ def test_refusals_say_what_they_are(ai: AiSdk, gateway: Gateway, provider: str) 
     error = ai.call(stranger, "generate", provider, "claude").get("error")
     assert error and (error["status"], error["retryable"]) == (401, False), error
     assert poor.rows() == []
+
+
+@every_call
+def test_a_stream_that_breaks_is_an_error(ai: AiSdk, tenant: Tenant, provider: str, model: str, price: Price) -> None:
+    outcome = ai.call(tenant, "stream", provider, model + "?out=40;fault=error_mid")
+    assert outcome.get("error"), outcome
+    row = tenant.settled_one()
+    assert row["status"] == "failed" and row["output_tokens"] == 20

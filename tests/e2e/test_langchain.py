@@ -202,3 +202,12 @@ def test_refusals_have_the_sdks_own_classes(gateway: Gateway, mock: Mock, maker:
     with pytest.raises(sdk.AuthenticationError):
         maker(stranger, "claude").invoke(TALK)
     assert poor.rows() == []
+
+
+@every_call
+def test_a_stream_that_breaks_raises(tenant: Tenant, maker: Maker, model: str, price: Price) -> None:
+    # Of a response that failed LangChain makes a ValueError.
+    with pytest.raises((openai.APIError, anthropic.APIError, ValueError), match="Overloaded|server"):
+        list(maker(tenant, model + "?out=40;fault=error_mid").stream(TALK))
+    row = tenant.settled_one()
+    assert row["status"] == "failed" and row["output_tokens"] == 20

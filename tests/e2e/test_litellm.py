@@ -193,3 +193,14 @@ def test_refusals_have_its_own_classes(litellm: LiteLlm, gateway: Gateway, maker
     error = litellm.call("complete", **maker.params(stranger, "claude")).get("error")
     assert error and (error["name"], error["status"]) == ("AuthenticationError", 401), error
     assert poor.rows() == []
+
+
+@every_call
+def test_a_stream_that_breaks_raises(
+    litellm: LiteLlm, tenant: Tenant, maker: Maker, model: str, price: Price
+) -> None:
+    params = maker.params(tenant, model + "?out=40;fault=error_mid", stream=True)
+    outcome = litellm.call("complete", **params)
+    assert outcome.get("error"), outcome
+    row = tenant.settled_one()
+    assert row["status"] == "failed" and row["output_tokens"] == 20
