@@ -120,18 +120,7 @@ async fn answer(
             let prompt = fields.prompt(call.behaviour.prompt)?;
             call.free(messages::count(prompt)).await
         }
-        Route::Converse(model, stream) => {
-            call.entry = entry(worker, call, head, "converse_");
-            call.dialect = Dialect::Amazon;
-            let body = read(body).await?;
-            if signature::is_signed(&head.headers) {
-                signature::check(head, &body, call.at_us).map_err(Problem::signature)?;
-            }
-            let fields: ConverseFields<'_> = decode::fields(&body)?;
-            call.settle(&model, &head.headers)?;
-            let ask = fields.ask(stream, call.behaviour.prompt)?;
-            call.chat(ask).await
-        }
+        Route::Converse(model, stream) => answer_converse(worker, call, head, body, stream, &model).await,
         Route::Content(action, model) => answer_content(worker, call, head, body, action, &model).await,
         Route::Models => {
             call.settle("", &head.headers)?;
@@ -142,6 +131,27 @@ async fn answer(
             call.free(answer::model(&id).to_string()).await
         }
     }
+}
+
+/// Answers one of Amazon's calls, whose address tells the model.
+async fn answer_converse(
+    worker: &Worker,
+    call: &mut Call,
+    head: &Parts,
+    body: Incoming,
+    stream: bool,
+    model: &str,
+) -> Result<Response<Body>, Halt> {
+    call.entry = entry(worker, call, head, "converse_");
+    call.dialect = Dialect::Amazon;
+    let body = read(body).await?;
+    if signature::is_signed(&head.headers) {
+        signature::check(head, &body, call.at_us).map_err(Problem::signature)?;
+    }
+    let fields: ConverseFields<'_> = decode::fields(&body)?;
+    call.settle(model, &head.headers)?;
+    let ask = fields.ask(stream, call.behaviour.prompt)?;
+    call.chat(ask).await
 }
 
 /// Answers one of Gemini's calls, whose address tells the model.

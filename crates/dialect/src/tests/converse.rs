@@ -245,16 +245,18 @@ struct Read {
 }
 
 fn read<'a>(endpoint: Endpoint, pieces: impl IntoIterator<Item = &'a [u8]>) -> Read {
-    let body = match endpoint {
-        Endpoint::Messages => {
-            r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":64,"stream":true}"#
-        }
-        Endpoint::Responses => r#"{"model":"m","input":"hi","stream":true}"#,
-        Endpoint::Chat => {
-            r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}"#
-        }
-        other => panic!("{other:?} is not called here"),
-    };
+    let table = [
+        (
+            Endpoint::Messages,
+            r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":64,"stream":true}"#,
+        ),
+        (Endpoint::Responses, r#"{"model":"m","input":"hi","stream":true}"#),
+        (
+            Endpoint::Chat,
+            r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}"#,
+        ),
+    ];
+    let (_, body) = table.into_iter().find(|(caller, _)| *caller == endpoint).unwrap();
     let converted = converted(endpoint, body);
     let mut meter = StreamMeter::new(converted.call().endpoint(), StreamOptions { client_asked_usage: true })
         .converting(converted.stream(CUT));
