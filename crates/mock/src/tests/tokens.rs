@@ -84,7 +84,7 @@ async fn check(caller: &Caller, case: &Case, stream: bool) {
     assert!(at_us.as_i64().unwrap() > 1_700_000_000_000_000, "{at_us}");
     let expected = json!({
         "at_us": null, "id": id, "request_id": null, "model": "sim-small", "stream": stream,
-        "prompt_tokens": prompt, "cached_tokens": cached,
+        "prompt_tokens": prompt, "cached_tokens": cached, "images": 0,
         "cache_write_tokens": 0, "cache_write_1h_tokens": 0, "completion_tokens": completion,
         "reasoning_tokens": reasoning, "finished": true, "fault": null, "status": 200,
     });
