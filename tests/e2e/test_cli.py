@@ -244,7 +244,7 @@ TAMPERED = {
     "a lost bill": "DELETE FROM cost_row",
     "a lost entry": "DELETE FROM journal WHERE sequence = (SELECT max(sequence) FROM journal)",
     "an entry's time": "UPDATE journal SET at = at + 1",
-    "a hold from nowhere": "UPDATE wallet SET held = 1000",
+    "a hold from nowhere": "UPDATE wallet SET held = balance WHERE balance > 0 AND held = 0",
 }
 
 

@@ -226,11 +226,12 @@ def test_a_stream_that_is_only_an_error_costs_nothing(scripted_gateway: Gateway)
 
 def test_streams_that_end_late_share_a_connection(script: Scripted, make_gateway: MakeGateway) -> None:
     gateway = make_gateway(text=config([Provider("s", script.base_url)], [Route("late-end", "s", "late-end")]))
-    tenant, before = gateway.tenant(), script.connections
-    for _ in range(6):
+    tenant, before, answered = gateway.tenant(), script.connections, script.answers
+    for number in range(6):
         answer = tenant.post("/chat/completions", ask("late-end", stream=True))
         assert answer.text.endswith(DONE.decode()), answer.text
-        # The client has its end before the terminator comes; only a later call can find the connection free.
+        # The client has its end before the terminator comes; only a call after it can find the connection free.
+        eventually(lambda due=answered + number: script.answers > due, "the terminator")
         time.sleep(0.1)
     assert script.connections - before == 1
     assert not any(row["estimated"] for row in tenant.settled(6))

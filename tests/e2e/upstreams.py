@@ -76,10 +76,11 @@ Script = Sequence[bytes | float]
 
 @dataclass
 class Scripted:
-    """An upstream that answers each model by its script, keeps connections open and counts them."""
+    """An upstream that answers each model by its script, keeps connections open, and counts them and its answers."""
 
     scripts: dict[str, Script]
     connections: int = 0
+    answers: int = 0
     listener: socket.socket = field(default_factory=lambda: socket.create_server((LOOPBACK, 0)))
 
     @property
@@ -110,6 +111,7 @@ class Scripted:
                     else:
                         select.select([connection], [], [], step)
                 connection.sendall(b"0\r\n\r\n")
+                self.answers += 1
 
 
 @contextlib.contextmanager
