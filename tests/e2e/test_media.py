@@ -9,8 +9,8 @@ from typing import Any
 import openai
 import pytest
 
-from conftest import stopping
-from harness import SETTINGS, Gateway, Json, Mock, Provider, Tenant, config
+from conftest import MakeGateway, stopping
+from harness import SETTINGS, Gateway, Json, Mock, Provider, Route, Tenant, config
 
 #: A route for each sort of model, priced by its own unit.
 ROUTES = """
@@ -38,6 +38,13 @@ targets = [{ provider = "mock", model = "painter" }]
 [[routes]]
 model = "chat"
 targets = [{ provider = "mock", model = "sim-small", price = { input = "1", output = "2" } }]
+"""
+
+#: A model that is paid by the image.
+PICTURE = """
+[[routes]]
+model = "picture"
+targets = [{ provider = "mock", model = "picture", price = { kind = "image", per_image = "0.040001" } }]
 """
 
 #: A model whose price depends on how its images look.
@@ -262,3 +269,18 @@ def test_other_models_make_no_images(tenant: Tenant) -> None:
         client.images.generate(model="paint?x", prompt="a cat", output_format="svg")
     assert refused.value.param == "output_format"
     assert tenant.rows() == []
+
+
+def test_an_answer_too_long_to_pass_on_costs_what_was_made(mock: Mock, make_gateway: MakeGateway) -> None:
+    settings = SETTINGS.replace("[server]", "[server]\nanswer_bytes_max = 1024")
+    text = config([Provider("mock", mock.base_url)], [Route("sim?*", "mock", "sim-small?*")], settings) + PICTURE
+    tenant = make_gateway(text=text).tenant()
+    chat = {"model": "sim?out=2000", "messages": [{"role": "user", "content": "How much is the toll?"}]}
+    pictures = {"model": "picture", "prompt": "A gate.", "n": 10}
+    for path, call in [("/chat/completions", chat), ("/images/generations", pictures)]:
+        answer = tenant.post(path, call)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_too_large"), answer.text
+    pictured, chatted = tenant.settled(2)
+    assert (chatted["status"], chatted["estimated"], chatted["output_tokens"]) == ("failed", True, 0), chatted
+    assert chatted["input_tokens"] > 0 and Decimal(chatted["cost"]) > 0, chatted
+    assert (pictured["images"], Decimal(pictured["cost"])) == (10, Decimal("0.400010")), pictured

@@ -118,6 +118,12 @@ impl BadRequest {
         Self::new(param, "duplicate_parameter", message)
     }
 
+    /// A member that decides something elsewhere, and nothing here.
+    pub(crate) fn untaken(param: &str) -> Self {
+        let message = format!("Unsupported parameter: '{param}' is not taken here; leave it out.");
+        Self::new(param, "unsupported_parameter", message)
+    }
+
     pub(crate) fn disguised(param: &str, meant: &str) -> Self {
         let message = format!("Unknown parameter: '{param}'. Did you mean '{meant}'?");
         Self::new(param, "unknown_parameter", message)

@@ -72,14 +72,16 @@ impl Refusals {
         Ok(())
     }
 
-    /// Passes over a value that is not read, unless it has the name of a decisive one but for capitals.
+    /// Passes over a value that is not read, unless it has the name of a decisive one, be it but for capitals.
     pub(crate) fn unread<'a, A: MapAccess<'a>>(
         &mut self,
         name: &str,
         decisive: &[&'static str],
         map: &mut A,
     ) -> Result<(), A::Error> {
-        if let Some(meant) = field::disguised(name, decisive) {
+        if decisive.contains(&name) {
+            self.add(BadRequest::untaken(name));
+        } else if let Some(meant) = field::disguised(name, decisive) {
             self.add(BadRequest::disguised(name, meant));
         }
         json::skip_shallow(map)

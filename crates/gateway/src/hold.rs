@@ -74,7 +74,7 @@ impl Held {
         if let Some((draft, ticket)) = self.next(attempt, Some(failed.clone()), began, plan, at) {
             drop(ticket);
             self.earlier.push(failed);
-            self.draft = Some(draft);
+            (self.draft, self.is_final) = (Some(draft), false);
             self.cap_at(plan);
         }
     }

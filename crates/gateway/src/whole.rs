@@ -33,6 +33,11 @@ pub(crate) async fn whole(
     presence: &Presence,
 ) -> Attempted {
     let collected = collect(body, open.shared.settings.answer_bytes_max, idle).await;
+    if let Err(failure @ TransportFailure::TooLarge) = collected {
+        let failure = UpstreamFailure::of_transport(failure);
+        let ending = ending_unread(&open, &failure);
+        return withhold(open, ending, failure).await;
+    }
     let collected = collected.map_err(|failure| Box::new(UpstreamFailure::of_transport(failure)));
     let read = collected.and_then(|bytes| read(&open, bytes));
     let (bytes, facts, way_back) = match read {
@@ -126,6 +131,20 @@ fn ending(
     };
     let told = Told { service_tier: facts.service_tier, cost: facts.reported_cost };
     Ending { status, reason, consumed, model_answered: facts.model.map(Into::into), told, answered }
+}
+
+/// Of an answer that is longer than we take: it was made, so it costs what the call itself tells of it.
+fn ending_unread(open: &Open, failure: &UpstreamFailure) -> Ending {
+    let seen = Seen { searches: 0, images: open.plan.sent().images() };
+    let consumed = Consumed::Unreported { input: None, output: Output::Text(String::new()), seen };
+    Ending {
+        status: AttemptStatus::Failed,
+        reason: failure.reason,
+        consumed,
+        model_answered: None,
+        told: Told::default(),
+        answered: failure.status,
+    }
 }
 
 /// Books an answer that is not passed on. It cost something, so nothing is tried again.

@@ -13,8 +13,11 @@ use crate::members::{self, Members, Refusals};
 use crate::messages::Messages;
 
 /// Members that decide what a call costs or where it goes.
-const DECISIVE: [&str; 10] = [
+// The second and the third are OpenRouter's: it would go on at another model by itself, whose price is not what is held for.
+const DECISIVE: [&str; 12] = [
     "model",
+    "models",
+    "fallbacks",
     "messages",
     "max_tokens",
     "stream",

@@ -35,6 +35,8 @@ pub(super) struct Fields<'a> {
     /// Of a request for a count: the whole request whose prompt is to be counted.
     pub(super) counted: Option<&'a RawValue>,
     pub(super) contents: Option<Contents>,
+    /// One content.
+    pub(super) system: Option<Contents>,
     pub(super) tools: Option<Tools>,
 }
 
@@ -59,6 +61,7 @@ impl<'a> Members<'a> for Fields<'a> {
             "serviceTier" | "service_tier" => &mut self.service_tier,
             "generateContentRequest" | "generate_content_request" => &mut self.counted,
             "contents" => return refusals.once(&mut self.contents, name, map),
+            "systemInstruction" | "system_instruction" => return refusals.once(&mut self.system, name, map),
             "tools" => return refusals.once(&mut self.tools, name, map),
             _ => return refusals.unread(name, &DECISIVE, map),
         };

@@ -15,8 +15,9 @@ pub(super) struct Contents {
     kind: Option<Kind>,
     len: usize,
     pub(super) media: Media,
-    /// There is a file that Google keeps or fetches and that may be as long as the model reads.
-    pub(super) has_files_elsewhere: bool,
+    /// There is a medium whose bytes do not bound its tokens, so that it may be as long as the model reads: a file that
+    /// Google keeps or fetches, or sound or moving pictures, which are counted by the second however few bytes tell one.
+    pub(super) is_unbounded: bool,
 }
 
 impl Contents {
@@ -84,12 +85,13 @@ impl<'de> Take<'de> for Part<'_> {
                 "inlineData" | "inline_data" => {
                     map.next_value_seed(Into(&mut blob))?;
                     blob.note_inline(&mut self.0.media);
+                    self.0.is_unbounded |= matches!(blob.sort(), Some("audio" | "video"));
                 }
                 "fileData" | "file_data" => {
                     map.next_value_seed(Into(&mut blob))?;
                     match blob.sort() {
                         Some("image") => self.0.media.image(0),
-                        _ => self.0.has_files_elsewhere = true,
+                        _ => self.0.is_unbounded = true,
                     }
                 }
                 "functionResponse" | "function_response" => {

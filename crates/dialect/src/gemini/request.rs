@@ -69,14 +69,15 @@ pub(crate) fn read(endpoint: Endpoint, addressed: &Addressed, text: &str) -> Res
 /// What comes before the name of a model where a body tells one.
 const PREFIX: &str = "models/";
 
-/// What of the input is not text, and the member by which input comes that does not stand in the body.
+/// What of the input is not text, and the member by which input comes whose length the body does not tell.
 fn input(fields: &Fields<'_>) -> Result<(Media, Option<&'static str>), BadRequest> {
     let contents = fields.contents.as_ref().ok_or_else(|| BadRequest::missing("contents"))?;
     contents.check()?;
     let cached = field::string("cachedContent", fields.cached_content)?.filter(|name| !name.is_empty());
     let elsewhere = match fields.tools.as_ref() {
         _ if cached.is_some() => Some("cachedContent"),
-        _ if contents.has_files_elsewhere => Some("contents"),
+        _ if contents.is_unbounded => Some("contents"),
+        _ if fields.system.as_ref().is_some_and(|system| system.is_unbounded) => Some("systemInstruction"),
         Some(tools) if tools.fetches => Some("tools"),
         Some(_) | None => None,
     };

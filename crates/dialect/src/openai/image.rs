@@ -13,7 +13,7 @@ use crate::members::{self, Members, Refusals};
 use crate::product::{Look, Product};
 
 /// The members that the gateway reads: they decide what a call costs, where it goes or for whom it is.
-const READ: [&str; 13] = [
+const READ: [&str; 16] = [
     "model",
     "prompt",
     "n",
@@ -25,6 +25,9 @@ const READ: [&str; 13] = [
     "output_format",
     "svg",
     "frame_count",
+    "width",
+    "height",
+    "steps",
     "user",
     "safety_identifier",
 ];
@@ -62,7 +65,7 @@ pub(crate) fn read(text: &str) -> Result<Asked, BadRequest> {
     let safety_identifier = field::string("safety_identifier", fields.raw("safety_identifier"))?;
     let told = |text: Option<Cow<'_, str>>| text.filter(|text| !text.is_empty()).map(Cow::into_owned);
     let named = |word: Option<Cow<'_, str>>| word.filter(|word| word != "auto").map(Cow::into_owned);
-    let look = Look { size: named(size.or(resolution)), quality: named(quality) };
+    let look = Look { size: named(size).or(named(resolution)), quality: named(quality) };
     let product = Product {
         look: Some(Box::new(look)),
         images,
@@ -82,10 +85,18 @@ pub(crate) fn read(text: &str) -> Result<Asked, BadRequest> {
 /// Refuses what is charged otherwise than an image is, or as many times over as no member that is read says.
 fn refuse_unmetered(fields: &Fields<'_>) -> Result<(), BadRequest> {
     let given = |name| fields.raw(name).is_some_and(|raw| raw.get() != "null");
-    for name in ["svg", "frame_count"] {
-        if given(name) {
-            return Err(BadRequest::unmetered(name, "drawings and animations"));
-        }
+    let unread = [
+        ("svg", "drawings and animations"),
+        ("frame_count", "drawings and animations"),
+        ("width", "images by their width; name a 'size'"),
+        ("height", "images by their height; name a 'size'"),
+        ("steps", "images by the steps they are made in"),
+    ];
+    if let Some((name, what)) = unread.into_iter().find(|(name, _)| given(name)) {
+        return Err(BadRequest::unmetered(name, what));
+    }
+    if ["size", "resolution"].iter().all(|name| given(name)) {
+        return Err(BadRequest::one_of("size", "resolution"));
     }
     match field::string("output_format", fields.raw("output_format"))?.as_deref() {
         Some("svg" | "gif") => Err(BadRequest::unmetered("output_format", "drawings and animations")),

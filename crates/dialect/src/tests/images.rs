@@ -64,6 +64,10 @@ fn wrong_members_are_named() {
         (r#","output_format":"svg""#, "output_format", "unsupported_parameter"),
         (r#","svg":{"model":"m"}"#, "svg", "unsupported_parameter"),
         (r#","frame_count":2"#, "frame_count", "unsupported_parameter"),
+        (r#","width":2048"#, "width", "unsupported_parameter"),
+        (r#","height":2048"#, "height", "unsupported_parameter"),
+        (r#","steps":50"#, "steps", "unsupported_parameter"),
+        (r#","size":"auto","resolution":"2k""#, "size", "invalid_value"),
         (r#","model":"n""#, "model", "duplicate_parameter"),
     ] {
         let error = read(members).unwrap_err();

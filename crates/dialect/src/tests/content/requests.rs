@@ -196,7 +196,9 @@ fn media_count_by_allowances_and_not_by_their_bytes() {
     let data = "A".repeat(40_000);
     for (part, parts, elsewhere) in [
         (format!(r#"{{"inlineData":{{"mimeType":"image/png","data":"{data}"}}}}"#), [1, 0, 0], None),
-        (format!(r#"{{"inline_data":{{"mime_type":"audio/mp3","data":"{data}"}}}}"#), [0, 1, 0], None),
+        (format!(r#"{{"inline_data":{{"mime_type":"audio/mp3","data":"{data}"}}}}"#), [0, 1, 0], Some("contents")),
+        // Few bytes can tell hours of sound and of pictures that stand still.
+        (r#"{"inlineData":{"mimeType":"video/mp4","data":"AAAA"}}"#.to_owned(), [0, 0, 1], Some("contents")),
         (format!(r#"{{"inlineData":{{"mimeType":"application/pdf","data":"{data}"}}}}"#), [0, 0, 1], None),
         // A text is no medium, and neither is what has two types.
         (format!(r#"{{"inlineData":{{"mimeType":"text/plain","data":"{data}"}}}}"#), [0, 0, 0], None),
@@ -220,8 +222,11 @@ fn media_count_by_allowances_and_not_by_their_bytes() {
         assert_eq!(call.media(), MediaParts { images, audio, files }, "{part}");
         assert_eq!(call.input_elsewhere(), elsewhere, "{part}");
         let is_text = parts == [0, 0, 0] && elsewhere.is_none();
-        assert_eq!(call.input_tokens_bound() >= 40_000, is_text || files > 0, "{part}");
+        let is_bound_by_bytes = is_text || (files > 0 && elsewhere.is_none());
+        assert_eq!(call.input_tokens_bound() >= 40_000, is_bound_by_bytes, "{part}");
     }
+    let system = r#"{"contents":[{}],"systemInstruction":{"parts":[{"fileData":{"fileUri":"u"}}]}}"#;
+    assert_eq!(read(system).unwrap().input_elsewhere(), Some("systemInstruction"));
 }
 
 #[test]

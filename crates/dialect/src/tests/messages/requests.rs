@@ -145,6 +145,17 @@ fn wrong_requests_are_refused_by_name() {
             Some("metadata"),
             Some("invalid_type"),
         ),
+        // OpenRouter would go on at these by itself, and what is held is for the model that is named.
+        (
+            r#"{"model":"m","max_tokens":1,"messages":[1],"models":["n"]}"#,
+            Some("models"),
+            Some("unsupported_parameter"),
+        ),
+        (
+            r#"{"model":"m","max_tokens":1,"messages":[1],"fallbacks":["n"]}"#,
+            Some("fallbacks"),
+            Some("unsupported_parameter"),
+        ),
         (
             r#"{"model":"m","max_tokens":1,"messages":[1],"inference_geo":"us"}"#,
             Some("inference_geo"),
