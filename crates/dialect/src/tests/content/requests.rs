@@ -196,7 +196,11 @@ fn media_count_by_allowances_and_not_by_their_bytes() {
     let data = "A".repeat(40_000);
     for (part, parts, elsewhere) in [
         (format!(r#"{{"inlineData":{{"mimeType":"image/png","data":"{data}"}}}}"#), [1, 0, 0], None),
-        (format!(r#"{{"inline_data":{{"mime_type":"audio/mp3","data":"{data}"}}}}"#), [0, 1, 0], Some("contents")),
+        (
+            format!(r#"{{"inline_data":{{"mime_type":"audio/mp3","data":"{data}"}}}}"#),
+            [0, 1, 0],
+            Some("contents"),
+        ),
         // Few bytes can tell hours of sound and of pictures that stand still.
         (r#"{"inlineData":{"mimeType":"video/mp4","data":"AAAA"}}"#.to_owned(), [0, 0, 1], Some("contents")),
         (format!(r#"{{"inlineData":{{"mimeType":"application/pdf","data":"{data}"}}}}"#), [0, 0, 1], None),
