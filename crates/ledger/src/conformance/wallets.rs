@@ -166,7 +166,12 @@ pub(super) fn moves_with_the_model(trial: &Trial<'_>) {
     trial.expect_available_to(big(), 2);
     // An attempt that cost something must be covered, too: no wallet for one model alone pays for both.
     let at_big = |row| CostRow { model: "big".into(), target: "p/big".into(), ..row };
+    // Only one that failed and cost nothing need not be.
     let cut = row(2, 2, AttemptStatus::Cancelled).map(at_big);
+    for (nano, status) in [(2, AttemptStatus::Failed), (0, AttemptStatus::Cancelled)] {
+        let other = row(2, nano, status).map(at_big);
+        trial.answers(turn(3, other, "small", "other/small"), Err(short(10, 20)));
+    }
     trial.answers(turn(3, cut.clone(), "small", "other/small"), Err(short(10, 20)));
     trial.does(payer.grant_to(1, 8, 10));
     trial.answers(turn(3, cut.clone(), "small", "other/small"), Ok(Reply::Extended));

@@ -367,7 +367,7 @@ fn an_extension_moves_the_checkpoint() {
     assert!(bench.apply(payer().hold(1, 10), moment("100")).is_ok());
     // By the clock, not by the stamp.
     assert_eq!(bench.books.holds[&request_id(1)].created_at, moment("100"));
-    let usage = payer().row(1, 1, 0).usage;
+    let mut usage = payer().row(1, 1, 0).usage;
     let mut draft = bench.books.holds[&request_id(1)].draft.clone();
     for (nano, cost_pico, expected) in [
         (5, 2_001, Ok(3)),
@@ -385,6 +385,7 @@ fn an_extension_moves_the_checkpoint() {
             Err(Denial::InsufficientCredit { available: Money::from_nano(85), needed: Money::from_nano(86) }),
         ),
     ] {
+        usage.output += 1;
         let extension = Extension { usage, cost_pico, ..payer().extend(1, nano) };
         let answer = bench.apply(extension, moment("100"));
         assert_eq!(answer.clone().map(|_| ()), expected.clone().map(|_: i64| ()));
