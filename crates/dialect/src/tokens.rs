@@ -160,6 +160,19 @@ impl Prompt {
     pub(crate) fn text(&mut self, text: &str) {
         self.add(count_text(self.encoding, text));
     }
+
+    /// Counts a value of one of these kinds as its JSON is written; any other counts nothing.
+    pub(crate) fn written<'de, A: MapAccess<'de>>(
+        &mut self,
+        map: &mut A,
+        kinds: &[Kind],
+    ) -> Result<(), A::Error> {
+        let text = map.next_value::<&RawValue>()?.get();
+        if kinds.contains(&Kind::of(text)) {
+            self.text(text);
+        }
+        Ok(())
+    }
 }
 
 struct ChatBody<'p>(&'p mut Prompt);
@@ -171,10 +184,7 @@ impl<'de> Take<'de> for ChatBody<'_> {
             match &*name {
                 "messages" => map.next_value_seed(Into(&mut Message(self.0)))?,
                 "tools" | "functions" | "response_format" => {
-                    let definition = map.next_value::<&RawValue>()?.get();
-                    if matches!(Kind::of(definition), Kind::Array | Kind::Object) {
-                        self.0.text(definition);
-                    }
+                    self.0.written(&mut map, &[Kind::Array, Kind::Object])?;
                 }
                 _ => json::skip(&mut map)?,
             }
@@ -269,10 +279,7 @@ impl<'de> Take<'de> for ResponsesBody<'_> {
                 // A text is a message of the user's, and instructions are one of the developer's.
                 "input" | "instructions" => map.next_value_seed(Into(&mut Items(self.0)))?,
                 "tools" | "text" => {
-                    let definition = map.next_value::<&RawValue>()?.get();
-                    if matches!(Kind::of(definition), Kind::Array | Kind::Object) {
-                        self.0.text(definition);
-                    }
+                    self.0.written(&mut map, &[Kind::Array, Kind::Object])?;
                 }
                 _ => json::skip(&mut map)?,
             }

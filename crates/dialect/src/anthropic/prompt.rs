@@ -1,7 +1,6 @@
 //! The prompt of a request for messages, counted for an estimate.
 
 use serde::de::{MapAccess, SeqAccess};
-use serde_json::value::RawValue;
 
 use crate::json::{self, Into, Kind, Name, Take};
 use crate::tokens::{MESSAGE_TOKENS, Prompt};
@@ -25,21 +24,12 @@ impl<'de> Take<'de> for Body<'_> {
             match &*name {
                 "system" => map.next_value_seed(Into(&mut Content(self.0)))?,
                 "messages" => map.next_value_seed(Into(&mut Message(self.0)))?,
-                "tools" => written(&mut map, Kind::Array, self.0)?,
+                "tools" => self.0.written(&mut map, &[Kind::Array])?,
                 _ => json::skip(&mut map)?,
             }
         }
         Ok(())
     }
-}
-
-/// Counts a value as its JSON is written.
-fn written<'de, A: MapAccess<'de>>(map: &mut A, kind: Kind, prompt: &mut Prompt) -> Result<(), A::Error> {
-    let text = map.next_value::<&RawValue>()?.get();
-    if Kind::of(text) == kind {
-        prompt.text(text);
-    }
-    Ok(())
 }
 
 /// One message, or the array of them.
@@ -79,7 +69,7 @@ impl<'de> Take<'de> for Content<'_> {
             match &*name {
                 "text" | "content" | "title" | "context" => map.next_value_seed(Into(self))?,
                 "name" => map.next_value_seed(Into(self))?,
-                "input" => written(&mut map, Kind::Object, self.0)?,
+                "input" => self.0.written(&mut map, &[Kind::Object])?,
                 "source" => map.next_value_seed(Into(&mut Source(self.0)))?,
                 // Thoughts of earlier turns are taken out of the prompt by the provider.
                 _ => json::skip(&mut map)?,

@@ -1,7 +1,6 @@
 //! The prompt of a request in Converse's form, counted for an estimate.
 
 use serde::de::{MapAccess, SeqAccess};
-use serde_json::value::RawValue;
 
 use crate::json::{self, Into, Kind, Name, Take};
 use crate::tokens::{MESSAGE_TOKENS, Prompt};
@@ -24,21 +23,12 @@ impl<'de> Take<'de> for Body<'_> {
             match &*name {
                 "system" => map.next_value_seed(Into(&mut Content(self.0)))?,
                 "messages" => map.next_value_seed(Into(&mut Messages(self.0)))?,
-                "toolConfig" => written(&mut map, self.0)?,
+                "toolConfig" => self.0.written(&mut map, &[Kind::Object])?,
                 _ => json::skip(&mut map)?,
             }
         }
         Ok(())
     }
-}
-
-/// Counts an object as its JSON is written.
-fn written<'de, A: MapAccess<'de>>(map: &mut A, prompt: &mut Prompt) -> Result<(), A::Error> {
-    let text = map.next_value::<&RawValue>()?.get();
-    if Kind::of(text) == Kind::Object {
-        prompt.text(text);
-    }
-    Ok(())
 }
 
 /// One message, or the array of them.
@@ -79,7 +69,7 @@ impl<'de> Take<'de> for Content<'_> {
                 "text" | "name" | "content" | "toolUse" | "toolResult" | "document" | "source" => {
                     map.next_value_seed(Into(self))?;
                 }
-                "input" => written(&mut map, self.0)?,
+                "input" => self.0.written(&mut map, &[Kind::Object])?,
                 // A document's, too: it is shown as images of its pages.
                 "bytes" => {
                     self.0.add(IMAGE_TOKENS);

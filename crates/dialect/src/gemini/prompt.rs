@@ -28,12 +28,7 @@ impl<'de> Take<'de> for Body<'_> {
                 "systemInstruction" | "system_instruction" | "contents" => {
                     map.next_value_seed(Into(&mut Content(self.0)))?;
                 }
-                "tools" => {
-                    let definition = map.next_value::<&RawValue>()?.get();
-                    if Kind::of(definition) == Kind::Array {
-                        self.0.text(definition);
-                    }
-                }
+                "tools" => self.0.written(&mut map, &[Kind::Array])?,
                 _ => json::skip(&mut map)?,
             }
         }
