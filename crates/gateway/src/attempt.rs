@@ -110,9 +110,9 @@ pub(crate) fn upstream_request(
     headers.insert(ACCEPT, if sent.stream() { event_stream(sent.endpoint()) } else { JSON });
     headers.insert(USER_AGENT, AGENT);
     headers.insert(CLIENT_REQUEST_ID, request_id_value(began));
-    for (name, text) in sent.head() {
+    for (name, text) in sent.upstream_head(provider.kind.manners) {
         // It was a header before, so it can be one again.
-        headers.insert(*name, HeaderValue::try_from(text)?);
+        headers.insert(name, HeaderValue::try_from(text)?);
     }
     Ok(request)
 }

@@ -44,7 +44,7 @@ const OPENAI: Kind = Kind {
     name: "openai",
     base_url: Some("https://api.openai.com/v1"),
     endpoints: OWN,
-    manners: Manners { cap: None, stream_options: true, preferences: false },
+    manners: Manners { cap: None, stream_options: true, preferences: false, version_in_body: None },
     openai_path: "",
     credential: Credential::Bearer,
     has_deployments: false,
@@ -122,7 +122,7 @@ pub const KINDS: &[Kind] = &[
         name: "openrouter",
         base_url: Some("https://openrouter.ai/api/v1"),
         endpoints: BOTH,
-        manners: Manners { cap: None, stream_options: true, preferences: true },
+        manners: Manners { preferences: true, ..OPENAI.manners },
         ..OPENAI
     },
     // Refuses members it does not know: a stream always tells its usage, and the cap has its old name.
@@ -130,7 +130,7 @@ pub const KINDS: &[Kind] = &[
         name: "mistral",
         base_url: Some("https://api.mistral.ai/v1"),
         endpoints: JUDGING,
-        manners: Manners { cap: Some("max_tokens"), stream_options: false, preferences: false },
+        manners: Manners { cap: Some("max_tokens"), stream_options: false, ..OPENAI.manners },
         ..OPENAI
     },
     // <https://api-docs.deepseek.com/api/create-chat-completion>: knows max_tokens, and passes over the newer name.
@@ -138,7 +138,7 @@ pub const KINDS: &[Kind] = &[
         name: "deepseek",
         base_url: Some("https://api.deepseek.com/v1"),
         endpoints: CHAT,
-        manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
+        manners: Manners { cap: Some("max_tokens"), ..OPENAI.manners },
         ..OPENAI
     },
     Kind { name: "xai", base_url: Some("https://api.x.ai/v1"), endpoints: IMAGINING, ..OPENAI },
@@ -147,14 +147,14 @@ pub const KINDS: &[Kind] = &[
         name: "together",
         base_url: Some("https://api.together.xyz/v1"),
         endpoints: OPEN,
-        manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
+        manners: Manners { cap: Some("max_tokens"), ..OPENAI.manners },
         ..OPENAI
     },
     Kind {
         name: "fireworks",
         base_url: Some("https://api.fireworks.ai/inference/v1"),
         endpoints: NEWER,
-        manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
+        manners: Manners { cap: Some("max_tokens"), ..OPENAI.manners },
         ..OPENAI
     },
     // <https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html>
@@ -170,7 +170,7 @@ pub const KINDS: &[Kind] = &[
         name: "ollama",
         base_url: Some("http://127.0.0.1:11434/v1"),
         endpoints: BOTH,
-        manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
+        manners: Manners { cap: Some("max_tokens"), ..OPENAI.manners },
         ..OPENAI
     },
     Kind { name: "llamacpp", base_url: Some("http://127.0.0.1:8080/v1"), endpoints: ALL, ..OPENAI },

@@ -366,10 +366,9 @@ async fn call(client: &Client, target: &Target) -> Finding {
         *request.uri_mut() = uri;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         request.headers_mut().insert(CONTENT_LENGTH, length);
-        for (name, text) in call.head() {
-            request
-                .headers_mut()
-                .insert(*name, HeaderValue::try_from(text).map_err(|error| error.to_string())?);
+        for (name, text) in call.upstream_head(upstream.manners) {
+            let value = HeaderValue::try_from(text).map_err(|error| error.to_string())?;
+            request.headers_mut().insert(name, value);
         }
         let answer = client
             .send(&target.provider, endpoint.dialect(), request, SystemClock::start().now(), None)
