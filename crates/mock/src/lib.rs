@@ -39,6 +39,11 @@
 //! Converse takes any bearer token, or a signature (service `bedrock`, any region) by the access key `SIMULATED` with the
 //! secret `simulated`, which is checked. Its answers do not name their model.
 //!
+//! Vertex AI is there for Gemini's content and Anthropic's messages, below `/v1/projects/P/locations/L/publishers`. It takes
+//! the access tokens that `POST /token?key=K` gives for what a service account has signed whose public key (base 64 for
+//! addresses, of its X.509 form) is K, which is checked; `expires_in=S` beside it is how long they live. The metadata server
+//! of Google's machines gives them, too. Content is also to be had for any API key.
+//!
 //! # Truth log
 //! One JSON line for each call of chat, responses, embeddings, messages, content or Converse: `at_us` (arrival, microseconds since 1970), `id` (as in the
 //! answer), `request_id` (the request's `x-client-request-id`, or null), `model` (the one that answered), `stream`,
@@ -49,6 +54,7 @@
 //! Faults that deliver nothing usable (the refusals, `hang`, `close`, `garbage`, `empty`) bill nothing; an answer in
 //! one piece bills whole, because all of it was generated before its first byte left.
 
+mod access_token;
 mod answer;
 mod behaviour;
 mod body;
@@ -75,6 +81,7 @@ mod stream;
 mod tests;
 mod text;
 mod truth;
+mod vertex;
 mod wire;
 
 pub use behaviour::{Behaviour, BehaviourError, Fault};

@@ -5,6 +5,8 @@
 
 use dialect::{Dialect, Endpoint, Manners};
 
+use crate::vertex;
+
 /// A kind of provider, as `kind` in the configuration names it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kind {
@@ -22,6 +24,8 @@ pub struct Kind {
     pub(crate) credential: Credential,
     /// Whether one may say which version of the API is meant, and a model is then a deployment in the path.
     pub has_deployments: bool,
+    /// Whose models are called, at Google's Vertex AI, which serves each publisher's by another API.
+    pub publisher: Option<&'static str>,
 }
 
 /// How a credential is told.
@@ -37,6 +41,8 @@ pub(crate) enum Credential {
     Aws,
     /// Google's way: in `x-goog-api-key`, but as a bearer token where it follows OpenAI's dialect.
     Google,
+    /// The way of Google's cloud: an access token that ends, as a bearer token, or an API key in `x-goog-api-key`.
+    GoogleCloud,
 }
 
 /// OpenAI's own way, of which the rows below say what is otherwise.
@@ -48,6 +54,7 @@ const OPENAI: Kind = Kind {
     openai_path: "",
     credential: Credential::Bearer,
     has_deployments: false,
+    publisher: None,
 };
 
 /// All of OpenAI's own.
@@ -115,6 +122,26 @@ pub const KINDS: &[Kind] = &[
         endpoints: &[Endpoint::GenerateContent, Endpoint::CountContent, Endpoint::Embeddings],
         openai_path: "/openai",
         credential: Credential::Google,
+        ..OPENAI
+    },
+    // <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference>: the same as the last one's, but for
+    // embeddings, by a project and in a location.
+    Kind {
+        name: "vertex",
+        base_url: None,
+        endpoints: &[Endpoint::GenerateContent, Endpoint::CountContent],
+        credential: Credential::GoogleCloud,
+        publisher: Some("google"),
+        ..OPENAI
+    },
+    // <https://docs.anthropic.com/en/api/claude-on-vertex-ai>
+    Kind {
+        name: "vertex-anthropic",
+        base_url: None,
+        endpoints: &[Endpoint::Messages, Endpoint::CountTokens],
+        manners: Manners { version_in_body: Some("vertex-2023-10-16"), ..OPENAI.manners },
+        credential: Credential::GoogleCloud,
+        publisher: Some("anthropic"),
         ..OPENAI
     },
     Kind { name: "groq", base_url: Some("https://api.groq.com/openai/v1"), endpoints: ANSWERS, ..OPENAI },
@@ -195,11 +222,19 @@ impl Kind {
         &SIMULATED
     }
 
-    /// Where its API is in this region, if that is all that its address depends on.
+    /// Where its API is in this region, or location, if that is all that its address depends on.
     pub fn base_url_in(&self, region: &str) -> Option<String> {
+        if self.publisher.is_some() {
+            return vertex::base_url(region);
+        }
         let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let is_one = !region.is_empty() && region.bytes().all(is_plain);
         (self.signs() && is_one).then(|| format!("https://bedrock-runtime.{region}.amazonaws.com"))
+    }
+
+    /// Where a key is taken that needs neither project nor location, if there is such a way.
+    pub fn express_url(&self) -> Option<&'static str> {
+        (self.publisher == Some("google")).then_some(vertex::GLOBAL_URL)
     }
 
     /// Whether calls can be signed by an access key of AWS in place of a key that is sent along.
@@ -213,12 +248,14 @@ impl Kind {
     }
 
     /// The headers in which it is told the credential: in OpenAI's dialect, and in its own if that is another.
-    pub const fn credential_headers(&self) -> &'static [&'static str] {
+    pub fn credential_headers(&self) -> &'static [&'static str] {
         match self.credential {
             Credential::Bearer | Credential::Aws => &["authorization"],
             Credential::ApiKey => &["api-key"],
             Credential::Anthropic => &["authorization", "x-api-key"],
             Credential::Google => &["authorization", "x-goog-api-key"],
+            Credential::GoogleCloud if self.express_url().is_some() => &["authorization", "x-goog-api-key"],
+            Credential::GoogleCloud => &["authorization"],
         }
     }
 }

@@ -304,7 +304,7 @@ fn the_version_stands_in_the_body_where_it_is_wanted_there() {
         (
             Endpoint::Messages,
             format!(r#" {{ {messages} , "model" : "m" }}"#),
-            format!(r#" {{"anthropic_version":"vertex-2023-10-16", {messages} }}"#),
+            format!(r#" {{"anthropic_version":"vertex-2023-10-16", {messages}  }}"#),
         ),
         (
             Endpoint::Messages,
