@@ -19,8 +19,23 @@ from google.oauth2 import service_account
 from claude import NodeClaude, PythonClaude
 from conftest import MakeGateway, stopping
 from gemini import NodeGemini, PythonGemini
-from harness import CLAUDE_PRICE, FREE, HTTP, PRICE, Gateway, Json, Mock, Provider, Route, Tenant, config, environment
-from harness import eventually, run
+from harness import (
+    CLAUDE_PRICE,
+    FREE,
+    HTTP,
+    PRICE,
+    Gateway,
+    Json,
+    Mock,
+    Price,
+    Provider,
+    Route,
+    Tenant,
+    config,
+    environment,
+    eventually,
+    run,
+)
 from sdk import Sdk
 from test_conversions import TALK, WORDS
 from test_conversions import check_paid as check_converted
@@ -103,7 +118,6 @@ def test_content_is_paid_for(gemini: Gemini, mock: Mock, tenant: Tenant, op: str
     check_paid(called, mock, tenant, GEMINI_PRICE)
     assert called.texts[0].startswith(WORDS) and called.usage
     assert called.usage["trafficType"] == "ON_DEMAND"
-    assert called.answer["modelVersion"] == "sim-small"
 
 
 def test_prompts_are_counted_for_nothing(gemini: Gemini, claude: Claude, tenant: Tenant) -> None:
@@ -134,21 +148,21 @@ def test_messages_are_paid_for(claude: Claude, mock: Mock, tenant: Tenant, op: s
 
 @pytest.mark.parametrize("op", ["chat", "stream"])
 @pytest.mark.parametrize(("model", "price"), [("gemini", GEMINI_PRICE), ("claude", CLAUDE_PRICE)])
-def test_chats_are_converted(sdk: Sdk, mock: Mock, tenant: Tenant, op: str, model: str, price: object) -> None:
+def test_chats_are_converted(sdk: Sdk, mock: Mock, tenant: Tenant, op: str, model: str, price: Price) -> None:
     params: Json = {"model": model + "?out=9", "messages": [{"role": "system", "content": "Be brief."}, *TALK]}
     if op == "stream":
         params["stream_options"] = {"include_usage": True}
     called = sdk.call(tenant, op, params=params)
-    truth = check_converted(called, mock, tenant, price)  # type: ignore[arg-type]
+    truth = check_converted(called, mock, tenant, price)
     assert called.texts[0].startswith(WORDS) and called.usage
     assert called.usage["completion_tokens"] == truth["completion_tokens"] == 9
 
 
 @pytest.mark.parametrize("op", ["respond", "respond_stream"])
 @pytest.mark.parametrize(("model", "price"), [("gemini", GEMINI_PRICE), ("claude", CLAUDE_PRICE)])
-def test_responses_are_converted(sdk: Sdk, mock: Mock, tenant: Tenant, op: str, model: str, price: object) -> None:
+def test_responses_are_converted(sdk: Sdk, mock: Mock, tenant: Tenant, op: str, model: str, price: Price) -> None:
     called = sdk.call(tenant, op, params={"model": model, "input": "Tell me.", "max_output_tokens": 9})
-    check_converted(called, mock, tenant, price)  # type: ignore[arg-type]
+    check_converted(called, mock, tenant, price)
 
 
 @pytest.mark.parametrize("op", ["message", "stream"])
@@ -219,7 +233,7 @@ def test_content_goes_out_as_it_came(upstream: Recorder, judge: Judge, tenant: T
         seen = upstream.seen[-1]
         assert seen.line == f"POST {FOLDER}/google/models/gemini-2.5-pro{line} HTTP/1.1"
         assert seen.body == body
-        assert seen.headers["authorization"] == f"Bearer {judge.tokens[-1]}" or seen.headers["authorization"][7:] in judge.tokens
+        assert seen.headers["authorization"].removeprefix("Bearer ") in judge.tokens
         assert "x-goog-api-key" not in seen.headers and tenant.secret not in str(seen.headers)
 
 
@@ -359,16 +373,16 @@ def test_a_renewal_that_fails_costs_nobody_a_call_while_the_token_lives(
 
 
 def test_a_call_does_not_wait_for_a_renewal(make_gateway: MakeGateway, mock: Mock, account: Account, tmp_path: Path) -> None:
-    with judging(mock.base_url, account, life=40) as judge:
+    with judging(mock.base_url, account, life=24) as judge:
         tenant = own(make_gateway, judge, mock, tmp_path).tenant()
         assert tenant.post("/chat/completions", chat("gemini", False)).status_code == 200
         had = time.monotonic()
         judge.fails = 8.0
-        time.sleep(31)
+        time.sleep(18.5)
         began = time.monotonic()
         assert tenant.post("/chat/completions", chat("gemini", False)).status_code == 200
-        assert time.monotonic() - began < 6 and time.monotonic() - had < 40
-        assert len(judge.asked) == 2, "but it was asked for"
+        assert time.monotonic() - began < 5 and time.monotonic() - had < 24
+        eventually(lambda: len(judge.asked) == 2, "the renewal")
 
 
 def test_the_doctor_tells_why_there_is_no_token(mock: Mock, account: Account, tmp_path: Path) -> None:

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dialect::{Endpoint, Framing, StreamMeter, StreamOptions, Upstream, UpstreamError};
+use domain::Timestamp;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use ledger::AttemptStatus;
-use providers::{Client, PartsBody, TransportFailure};
+use providers::{Client, PartsBody, Provider, TransportFailure};
 
 use crate::answer::Answer;
 use crate::evidence::{Began, Plan};
@@ -22,7 +23,7 @@ use crate::relay::{Relay, Unbegun};
 use crate::routes::Target;
 use crate::settle::{Consumed, Ending, Open, Output, Seen, Told};
 use crate::substitution::Substitution;
-use crate::tasks::Presence;
+use crate::tasks::{Presence, Tasks};
 use crate::whole::{whole, withhold};
 
 /// OpenAI's header for the caller's own name of a request; a provider that logs it lets both sides find a call.
@@ -61,6 +62,7 @@ pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence
     let target = open.plan.target();
     let (provider, first_byte) = (Arc::clone(&target.provider), target.rules.first_byte);
     let (endpoint, now) = (open.plan.sent().endpoint(), open.shared.clock.now());
+    renew_token(client, &provider, open.shared.tasks.as_ref(), now);
     let sent = client.send(&provider, endpoint.dialect(), request, now, first_byte);
     let answered = if open.plan.call.stream() {
         // Nobody would read the stream: leaving stops what can be stopped.
@@ -88,6 +90,13 @@ pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence
         return stream(open, body, idle, presence).await;
     }
     whole(open, &head.headers, body, idle, presence).await
+}
+
+/// Has the provider's access token renewed, if it has one that ends soon. The call goes with the old one meanwhile.
+pub(crate) fn renew_token(client: &Client, provider: &Arc<Provider>, tasks: &dyn Tasks, now: Timestamp) {
+    if let Some(renewal) = client.renewal(provider, now) {
+        tasks.spawn(Box::pin(renewal));
+    }
 }
 
 /// The call as it goes to the provider, without its credential.

@@ -1,6 +1,5 @@
 //! The HTTP client: pooled connections, and a time limit on every wait.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,22 +114,9 @@ impl Client {
             provider.authorize(dialect, &mut request, at);
             return self.exchange(provider, request, first_byte).await;
         };
-        let (bearer, ageing) = self.token(tokens, at).await?;
+        let bearer = self.token(tokens, at).await?;
         request.headers_mut().insert(AUTHORIZATION, bearer.clone());
-        let sent = self.exchange(provider, request, first_byte);
-        let answered = if ageing {
-            // Beside the call, so that it does not wait. What is not had when it ends is left to the next one.
-            let renewal = async {
-                self.renew(tokens, at).await;
-                std::future::pending::<Infallible>().await
-            };
-            tokio::select! {
-                answered = sent => answered,
-                never = renewal => match never {},
-            }
-        } else {
-            sent.await
-        };
+        let answered = self.exchange(provider, request, first_byte).await;
         if answered.as_ref().is_ok_and(|answer| answer.status() == StatusCode::UNAUTHORIZED) {
             tokens.refused(&bearer, at);
         }
@@ -153,26 +139,38 @@ impl Client {
         }
     }
 
-    /// The access token for a call at this moment, and whether it is time for another one.
-    async fn token(&self, tokens: &Tokens, at: Timestamp) -> Result<(HeaderValue, bool), TransportFailure> {
-        if let Some(found) = found(tokens.standing(at))? {
-            return Ok(found);
+    /// The access token for a call at this moment. Who finds none waits for whoever asks for one.
+    async fn token(&self, tokens: &Tokens, at: Timestamp) -> Result<HeaderValue, TransportFailure> {
+        if let Some(bearer) = found(tokens.standing(at))? {
+            return Ok(bearer);
         }
         let _turn = tokens.turn().lock().await;
         // Whoever had the turn before has asked for all who waited.
-        if let Some(found) = found(tokens.standing(at))? {
-            return Ok(found);
+        if let Some(bearer) = found(tokens.standing(at))? {
+            return Ok(bearer);
         }
         self.ask(tokens, at).await;
         found(tokens.standing(at))?.ok_or(TransportFailure::NoToken)
     }
 
-    /// Gets another token in place of one that ends soon, unless somebody is about it.
-    async fn renew(&self, tokens: &Tokens, at: Timestamp) {
-        let Ok(_turn) = tokens.turn().try_lock() else { return };
-        if matches!(tokens.standing(at), Standing::Ageing(_)) {
-            self.ask(tokens, at).await;
-        }
+    /// What gets the provider another access token in place of one that ends soon; nothing if none does. It is work of its
+    /// own, so that no call waits for it and none that ends early ends it.
+    pub fn renewal(
+        &self,
+        provider: &Arc<Provider>,
+        at: Timestamp,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let is_ageing = move |tokens: &Tokens| matches!(tokens.standing(at), Standing::Ageing(_));
+        provider.tokens().filter(|tokens| is_ageing(tokens))?;
+        let (client, provider) = (self.clone(), Arc::clone(provider));
+        Some(async move {
+            let Some(tokens) = provider.tokens() else { return };
+            // Somebody may be about it, or have been.
+            let Ok(_turn) = tokens.turn().try_lock() else { return };
+            if is_ageing(tokens) {
+                client.ask(tokens, at).await;
+            }
+        })
     }
 
     /// Asks for a token; what comes of it is kept with the others.
@@ -195,11 +193,10 @@ impl Client {
     }
 }
 
-/// The token that there is, and whether it ends soon; nothing where one is to be asked for.
-fn found(standing: Standing) -> Result<Option<(HeaderValue, bool)>, TransportFailure> {
+/// The token that there is; nothing where one is to be asked for.
+fn found(standing: Standing) -> Result<Option<HeaderValue>, TransportFailure> {
     match standing {
-        Standing::Fresh(bearer) => Ok(Some((bearer, false))),
-        Standing::Ageing(bearer) => Ok(Some((bearer, true))),
+        Standing::Fresh(bearer) | Standing::Ageing(bearer) => Ok(Some(bearer)),
         Standing::Nothing => Ok(None),
         Standing::Failed => Err(TransportFailure::NoToken),
     }

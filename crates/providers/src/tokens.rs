@@ -1,4 +1,4 @@
-//! Access tokens of Google Cloud: had for a proof of who we are, kept while they live, renewed beside a call before they
+//! Access tokens of Google Cloud: had for a proof of who we are, kept while they live, renewed beside the calls before they
 //! end.
 //!
 //! One provider has one token at a time, whichever thread asks; one of them asks for a new one, and those that cannot call
