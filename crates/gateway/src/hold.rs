@@ -70,12 +70,10 @@ impl Held {
     /// gateway that dies in it books both; nobody waits for that, since what is held is durable already, and paid from the
     /// same wallets.
     pub(crate) fn retry(&mut self, failed: CostRow, began: &Began, plan: &Plan, at: Timestamp) {
-        let attempt = failed.attempt.saturating_add(1);
-        if let Some((draft, ticket)) = self.next(attempt, Some(failed.clone()), began, plan, at) {
+        let earlier = self.with(failed);
+        if let Some((draft, ticket)) = self.next(&earlier, began, plan, at) {
             drop(ticket);
-            self.earlier.push(failed);
-            (self.draft, self.is_final) = (Some(draft), false);
-            self.cap_at(plan);
+            self.begin(earlier, draft, plan);
         }
     }
 
@@ -91,15 +89,13 @@ impl Held {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<(), LedgerError> {
-        let attempt = failed.attempt.saturating_add(1);
-        let next = self.next(attempt, Some(failed.clone()), began, plan, at);
+        let earlier = self.with(failed.clone());
+        let next = self.next(&earlier, began, plan, at);
         // Were this the end, the failure would be what there is to book.
-        self.conclude(failed.clone());
+        self.conclude(failed);
         let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
         ticket.await?;
-        self.earlier.push(failed);
-        (self.draft, self.is_final) = (Some(draft), false);
-        self.cap_at(plan);
+        self.begin(earlier, draft, plan);
         Ok(())
     }
 
@@ -108,8 +104,8 @@ impl Held {
     /// # Errors
     /// See there.
     pub(crate) async fn aim(&mut self, began: &Began, plan: &Plan) -> Result<(), LedgerError> {
-        let draft = self.draft.as_deref().map(|draft| (draft.attempt, draft.at));
-        let next = draft.and_then(|(attempt, at)| self.next(attempt, None, began, plan, at));
+        let at = self.draft.as_deref().map(|draft| draft.at);
+        let next = at.and_then(|at| self.next(&self.earlier, began, plan, at));
         let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
         ticket.await?;
         self.draft = Some(draft);
@@ -117,16 +113,27 @@ impl Held {
         Ok(())
     }
 
-    /// Tells the ledger of an attempt; answers its draft with the ledger's answer to come.
+    /// The rows of all attempts that ended, this one last.
+    fn with(&self, ended: CostRow) -> Vec<CostRow> {
+        self.earlier.iter().cloned().chain([ended]).collect()
+    }
+
+    /// The attempt of this draft is the present one, after these.
+    fn begin(&mut self, earlier: Vec<CostRow>, draft: Box<CostRow>, plan: &Plan) {
+        (self.earlier, self.draft, self.is_final) = (earlier, Some(draft), false);
+        self.cap_at(plan);
+    }
+
+    /// Tells the ledger of an attempt after these; answers its draft with the ledger's answer to come.
     fn next(
         &self,
-        attempt: u32,
-        before: Option<CostRow>,
+        earlier: &[CostRow],
         began: &Began,
         plan: &Plan,
         at: Timestamp,
     ) -> Option<(Box<CostRow>, ledger::Ticket)> {
         self.draft.as_ref()?;
+        let attempt = u32::try_from(earlier.len()).ok()?.checked_add(1)?;
         let draft = Box::new(CostRow { attempt, at, ..draft_row(began, plan) });
         let next = NextAttempt {
             attempt,
@@ -135,7 +142,8 @@ impl Held {
             target: Arc::clone(&draft.target),
             provider: Arc::clone(&draft.provider),
             price_version: Arc::clone(&draft.price_version),
-            before,
+            service_tier: draft.service_tier,
+            earlier: earlier.to_vec(),
         };
         let ticket = self.ledger.submit(Command::Extend(Extension {
             organization: draft.organization,
