@@ -139,6 +139,11 @@ impl Health {
         self.state().latency.observe(now_us, after_us, rules.window);
     }
 
+    /// Whether an answer has ever begun there.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.state().latency.is_known()
+    }
+
     /// The provider told of its limits in these headers, at this moment of both clocks. Answers the wait that it asks for.
     pub(crate) fn told(
         &self,

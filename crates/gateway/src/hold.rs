@@ -71,7 +71,7 @@ impl Held {
     /// same wallets.
     pub(crate) fn retry(&mut self, failed: CostRow, began: &Began, plan: &Plan, at: Timestamp) {
         let earlier = self.with(failed);
-        if let Some((draft, ticket)) = self.next(&earlier, began, plan, at) {
+        if let Some((draft, ticket)) = self.next(&earlier, Money::ZERO, began, plan, at) {
             drop(ticket);
             self.begin(earlier, draft, plan);
         }
@@ -89,12 +89,13 @@ impl Held {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<(), LedgerError> {
-        let earlier = self.with(failed.clone());
-        let next = self.next(&earlier, began, plan, at);
+        let (earlier, more) = (self.with(failed.clone()), self.missing(plan));
+        let next = self.next(&earlier, more, began, plan, at);
         // Were this the end, the failure would be what there is to book.
         self.conclude(failed);
         let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
         ticket.await?;
+        self.grow(more);
         self.begin(earlier, draft, plan);
         Ok(())
     }
@@ -105,12 +106,21 @@ impl Held {
     /// See there.
     pub(crate) async fn aim(&mut self, began: &Began, plan: &Plan) -> Result<(), LedgerError> {
         let at = self.draft.as_deref().map(|draft| draft.at);
-        let next = at.and_then(|at| self.next(&self.earlier, began, plan, at));
+        let more = self.missing(plan);
+        let next = at.and_then(|at| self.next(&self.earlier, more, began, plan, at));
         let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
         ticket.await?;
+        self.grow(more);
         self.draft = Some(draft);
         self.cap_at(plan);
         Ok(())
+    }
+
+    /// What an attempt where the plan says now needs beyond what is held: nothing, but where a caller who named several
+    /// models could be held for one that is cheaper.
+    fn missing(&self, plan: &Plan) -> Money {
+        let needed = plan.candidate().allowance.ask().least;
+        needed.checked_sub(self.amount).map_or(Money::ZERO, |more| more.max(Money::ZERO))
     }
 
     /// The rows of all attempts that ended, this one last.
@@ -124,10 +134,12 @@ impl Held {
         self.cap_at(plan);
     }
 
-    /// Tells the ledger of an attempt after these; answers its draft with the ledger's answer to come.
+    /// Tells the ledger of an attempt after these, for which so much more is held; answers its draft with the ledger's
+    /// answer to come.
     fn next(
         &self,
         earlier: &[CostRow],
+        amount: Money,
         began: &Began,
         plan: &Plan,
         at: Timestamp,
@@ -148,7 +160,7 @@ impl Held {
         let ticket = self.ledger.submit(Command::Extend(Extension {
             organization: draft.organization,
             request: draft.request,
-            amount: Money::ZERO,
+            amount,
             tokens: 0,
             usage: draft.usage,
             cost_pico: draft.cost_pico,

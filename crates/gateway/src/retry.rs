@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use domain::RequestId;
 
-use crate::candidate::{Candidate, Candidates};
+use crate::candidate::Candidates;
 
 /// How often and how long calls are tried again, as configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,13 +95,9 @@ impl RetryRules {
         if let Some(wait) = same {
             return Some(Next { wait, other: None });
         }
-        let model = &candidates.now().route.model;
-        let may_help = |other: &Candidate| {
-            other.tries == 0 && (standing.remedy != Remedy::AnotherModel || other.route.model != *model)
-        };
         let untried = || {
             let others = candidates.others().iter().enumerate();
-            others.filter(|(_, other)| may_help(other)).map(|(place, _)| place)
+            others.filter(|(_, other)| other.tries == 0).map(|(place, _)| place)
         };
         let place = untried().find(|place| usable(*place)).or_else(|| untried().next())?;
         Some(Next { wait: Duration::ZERO, other: Some(place) })

@@ -148,7 +148,7 @@ pub(super) fn moves_with_the_model(trial: &Trial<'_>) {
     trial.does(payer.open_wallet(4, purpose(None, &["other/*"], false)));
     let turn = |earlier: &[&CostRow], model, target| {
         let earlier: Vec<CostRow> = earlier.iter().copied().cloned().collect();
-        let attempt = u32::try_from(earlier.len() + 1).unwrap();
+        let attempt = earlier.last().map_or(1, |row| row.attempt + 1);
         let next = NextAttempt { earlier, ..payer.next(attempt, model, target) };
         Extension { next: Some(Box::new(next)), ..payer.extend(1, 0) }
     };
