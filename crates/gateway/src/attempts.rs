@@ -101,7 +101,7 @@ impl Open {
     }
 
     /// What the call may use of the provider's rate.
-    fn expected_tokens(&self) -> u64 {
+    pub(crate) fn expected_tokens(&self) -> u64 {
         self.plan.input_guess.saturating_add(self.plan.ask.tokens)
     }
 
@@ -121,7 +121,7 @@ impl Open {
         self.plan.target().health.ended(&self.shared.settings.breaker, now_us, well);
     }
 
-    fn note_failure(&self, failure: &UpstreamFailure) {
+    pub(crate) fn note_failure(&self, failure: &UpstreamFailure) {
         if let Some(well) = failure.target_is_well() {
             self.note_end(well);
         }

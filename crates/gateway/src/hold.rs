@@ -1,7 +1,8 @@
 //! The hold: proof that money is set aside, durably, before anything is sent.
 //!
-//! One hold pays for all attempts of a request. At most one of them, the last, costs anything: what is tried again has
-//! brought nothing. So the hold, which is enough for the dearest target, is enough for all of them together.
+//! One hold pays for all attempts of a request. What is tried again has brought nothing and costs nothing, so the hold,
+//! which is enough for the dearest target, is enough for all of them together. Where a second attempt runs beside a slow
+//! one, the one that is given up costs its prompt, and the hold grows by that before the second is sent.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -71,7 +72,7 @@ impl Held {
     /// same wallets.
     pub(crate) fn retry(&mut self, failed: CostRow, began: &Began, plan: &Plan, at: Timestamp) {
         let earlier = self.with(failed);
-        if let Some((draft, ticket)) = self.next(&earlier, Money::ZERO, began, plan, at) {
+        if let Some((draft, ticket)) = self.next(&earlier, (Money::ZERO, 0), began, plan, at) {
             drop(ticket);
             self.begin(earlier, draft, plan);
         }
@@ -90,7 +91,7 @@ impl Held {
         at: Timestamp,
     ) -> Result<(), LedgerError> {
         let (earlier, more) = (self.with(failed.clone()), self.missing(plan));
-        let next = self.next(&earlier, more, began, plan, at);
+        let next = self.next(&earlier, (more, 0), began, plan, at);
         // Were this the end, the failure would be what there is to book.
         self.conclude(failed);
         let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
@@ -107,7 +108,7 @@ impl Held {
     pub(crate) async fn aim(&mut self, began: &Began, plan: &Plan) -> Result<(), LedgerError> {
         let at = self.draft.as_deref().map(|draft| draft.at);
         let more = self.missing(plan);
-        let next = at.and_then(|at| self.next(&self.earlier, more, began, plan, at));
+        let next = at.and_then(|at| self.next(&self.earlier, (more, 0), began, plan, at));
         let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
         ticket.await?;
         self.grow(more);
@@ -120,7 +121,7 @@ impl Held {
     /// models could be held for one that is cheaper.
     fn missing(&self, plan: &Plan) -> Money {
         let needed = plan.candidate().allowance.ask().least;
-        needed.checked_sub(self.amount).map_or(Money::ZERO, |more| more.max(Money::ZERO))
+        needed.checked_sub(self.left()).map_or(Money::ZERO, |more| more.max(Money::ZERO))
     }
 
     /// The rows of all attempts that ended, this one last.
@@ -134,12 +135,53 @@ impl Held {
         self.cap_at(plan);
     }
 
-    /// Tells the ledger of an attempt after these, for which so much more is held; answers its draft with the ledger's
-    /// answer to come.
+    /// A second attempt begins where the plan says now, beside the present one, which has this row if the other is heard
+    /// first; so much more, and tokens, are held for both.
+    ///
+    /// # Errors
+    /// When it is not to be had, or the ledger cannot say so; the hold is as it was.
+    pub(crate) async fn beside(
+        &mut self,
+        outrun: CostRow,
+        more: (Money, u64),
+        began: &Began,
+        plan: &Plan,
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let earlier = self.with(outrun);
+        let Some((draft, ticket)) = self.next(&earlier, more, began, plan, at) else {
+            return Err(Denial::HoldGone.into());
+        };
+        ticket.await?;
+        self.grow(more.0);
+        self.begin(earlier, draft, plan);
+        Ok(())
+    }
+
+    /// The attempt beside the present one, which the plan is at now, becomes the present one, and this is the row of the
+    /// other. Both pay from the same wallets as before, or from more, so nobody waits for the ledger.
+    pub(crate) fn change_places(&mut self, row: Option<CostRow>, began: &Began, plan: &Plan, at: Timestamp) {
+        let (Some(row), Some(last)) = (row, self.earlier.last_mut()) else { return };
+        *last = CostRow { attempt: last.attempt, ..row };
+        if let Some((draft, ticket)) = self.next(&self.earlier, (Money::ZERO, 0), began, plan, at) {
+            drop(ticket);
+            self.draft = Some(draft);
+        }
+    }
+
+    /// How long the attempt ran that has been given up now.
+    pub(crate) fn outrun_after(&mut self, duration_us: u64) {
+        if let Some(last) = self.earlier.last_mut() {
+            last.duration_us = duration_us;
+        }
+    }
+
+    /// Tells the ledger of an attempt after these, for which so much more, and tokens, are held; answers its draft with
+    /// the ledger's answer to come.
     fn next(
         &self,
         earlier: &[CostRow],
-        amount: Money,
+        (amount, tokens): (Money, u64),
         began: &Began,
         plan: &Plan,
         at: Timestamp,
@@ -161,7 +203,7 @@ impl Held {
             organization: draft.organization,
             request: draft.request,
             amount,
-            tokens: 0,
+            tokens,
             usage: draft.usage,
             cost_pico: draft.cost_pico,
             next: Some(Box::new(next)),
@@ -171,7 +213,7 @@ impl Held {
 
     /// What is held pays for another length of answer where the plan says now.
     fn cap_at(&mut self, plan: &Plan) {
-        self.upstream_cap = plan.candidate().allowance.upstream_cap(self.amount);
+        self.upstream_cap = plan.candidate().allowance.upstream_cap(self.left());
     }
 
     /// Attempts so far, the present one included.
@@ -187,6 +229,19 @@ impl Held {
     /// How much is set aside, as far as the ledger has told.
     pub(crate) const fn amount(&self) -> Money {
         self.amount
+    }
+
+    /// What of it is left for the present attempt, beside others that cost something.
+    pub(crate) fn left(&self) -> Money {
+        let spent = Money::sum(self.earlier.iter().map(|row| row.cost));
+        spent
+            .and_then(|spent| self.amount.checked_sub(spent))
+            .map_or(Money::ZERO, |left| left.max(Money::ZERO))
+    }
+
+    /// The present attempt was sent with this cap.
+    pub(crate) const fn set_upstream_cap(&mut self, cap: Option<NonZeroU64>) {
+        self.upstream_cap = cap;
     }
 
     /// The cap on each choice's output that must go upstream, if any.

@@ -87,7 +87,7 @@ impl RetryRules {
         candidates: &Candidates,
         usable: impl Fn(usize) -> bool,
     ) -> Option<Next> {
-        if standing.attempts >= self.attempts_max || standing.remedy == Remedy::Nothing {
+        if !self.allows(standing.attempts, standing.elapsed) || standing.remedy == Remedy::Nothing {
             return None;
         }
         let left = self.within.checked_sub(standing.elapsed)?;
@@ -101,6 +101,11 @@ impl RetryRules {
         };
         let place = untried().find(|place| usable(*place)).or_else(|| untried().next())?;
         Some(Next { wait: Duration::ZERO, other: Some(place) })
+    }
+
+    /// Whether a request that has had so many attempts in such a time may have another one.
+    pub(crate) fn allows(&self, attempts: u32, elapsed: Duration) -> bool {
+        attempts < self.attempts_max && elapsed <= self.within
     }
 
     /// The wait before the same target is tried again, if its rules and the failure allow it.

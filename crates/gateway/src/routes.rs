@@ -97,13 +97,16 @@ pub struct Route {
     pub strategy: Strategy,
     /// What is done when another model answers than the target's.
     pub substitution: Substitution,
+    /// After how long without an answer a second attempt is sent to another target beside the first; `None` for never.
+    pub hedge_after: Option<Duration>,
 }
 
 impl Route {
     /// A route that is open to everybody.
     pub fn new(model: &str, targets: Vec<Target>) -> Self {
         let (strategy, substitution) = Default::default();
-        Self { model: Arc::from(model), targets, verified_only: false, strategy, substitution }
+        let (verified_only, hedge_after) = (false, None);
+        Self { model: Arc::from(model), targets, verified_only, strategy, substitution, hedge_after }
     }
 }
 
@@ -245,6 +248,7 @@ fn expand(pattern: &Route, model: &str, known: &Known) -> Option<Route> {
         verified_only: pattern.verified_only,
         strategy: pattern.strategy,
         substitution: pattern.substitution,
+        hedge_after: pattern.hedge_after,
     })
 }
 
