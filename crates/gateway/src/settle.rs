@@ -276,7 +276,7 @@ impl Open {
     /// cost beyond that is the gateway's own loss, never its caller's debt.
     async fn within_hold(&mut self, usage: Usage, tier: ServiceTier, estimated: bool) -> (Usage, bool) {
         let excess =
-            |held: &Held, cost: Money| cost.checked_sub(held.amount()).filter(|more| *more > Money::ZERO);
+            |held: &Held, cost: Money| cost.checked_sub(held.left()).filter(|more| *more > Money::ZERO);
         let Some(cost) =
             priced_at(&self.plan, &usage, tier).filter(|_| self.plan.candidate().allowance.stops())
         else {
@@ -284,7 +284,7 @@ impl Open {
         };
         let Some(more) = excess(&self.held, cost.1) else { return (usage, estimated) };
         // What is charged if the ledger says no, and also if the gateway ends before it has answered.
-        let fitted = self.plan.candidate().allowance.fit(usage, tier, self.held.amount());
+        let fitted = self.plan.candidate().allowance.fit(usage, tier, self.held.left());
         if let Some(cost) = priced_at(&self.plan, &fitted, tier) {
             self.held.note(fitted, cost);
         }
@@ -327,7 +327,7 @@ impl Open {
     }
 
     /// What we count of a call: its prompt, what was generated of text, and what was seen of the rest.
-    async fn counted(&self, output_text: String, seen: Seen) -> Usage {
+    pub(crate) async fn counted(&self, output_text: String, seen: Seen) -> Usage {
         let counted = self.count(output_text).await;
         let Seen { searches, images } = seen;
         let image_output = self.plan.sent().reckoned(images).image_output;
