@@ -274,7 +274,7 @@ def test_messages_go_out_with_their_version_and_without_their_model(
 
 def test_google_auth_signs_alike(judge: Judge, account: Account, tenant: Tenant, tmp_path: Path) -> None:
     assert tenant.post("/chat/completions", chat("gemini", False)).status_code == 200
-    ours = next(asked for asked in judge.asked if asked["assertion"])
+    ours = next(asked for asked in judge.asked if asked["good"])
     file = account.file(tmp_path, "theirs", judge.token_uri)
     scopes = ["https://www.googleapis.com/auth/cloud-platform"]
     credentials = service_account.Credentials.from_service_account_file(str(file), scopes=scopes)

@@ -100,11 +100,12 @@ class Judge:
         try:
             assert kind == "application/x-www-form-urlencoded" and form["grant_type"] == [GRANT]
             address = f"http://{host}{path}"
-            claims = jwt.decode(assertion, certs=self.account.public, audience=address)
+            claims, good = jwt.decode(assertion, certs=self.account.public, audience=address), True
         except (AssertionError, ValueError) as error:
             self.errors.append(str(error))
-            claims = jwt.decode(assertion, verify=False)
-        self.asked.append({"header": jwt.decode_header(assertion), "claims": claims, "assertion": assertion})
+            claims, good = jwt.decode(assertion, verify=False), False
+        header = jwt.decode_header(assertion)
+        self.asked.append({"header": header, "claims": claims, "assertion": assertion, "good": good})
         if isinstance(self.fails, tuple):
             return self.fails
         if self.fails:
