@@ -196,8 +196,8 @@ def test_images_stream(mock: Mock, tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("partial", [0, 3])
 def test_a_stream_of_images_that_is_left_costs_what_was_made(mock: Mock, tenant: Tenant, partial: int) -> None:
-    client = tenant.client(timeout=1.0, max_retries=0)
-    pace = "tps=1" if partial else "ttft_ms=3000"
+    client = tenant.client(timeout=5.0 if partial else 0.3)
+    pace = "tps=2" if partial else "ttft_ms=700"
     ask: Json = {"model": f"paint?out=272;{pace}", "prompt": "a cat", "size": "1024x1024", "quality": "low"}
     if partial:
         stream = client.images.generate(**ask, stream=True, partial_images=partial)
