@@ -184,7 +184,7 @@ async fn abandon(open: Open) -> Failure {
         status: AttemptStatus::Cancelled,
         reason: gone.reason,
         consumed: Consumed::Unreported {
-            input: None,
+            so_far: None,
             output: Output::Text(String::new()),
             seen: Seen::default(),
         },

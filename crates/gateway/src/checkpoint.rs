@@ -83,7 +83,7 @@ impl Count {
     fn seen(&self, meter: &StreamMeter) -> u64 {
         let since = meter.content_tokens_seen().saturating_sub(self.rough);
         // Some providers tell as they go, and thought that is not shown with it.
-        let told = meter.usage().map_or(0, |usage| usage.output_total());
+        let told = meter.usage().or(meter.so_far()).map_or(0, |usage| usage.output_total());
         self.tokens.saturating_add(since).max(told)
     }
 

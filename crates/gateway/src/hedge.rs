@@ -62,8 +62,9 @@ pub(crate) async fn head(client: &Client, open: &mut Open, presence: &Presence) 
     let mut patience = open.hedges_after();
     loop {
         let other = beside.as_mut().map(|(flight, _)| flight);
-        // Leaving a stream stops what can be stopped.
-        let reader = open.plan.call.stream().then_some(presence);
+        // Leaving a stream stops what can be stopped, which is not what is made whole.
+        let stops = open.plan.call.stream() && !open.plan.candidate().allowance.is_fixed();
+        let reader = stops.then_some(presence);
         let heard = match next(&mut flight, other, patience, reader).await {
             Event::Left => return Landed::Left,
             Event::Late => {

@@ -72,8 +72,8 @@ pub(crate) enum Consumed {
     Nothing,
     /// The provider did not say: the prompt, and what was generated of an answer, are counted by us.
     Unreported {
-        /// What it said of the input alone, if anything.
-        input: Option<Usage>,
+        /// What it said before the end, if anything: of the input, and of the output so far.
+        so_far: Option<Usage>,
         /// What was generated, as far as we saw it.
         output: Output,
         /// What else was seen of it.
@@ -258,13 +258,13 @@ impl Open {
                 let seen = Seen { images, ..Seen::default() };
                 (self.counted(output.text(endpoint), seen).await, true)
             }
-            Consumed::Unreported { input, output, seen } => {
+            Consumed::Unreported { so_far, output, seen } => {
                 if seen.images > 0 && !self.plan.candidate().price.sells_tokens() {
                     // Nobody need tell how many there are.
                     return (self.sold(Usage { images: seen.images, ..Usage::default() }), false);
                 }
                 let counted = self.counted(output.text(endpoint), seen).await;
-                let told = input.map(|input| Usage { output: counted.output, reasoning: 0, ..input });
+                let told = so_far.map(|so_far| with_output(so_far, counted.output));
                 // What it said of the input is as good as if it had said the rest.
                 let believed = told.filter(|usage| self.is_plausible(usage, &Output::Text(String::new())));
                 (believed.unwrap_or(counted), true)
@@ -399,6 +399,15 @@ impl Open {
     }
 }
 
+/// What was told so far, with at least as much output as was counted: what was told has thoughts that nobody sees, and may
+/// lag behind what was.
+const fn with_output(so_far: Usage, counted: u64) -> Usage {
+    if so_far.output_total() >= counted {
+        return so_far;
+    }
+    Usage { output: counted, reasoning: 0, audio_output: 0, image_output: 0, ..so_far }
+}
+
 /// A usage in the units that its price knows: what is made is charged by the piece or by its tokens, and a provider that
 /// tells the other unit, too, has told nothing else by it.
 fn by_price(price: &PriceVersion, usage: &Usage) -> Usage {
@@ -467,5 +476,23 @@ impl Settlement {
     fn end(&mut self, outcome: Result<(), LedgerError>) -> Result<(), LedgerError> {
         self.held.release();
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_so_far_is_charged_unless_more_was_seen() {
+        let told = Usage { input: 9, cached: 4, output: 310, reasoning: 300, ..Usage::default() };
+        // Tokens that were counted; what is charged. The thoughts of the model are told, and seen by nobody.
+        for (counted, charged) in [(0, told), (310, told), (311, Usage { output: 311, reasoning: 0, ..told })]
+        {
+            assert_eq!(with_output(told, counted), charged, "{counted}");
+        }
+        let spoken = Usage { audio_output: 50, ..told };
+        assert_eq!(with_output(spoken, 360), spoken);
+        assert_eq!(with_output(spoken, 361).output_total(), 361);
     }
 }
