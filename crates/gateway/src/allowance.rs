@@ -57,6 +57,10 @@ pub(crate) struct Allowance {
     searches: u64,
     /// Images that are asked for.
     images: u64,
+    /// Characters to be spoken.
+    characters: u64,
+    /// Milliseconds of audio at most.
+    audio_ms: u64,
     /// Whether the request alone decides how much output there is: no slices, no caps, all of it or nothing.
     is_fixed: bool,
     choices: u64,
@@ -93,11 +97,14 @@ impl Allowance {
             input: input_bound(call, price),
             searches: if call.web_search().is_some() { SEARCHES } else { 0 },
             images: call.images(),
+            characters: call.characters(),
+            audio_ms: call.audio_ms(),
             is_fixed,
             choices: call.choices(),
             choice_least: if is_fixed { u64::MAX } else { CHOICE_TOKENS_LEAST.max(call.output_cap_least()) },
             stated: named.or(model),
-            most: named.into_iter().chain(model).min(),
+            // What is made in parts, such as a long transcript, may be longer than one answer of the model.
+            most: named.into_iter().chain(model.filter(|_| !is_fixed)).min(),
             slice: if is_fixed { u64::MAX } else { slice },
             grows: call.stream() && !is_fixed,
         }
@@ -137,12 +144,15 @@ impl Allowance {
 
     /// The most that the call can cost with so many output tokens; `None` when no amount can say it.
     pub(crate) fn ceiling(&self, output: u64) -> Option<Money> {
+        // Of audio only one unit is charged.
+        let by_tokens = self.price.sells_tokens();
         let bounds = Bounds {
             input_tokens: self.input,
             output_tokens: output,
             images: self.images,
+            audio_ms: if by_tokens { 0 } else { self.audio_ms },
+            characters: if by_tokens { 0 } else { self.characters },
             searches: self.searches,
-            ..Bounds::default()
         };
         self.price.ceiling(&bounds, self.tier).and_then(Pico::ceil_to_money)
     }
