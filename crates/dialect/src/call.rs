@@ -283,7 +283,8 @@ impl Call {
         self.asked.output_cap.as_ref().map_or(Some(self.asked.product.output_tokens), OutputCap::tokens)
     }
 
-    /// Whether what is asked for is made whole or not at all, so that no cap bounds it: an image, but no text.
+    /// Whether the request alone says how much there is to be at most, and no cap bounds it: of images and audio, but not of
+    /// a chat.
     pub const fn output_is_fixed(&self) -> bool {
         self.asked.product.output_tokens > 0
     }

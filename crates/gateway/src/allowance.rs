@@ -18,8 +18,8 @@
 //! - What a provider counts beyond that all the same (tokens of thought that no stream shows, a cap it does not obey)
 //!   is charged if it can still be held at the end; if not, the charge ends where the hold ends.
 //!
-//! What is made whole or not at all, such as an image, is held for at its most by either policy: the caller's request says
-//! what that is, and no cap makes it less.
+//! Images and audio are held for at their most by either policy: the caller's request says what that is, and no cap makes
+//! it less.
 //!
 //! By either, a stream that asks for more when its hold has timed out ends there: nothing of it could be charged.
 
@@ -61,7 +61,7 @@ pub(crate) struct Allowance {
     characters: u64,
     /// Milliseconds of audio at most.
     audio_ms: u64,
-    /// Whether the request alone decides how much output there is: no slices, no caps, all of it or nothing.
+    /// Whether the request alone decides how much output there is: no slices, no caps.
     is_fixed: bool,
     choices: u64,
     /// Output tokens of each choice below which the call is of no use under `stops`.
@@ -118,6 +118,12 @@ impl Allowance {
     /// Whether the request alone decides how much output there is.
     pub(crate) const fn is_fixed(&self) -> bool {
         self.is_fixed
+    }
+
+    /// Whether it is made whole or not at all, whoever waits for it: an image. Audio is as fixed, but comes piece by piece,
+    /// and ends where nobody takes it.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.images > 0
     }
 
     pub(crate) const fn stops(&self) -> bool {

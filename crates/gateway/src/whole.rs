@@ -143,7 +143,7 @@ fn ending(
         None => {
             let made = Made { images: facts.images, audio_ms: facts.audio_ms };
             let seen = Seen { searches: facts.searches, made };
-            Consumed::Unreported { input: None, output, seen }
+            Consumed::Unreported { so_far: None, output, seen }
         }
     };
     let told = Told { service_tier: facts.service_tier, cost: facts.reported_cost };
@@ -154,7 +154,7 @@ fn ending(
 fn ending_unread(open: &Open, failure: &UpstreamFailure) -> Ending {
     let made = Made { images: open.plan.sent().images(), ..Made::default() };
     let seen = Seen { searches: 0, made };
-    let consumed = Consumed::Unreported { input: None, output: Output::Text(String::new()), seen };
+    let consumed = Consumed::Unreported { so_far: None, output: Output::Text(String::new()), seen };
     Ending {
         status: AttemptStatus::Failed,
         reason: failure.reason,
