@@ -36,6 +36,8 @@ pub struct AnswerFacts {
     pub searches: u64,
     /// Images in the answer; they stand in the usage, too, if there is one.
     pub images: u64,
+    /// How far a transcript with times has come, in milliseconds; 0 for others.
+    pub audio_ms: u64,
 }
 
 impl AnswerFacts {
@@ -49,12 +51,24 @@ impl AnswerFacts {
             Endpoint::Chat | Endpoint::Embeddings | Endpoint::Moderations => {
                 openai::read_answer(endpoint, text)
             }
-            Endpoint::Images => openai::read_media(endpoint, text),
+            Endpoint::Images
+            | Endpoint::ImageEdits
+            | Endpoint::Speech
+            | Endpoint::Transcriptions
+            | Endpoint::Translations => openai::read_media(endpoint, text),
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read_answer(text),
             Endpoint::Responses => openai::responses::read_answer(text),
             Endpoint::Converse => converse::read_answer(text),
             Endpoint::GenerateContent | Endpoint::CountContent => gemini::read_answer(text),
         }
+    }
+
+    /// Reads a transcript that was asked for as text and not as JSON.
+    ///
+    /// # Errors
+    /// [`Garbage`] when it is no text, or nothing.
+    pub fn read_transcript(body: &[u8]) -> Result<Self, Garbage> {
+        openai::read_transcript(std::str::from_utf8(body).map_err(|_| Garbage)?)
     }
 
     /// All text that was generated: contents, refusals, reasoning, names and arguments of calls, of all choices. For
@@ -69,8 +83,11 @@ impl AnswerFacts {
             Endpoint::Embeddings
             | Endpoint::Moderations
             | Endpoint::Images
+            | Endpoint::ImageEdits
+            | Endpoint::Speech
             | Endpoint::CountTokens
             | Endpoint::CountContent => {}
+            Endpoint::Transcriptions | Endpoint::Translations => openai::read_words(text, &mut output),
             Endpoint::Responses => openai::responses::read_speech(text, &mut output),
             Endpoint::Converse => converse::read_speech(text, &mut output),
         }

@@ -26,6 +26,17 @@ impl BadRequest {
         }
     }
 
+    /// The form in the body is wrong.
+    pub(crate) fn form(why: impl std::fmt::Display) -> Self {
+        Self {
+            message: format!(
+                "We could not read the form (multipart/form-data) in the body of your request: {why}."
+            ),
+            param: None,
+            code: None,
+        }
+    }
+
     pub(crate) fn missing(param: &str) -> Self {
         let message = format!("Missing required parameter: '{param}'.");
         Self::new(param, "missing_required_parameter", message)
@@ -99,6 +110,11 @@ impl BadRequest {
         let message =
             format!("Unsupported parameter: '{param}'. This gateway does not meter {what}; leave it out.");
         Self::new(param, "unsupported_parameter", message)
+    }
+
+    /// A value that its type allows and its meaning does not.
+    pub(crate) fn word(param: &str, expected: &str) -> Self {
+        Self::new(param, "invalid_value", format!("Invalid value for '{param}': expected {expected}."))
     }
 
     /// Exactly one of two members must be there.

@@ -13,11 +13,12 @@ use crate::body::{self, BodyParts, Edit};
 use crate::cap::OutputCap;
 use crate::converse;
 use crate::endpoint::Endpoint;
+use crate::form::{self, Form};
 use crate::gemini;
 use crate::manners::{Manners, Upstream};
 use crate::media::{Media, MediaParts};
 use crate::openai::{self, Fallback, Preferences};
-use crate::product::{Look, Product};
+use crate::product::{Look, Made, Product};
 
 /// Tokens that frame a prompt and have no byte in the body: those that begin the answer, and a few spare. What frames
 /// a message is fewer tokens than its JSON has bytes.
@@ -131,6 +132,11 @@ impl Call {
             Endpoint::Chat | Endpoint::Embeddings => openai::read(endpoint, text)?,
             Endpoint::Moderations => openai::read_moderation(text)?,
             Endpoint::Images => openai::read_image(text)?,
+            Endpoint::ImageEdits => openai::read_edit(text)?,
+            Endpoint::Speech => openai::read_speaking(text)?,
+            Endpoint::Transcriptions | Endpoint::Translations => {
+                return Err(BadRequest::form("a recording comes in a form, and this is JSON"));
+            }
             Endpoint::Messages | Endpoint::CountTokens => anthropic::read(endpoint, text)?,
             Endpoint::Responses => openai::responses::read(text)?,
             Endpoint::Converse => return Err(BadRequest::body("it does not say which model is called")),
@@ -142,6 +148,33 @@ impl Call {
         let told = if asked.stream { Framing::Events } else { Framing::Whole };
         let framing = addressed.map_or(told, |addressed| addressed.framing);
         Ok(Self { endpoint, asked, framing, body, head: Vec::new() })
+    }
+
+    /// Reads a form, by the header that announced it, which goes upstream with it.
+    ///
+    /// # Errors
+    /// [`BadRequest`] for what is no form, or one that two readers could read in two ways, and for a field that is missing,
+    /// has the wrong type, is out of range or stands there twice, naming it.
+    pub fn read_form(endpoint: Endpoint, content_type: &str, body: Bytes) -> Result<Self, BadRequest> {
+        let form = Form::read(&body, &form::boundary(content_type)?)?;
+        let asked = match endpoint {
+            Endpoint::Transcriptions | Endpoint::Translations => openai::read_recording(&form)?,
+            Endpoint::ImageEdits => openai::read_edit_form(&form)?,
+            Endpoint::Chat
+            | Endpoint::Responses
+            | Endpoint::Embeddings
+            | Endpoint::Moderations
+            | Endpoint::Images
+            | Endpoint::Speech
+            | Endpoint::Messages
+            | Endpoint::CountTokens
+            | Endpoint::Converse
+            | Endpoint::GenerateContent
+            | Endpoint::CountContent => return Err(BadRequest::form("no form is taken here; send JSON")),
+        };
+        let framing = if asked.stream { Framing::Events } else { Framing::Whole };
+        let head = vec![("content-type", content_type.to_owned())];
+        Ok(Self { endpoint, asked, framing, body, head })
     }
 
     /// Reads a body that was written for Converse, whose address tells the model and whether the answer is to be a
@@ -157,8 +190,9 @@ impl Call {
 
     /// The same with these headers, which go upstream with it: those of [`Endpoint::head`] that came.
     #[must_use]
-    pub fn with_head(self, head: Vec<(&'static str, String)>) -> Self {
-        Self { head, ..self }
+    pub fn with_head(mut self, head: Vec<(&'static str, String)>) -> Self {
+        self.head.extend(head);
+        self
     }
 
     /// The headers that go with the body to a provider of these manners.
@@ -252,7 +286,8 @@ impl Call {
         self.asked.output_cap.as_ref().map_or(Some(self.asked.product.output_tokens), OutputCap::tokens)
     }
 
-    /// Whether what is asked for is made whole or not at all, so that no cap bounds it: an image, but no text.
+    /// Whether the request alone says how much there is to be at most, and no cap bounds it: of images and audio, but not of
+    /// a chat.
     pub const fn output_is_fixed(&self) -> bool {
         self.asked.product.output_tokens > 0
     }
@@ -267,9 +302,31 @@ impl Call {
         self.asked.product.look.as_deref()
     }
 
-    /// What an answer with so many images has used beside the prompt, where the provider does not tell.
-    pub const fn reckoned(&self, images: u64) -> Usage {
-        self.asked.product.reckoned(images)
+    /// Characters that are to be spoken.
+    pub const fn characters(&self) -> u64 {
+        self.asked.product.characters
+    }
+
+    /// The most time of audio that can be charged, in milliseconds: of what is to be heard, or spoken.
+    pub const fn audio_ms(&self) -> u64 {
+        self.asked.product.audio_ms
+    }
+
+    /// What a call with this answer has used beside the prompt's text, where the provider does not tell: in each unit that it
+    /// could be charged by, of which the price knows one.
+    pub fn reckoned(&self, made: Made) -> Usage {
+        self.asked.product.reckoned(made)
+    }
+
+    /// Whether an answer that is not streamed is text and not JSON: a transcript, plain or with times.
+    pub const fn plain_answer(&self) -> bool {
+        self.asked.product.plain_answer
+    }
+
+    /// The prompt of a call that came as a form; nothing where it came as JSON.
+    pub fn form_prompt(&self) -> Option<Bytes> {
+        let form = self.asked.product.form.as_ref()?;
+        Some(form.prompt.clone().map_or_else(Bytes::new, |prompt| self.body.slice(prompt)))
     }
 
     /// The smallest cap on the output that its provider takes, the call being as it is: thinking has a least budget, and
@@ -308,13 +365,26 @@ impl Call {
     /// For text a true bound: a token is at least one byte. Media that stand in the body are not text and count by
     /// allowances instead, which are bounds for images and audio as OpenAI counts them, and a guess for files.
     pub fn input_tokens_bound(&self) -> u64 {
-        let bytes = u64::try_from(self.body.len()).unwrap_or(u64::MAX);
-        bytes
+        self.times(self.text_tokens_bound().saturating_add(self.asked.product.input_tokens))
+    }
+
+    /// The same without what came as a file: a recording or an image is not guessed by its bytes.
+    pub fn prompt_tokens_bound(&self) -> u64 {
+        self.times(self.text_tokens_bound())
+    }
+
+    /// Several images are billed as if each had been asked for by itself.
+    const fn times(&self, tokens: u64) -> u64 {
+        tokens.saturating_mul(if self.asked.product.images > 1 { self.asked.product.images } else { 1 })
+    }
+
+    fn text_tokens_bound(&self) -> u64 {
+        let bytes = self.asked.product.form.as_ref().map_or(self.body.len(), |form| form.bytes);
+        u64::try_from(bytes)
+            .unwrap_or(u64::MAX)
             .saturating_sub(self.asked.media.inline_bytes)
             .saturating_add(FRAME_TOKENS)
             .saturating_add(self.media_tokens_bound())
-            // Several images are billed as if each had been asked for by itself.
-            .saturating_mul(if self.asked.product.images > 1 { self.asked.product.images } else { 1 })
     }
 
     /// The same of what is not text, by whichever of the models counts it dearest.
@@ -335,8 +405,12 @@ impl Call {
         let changes = !self.asked.model_stands || self.asked.model != to.model;
         let named = to.manners.version_in_body.is_none() || self.endpoint.counts();
         if let Some(range) = self.asked.model_span.clone().filter(|_| changes && named) {
-            let name =
-                serde_json::Value::from(format!("{}{}", self.asked.model_prefix, to.model)).to_string();
+            let name = format!("{}{}", self.asked.model_prefix, to.model);
+            let name = if self.asked.product.form.is_some() {
+                name
+            } else {
+                serde_json::Value::from(name).to_string()
+            };
             let text = if range.is_empty() { format!("\"model\":{name},") } else { name };
             edits.push(Edit { range, text: Bytes::from(text) });
         }

@@ -78,6 +78,10 @@ impl Conversion {
             | Endpoint::Embeddings
             | Endpoint::Moderations
             | Endpoint::Images
+            | Endpoint::ImageEdits
+            | Endpoint::Speech
+            | Endpoint::Transcriptions
+            | Endpoint::Translations
             | Endpoint::CountTokens
             | Endpoint::Converse
             | Endpoint::GenerateContent
@@ -140,6 +144,10 @@ const fn surface(endpoint: Endpoint) -> Option<Surface> {
         Endpoint::Embeddings
         | Endpoint::Moderations
         | Endpoint::Images
+        | Endpoint::ImageEdits
+        | Endpoint::Speech
+        | Endpoint::Transcriptions
+        | Endpoint::Translations
         | Endpoint::CountTokens
         | Endpoint::CountContent
         | Endpoint::Converse => None,
@@ -156,6 +164,10 @@ const fn wire(endpoint: Endpoint) -> Option<Wire> {
         | Endpoint::Embeddings
         | Endpoint::Moderations
         | Endpoint::Images
+        | Endpoint::ImageEdits
+        | Endpoint::Speech
+        | Endpoint::Transcriptions
+        | Endpoint::Translations
         | Endpoint::CountTokens
         | Endpoint::CountContent => None,
     }

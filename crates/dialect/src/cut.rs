@@ -50,6 +50,8 @@ pub struct Broken(pub(crate) BrokenForm);
 pub(crate) enum BrokenForm {
     /// One event with the error, whatever came before it.
     Plain,
+    /// No event at all: what is no stream of events can only break off.
+    Silent,
     Responses(Box<openai::responses::Broken>),
 }
 
@@ -58,6 +60,7 @@ impl Broken {
     pub fn events(&self, error: &ErrorBody) -> Bytes {
         match &self.0 {
             BrokenForm::Plain => error.stream_event(),
+            BrokenForm::Silent => Bytes::new(),
             BrokenForm::Responses(broken) => broken.events(error),
         }
     }

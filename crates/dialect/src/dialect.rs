@@ -37,6 +37,10 @@ impl Endpoint {
             | Self::Embeddings
             | Self::Moderations
             | Self::Images
+            | Self::ImageEdits
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
             | Self::Converse => Dialect::OpenAi,
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
             Self::GenerateContent | Self::CountContent => Dialect::Gemini,

@@ -23,6 +23,14 @@ pub enum Endpoint {
     Moderations,
     /// OpenAI's `POST /v1/images/generations`.
     Images,
+    /// OpenAI's `POST /v1/images/edits`.
+    ImageEdits,
+    /// OpenAI's `POST /v1/audio/speech`: a text is spoken.
+    Speech,
+    /// OpenAI's `POST /v1/audio/transcriptions`: what was spoken is written down.
+    Transcriptions,
+    /// OpenAI's `POST /v1/audio/translations`: the same in English.
+    Translations,
     /// Anthropic's `POST /v1/messages`.
     Messages,
     /// Anthropic's `POST /v1/messages/count_tokens`: how long a prompt is. It costs nothing.
@@ -44,6 +52,10 @@ impl Endpoint {
             "/v1/embeddings" => Self::Embeddings,
             "/v1/moderations" => Self::Moderations,
             "/v1/images/generations" => Self::Images,
+            "/v1/images/edits" => Self::ImageEdits,
+            "/v1/audio/speech" => Self::Speech,
+            "/v1/audio/transcriptions" => Self::Transcriptions,
+            "/v1/audio/translations" => Self::Translations,
             "/v1/messages" => Self::Messages,
             "/v1/messages/count_tokens" => Self::CountTokens,
             _ => return address::gemini_endpoint(path),
@@ -59,6 +71,10 @@ impl Endpoint {
             Self::Embeddings => "/embeddings",
             Self::Moderations => "/moderations",
             Self::Images => "/images/generations",
+            Self::ImageEdits => "/images/edits",
+            Self::Speech => "/audio/speech",
+            Self::Transcriptions => "/audio/transcriptions",
+            Self::Translations => "/audio/translations",
             Self::Messages => "/messages",
             Self::CountTokens => "/messages/count_tokens",
             Self::Converse => "/converse",
@@ -75,6 +91,10 @@ impl Endpoint {
             | Self::Embeddings
             | Self::Moderations
             | Self::Images
+            | Self::ImageEdits
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
             | Self::GenerateContent
             | Self::CountContent
             | Self::Converse => &[],
@@ -95,6 +115,10 @@ impl Endpoint {
             Self::Embeddings => "embeddings",
             Self::Moderations => "moderations",
             Self::Images => "images",
+            Self::ImageEdits => "image_edits",
+            Self::Speech => "speech",
+            Self::Transcriptions => "transcriptions",
+            Self::Translations => "translations",
             Self::Messages => "messages",
             Self::CountTokens => "count_tokens",
             Self::Converse => "converse",
@@ -118,6 +142,10 @@ impl Endpoint {
             | Self::Embeddings
             | Self::Moderations
             | Self::Images
+            | Self::ImageEdits
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
             | Self::CountTokens
             | Self::CountContent
             | Self::Converse => "service_tier",
@@ -127,11 +155,14 @@ impl Endpoint {
     /// The longest event of a stream that is taken, in bytes, its line ends included. An image comes in one.
     pub const fn event_bytes_max(self) -> usize {
         match self {
-            Self::Images | Self::GenerateContent => IMAGE_EVENT_BYTES_MAX,
+            Self::Images | Self::ImageEdits | Self::GenerateContent => IMAGE_EVENT_BYTES_MAX,
             Self::Chat
             | Self::Responses
             | Self::Embeddings
             | Self::Moderations
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
             | Self::Messages
             | Self::CountTokens
             | Self::CountContent
@@ -143,9 +174,35 @@ impl Endpoint {
     pub const fn generates(self) -> bool {
         match self {
             Self::Chat | Self::Responses | Self::Messages | Self::GenerateContent | Self::Converse => true,
-            Self::Embeddings | Self::Moderations | Self::Images | Self::CountTokens | Self::CountContent => {
-                false
-            }
+            Self::Embeddings
+            | Self::Moderations
+            | Self::Images
+            | Self::ImageEdits
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations
+            | Self::CountTokens
+            | Self::CountContent => false,
         }
+    }
+
+    /// Whether a call may come as a form (`multipart/form-data`), because it brings files.
+    pub const fn takes_form(self) -> bool {
+        matches!(self, Self::ImageEdits | Self::Transcriptions | Self::Translations)
+    }
+
+    /// Whether a call may come as JSON.
+    pub const fn takes_json(self) -> bool {
+        !matches!(self, Self::Transcriptions | Self::Translations)
+    }
+
+    /// Whether a call makes or changes images.
+    pub const fn makes_images(self) -> bool {
+        matches!(self, Self::Images | Self::ImageEdits)
+    }
+
+    /// Whether a call brings a recording, and asks for what is said in it.
+    pub const fn hears(self) -> bool {
+        matches!(self, Self::Transcriptions | Self::Translations)
     }
 }

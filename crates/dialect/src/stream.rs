@@ -15,6 +15,7 @@ use crate::event_frames::{Decoder, Frame};
 use crate::gemini;
 use crate::openai;
 use crate::output::Output;
+use crate::sound::Speech;
 use crate::sse::{self, Block, Scanner};
 use crate::upstream_error::UpstreamError;
 
@@ -95,6 +96,8 @@ pub(crate) struct Told {
     pub(crate) searches: u64,
     /// Images that were made, or begun to be.
     pub(crate) images: u64,
+    /// How far a transcript has come, in milliseconds, where its parts tell.
+    pub(crate) audio_ms: u64,
     pub(crate) error: Option<UpstreamError>,
     /// Events that brought something which could be charged.
     pub(crate) chunks: u64,
@@ -108,6 +111,8 @@ enum Reader {
     Converse(converse::Reader),
     Content(gemini::Reader),
     Media(openai::MediaReader),
+    /// Speech that comes as it is, without events.
+    Sound(Speech),
 }
 
 impl Reader {
@@ -120,6 +125,8 @@ impl Reader {
             Self::Converse(reader) => reader.read(data, event, told),
             Self::Content(reader) => reader.read(data, told),
             Self::Media(reader) => reader.read(data, event, told),
+            // Nothing of it is an event.
+            Self::Sound(_) => Ok(Fate::Pass),
         }
     }
 }
@@ -149,7 +156,11 @@ impl StreamMeter {
             Endpoint::Responses => Reader::Responses(Box::default()),
             Endpoint::Converse => Reader::Converse(converse::Reader),
             Endpoint::GenerateContent | Endpoint::CountContent => Reader::Content(gemini::Reader::default()),
-            Endpoint::Images => Reader::Media(openai::MediaReader::new(endpoint)),
+            Endpoint::Images
+            | Endpoint::ImageEdits
+            | Endpoint::Speech
+            | Endpoint::Transcriptions
+            | Endpoint::Translations => Reader::Media(openai::MediaReader::new(endpoint)),
         };
         Self {
             frames: (endpoint == Endpoint::Converse).then(Box::default),
@@ -165,6 +176,18 @@ impl StreamMeter {
             done: false,
             fault: None,
         }
+    }
+
+    /// A meter for speech that comes as it is, without events: all of it passes at once, and nothing waits. Such a stream
+    /// cannot tell of an error; it can only break off.
+    pub fn of_sound() -> Self {
+        let meter = Self::new(Endpoint::Speech, StreamOptions::default());
+        Self { reader: Reader::Sound(Speech::default()), ..meter }
+    }
+
+    /// Whether it is one of those.
+    pub const fn is_sound(&self) -> bool {
+        matches!(self.reader, Reader::Sound(_))
     }
 
     /// The same for a client of another dialect, whose events this writes. Its end is the converter's to write, too:
@@ -222,6 +245,10 @@ impl StreamMeter {
             | Reader::Converse(_)
             | Reader::Content(_)
             | Reader::Media(_) => None,
+            Reader::Sound(_) => {
+                self.told.finish_seen = self.told.chunks > 0;
+                None
+            }
         };
         // SDKs take an end without this event for a break, or do not tell one from the other.
         self.held_done.extend(stop.map(Bytes::from_static));
@@ -244,7 +271,7 @@ impl StreamMeter {
             Reader::Responses(reader) => Form::Responses(Box::new(reader.cut(&self.told, call))),
             Reader::Converse(_) => Form::Unspoken,
             Reader::Content(reader) => Form::Content(reader.cut(&self.told, call)),
-            Reader::Media(_) => Form::Nothing,
+            Reader::Media(_) | Reader::Sound(_) => Form::Nothing,
         })
     }
 
@@ -257,6 +284,7 @@ impl StreamMeter {
             | Reader::Converse(_)
             | Reader::Content(_)
             | Reader::Media(_) => BrokenForm::Plain,
+            Reader::Sound(_) => BrokenForm::Silent,
             Reader::Responses(reader) => BrokenForm::Responses(Box::new(reader.broken(&self.told, call))),
         })
     }
@@ -274,6 +302,19 @@ impl StreamMeter {
     /// Images that were seen to be made, one under way included; those that are finished stand in the usage, too.
     pub const fn images(&self) -> u64 {
         self.told.images
+    }
+
+    /// Milliseconds of audio: how long what was spoken so far is, or how far a transcript has come, where that shows.
+    pub fn audio_ms(&self) -> u64 {
+        match &self.reader {
+            Reader::Media(reader) => self.told.audio_ms.max(reader.spoken_ms()),
+            Reader::Sound(speech) => speech.length(),
+            Reader::Chat(_)
+            | Reader::Messages(_)
+            | Reader::Responses(_)
+            | Reader::Converse(_)
+            | Reader::Content(_) => 0,
+        }
     }
 
     /// What was consumed so far, where the provider tells it before the rest: the input, and of the output what it has
@@ -335,6 +376,12 @@ impl StreamMeter {
 
     fn take(&mut self, mut chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
         if self.done {
+            return Ok(());
+        }
+        if let Reader::Sound(speech) = &mut self.reader {
+            speech.push(&chunk);
+            self.told.chunks += u64::from(!chunk.is_empty());
+            out.extend(Some(chunk).filter(|chunk| !chunk.is_empty()));
             return Ok(());
         }
         if let Some(mut frames) = self.frames.take() {

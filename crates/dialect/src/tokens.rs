@@ -116,7 +116,7 @@ fn count_piece(tokenizer: &Tokenizer, piece: &[u8]) -> usize {
 /// For a chat: the messages by OpenAI's recipe, and the JSON of tools and of a response format, which are not sent as
 /// JSON but about as long. Images count as ones of 1,024 x 1,024 pixels; other media do not count. For a response the
 /// same of its items, as far as they stand in the body. For embeddings: the texts, or the tokens that were given. For
-/// moderations: the texts and images. For images: the prompt. For
+/// moderations: the texts and images. For images: the prompt. For speech: the text and how it is to be spoken. For
 /// messages: the system prompt, the messages and the JSON of tools, by the stand-in's dictionary, because Anthropic's is
 /// not published, and the same for Gemini's contents and in Converse's form. What cannot be read counts nothing.
 pub fn count_prompt(endpoint: Endpoint, body: &[u8], model: &str) -> u64 {
@@ -127,7 +127,12 @@ pub fn count_prompt(endpoint: Endpoint, body: &[u8], model: &str) -> u64 {
         Endpoint::Responses => json::read(text, &mut ResponsesBody(&mut prompt)),
         Endpoint::Embeddings => json::read(text, &mut EmbeddingsBody(&mut prompt)),
         Endpoint::Moderations => json::read(text, &mut ModerationBody(&mut prompt)),
-        Endpoint::Images => json::read(text, &mut PromptBody(&mut prompt)),
+        Endpoint::Images | Endpoint::ImageEdits => {
+            json::read(text, &mut PromptBody(&mut prompt, &["prompt"]))
+        }
+        Endpoint::Speech => json::read(text, &mut PromptBody(&mut prompt, &["input", "instructions"])),
+        // They come as forms, and their prompt is plain text.
+        Endpoint::Transcriptions | Endpoint::Translations => Ok(()),
         Endpoint::Messages | Endpoint::CountTokens => {
             anthropic::read_prompt(text, &mut prompt);
             Ok(())
@@ -343,14 +348,15 @@ impl<'de> Take<'de> for ModerationBody<'_> {
     }
 }
 
-struct PromptBody<'p>(&'p mut Prompt);
+struct PromptBody<'p>(&'p mut Prompt, &'static [&'static str]);
 
 impl<'de> Take<'de> for PromptBody<'_> {
     fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key_seed(Name)? {
-            match &*name {
-                "prompt" => map.next_value_seed(Into(&mut Content(self.0)))?,
-                _ => json::skip(&mut map)?,
+            if self.1.contains(&&*name) {
+                map.next_value_seed(Into(&mut Content(self.0)))?;
+            } else {
+                json::skip(&mut map)?;
             }
         }
         Ok(())

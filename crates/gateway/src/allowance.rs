@@ -18,8 +18,8 @@
 //! - What a provider counts beyond that all the same (tokens of thought that no stream shows, a cap it does not obey)
 //!   is charged if it can still be held at the end; if not, the charge ends where the hold ends.
 //!
-//! What is made whole or not at all, such as an image, is held for at its most by either policy: the caller's request says
-//! what that is, and no cap makes it less.
+//! Images and audio are held for at their most by either policy: the caller's request says what that is, and no cap makes
+//! it less.
 //!
 //! By either, a stream that asks for more when its hold has timed out ends there: nothing of it could be charged.
 
@@ -57,7 +57,11 @@ pub(crate) struct Allowance {
     searches: u64,
     /// Images that are asked for.
     images: u64,
-    /// Whether the request alone decides how much output there is: no slices, no caps, all of it or nothing.
+    /// Characters to be spoken.
+    characters: u64,
+    /// Milliseconds of audio at most.
+    audio_ms: u64,
+    /// Whether the request alone decides how much output there is: no slices, no caps.
     is_fixed: bool,
     choices: u64,
     /// Output tokens of each choice below which the call is of no use under `stops`.
@@ -93,11 +97,14 @@ impl Allowance {
             input: input_bound(call, price),
             searches: if call.web_search().is_some() { SEARCHES } else { 0 },
             images: call.images(),
+            characters: call.characters(),
+            audio_ms: call.audio_ms(),
             is_fixed,
             choices: call.choices(),
             choice_least: if is_fixed { u64::MAX } else { CHOICE_TOKENS_LEAST.max(call.output_cap_least()) },
             stated: named.or(model),
-            most: named.into_iter().chain(model).min(),
+            // What is made in parts, such as a long transcript, may be longer than one answer of the model.
+            most: named.into_iter().chain(model.filter(|_| !is_fixed)).min(),
             slice: if is_fixed { u64::MAX } else { slice },
             grows: call.stream() && !is_fixed,
         }
@@ -111,6 +118,12 @@ impl Allowance {
     /// Whether the request alone decides how much output there is.
     pub(crate) const fn is_fixed(&self) -> bool {
         self.is_fixed
+    }
+
+    /// Whether it is made whole or not at all, whoever waits for it: an image. Audio is as fixed, but comes piece by piece,
+    /// and ends where nobody takes it.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.images > 0
     }
 
     pub(crate) const fn stops(&self) -> bool {
@@ -137,12 +150,15 @@ impl Allowance {
 
     /// The most that the call can cost with so many output tokens; `None` when no amount can say it.
     pub(crate) fn ceiling(&self, output: u64) -> Option<Money> {
+        // Of audio only one unit is charged.
+        let by_tokens = self.price.sells_tokens();
         let bounds = Bounds {
             input_tokens: self.input,
             output_tokens: output,
             images: self.images,
+            audio_ms: if by_tokens { 0 } else { self.audio_ms },
+            characters: if by_tokens { 0 } else { self.characters },
             searches: self.searches,
-            ..Bounds::default()
         };
         self.price.ceiling(&bounds, self.tier).and_then(Pico::ceil_to_money)
     }

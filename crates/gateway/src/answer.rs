@@ -1,6 +1,6 @@
 //! The answer's body: whole, or a stream that is relayed as it comes.
 
-use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -9,7 +9,20 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::relay::Relay;
 
-/// The body of an answer. It cannot fail: a stream that breaks says so in its last event.
+/// Speech that broke off: what came of it went out, and the connection ends with it, because a proper end would say that
+/// it was all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokenOff;
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the provider's audio broke off")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+/// The body of an answer. A stream of events that breaks says so in its last event; one of sound can only break off.
 #[derive(Debug)]
 pub enum Answer {
     /// All of it at once, already on the books.
@@ -26,17 +39,18 @@ impl From<Bytes> for Answer {
 
 impl Body for Answer {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = BrokenOff;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(relay) => {
-                relay.poll_next(context).map(|next| next.map(|bytes| Ok(Frame::data(bytes))))
-            }
+            Self::Stream(relay) => relay.poll_next(context).map(|next| match next {
+                Some(bytes) => Some(Ok(Frame::data(bytes))),
+                None => relay.is_torn().then_some(Err(BrokenOff)),
+            }),
         }
     }
 

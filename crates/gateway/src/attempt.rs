@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dialect::{Endpoint, Framing, StreamMeter, StreamOptions, Upstream, UpstreamError};
+use dialect::{Call, Endpoint, Framing, StreamMeter, StreamOptions, Upstream, UpstreamError};
 use domain::Timestamp;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -34,6 +34,8 @@ const OUTPUT_CAP: HeaderName = HeaderName::from_static("x-tollkeeper-output-cap"
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("tollkeeper/", env!("CARGO_PKG_VERSION")));
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 /// Streams in Amazon's own frame.
 const AMAZON_EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
 /// Which of Amazon's errors it is.
@@ -65,7 +67,12 @@ pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence
     };
     let (endpoint, idle) = (open.plan.sent().endpoint(), client.timeouts().idle);
     if open.plan.call.stream() && is_event_stream(endpoint, &head.headers) {
-        return stream(open, body, idle, presence).await;
+        return stream(open, body, EVENT_STREAM, idle, presence).await;
+    }
+    if endpoint == Endpoint::Speech
+        && let Some(kind) = sound_kind(&head.headers)
+    {
+        return stream(open, body, kind, idle, presence).await;
     }
     whole(open, &head.headers, body, idle, presence).await
 }
@@ -94,7 +101,7 @@ pub(crate) fn upstream_request(
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(CONTENT_LENGTH, length);
-    headers.insert(ACCEPT, if sent.stream() { event_stream(sent.endpoint()) } else { JSON });
+    headers.insert(ACCEPT, accept(sent));
     headers.insert(USER_AGENT, AGENT);
     headers.insert(CLIENT_REQUEST_ID, request_id_value(began));
     for (name, text) in sent.upstream_head(provider.kind.manners) {
@@ -106,8 +113,14 @@ pub(crate) fn upstream_request(
 
 /// Begins to relay a stream. Where there may be another attempt, the client's answer begins with the first event, not
 /// before: after it nothing is tried again.
-async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence) -> Attempted {
-    let meter = meter(&open);
+async fn stream(
+    open: Open,
+    body: Incoming,
+    kind: HeaderValue,
+    idle: Duration,
+    presence: &Presence,
+) -> Attempted {
+    let meter = if kind == EVENT_STREAM { meter(&open) } else { StreamMeter::of_sound() };
     let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
     let (rates, dialect) = (*open.pace.told(), open.plan.call.endpoint().dialect());
     let strict = open.plan.substitution() == Substitution::Refuse;
@@ -133,7 +146,7 @@ async fn stream(open: Open, body: Incoming, idle: Duration, presence: &Presence)
     let mut response = Response::new(Answer::Stream(Box::new(relay)));
     let headers = response.headers_mut();
     headers.extend(way);
-    headers.insert(CONTENT_TYPE, if framing == Framing::Array { JSON } else { EVENT_STREAM });
+    headers.insert(CONTENT_TYPE, if framing == Framing::Array { JSON } else { kind });
     headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Proxies in front of us must not collect what is meant to flow.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
@@ -227,6 +240,23 @@ pub(crate) async fn collect(
         }
     }
     Ok(if joined.is_empty() { first } else { joined.freeze() })
+}
+
+/// What a call wants to be answered with.
+fn accept(sent: &Call) -> HeaderValue {
+    if sent.stream() {
+        return event_stream(sent.endpoint());
+    }
+    if sent.endpoint() == Endpoint::Speech || sent.plain_answer() { ANYTHING } else { JSON }
+}
+
+/// What speech is said to be that comes as it is; nothing for what no speech is: errors are JSON, and pages come from
+/// proxies.
+fn sound_kind(headers: &HeaderMap) -> Option<HeaderValue> {
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return Some(OCTETS) };
+    let is_other =
+        [&b"application/json"[..], b"text/"].iter().any(|other| kind.as_bytes().starts_with(other));
+    (!is_other).then(|| kind.clone())
 }
 
 /// What a stream at this endpoint is.

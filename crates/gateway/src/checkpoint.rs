@@ -10,7 +10,7 @@ use dialect::tokens::{Encoding, count_text};
 use domain::{Money, Usage};
 use ledger::{Denial, LedgerError, Ticket};
 
-use crate::hold::{Held, priced};
+use crate::hold::{Held, begun, priced};
 use crate::settle::Open;
 
 /// The smallest step that is asked for where the money ends, in output tokens.
@@ -229,6 +229,7 @@ impl Checkpoint {
             output: if self.stops { seen.min(self.covered) } else { seen },
             ..Usage::default()
         };
+        let usage = begun(&open.plan, usage);
         let tokens = target.saturating_sub(self.covered);
         let ticket = priced(&open.plan, &usage).and_then(|cost| {
             open.held.note(usage, cost);

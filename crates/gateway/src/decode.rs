@@ -25,21 +25,45 @@ const RUN_HEADER: &str = "x-tollkeeper-run";
 /// Claude Code's name for one run of itself.
 const SESSION_HEADER: &str = "x-claude-code-session-id";
 
+/// What a body may be.
+#[derive(Clone, Copy)]
+pub(crate) struct BodyLimits {
+    /// The most bytes of JSON.
+    pub(crate) json: Limit,
+    /// The most bytes of a form with files.
+    pub(crate) form: Limit,
+    /// How long it may pause.
+    pub(crate) idle: Duration,
+}
+
+/// A number of bytes, and the setting that says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Bytes.
+    pub bytes: u64,
+    /// The setting's name.
+    pub setting: &'static str,
+}
+
 /// Reads and parses the body, once.
 pub(crate) async fn decode<B>(
     endpoint: Endpoint,
     Parts { uri, headers, .. }: &Parts,
     body: Pin<&mut B>,
-    bytes_max: u64,
-    idle: Duration,
+    limits: BodyLimits,
 ) -> Result<(Call, Attribution), Failure>
 where
     B: Body<Data = Bytes>,
 {
-    check_media_type(headers)?;
-    let bytes = read_whole(headers, body, bytes_max, idle).await?;
+    let form = check_media_type(endpoint, headers)?;
+    let limit = if form.is_some() { limits.form } else { limits.json };
+    let bytes = read_whole(headers, body, limit, limits.idle).await?;
     let addressed = Addressed::of(uri.path(), uri.query());
-    let call = Call::read_at(endpoint, addressed.as_ref(), bytes)?.with_head(head(endpoint, headers)?);
+    let call = match form {
+        Some(content_type) => Call::read_form(endpoint, content_type, bytes)?,
+        None => Call::read_at(endpoint, addressed.as_ref(), bytes)?,
+    };
+    let call = call.with_head(head(endpoint, headers)?);
     let attribution = Attribution {
         user: header_text(headers, USER_HEADER).or_else(|| call.user().map(shorten)),
         feature: header_text(headers, FEATURE_HEADER).or_else(|| call.feature().map(shorten)),
@@ -65,23 +89,27 @@ fn head(endpoint: Endpoint, headers: &HeaderMap) -> Result<Vec<(&'static str, St
     Ok(head)
 }
 
-fn check_media_type(headers: &HeaderMap) -> Result<(), BodyFailure> {
-    if let Some(value) = headers.get(CONTENT_TYPE) {
-        let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        let json = essence.eq_ignore_ascii_case("application/json")
-            || essence.len() > 5 && essence[essence.len() - 5..].eq_ignore_ascii_case("+json");
-        if !json {
-            return Err(BodyFailure::MediaType(essence.chars().take(64).collect()));
-        }
+/// Refuses what an endpoint does not take; answers the whole type of a form.
+fn check_media_type(endpoint: Endpoint, headers: &HeaderMap) -> Result<Option<&str>, BodyFailure> {
+    let told = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    let essence = told.and_then(|told| told.split(';').next()).unwrap_or_default().trim();
+    let is_form = essence.eq_ignore_ascii_case("multipart/form-data");
+    let is_json = told.is_none()
+        || essence.eq_ignore_ascii_case("application/json")
+        || essence.len() > 5 && essence[essence.len() - 5..].eq_ignore_ascii_case("+json");
+    if !(is_form && endpoint.takes_form() || is_json && endpoint.takes_json()) {
+        let found = if told.is_none() { "none".to_owned() } else { essence.chars().take(64).collect() };
+        return Err(BodyFailure::MediaType { found, endpoint });
     }
+    let form = told.filter(|_| is_form);
     match headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?")) {
-        None => Ok(()),
-        Some(encoding) if encoding.eq_ignore_ascii_case("identity") => Ok(()),
+        None => Ok(form),
+        Some(encoding) if encoding.eq_ignore_ascii_case("identity") => Ok(form),
         Some(encoding) => Err(BodyFailure::Encoding(encoding.chars().take(64).collect())),
     }
 }
 
-/// How long a whole body may take: at 35 KB a second the largest one comes in time, and nobody can hold a place open for
+/// How long a whole body may take: at 45 KB a second the largest one comes in time, and nobody can hold a place open for
 /// ever by sending a byte now and then.
 const BODY_TIME_MAX: Duration = Duration::from_secs(600);
 
@@ -89,15 +117,15 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(600);
 async fn read_whole<B>(
     headers: &HeaderMap,
     mut body: Pin<&mut B>,
-    bytes_max: u64,
+    limit: Limit,
     idle: Duration,
 ) -> Result<Bytes, BodyFailure>
 where
     B: Body<Data = Bytes>,
 {
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > bytes_max) {
-        return Err(BodyFailure::TooLarge { bytes_max });
+    if declared.is_some_and(|length| length > limit.bytes) {
+        return Err(BodyFailure::TooLarge(limit));
     }
     let mut first = Bytes::new();
     let mut joined = BytesMut::new();
@@ -109,8 +137,8 @@ where
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| BodyFailure::Broken)?.into_data() else { continue };
         let so_far = first.len() + joined.len();
-        if (so_far + data.len()) as u64 > bytes_max {
-            return Err(BodyFailure::TooLarge { bytes_max });
+        if (so_far + data.len()) as u64 > limit.bytes {
+            return Err(BodyFailure::TooLarge(limit));
         }
         if so_far == 0 {
             first = data;
@@ -185,38 +213,50 @@ mod tests {
 
     #[test]
     fn media_types() {
-        for (pairs, accepted) in [
-            (vec![], true),
-            (vec![("content-type", "application/json")], true),
-            (vec![("content-type", "Application/JSON; charset=utf-8")], true),
-            (vec![("content-type", "application/vnd.api+json")], true),
-            (vec![("content-type", "text/plain")], false),
-            (vec![("content-type", "multipart/form-data; boundary=x")], false),
-            (vec![("content-encoding", "gzip")], false),
-            (vec![("content-encoding", "identity")], true),
+        const CHAT: Endpoint = Endpoint::Chat;
+        const FORM: &str = "multipart/form-data; boundary=x";
+        for (endpoint, pairs, accepted) in [
+            (CHAT, vec![], Some(None)),
+            (CHAT, vec![("content-type", "application/json")], Some(None)),
+            (CHAT, vec![("content-type", "Application/JSON; charset=utf-8")], Some(None)),
+            (CHAT, vec![("content-type", "application/vnd.api+json")], Some(None)),
+            (CHAT, vec![("content-type", "text/plain")], None),
+            (CHAT, vec![("content-type", FORM)], None),
+            (CHAT, vec![("content-encoding", "gzip")], None),
+            (CHAT, vec![("content-encoding", "identity")], Some(None)),
+            (Endpoint::Transcriptions, vec![("content-type", FORM)], Some(Some(FORM))),
+            (Endpoint::Transcriptions, vec![("content-type", "application/json")], None),
+            (Endpoint::Transcriptions, vec![], None),
+            (Endpoint::ImageEdits, vec![("content-type", FORM)], Some(Some(FORM))),
+            (Endpoint::ImageEdits, vec![("content-type", "application/json")], Some(None)),
         ] {
-            assert_eq!(check_media_type(&headers(&pairs)).is_ok(), accepted, "{pairs:?}");
+            let headers = headers(&pairs);
+            assert_eq!(check_media_type(endpoint, &headers).ok(), accepted, "{endpoint:?} {pairs:?}");
         }
     }
 
     #[tokio::test]
     async fn bodies_are_joined_and_bounded() {
         let idle = Duration::from_secs(5);
+        let limit = |bytes| Limit { bytes, setting: "it" };
         let one = Full::new(Bytes::from_static(b"0123456789"));
-        assert_eq!(read_whole(&HeaderMap::new(), pin!(one.clone()), 10, idle).await.unwrap(), "0123456789");
+        assert_eq!(
+            read_whole(&HeaderMap::new(), pin!(one.clone()), limit(10), idle).await.unwrap(),
+            "0123456789"
+        );
         assert!(matches!(
-            read_whole(&HeaderMap::new(), pin!(one.clone()), 9, idle).await,
-            Err(BodyFailure::TooLarge { .. })
+            read_whole(&HeaderMap::new(), pin!(one.clone()), limit(9), idle).await,
+            Err(BodyFailure::TooLarge(_))
         ));
         let declared = headers(&[("content-length", "11")]);
         assert!(matches!(
-            read_whole(&declared, pin!(one), 10, idle).await,
-            Err(BodyFailure::TooLarge { .. })
+            read_whole(&declared, pin!(one), limit(10), idle).await,
+            Err(BodyFailure::TooLarge(_))
         ));
         let pieces = ["ab", "", "cd", "e"]
             .map(|piece| Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(piece.as_bytes()))));
         let body = StreamBody::new(Pieces(pieces.into_iter().collect()));
-        assert_eq!(read_whole(&HeaderMap::new(), pin!(body), 5, idle).await.unwrap(), "abcde");
+        assert_eq!(read_whole(&HeaderMap::new(), pin!(body), limit(5), idle).await.unwrap(), "abcde");
     }
 
     struct Pieces(std::collections::VecDeque<Result<Frame<Bytes>, std::io::Error>>);

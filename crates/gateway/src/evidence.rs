@@ -113,7 +113,8 @@ pub(crate) const fn scope(endpoint: Endpoint) -> Scope {
         Endpoint::Responses => Scope::Responses,
         Endpoint::Embeddings => Scope::Embeddings,
         Endpoint::Moderations => Scope::Moderations,
-        Endpoint::Images => Scope::Images,
+        Endpoint::Images | Endpoint::ImageEdits => Scope::Images,
+        Endpoint::Speech | Endpoint::Transcriptions | Endpoint::Translations => Scope::Audio,
         Endpoint::Messages | Endpoint::CountTokens => Scope::Messages,
         Endpoint::GenerateContent | Endpoint::CountContent => Scope::GenerateContent,
     }
@@ -224,7 +225,9 @@ fn suits(price: &PriceVersion, call: &Call) -> bool {
 const fn needed(endpoint: Endpoint) -> Option<ModelKind> {
     match endpoint {
         Endpoint::Moderations => Some(ModelKind::Moderation),
-        Endpoint::Images => Some(ModelKind::Image),
+        Endpoint::Images | Endpoint::ImageEdits => Some(ModelKind::Image),
+        Endpoint::Speech => Some(ModelKind::Speech),
+        Endpoint::Transcriptions | Endpoint::Translations => Some(ModelKind::Transcription),
         Endpoint::Chat
         | Endpoint::Responses
         | Endpoint::Embeddings
@@ -247,8 +250,11 @@ fn not_for_this(model: &str, kind: ModelKind, call: &Call) -> Refusal {
         ModelKind::Image => {
             ("makes images", "Call POST /v1/images/generations with it, or name another model.")
         }
-        ModelKind::Speech => ("speaks", "Name another model."),
-        ModelKind::Transcription => ("writes down what was spoken", "Name another model."),
+        ModelKind::Speech => ("speaks", "Call POST /v1/audio/speech with it, or name another model."),
+        ModelKind::Transcription => (
+            "writes down what was spoken",
+            "Call POST /v1/audio/transcriptions with it, or name another model.",
+        ),
         ModelKind::Chat => (
             "answers in words",
             "Name another model, or have the operator state in its price what it is, such as kind = \"moderation\".",
@@ -257,6 +263,8 @@ fn not_for_this(model: &str, kind: ModelKind, call: &Call) -> Refusal {
     let wanted = match needed(call.endpoint()) {
         Some(ModelKind::Moderation) => "a moderation model",
         Some(ModelKind::Image) => "an image model",
+        Some(ModelKind::Speech) => "a model that speaks",
+        Some(ModelKind::Transcription) => "a model that writes down what was spoken",
         Some(_) | None if call.endpoint().generates() => "a chat model",
         Some(_) | None => "an embedding model",
     };
@@ -390,6 +398,9 @@ pub(crate) fn admit<'a>(
     if !suits(price, call) {
         return Err(not_for_this(&route.model, price.kind, call));
     }
+    if !price.sells_kind() {
+        return Err(unpriced_unit(&route.model, price));
+    }
     // What a provider does not count is counted here.
     let is_spoken = target.provider.outbound(call.endpoint()).is_some();
     if !is_spoken && !call.endpoint().counts() {
@@ -424,7 +435,7 @@ pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
     let candidates = Candidates::new(choice, &call, in_flight, output_slice);
     let ask = candidates.ask();
     let is_free = call.endpoint().counts();
-    let input_guess = if is_free { 0 } else { call.input_tokens_bound() / BYTES_PER_TOKEN };
+    let input_guess = if is_free { 0 } else { call.prompt_tokens_bound() / BYTES_PER_TOKEN };
     // Boxed, because it travels through every step from here on.
     Box::new(Plan { principal, attribution, candidates, ask, input_guess, call })
 }
@@ -448,6 +459,19 @@ fn unpriced_look(model: &str, target: &Target, look: &Look) -> Refusal {
              `QUALITY/WIDTH-x-HEIGHT/{}`.",
             target.model
         ),
+    )
+}
+
+/// Refuses a model whose price is of something else than what it does.
+fn unpriced_unit(model: &str, price: &PriceVersion) -> Refusal {
+    let unit = price.kind.usual_unit();
+    Refusal::new(
+        RefusalCode::ModelUnpriced,
+        format!(
+            "The price {} of the model `{model}` has no unit that such calls are charged by, and nothing is free by accident.",
+            price.id
+        ),
+        format!("The operator states `{unit}` there, or the prices of its tokens."),
     )
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dialect::{BadRequest, Dialect, ErrorBody, UpstreamError};
+use dialect::{BadRequest, Dialect, Endpoint, ErrorBody, UpstreamError};
 use domain::{Owner, Refusal, RequestId};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -13,6 +13,7 @@ use providers::TransportFailure;
 
 use crate::answer::Answer;
 use crate::attempt::is_about_the_request;
+use crate::decode::Limit;
 use crate::rates::{OverRate, RateHeaders};
 use crate::retry::Remedy;
 use crate::substitution::Claim;
@@ -53,10 +54,7 @@ pub enum Failure {
 #[derive(Debug, PartialEq, Eq)]
 pub enum BodyFailure {
     /// It is larger than the limit.
-    TooLarge {
-        /// The limit, in bytes.
-        bytes_max: u64,
-    },
+    TooLarge(Limit),
     /// It stood still for too long.
     Slow {
         /// How long.
@@ -64,8 +62,13 @@ pub enum BodyFailure {
     },
     /// The connection broke.
     Broken,
-    /// It is said to be something else than JSON.
-    MediaType(String),
+    /// It is said to be something else than what is taken here.
+    MediaType {
+        /// What it is said to be.
+        found: String,
+        /// Where it came.
+        endpoint: Endpoint,
+    },
     /// It is compressed.
     Encoding(String),
 }
@@ -240,13 +243,11 @@ impl BodyFailure {
             ErrorBody::new(status, "invalid_request_error", message).with_code(code)
         };
         match self {
-            Self::TooLarge { bytes_max } => {
-                let limit = "this gateway's limit, server.request_bytes_max, is";
-                invalid(
-                    413,
-                    "request_too_large",
-                    format!("The request body is too large: {limit} {bytes_max} bytes."),
-                )
+            Self::TooLarge(Limit { bytes, setting }) => {
+                let message = format!(
+                    "The request body is too large: this gateway's limit, {setting}, is {bytes} bytes."
+                );
+                invalid(413, "request_too_large", message)
             }
             Self::Slow { idle } => {
                 let message =
@@ -254,8 +255,13 @@ impl BodyFailure {
                 ErrorBody { should_retry: Some(false), ..invalid(408, "request_timeout", message) }
             }
             Self::Broken => invalid(400, "request_incomplete", "The request body broke off.".to_owned()),
-            Self::MediaType(found) => {
-                let message = format!("Unsupported content type `{found}`: send application/json.");
+            Self::MediaType { found, endpoint } => {
+                let taken = match (endpoint.takes_json(), endpoint.takes_form()) {
+                    (true, true) => "multipart/form-data or application/json",
+                    (false, _) => "multipart/form-data",
+                    (true, false) => "application/json",
+                };
+                let message = format!("Unsupported content type `{found}`: send {taken}.");
                 invalid(415, "unsupported_content_type", message).with_param("content-type")
             }
             Self::Encoding(found) => {

@@ -63,7 +63,7 @@ pub(crate) async fn head(client: &Client, open: &mut Open, presence: &Presence) 
     loop {
         let other = beside.as_mut().map(|(flight, _)| flight);
         // Leaving a stream stops what can be stopped, which is not what is made whole.
-        let stops = open.plan.call.stream() && !open.plan.candidate().allowance.is_fixed();
+        let stops = open.plan.call.stream() && !open.plan.candidate().allowance.is_whole();
         let reader = stops.then_some(presence);
         let heard = match next(&mut flight, other, patience, reader).await {
             Event::Left => return Landed::Left,

@@ -7,6 +7,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use dialect::Made;
 use domain::{Money, Pico, ServiceTier, Timestamp, Usage};
 use ledger::{
     AttemptStatus, Command, CostRow, Denial, Extension, HoldRequest, LedgerError, LedgerStore, NextAttempt,
@@ -350,7 +351,7 @@ fn request_of(began: &Began, plan: &Plan) -> HoldRequest {
 
 /// The row that is booked if the gateway dies during the call: the input, guessed, was consumed.
 fn draft_row(began: &Began, plan: &Plan) -> CostRow {
-    let usage = Usage { input: plan.input_guess, ..Usage::default() };
+    let usage = begun(plan, Usage { input: plan.input_guess, ..Usage::default() });
     let (cost_pico, cost) = priced(plan, &usage).unwrap_or((0, Money::ZERO));
     CostRow {
         organization: plan.principal.organization().id,
@@ -379,6 +380,13 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
         held: Money::ZERO,
         attribution: plan.attribution.clone(),
     }
+}
+
+/// This of a call that has begun, and what it brought that is no text, in the unit that is charged.
+pub(crate) fn begun(plan: &Plan, usage: Usage) -> Usage {
+    let Usage { input, output, .. } = usage;
+    let brought = plan.sent().reckoned(Made::default());
+    plan.candidate().price.by_unit(&Usage { input, output, ..brought })
 }
 
 /// The exact and the charged cost of a usage at the plan's price and the service tier that was asked for; `None` when

@@ -38,11 +38,11 @@ mod tests;
 mod tiers;
 mod whole;
 
-pub use answer::Answer;
+pub use answer::{Answer, BrokenOff};
 pub use capability::Capability;
 pub use contract::{AccessClass, Contract, Countries, Terms, Verified, date};
 pub use decision::{Decision, Recorder};
-pub use decode::discard;
+pub use decode::{Limit, discard};
 pub use evidence::Caller;
 pub use failure::Failure;
 pub use health::{BreakerRules, Look};

@@ -21,7 +21,7 @@ use crate::answer::Answer;
 use crate::attempts::attempts;
 use crate::credential::presented;
 use crate::decision::{Recorder, Trail};
-use crate::decode::{decode, discard};
+use crate::decode::{BodyLimits, Limit, decode, discard};
 use crate::evidence::{Began, Caller, Plan, authorize, identify, plan, scope};
 use crate::failure::Failure;
 use crate::health::BreakerRules;
@@ -38,6 +38,8 @@ use crate::tiers::Tiers;
 pub struct Settings {
     /// The largest request body, in bytes.
     pub request_bytes_max: u64,
+    /// The largest form with files, in bytes.
+    pub form_bytes_max: u64,
     /// The largest answer that is not streamed, in bytes.
     pub answer_bytes_max: u64,
     /// How long a client may pause while it sends its request or takes its answer.
@@ -54,11 +56,22 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             request_bytes_max: 20 * 1024 * 1024,
+            form_bytes_max: 26 * 1024 * 1024,
             answer_bytes_max: 64 * 1024 * 1024,
             client_idle: Duration::from_secs(60),
             output_slice: 4_096,
             retry: RetryRules::default(),
             breaker: BreakerRules::default(),
+        }
+    }
+}
+
+impl Settings {
+    fn body_limits(&self) -> BodyLimits {
+        BodyLimits {
+            json: Limit { bytes: self.request_bytes_max, setting: "server.request_bytes_max" },
+            form: Limit { bytes: self.form_bytes_max, setting: "server.form_bytes_max" },
+            idle: self.client_idle,
         }
     }
 }
@@ -186,8 +199,7 @@ impl Gateway {
         let visit = Visit { address, endpoint: scope(endpoint), now: began.at };
         identify_on(trail, directory, headers, &visit)?;
         // What: one parse that keeps the body's bytes; nothing is consumed by a request that cannot be read.
-        let limits = (settings.request_bytes_max, settings.client_idle);
-        let (call, attribution) = decode(endpoint, head, body, limits.0, limits.1).await?;
+        let (call, attribution) = decode(endpoint, head, body, settings.body_limits()).await?;
         // Who, again: a body may take its time, and a key that ended meanwhile has ended. What follows goes by what is so
         // now, the caller's limits and the prices too.
         let now = clock.now();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use dialect::convert::StreamConverter;
 use dialect::gemini::ArrayFrame;
-use dialect::{Broken, Cut, Dialect, ErrorBody, Framing, StreamMeter};
+use dialect::{Broken, Cut, Dialect, ErrorBody, Framing, Made, StreamMeter};
 use domain::Usage;
 use http_body::Body;
 use hyper::body::Incoming;
@@ -52,6 +52,10 @@ pub struct Relay {
     rest: Option<Incoming>,
     /// Makes an array of the events, for a client that wants one.
     array: Option<ArrayFrame>,
+    /// It is no stream of events, so that no event of it can tell of an error.
+    is_sound: bool,
+    /// It has failed, and has no other way to say so than to break off.
+    is_torn: bool,
     /// For the event that tells of a break, and in whose words it does.
     request_id: String,
     dialect: Dialect,
@@ -105,6 +109,7 @@ impl Relay {
         let (request_id, dialect) = (open.began.id.to_string(), open.plan.call.endpoint().dialect());
         let tasks = Arc::clone(&open.shared.tasks);
         let array = (open.plan.call.framing() == Framing::Array).then(ArrayFrame::default);
+        let is_sound = meter.is_sound();
         let deadline = Box::pin(tokio::time::sleep(idle));
         let checkpoint = Checkpoint::new(&open);
         let flow = Flow { upstream, waiting: Bytes::new(), meter, open, idle, deadline, checkpoint };
@@ -119,10 +124,17 @@ impl Relay {
             broken: None,
             rest: None,
             array,
+            is_sound,
+            is_torn: false,
             request_id,
             dialect,
             tasks,
         }
+    }
+
+    /// Whether what went out is not all there was to be, and nothing in it says so.
+    pub(crate) const fn is_torn(&self) -> bool {
+        self.is_torn
     }
 
     /// Waits for the first event that brings anything. A stream that fails before it is handed back, unsettled: it has
@@ -192,7 +204,7 @@ impl Relay {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.phase, Phase::Ended) && self.ready.is_empty() && self.array.is_none()
+        matches!(self.phase, Phase::Ended) && self.ready.is_empty() && self.array.is_none() && !self.is_torn
     }
 
     /// What goes out next: the events, in the frame that the client wants.
@@ -273,6 +285,10 @@ impl Relay {
 
     /// The events that tell of an error in place of the end.
     fn fail(&mut self, told: &ErrorBody) -> Option<Bytes> {
+        if self.is_sound {
+            self.is_torn = true;
+            return None;
+        }
         match &mut self.converter {
             None => self.broken.as_ref().map(|broken| broken.events(told)),
             Some(converter) => {
@@ -347,7 +363,7 @@ impl Drop for Relay {
     /// end, which tells what it cost.
     fn drop(&mut self) {
         match std::mem::replace(&mut self.phase, Phase::Ended) {
-            Phase::Flowing(mut flow) if flow.open.plan.candidate().allowance.is_fixed() => {
+            Phase::Flowing(mut flow) if flow.open.plan.candidate().allowance.is_whole() => {
                 self.tasks.spawn(Box::pin(async move {
                     flow.read_on().await;
                     flow.leave().await;
@@ -483,7 +499,10 @@ fn ending(mut meter: StreamMeter, status: AttemptStatus, reason: &'static str) -
         None if status == AttemptStatus::Failed && meter.chunks() == 0 => Consumed::Nothing,
         None => Consumed::Unreported {
             so_far: meter.so_far(),
-            seen: Seen { searches: meter.searches(), images: meter.images() },
+            seen: Seen {
+                searches: meter.searches(),
+                made: Made { images: meter.images(), audio_ms: meter.audio_ms() },
+            },
             output: Output::Text(meter.take_output_text()),
         },
     };

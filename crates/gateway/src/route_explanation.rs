@@ -152,10 +152,20 @@ fn short_call(route: &Route, now: Timestamp) -> Option<Call> {
         Some(ModelKind::Embedding) => (Endpoint::Embeddings, r#""input":"hi""#),
         Some(ModelKind::Moderation) => (Endpoint::Moderations, r#""input":"hi""#),
         Some(ModelKind::Image) => (Endpoint::Images, r#""prompt":"hi""#),
-        Some(_) | None => (Endpoint::Chat, r#""messages":[{"role":"user","content":"hi"}]"#),
+        Some(ModelKind::Speech) => (Endpoint::Speech, r#""input":"hi""#),
+        Some(ModelKind::Transcription) => return short_recording(&route.model),
+        Some(ModelKind::Chat) | None => (Endpoint::Chat, r#""messages":[{"role":"user","content":"hi"}]"#),
     };
     let body = format!(r#"{{"model":{model},{rest}}}"#);
     Call::read(endpoint, Bytes::from(body)).ok()
+}
+
+/// The same of one with a recording, which is a second long: 500 bytes of no known format.
+fn short_recording(model: &str) -> Option<Call> {
+    let field = |name: &str| format!("--x\r\ncontent-disposition: form-data; {name}\r\n\r\n");
+    let (named, file, sound) = (field("name=model"), field("name=file; filename=a"), "0".repeat(500));
+    let body = format!("{named}{model}\r\n{file}{sound}\r\n--x--");
+    Call::read_form(Endpoint::Transcriptions, "multipart/form-data; boundary=x", Bytes::from(body)).ok()
 }
 
 /// Why a target has its place, in words.

@@ -4,7 +4,7 @@
 //! before, or what an attempt does. Whatever is random follows from the request's id, so that it can be worked out again.
 
 use dialect::openai::{Preferences, Sort};
-use dialect::{BadRequest, Call};
+use dialect::{BadRequest, Call, Made};
 use domain::{Pico, RequestId, ServiceTier, Usage};
 
 use crate::allowance::tier_asked;
@@ -61,15 +61,20 @@ const USUAL_OUTPUT: u64 = 500;
 /// English text has about four bytes to a token (8.3).
 const BYTES_PER_TOKEN: u64 = 4;
 
+/// English is spoken at some 15 characters a second.
+const SPOKEN_MS_PER_CHARACTER: u64 = 65;
+
 /// What a call is expected to use, for comparing targets: never for a bill.
 pub(crate) fn expected(call: &Call) -> Usage {
     let each = call.output_cap().unwrap_or(USUAL_OUTPUT).min(USUAL_OUTPUT);
     let output = each.saturating_mul(call.choices());
+    let input = call.prompt_tokens_bound() / BYTES_PER_TOKEN;
     if call.output_is_fixed() {
-        let input = call.input_tokens_bound() / BYTES_PER_TOKEN;
-        return Usage { input, images: call.images(), ..call.reckoned(call.images()) };
+        let audio_ms = call.characters().saturating_mul(SPOKEN_MS_PER_CHARACTER);
+        let made = Made { images: call.images(), audio_ms };
+        return Usage { input, ..call.reckoned(made) };
     }
-    Usage { input: call.input_tokens_bound() / BYTES_PER_TOKEN, output, ..Usage::default() }
+    Usage { input, output, ..Usage::default() }
 }
 
 /// Puts the targets that may have a call in order: those of the model that it names first, then those of the others.

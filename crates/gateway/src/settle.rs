@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dialect::tokens;
-use dialect::{AnswerFacts, Endpoint};
+use dialect::{AnswerFacts, Endpoint, Made};
 use domain::{Money, Pico, RequestId, ServiceTier, Usage};
 use ledger::{AttemptStatus, CostRow, Denial, LedgerError};
-use pricing::PriceVersion;
 use tokio::sync::oneshot;
 
 use crate::allowance::tier_asked;
@@ -87,7 +86,7 @@ impl Consumed {
         match self {
             Self::Reported { usage, .. } => usage.images,
             Self::Nothing => 0,
-            Self::Unreported { seen, .. } => seen.images,
+            Self::Unreported { seen, .. } => seen.made.images,
         }
     }
 }
@@ -97,8 +96,8 @@ impl Consumed {
 pub(crate) struct Seen {
     /// Searches of the web.
     pub(crate) searches: u64,
-    /// Images that were made, or were being made.
-    pub(crate) images: u64,
+    /// What was made, or was being made.
+    pub(crate) made: Made,
 }
 
 /// What a model generated.
@@ -146,6 +145,8 @@ const SEARCH_SLACK_TOKENS: u64 = 65_536;
 const SEARCHES_MAX: u64 = 1_000;
 /// Images that an answer may hold at most where none were asked for by number.
 const IMAGES_SLACK: u64 = 1;
+/// Time that a provider may charge at least, or round up to: Groq's least is 10 seconds.
+const AUDIO_SLACK_MS: u64 = 60_000;
 /// The longest answer there is to any call, for models that the catalogue knows no limit of.
 const OUTPUT_TOKENS_MAX: u64 = 1 << 20;
 
@@ -224,7 +225,7 @@ impl Open {
         let call = self.plan.sent();
         let least = u64::from(call.web_search().is_some() && call.endpoint() == Endpoint::Chat);
         let price = &self.plan.candidate().price;
-        let usage = by_price(price, &Usage { searches: usage.searches.max(least), ..usage });
+        let usage = price.by_unit(&Usage { searches: usage.searches.max(least), ..usage });
         let (part, without) = price.priced_part(&usage);
         if !without.is_empty() {
             tracing::warn!(
@@ -245,7 +246,10 @@ impl Open {
         match consumed {
             Consumed::Nothing => (Usage::default(), false),
             Consumed::Reported { usage, output } if self.is_plausible(&usage, &output) => {
-                (self.sold(usage), false)
+                if self.tells_its_unit(&usage) {
+                    return (self.sold(usage), false);
+                }
+                self.reckoned(output.text(endpoint), Seen::default()).await
             }
             Consumed::Reported { usage, output } => {
                 tracing::warn!(
@@ -255,21 +259,38 @@ impl Open {
                     "the provider's count cannot be right; ours is charged"
                 );
                 let images = usage.images.min(self.plan.sent().images());
-                let seen = Seen { images, ..Seen::default() };
+                let seen = Seen { made: Made { images, ..Made::default() }, ..Seen::default() };
                 (self.counted(output.text(endpoint), seen).await, true)
             }
             Consumed::Unreported { so_far, output, seen } => {
-                if seen.images > 0 && !self.plan.candidate().price.sells_tokens() {
-                    // Nobody need tell how many there are.
-                    return (self.sold(Usage { images: seen.images, ..Usage::default() }), false);
+                let (counted, estimated) = self.reckoned(output.text(endpoint), seen).await;
+                if !estimated {
+                    return (counted, false);
                 }
-                let counted = self.counted(output.text(endpoint), seen).await;
                 let told = so_far.map(|so_far| with_output(so_far, counted.output));
                 // What it said of the input is as good as if it had said the rest.
                 let believed = told.filter(|usage| self.is_plausible(usage, &Output::Text(String::new())));
                 (believed.unwrap_or(counted), true)
             }
         }
+    }
+
+    /// Whether a provider's count says anything in the unit that is charged. A speech that is charged by its characters may
+    /// be counted in tokens, and a transcript the other way about.
+    fn tells_its_unit(&self, usage: &Usage) -> bool {
+        let is_audio = self.plan.sent().audio_ms() > 0;
+        !is_audio || self.sold_part(usage) != Usage::default()
+    }
+
+    /// What is charged where the provider did not tell, and whether it is an estimate: nobody need tell how many images
+    /// there are in an answer, or characters in a request.
+    async fn reckoned(&self, output_text: String, seen: Seen) -> (Usage, bool) {
+        let price = &self.plan.candidate().price;
+        let usage = price.by_unit(&self.plan.sent().reckoned(seen.made));
+        if !price.sells_tokens() && (usage.images > 0 || usage.characters > 0) {
+            return (self.sold(usage), false);
+        }
+        (self.counted(output_text, seen).await, true)
     }
 
     /// Where calls stop at the end of the money: a usage that is paid for by what is held, in the end. What a call
@@ -323,33 +344,37 @@ impl Open {
             && (usage.output_total() > 0 || !call.endpoint().generates() || output.is_empty(call.endpoint()))
             && usage.searches <= SEARCHES_MAX
             && usage.images <= call.images().max(IMAGES_SLACK)
+            && usage.audio_ms <= call.audio_ms().saturating_mul(4).saturating_add(AUDIO_SLACK_MS)
             && priced(&self.plan, &self.sold_part(usage)).is_some()
     }
 
     /// What we count of a call: its prompt, what was generated of text, and what was seen of the rest.
     pub(crate) async fn counted(&self, output_text: String, seen: Seen) -> Usage {
         let counted = self.count(output_text).await;
-        let Seen { searches, images } = seen;
-        let image_output = self.plan.sent().reckoned(images).image_output;
-        self.sold(Usage { searches, images, image_output, ..counted })
+        let Seen { searches, made } = seen;
+        let Usage { input, output, .. } = counted;
+        self.sold(Usage { searches, input, output, ..self.plan.sent().reckoned(made) })
     }
 
     /// The part of a usage that is for sale.
     fn sold_part(&self, usage: &Usage) -> Usage {
         let price = &self.plan.candidate().price;
-        price.priced_part(&by_price(price, usage)).0
+        price.priced_part(&price.by_unit(usage)).0
     }
 
     /// Counts the prompt and what was generated of the answer with the model's own tokenizer.
     async fn count(&self, output_text: String) -> Usage {
         let call = self.plan.sent();
-        let (endpoint, body, model) =
-            (call.endpoint(), call.body().clone(), Arc::clone(&self.plan.target().model));
+        let (endpoint, form_prompt) = (call.endpoint(), call.form_prompt());
+        let is_form = form_prompt.is_some();
+        let (body, model) =
+            (form_prompt.unwrap_or_else(|| call.body().clone()), Arc::clone(&self.plan.target().model));
         let bytes = body.len() + output_text.len();
         let count = move || {
             let encoding = tokens::Encoding::for_model(&model);
+            let prompt = || tokens::count_text(encoding, &String::from_utf8_lossy(&body));
             Usage {
-                input: tokens::count_prompt(endpoint, &body, &model),
+                input: if is_form { prompt() } else { tokens::count_prompt(endpoint, &body, &model) },
                 output: tokens::count_text(encoding, &output_text),
                 ..Usage::default()
             }
@@ -406,19 +431,6 @@ const fn with_output(so_far: Usage, counted: u64) -> Usage {
         return so_far;
     }
     Usage { output: counted, reasoning: 0, audio_output: 0, image_output: 0, ..so_far }
-}
-
-/// A usage in the units that its price knows: what is made is charged by the piece or by its tokens, and a provider that
-/// tells the other unit, too, has told nothing else by it.
-fn by_price(price: &PriceVersion, usage: &Usage) -> Usage {
-    if price.sells_tokens() {
-        let images = if price.sells_meter("per_image") { usage.images } else { 0 };
-        return Usage { images, ..*usage };
-    }
-    if usage.images > 0 {
-        return Usage { images: usage.images, ..Usage::default() };
-    }
-    *usage
 }
 
 /// What counting so many bytes comes to, done where no call waits for it if they are many; `None` when the gateway is

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dialect::convert::WholeAnswer;
-use dialect::{AnswerFacts, Conversion, CutCall, UpstreamError};
+use dialect::{AnswerFacts, Conversion, CutCall, Made, UpstreamError};
 use domain::{Timestamp, Usage};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
@@ -39,7 +39,7 @@ pub(crate) async fn whole(
         return withhold(open, ending, failure).await;
     }
     let collected = collected.map_err(|failure| Box::new(UpstreamFailure::of_transport(failure)));
-    let read = collected.and_then(|bytes| read(&open, bytes));
+    let read = collected.and_then(|bytes| read(&open, upstream, bytes));
     let (bytes, facts, way_back) = match read {
         Ok(read) => read,
         Err(failure) => return Attempted::Failed(Box::new(open), *failure),
@@ -95,9 +95,20 @@ impl WayBack {
 }
 
 /// Reads an answer before it is charged for: what is none, or cannot be put in the caller's words, is a failure.
-fn read(open: &Open, bytes: Bytes) -> Result<(Bytes, AnswerFacts, Option<WayBack>), Box<UpstreamFailure>> {
+fn read(
+    open: &Open,
+    head: &HeaderMap,
+    bytes: Bytes,
+) -> Result<(Bytes, AnswerFacts, Option<WayBack>), Box<UpstreamFailure>> {
     let garbage = || Box::new(UpstreamFailure::of_transport(TransportFailure::Garbage));
-    let facts = AnswerFacts::read(open.plan.sent().endpoint(), &bytes).map_err(|_| garbage())?;
+    let sent = open.plan.sent();
+    let facts = match sent.plain_answer() {
+        // Any text may be a transcript, but a page is what proxies answer.
+        true if is_page(head) => return Err(garbage()),
+        true => AnswerFacts::read_transcript(&bytes),
+        false => AnswerFacts::read(sent.endpoint(), &bytes),
+    };
+    let facts = facts.map_err(|_| garbage())?;
     if facts.has_error {
         let error = UpstreamError::read(open.http_status, &bytes);
         return Err(Box::new(UpstreamFailure::of_answer(502, error, None)));
@@ -113,6 +124,11 @@ fn read(open: &Open, bytes: Bytes) -> Result<(Bytes, AnswerFacts, Option<WayBack
     Ok((bytes, facts, Some(way_back)))
 }
 
+/// Whether it is said to be a page of the web.
+fn is_page(head: &HeaderMap) -> bool {
+    head.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"))
+}
+
 fn ending(
     facts: AnswerFacts,
     bytes: &Bytes,
@@ -125,7 +141,8 @@ fn ending(
         Some(usage) => Consumed::Reported { usage, output },
         None if facts.has_failed => Consumed::Nothing,
         None => {
-            let seen = Seen { searches: facts.searches, images: facts.images };
+            let made = Made { images: facts.images, audio_ms: facts.audio_ms };
+            let seen = Seen { searches: facts.searches, made };
             Consumed::Unreported { so_far: None, output, seen }
         }
     };
@@ -135,7 +152,8 @@ fn ending(
 
 /// Of an answer that is longer than we take: it was made, so it costs what the call itself tells of it.
 fn ending_unread(open: &Open, failure: &UpstreamFailure) -> Ending {
-    let seen = Seen { searches: 0, images: open.plan.sent().images() };
+    let made = Made { images: open.plan.sent().images(), ..Made::default() };
+    let seen = Seen { searches: 0, made };
     let consumed = Consumed::Unreported { so_far: None, output: Output::Text(String::new()), seen };
     Ending {
         status: AttemptStatus::Failed,

@@ -9,7 +9,18 @@ use crate::truth::Tokens;
 use crate::{content, converse, messages, text};
 
 /// The models that the list names; any other name is answered as well.
-const MODELS: [&str; 6] = ["sim-small", "sim-large", "sim-embed", "sim-moderate", "sim-image", "sim-picture"];
+const MODELS: [&str; 10] = [
+    "sim-small",
+    "sim-large",
+    "sim-embed",
+    "sim-moderate",
+    "sim-image",
+    "sim-picture",
+    "sim-speech",
+    "sim-voice",
+    "sim-whisper",
+    "sim-transcribe",
+];
 /// The day the simulator began, as its models' `created`.
 const MODELS_CREATED: i64 = 1_767_225_600;
 
@@ -65,7 +76,7 @@ impl Chat {
             cache_write_1h: self.cache_writes[1],
             completion: self.choices * (self.reasoning + visible),
             reasoning: self.choices * self.reasoning,
-            images: 0,
+            ..Tokens::default()
         }
     }
 

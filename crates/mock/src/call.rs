@@ -21,7 +21,9 @@ use crate::moderation::ModerationAsk;
 use crate::problem::Problem;
 use crate::response::{self, Reply};
 use crate::signature;
+use crate::speech::{Speech, SpeechAsk};
 use crate::stream::{ChatScript, Events, Made, Script};
+use crate::transcript::{Transcript, TranscriptAsk};
 use crate::truth::{Entry, Tokens};
 use crate::wire::Tap;
 use crate::{content, converse};
@@ -42,6 +44,7 @@ const NUMBER: u64 = (1 << 48) - 1;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const AMAZON_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
+const HTML: HeaderValue = HeaderValue::from_static("text/html");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -210,6 +213,34 @@ impl Call {
         }
         let kind = if images.ask.stream { EVENT_STREAM } else { JSON };
         self.whole(kind, images.tokens(images.count()), images.whole(), answer::ERROR)
+    }
+
+    /// Answers a call for speech.
+    pub(crate) async fn speech(&mut self, ask: SpeechAsk) -> Result<Response<Body>, Halt> {
+        let usage = self.fault != Some(Fault::NoUsage);
+        let speech = Speech { ask, out: self.behaviour.out, usage };
+        self.wait(speech.ask.stream, speech.tokens(0)).await?;
+        let kind = if speech.ask.stream { EVENT_STREAM } else { HeaderValue::from_static(speech.kind()) };
+        match self.fault {
+            // What is garbage here comes from a proxy, which says what it is.
+            Some(Fault::Garbage) => self.whole(HTML, Tokens::default(), String::new(), answer::ERROR),
+            Some(Fault::Empty) => self.whole(kind, Tokens::default(), String::new(), answer::ERROR),
+            _ => Ok(self.stream(kind, speech.made())),
+        }
+    }
+
+    /// Answers a call for a transcript.
+    pub(crate) async fn transcript(&mut self, ask: TranscriptAsk) -> Result<Response<Body>, Halt> {
+        let (out, by_time) = (self.behaviour.out, Transcript::is_by_time(&self.model));
+        let transcript = Transcript { ask, out, by_time, usage: self.fault != Some(Fault::NoUsage) };
+        self.wait(transcript.ask.stream, transcript.tokens(0)).await?;
+        if transcript.ask.stream && !matches!(self.fault, Some(Fault::Garbage | Fault::Empty)) {
+            return Ok(self.stream(EVENT_STREAM, transcript.made()));
+        }
+        let kind =
+            if transcript.ask.stream { EVENT_STREAM } else { HeaderValue::from_static(transcript.kind()) };
+        let kind = if self.fault == Some(Fault::Garbage) { HTML } else { kind };
+        self.whole(kind, transcript.tokens(out), transcript.whole(), answer::ERROR)
     }
 
     /// An answer that comes piece by piece and is no text.

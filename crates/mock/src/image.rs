@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::decode::{model, typed};
+use crate::form::Form;
 use crate::problem::Problem;
 use crate::stream::{GARBAGE, Made};
 use crate::text;
@@ -15,6 +16,8 @@ const PICTURE: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
 /// Tokens of each partial image, as at OpenAI.
 const PARTIAL_TOKENS: u64 = 100;
+/// Tokens of each image that comes along.
+const BROUGHT_TOKENS: u64 = 323;
 
 /// The raw fields of a request.
 #[derive(Deserialize)]
@@ -35,6 +38,9 @@ pub(crate) struct ImageFields<'a> {
     partial_images: Option<&'a RawValue>,
     #[serde(borrow)]
     response_format: Option<&'a RawValue>,
+    /// Those that are to be changed.
+    #[serde(borrow)]
+    images: Option<&'a RawValue>,
 }
 
 /// What is to be made.
@@ -44,6 +50,8 @@ pub(crate) struct ImageAsk {
     images: u64,
     partial: u64,
     as_url: bool,
+    /// Images that came along.
+    brought: u64,
     size: String,
     quality: String,
 }
@@ -86,23 +94,50 @@ impl ImageFields<'_> {
             images,
             partial,
             as_url: word(self.response_format, "response_format")?.as_deref() == Some("url"),
+            brought: typed::<Vec<Value>>(self.images, "images", "an array")?
+                .map_or(0, |images| images.len() as u64),
             size: named(self.size, "size", "1024x1024")?,
             quality: named(self.quality, "quality", "high")?,
         })
     }
 }
 
+impl ImageAsk {
+    /// The same of a form. The prompt is counted unless its size is `given`.
+    pub(crate) fn read(form: &Form<'_>, given: Option<u64>) -> Result<Self, Problem> {
+        let prompt = form.needed("prompt")?;
+        let number = |name: &str, usual: u64| match form.text(name).map(|text| text.parse()) {
+            None => Ok(usual),
+            Some(Ok(number)) => Ok(number),
+            Some(Err(_)) => Err(Problem::mistyped(name, "an integer")),
+        };
+        let brought = form.files("image").len() + form.files("mask").len();
+        if brought == 0 {
+            return Err(Problem::missing("image"));
+        }
+        Ok(Self {
+            stream: form.flag("stream"),
+            prompt: given.unwrap_or_else(|| text::count(&prompt)),
+            images: number("n", 1)?,
+            partial: number("partial_images", 0)?,
+            as_url: form.text("response_format").as_deref() == Some("url"),
+            brought: brought as u64,
+            size: form.text("size").unwrap_or_else(|| "1024x1024".to_owned()),
+            quality: form.text("quality").unwrap_or_else(|| "high".to_owned()),
+        })
+    }
+}
+
 impl Images {
     /// What is billed once so many images are made.
-    pub(crate) const fn tokens(&self, images: u64) -> Tokens {
+    pub(crate) fn tokens(&self, images: u64) -> Tokens {
+        let image_prompt = self.ask.brought * BROUGHT_TOKENS;
         Tokens {
-            prompt: self.ask.prompt,
-            cached: 0,
-            cache_write: 0,
-            cache_write_1h: 0,
+            prompt: self.ask.prompt + image_prompt,
+            image_prompt,
             completion: self.of_each() * images,
-            reasoning: 0,
             images,
+            ..Tokens::default()
         }
     }
 
@@ -138,13 +173,13 @@ impl Images {
         for image in 1..=self.ask.images {
             for partial in 0..self.ask.partial {
                 let mut event = self.about();
-                event["type"] = json!("image_generation.partial_image");
+                event["type"] = json!(format!("{}.partial_image", self.what()));
                 event["partial_image_index"] = json!(partial);
                 pieces.push(self.event(event));
                 bills.push(self.tokens(image));
             }
             let mut event = self.about();
-            event["type"] = json!("image_generation.completed");
+            event["type"] = json!(format!("{}.completed", self.what()));
             if self.usage {
                 event["usage"] = self.counts(1);
             }
@@ -158,7 +193,12 @@ impl Images {
                 bills.push(self.tokens(image));
             }
         }
-        Made { pieces, bills, end, garbage: GARBAGE }
+        Made { pieces, bills, end, garbage: GARBAGE, is_sound: false }
+    }
+
+    /// What the events are of.
+    const fn what(&self) -> &'static str {
+        if self.ask.brought > 0 { "image_edit" } else { "image_generation" }
     }
 
     fn event(&self, mut event: Value) -> String {
@@ -173,10 +213,12 @@ impl Images {
     }
 
     fn counts(&self, images: u64) -> Value {
-        let (input, output) = (self.ask.prompt * images / self.ask.images, self.of_each() * images);
+        let of = |tokens: u64| tokens * images / self.ask.images;
+        let (text, image) = (of(self.ask.prompt), of(self.ask.brought * BROUGHT_TOKENS));
+        let (input, output) = (text + image, self.of_each() * images);
         json!({
             "input_tokens": input,
-            "input_tokens_details": {"text_tokens": input, "image_tokens": 0},
+            "input_tokens_details": {"text_tokens": text, "image_tokens": image},
             "output_tokens": output,
             "total_tokens": input + output,
         })

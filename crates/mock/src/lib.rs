@@ -44,11 +44,16 @@
 //! addresses, of its X.509 form) is K, which is checked; `expires_in=S` beside it is how long they live. The metadata server
 //! of Google's machines gives them, too. Content is also to be had for any API key.
 //!
+//! Speech has `out` tokens of 48 milliseconds each, as MP3, WAV or bare samples. A recording is as long as the head of a WAV
+//! says, or as an MP3 of 128 kbit/s; a transcript of it has `out` tokens, and tells a time in place of tokens where the
+//! model's name has `whisper` in it.
+//!
 //! # Truth log
 //! One JSON line for each call of chat, responses, embeddings, messages, content or Converse: `at_us` (arrival, microseconds since 1970), `id` (as in the
 //! answer), `request_id` (the request's `x-client-request-id`, or null), `model` (the one that answered), `stream`,
 //! `prompt_tokens` (the whole input, the cached and the written included), `cached_tokens`, `cache_write_tokens`,
-//! `cache_write_1h_tokens`, `completion_tokens`, `reasoning_tokens`, `finished`, `fault`, `status` (0 when
+//! `cache_write_1h_tokens`, `completion_tokens`, `reasoning_tokens`, `images`, `audio_prompt_tokens` and
+//! `image_prompt_tokens` (parts of `prompt_tokens`), `characters`, `audio_ms`, `finished`, `fault`, `status` (0 when
 //! no answer began). The line stands in the file before the last byte of the answer is handed to the socket. An
 //! answer that its client abandoned, or that a fault cut, has `finished` false and the tokens delivered until then.
 //! Faults that deliver nothing usable (the refusals, `hang`, `close`, `garbage`, `empty`) bill nothing; an answer in
@@ -65,6 +70,7 @@ mod converse;
 mod decode;
 mod decode_response;
 mod embedding;
+mod form;
 mod image;
 mod messages;
 mod moderation;
@@ -76,10 +82,12 @@ mod response;
 mod server;
 mod service;
 mod signature;
+mod speech;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod text;
+mod transcript;
 mod truth;
 mod vertex;
 mod wire;

@@ -17,7 +17,8 @@ use crate::content;
 use crate::content_request::ContentFields;
 use crate::decode::{self, ChatFields, EmbeddingFields};
 use crate::decode_response::ResponseFields;
-use crate::image::ImageFields;
+use crate::form::{Form, is_form};
+use crate::image::{ImageAsk, ImageFields};
 use crate::messages;
 use crate::moderation::ModerationFields;
 use crate::problem::Problem;
@@ -25,6 +26,8 @@ use crate::request::MessageFields;
 use crate::request_converse::ConverseFields;
 use crate::server::Worker;
 use crate::signature;
+use crate::speech::SpeechFields;
+use crate::transcript::TranscriptAsk;
 use crate::truth::Entry;
 use crate::vertex;
 use crate::wire::Tap;
@@ -59,6 +62,9 @@ enum Route {
     Embeddings,
     Moderations,
     Images,
+    ImageEdits,
+    Speech,
+    Transcripts,
     Messages,
     CountTokens,
     /// Of this model, streamed or not.
@@ -121,6 +127,9 @@ async fn answer(
         }
         Route::Moderations => moderation(worker, call, head, body).await,
         Route::Images => images(worker, call, head, body).await,
+        Route::ImageEdits => image_edits(worker, call, head, body).await,
+        Route::Speech => speech(worker, call, head, body).await,
+        Route::Transcripts => transcript(worker, call, head, body).await,
         Route::Messages => {
             call.entry = entry(worker, call, head, "msg_");
             call.dialect = Dialect::Anthropic;
@@ -278,6 +287,51 @@ async fn images(
     call.images(ask).await
 }
 
+async fn image_edits(
+    worker: &Worker,
+    call: &mut Call,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Halt> {
+    if !is_form(&head.headers) {
+        return images(worker, call, head, body).await;
+    }
+    call.entry = entry(worker, call, head, "img-");
+    let body = read(body).await?;
+    let form = Form::read(&head.headers, &body)?;
+    call.settle(&form.needed("model")?, &head.headers)?;
+    let ask = ImageAsk::read(&form, call.behaviour.prompt)?;
+    call.images(ask).await
+}
+
+async fn speech(
+    worker: &Worker,
+    call: &mut Call,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Halt> {
+    call.entry = entry(worker, call, head, "speech-");
+    let body = read(body).await?;
+    let fields: SpeechFields<'_> = decode::fields(&body)?;
+    call.settle(&fields.model()?, &head.headers)?;
+    let ask = fields.ask(call.behaviour.prompt)?;
+    call.speech(ask).await
+}
+
+async fn transcript(
+    worker: &Worker,
+    call: &mut Call,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Halt> {
+    call.entry = entry(worker, call, head, "transcript-");
+    let body = read(body).await?;
+    let form = Form::read(&head.headers, &body)?;
+    call.settle(&form.needed("model")?, &head.headers)?;
+    let ask = TranscriptAsk::read(&form)?;
+    call.transcript(ask).await
+}
+
 fn route(method: &Method, path: &str) -> Result<Route, Problem> {
     if let Some((action, model)) = content_route(path) {
         let route = Route::Content(action, model);
@@ -292,6 +346,9 @@ fn route(method: &Method, path: &str) -> Result<Route, Problem> {
         "/v1/embeddings" => (Method::POST, Route::Embeddings),
         "/v1/moderations" => (Method::POST, Route::Moderations),
         "/v1/images/generations" => (Method::POST, Route::Images),
+        "/v1/images/edits" => (Method::POST, Route::ImageEdits),
+        "/v1/audio/speech" => (Method::POST, Route::Speech),
+        "/v1/audio/transcriptions" | "/v1/audio/translations" => (Method::POST, Route::Transcripts),
         "/v1/messages" => (Method::POST, Route::Messages),
         "/v1/messages/count_tokens" => (Method::POST, Route::CountTokens),
         "/v1/models" => (Method::GET, Route::Models),

@@ -48,6 +48,8 @@ pub(crate) struct Made {
     pub(crate) end: String,
     /// A piece that does not belong.
     pub(crate) garbage: &'static str,
+    /// Whether the pieces are bytes, one for each of their characters, and no events.
+    pub(crate) is_sound: bool,
 }
 
 /// Writes the events of a chat.
@@ -87,10 +89,16 @@ impl Events {
     pub(crate) fn new(script: Script, entry: Entry, behaviour: &Behaviour, fault: Option<Fault>) -> Self {
         let visible = script.visible();
         let after = behaviour.after.unwrap_or(visible / 2).min(visible);
+        let is_sound = matches!(&script, Script::Made(made) if made.is_sound);
+        let trouble = fault.and_then(Fault::trouble).map(|trouble| {
+            // What is no stream of events cannot tell of an error.
+            let tells = !is_sound || trouble != Trouble::Error;
+            (after, if tells { trouble } else { Trouble::Close })
+        });
         Self {
             done_marker: fault != Some(Fault::NoDone) && script.has_done(),
             chunk: behaviour.chunk,
-            trouble: fault.and_then(Fault::trouble).map(|trouble| (after, trouble)),
+            trouble,
             pace: Pace { ttft_ms: behaviour.ttft_ms, tps: behaviour.tps, began: None, sleep: None },
             step: Step::Open,
             script,
@@ -332,6 +340,7 @@ impl Script {
     fn framed(&self, events: String) -> Bytes {
         Bytes::from(match self {
             Self::Converse(_) => converse::framed(&events),
+            Self::Made(made) if made.is_sound => events.chars().map(|byte| byte as u8).collect(),
             Self::Chat(_) | Self::Message(_) | Self::Response(_) | Self::Content(_) | Self::Made(_) => {
                 events.into_bytes()
             }

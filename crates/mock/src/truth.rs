@@ -22,6 +22,14 @@ pub(crate) struct Tokens {
     pub(crate) reasoning: u64,
     /// Images, where they are made.
     pub(crate) images: u64,
+    /// Those of `prompt` that were heard.
+    pub(crate) audio_prompt: u64,
+    /// Those of `prompt` that were seen.
+    pub(crate) image_prompt: u64,
+    /// Characters, where they are spoken.
+    pub(crate) characters: u64,
+    /// Milliseconds of audio that were heard, or spoken.
+    pub(crate) audio_ms: u64,
 }
 
 #[derive(Serialize)]
@@ -38,6 +46,10 @@ struct Line {
     completion_tokens: u64,
     reasoning_tokens: u64,
     images: u64,
+    audio_prompt_tokens: u64,
+    image_prompt_tokens: u64,
+    characters: u64,
+    audio_ms: u64,
     finished: bool,
     fault: Option<&'static str>,
     status: u16,
@@ -83,6 +95,10 @@ impl Entry {
             completion_tokens: 0,
             reasoning_tokens: 0,
             images: 0,
+            audio_prompt_tokens: 0,
+            image_prompt_tokens: 0,
+            characters: 0,
+            audio_ms: 0,
             finished: false,
             fault: None,
             status: 0,
@@ -116,6 +132,10 @@ impl Entry {
             open.line.completion_tokens = tokens.completion;
             open.line.reasoning_tokens = tokens.reasoning;
             open.line.images = tokens.images;
+            open.line.audio_prompt_tokens = tokens.audio_prompt;
+            open.line.image_prompt_tokens = tokens.image_prompt;
+            open.line.characters = tokens.characters;
+            open.line.audio_ms = tokens.audio_ms;
         }
     }
 

@@ -203,6 +203,37 @@ impl PriceVersion {
         self.standard.base.iter().any(|(meter, price)| meter.is_tokens() && price.is_some())
     }
 
+    /// Whether what such a model is asked for has a price: in tokens, or in the units of its kind. The price of another kind
+    /// of thing is none.
+    pub fn sells_kind(&self) -> bool {
+        let units: &[&str] = match self.kind {
+            ModelKind::Chat | ModelKind::Embedding | ModelKind::Moderation => &[],
+            ModelKind::Image => &["per_image"],
+            ModelKind::Speech => &["per_character", "per_audio_second"],
+            ModelKind::Transcription => &["per_audio_second"],
+        };
+        self.sells_tokens() || units.iter().any(|unit| self.sells_meter(unit))
+    }
+
+    /// The part of a usage in the units that its price knows: what is made is charged by the piece, by its length or by its
+    /// tokens, and a provider that tells another unit, too, has told nothing else by it. Of audio, tokens come before the
+    /// rest: price lists give a price by time beside that of tokens, for comparison.
+    #[must_use]
+    pub fn by_unit(&self, usage: &Usage) -> Usage {
+        let sold = |field, count| if self.sells_meter(field) { count } else { 0 };
+        let images = sold("per_image", usage.images);
+        if self.sells_tokens() {
+            return Usage { images, audio_ms: 0, characters: 0, ..*usage };
+        }
+        // Of several prices of one thing, the first.
+        let characters = sold("per_character", usage.characters);
+        let audio_ms = if characters > 0 { 0 } else { sold("per_audio_second", usage.audio_ms) };
+        if images > 0 || characters > 0 || audio_ms > 0 {
+            return Usage { images, audio_ms, characters, ..Usage::default() };
+        }
+        *usage
+    }
+
     fn ladder(&self, tier: ServiceTier) -> Option<&Ladder> {
         if tier == ServiceTier::Standard { Some(&self.standard) } else { self.tiers.get(&tier) }
     }
@@ -319,7 +350,7 @@ impl ModelKind {
     }
 
     /// What such models are usually sold by.
-    const fn usual_unit(self) -> &'static str {
+    pub const fn usual_unit(self) -> &'static str {
         match self {
             Self::Chat | Self::Embedding | Self::Moderation => "input",
             Self::Image => "per_image",

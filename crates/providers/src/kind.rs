@@ -58,10 +58,28 @@ const OPENAI: Kind = Kind {
 };
 
 /// All of OpenAI's own.
-const OWN: &[Endpoint] =
-    &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Moderations, Endpoint::Images];
+const OWN: &[Endpoint] = &[
+    Endpoint::Chat,
+    Endpoint::Responses,
+    Endpoint::Embeddings,
+    Endpoint::Moderations,
+    Endpoint::Images,
+    Endpoint::ImageEdits,
+    Endpoint::Speech,
+    Endpoint::Transcriptions,
+    Endpoint::Translations,
+];
 /// What Azure's deployments have of them.
-const DEPLOYED: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Images];
+const DEPLOYED: &[Endpoint] = &[
+    Endpoint::Chat,
+    Endpoint::Responses,
+    Endpoint::Embeddings,
+    Endpoint::Images,
+    Endpoint::ImageEdits,
+    Endpoint::Speech,
+    Endpoint::Transcriptions,
+    Endpoint::Translations,
+];
 /// What others took up of them.
 const NEWER: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings];
 const CHAT: &[Endpoint] = &[Endpoint::Chat];
@@ -70,6 +88,16 @@ const BOTH: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embed
 /// The same, and how long a prompt is.
 const ALL: &[Endpoint] =
     &[Endpoint::Chat, Endpoint::Responses, Endpoint::Embeddings, Endpoint::Messages, Endpoint::CountTokens];
+/// <https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html>: the same, and transcripts.
+const HEARING: &[Endpoint] = &[
+    Endpoint::Chat,
+    Endpoint::Responses,
+    Endpoint::Embeddings,
+    Endpoint::Messages,
+    Endpoint::CountTokens,
+    Endpoint::Transcriptions,
+    Endpoint::Translations,
+];
 /// What the simulated provider has: everything.
 const EVERY: &[Endpoint] = &[
     Endpoint::Chat,
@@ -77,6 +105,10 @@ const EVERY: &[Endpoint] = &[
     Endpoint::Embeddings,
     Endpoint::Moderations,
     Endpoint::Images,
+    Endpoint::ImageEdits,
+    Endpoint::Speech,
+    Endpoint::Transcriptions,
+    Endpoint::Translations,
     Endpoint::Messages,
     Endpoint::CountTokens,
     Endpoint::GenerateContent,
@@ -84,8 +116,15 @@ const EVERY: &[Endpoint] = &[
 ];
 /// Chats, embeddings and moderations, but no responses: <https://docs.mistral.ai/api/#tag/classifiers>.
 const JUDGING: &[Endpoint] = &[Endpoint::Chat, Endpoint::Embeddings, Endpoint::Moderations];
-/// <https://console.groq.com/docs/responses-api>: responses, but no embeddings.
-const ANSWERS: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses];
+/// <https://console.groq.com/docs/responses-api>, <https://console.groq.com/docs/speech-to-text> and
+/// <https://console.groq.com/docs/text-to-speech>: responses and audio, but no embeddings.
+const ANSWERS: &[Endpoint] = &[
+    Endpoint::Chat,
+    Endpoint::Responses,
+    Endpoint::Speech,
+    Endpoint::Transcriptions,
+    Endpoint::Translations,
+];
 /// <https://docs.x.ai/docs/api-reference>: the same, and images.
 const IMAGINING: &[Endpoint] = &[Endpoint::Chat, Endpoint::Responses, Endpoint::Images];
 /// <https://docs.together.ai/docs/inference/openai-compatibility>
@@ -192,7 +231,7 @@ pub const KINDS: &[Kind] = &[
         credential: Credential::Aws,
         ..OPENAI
     },
-    Kind { name: "vllm", base_url: None, endpoints: ALL, ..OPENAI },
+    Kind { name: "vllm", base_url: None, endpoints: HEARING, ..OPENAI },
     Kind {
         name: "ollama",
         base_url: Some("http://127.0.0.1:11434/v1"),

@@ -74,12 +74,16 @@ const STRANGER_BODY_BYTES_MAX: usize = 4 * 1024;
 const ORGANIZATION: &str = "/v1/organization";
 
 /// Paths that we serve, as people call them when they forget `/v1`.
-const WITHOUT_V1: [&str; 7] = [
+const WITHOUT_V1: [&str; 11] = [
     "/chat/completions",
     "/responses",
     "/embeddings",
     "/moderations",
     "/images/generations",
+    "/images/edits",
+    "/audio/speech",
+    "/audio/transcriptions",
+    "/audio/translations",
     "/messages",
     "/models",
 ];
@@ -491,7 +495,7 @@ impl Body for FrontBody {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         match self.get_mut() {
             Self::Answer { answer, .. } | Self::Plain(answer) => {
-                Pin::new(answer).poll_frame(context).map_err(|never| match never {})
+                Pin::new(answer).poll_frame(context).map_err(axum::Error::new)
             }
             Self::Admin(body) => Pin::new(body).poll_frame(context),
         }

@@ -37,7 +37,8 @@ use crate::admin::{Answered, Call, Problem, Route, view};
 const LIMIT_MAX: usize = 100;
 const PAGE: &[&str] = &["limit", "after"];
 const SPEND_LIMIT: &[&str] = &["threshold_amount!: integer", "currency!: USD", "interval!: month"];
-const SCOPES: &str = "scopes: [chat_completions|responses|embeddings|moderations|images|messages|models]";
+const SCOPES: &str =
+    "scopes: [chat_completions|responses|embeddings|moderations|images|audio|messages|models]";
 const LIFE: &str = "expires_in_seconds: integer";
 
 /// Every route. Paths are OpenAI's, but that ours name what stands in them.

@@ -181,7 +181,7 @@ pub(crate) struct KeysUpdateArgs {
     #[arg(long)]
     pub(crate) enable: bool,
 
-    /// The only endpoints that it may call: chat_completions, responses, embeddings, moderations, images, messages, models
+    /// The only endpoints that it may call: chat_completions, responses, embeddings, moderations, images, audio, messages, models
     #[arg(long, value_name = "NAME,…|all", value_delimiter = ',')]
     pub(crate) endpoints: Option<Vec<String>>,
 

@@ -103,7 +103,19 @@ fn the_catalogue_is_listed_and_compared() {
     let own = inside(folder.path(), "own.toml");
     let listed = json("prices list --provider simulated", 0);
     let models: Vec<&Value> = listed["data"].as_array().unwrap().iter().map(|one| &one["model"]).collect();
-    assert_eq!(models, ["sim-embed", "sim-image", "sim-large", "sim-moderate", "sim-picture", "sim-small"]);
+    let known = [
+        "embed",
+        "image",
+        "large",
+        "moderate",
+        "picture",
+        "small",
+        "speech",
+        "transcribe",
+        "voice",
+        "whisper",
+    ];
+    assert_eq!(models, known.map(|name| Value::from(format!("sim-{name}"))).each_ref());
     assert!(fails("prices list --provider nobody", 5).contains("there are those of anthropic"));
     assert!(fails("prices show simulated/nothing", 5).contains("there is no price"));
     assert!(fails("prices show gpt-5.4", 2).contains("names no provider"));

@@ -38,6 +38,7 @@ pub(crate) fn read_answer(text: &str) -> Result<AnswerFacts, Garbage> {
         has_failed: false,
         searches,
         images: 0,
+        audio_ms: 0,
     })
 }
 

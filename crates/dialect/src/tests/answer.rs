@@ -120,6 +120,7 @@ fn facts_of_a_whole_answer() {
             has_failed: false,
             searches: 0,
             images: 0,
+            audio_ms: 0,
         })
     );
     assert_eq!(AnswerFacts::output_text(Endpoint::Chat, body), "héllof{\"a\":1}hmsonowhy");

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use domain::Usage;
 
-use crate::{AnswerFacts, BadRequest, Call, Endpoint, StreamMeter, StreamOptions};
+use crate::{AnswerFacts, BadRequest, Call, Endpoint, Made, StreamMeter, StreamOptions};
 
 fn read(members: &str) -> Result<Call, BadRequest> {
     let body = format!(r#"{{"model":"m","prompt":"a cat"{members}}}"#);
@@ -29,8 +29,8 @@ fn the_bound_follows_size_and_quality() {
         let call = read(members).unwrap_or_else(|error| panic!("{members}: {error}"));
         assert_eq!((call.images(), call.choices()), (images, images), "{members}");
         assert_eq!((call.output_cap(), call.output_is_fixed()), (Some(each + 1_024), true), "{members}");
-        let reckoned = Usage { image_output: each * images, ..Usage::default() };
-        assert_eq!(call.reckoned(images), reckoned, "{members}");
+        let reckoned = Usage { images, image_output: each * images, ..Usage::default() };
+        assert_eq!(call.reckoned(Made { images, audio_ms: 0 }), reckoned, "{members}");
         let alone = call.body().len() as u64 + 16;
         assert_eq!(call.input_tokens_bound(), alone * images, "{members}");
     }
@@ -161,5 +161,34 @@ fn an_event_may_hold_an_image_and_no_more() {
     ] {
         let mut meter = StreamMeter::new(endpoint, StreamOptions::default());
         assert_eq!(meter.push(event(bytes), &mut Vec::new()).is_ok(), fits, "{endpoint:?}");
+    }
+}
+
+#[test]
+fn images_that_come_along_cost_input() {
+    const HEAD: &str = r#"{"model":"m","prompt":"a","n":2,"#;
+    let edit = |rest: &str| Call::read(Endpoint::ImageEdits, Bytes::from(format!("{HEAD}{rest}}}")));
+    let two = r#"[{"image_url":"data:image/png;base64,AAAA"},{"file_id":"f"}]"#;
+    let mask = r#"{"file_id":"m"}"#;
+    for (rest, brought, bytes) in [
+        (format!(r#""images":{two}"#), 2, two.len()),
+        (format!(r#""images":{two},"mask":{mask}"#), 3, two.len() + mask.len()),
+    ] {
+        let call = edit(&rest).unwrap();
+        // Neither what stands in the body nor what is elsewhere is text.
+        let text = (call.body().len() - bytes) as u64 + 16;
+        assert_eq!(call.prompt_tokens_bound(), text * 2, "{rest}");
+        assert_eq!(call.input_tokens_bound(), (text + brought * 12_000) * 2, "{rest}");
+        assert_eq!(call.reckoned(Made::default()).image_input, brought * 765);
+    }
+    for (rest, param, code) in [
+        (r#""x":1"#, "images", "missing_required_parameter"),
+        (r#""images":[]"#, "images", "missing_required_parameter"),
+        (r#""images":"a""#, "images", "invalid_type"),
+        (r#""images":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18]"#, "images", "array_above_max_length"),
+        (r#""images":[1],"Mask":1"#, "Mask", "unknown_parameter"),
+    ] {
+        let error = edit(rest).unwrap_err();
+        assert_eq!((error.param.as_deref(), error.code), (Some(param), Some(code)), "{rest}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod address;
 mod answer;
+mod audio;
 mod body;
 mod cap;
 mod content;
@@ -9,6 +10,7 @@ mod converse;
 mod convert;
 mod cut;
 mod error;
+mod forms;
 mod hostile;
 mod images;
 mod messages;

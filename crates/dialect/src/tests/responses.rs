@@ -269,6 +269,7 @@ fn facts_of_a_whole_response() {
             has_failed: false,
             searches: 1,
             images: 0,
+            audio_ms: 0,
         })
     );
     assert_eq!(AnswerFacts::output_text(Endpoint::Responses, WHOLE.as_bytes()), "hmhéllonof{\"a\":1}cls");

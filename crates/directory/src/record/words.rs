@@ -132,8 +132,10 @@ word_enums! {
         Embeddings = "embeddings",
         /// `POST /v1/moderations`.
         Moderations = "moderations",
-        /// `POST /v1/images/generations`.
+        /// `POST /v1/images/generations` and `/edits`.
         Images = "images",
+        /// `POST /v1/audio/speech`, `/transcriptions` and `/translations`.
+        Audio = "audio",
         /// `POST /v1/messages` and what belongs to it.
         Messages = "messages",
         /// Gemini's `POST /v1beta/models/{model}:generateContent` and what belongs to it.

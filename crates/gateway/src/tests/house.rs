@@ -58,6 +58,8 @@ pub(super) enum Script {
     Endless,
     /// The same, each of them after so many tokens of thought, which are told in its event.
     Thinking(u64),
+    /// So many bytes of sound, and then its end or a break.
+    Sound { bytes: usize, breaks: bool },
 }
 
 /// An answer, whole.
@@ -565,11 +567,16 @@ async fn provide(script: Script, seen: Arc<Seen>) -> String {
 async fn converse(mut stream: TcpStream, script: Script, seen: Arc<Seen>) {
     let mut input = Vec::new();
     while let Some(body) = read_request(&mut stream, &mut input).await {
-        seen.bodies.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+        seen.bodies.lock().unwrap().push(as_json(&body));
         if play(&mut stream, &script).await.is_err() {
             return seen.dropped.notify_one();
         }
     }
+}
+
+/// A body as it is, or as a text.
+fn as_json(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(body)))
 }
 
 pub(super) async fn read_request(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<Vec<u8>> {
@@ -631,6 +638,14 @@ async fn play(stream: &mut TcpStream, script: &Script) -> std::io::Result<()> {
             loop {
                 stream.write_all(&piece(event(WORD, "").repeat(50))).await?;
             }
+        }
+        Script::Sound { bytes, breaks } => {
+            let length = bytes + usize::from(*breaks);
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-type: audio/pcm\r\ncontent-length: {length}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(&vec![0; *bytes]).await?;
+            if *breaks { Err(std::io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
         }
         Script::Thinking(step) => {
             stream.write_all(STREAM_HEAD).await?;

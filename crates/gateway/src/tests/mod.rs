@@ -1,6 +1,7 @@
 //! Tests of the gateway, by subject: whole calls from a caller's bytes to the books, with a provider on the loopback.
 
 mod allowance;
+mod audio;
 mod charges;
 mod contract;
 mod decisions;

@@ -161,7 +161,7 @@ async fn models() {
     let list = caller.see(PATIENT, "GET", "/v1/models", &key, "").await.json();
     assert_eq!(list["object"], "list");
     let data = list["data"].as_array().unwrap();
-    assert_eq!(data.len(), 6);
+    assert_eq!(data.len(), 10);
     for model in data {
         let id = model["id"].as_str().unwrap();
         let one = caller.see(PATIENT, "GET", &format!("/v1/models/{id}"), &key, "").await;
@@ -250,5 +250,65 @@ async fn images_are_billed_each_and_once_they_show() {
     ] {
         let refused = caller.post("/v1/images/generations", &wrong).await.json();
         assert_eq!(refused["error"]["param"], json!(param));
+    }
+}
+
+#[tokio::test]
+async fn speech_is_as_long_as_it_is_billed() {
+    let rig = Rig::new("", 1);
+    let caller = rig.caller(false);
+    let ask = |rest: serde_json::Value| {
+        let mut ask = json!({"model": "m?out=5", "input": "Wer da?", "voice": "v"});
+        ask.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        ask
+    };
+    // A token is 48 milliseconds: 2,304 bytes of samples.
+    let seen = caller.post("/v1/audio/speech", &ask(json!({"response_format": "pcm"}))).await;
+    assert_eq!((seen.body.len(), seen.headers["content-type"].to_str().unwrap()), (5 * 2_304, "audio/pcm"));
+    let line = caller.truth().pop().unwrap();
+    let billed = [&line["characters"], &line["audio_ms"], &line["completion_tokens"], &line["finished"]];
+    assert_eq!(billed, [&json!(7), &json!(240), &json!(5), &json!(true)]);
+    let events = caller.post("/v1/audio/speech", &ask(json!({"stream_format": "sse"}))).await.events();
+    assert_eq!((events.len(), &events[5]["type"]), (6, &json!("speech.audio.done")));
+    assert_eq!(events[5]["usage"]["output_tokens"], json!(5));
+    let wrong = caller.post("/v1/audio/speech", &json!({"model": "m", "voice": "v"})).await.json();
+    assert_eq!(wrong["error"]["param"], json!("input"));
+}
+
+#[tokio::test]
+async fn transcripts_are_billed_by_the_recording() {
+    let rig = Rig::new("", 1);
+    let caller = rig.caller(false);
+    let file = "x".repeat(16_000 * 2);
+    let key = [("authorization", "Bearer any"), ("content-type", "multipart/form-data; boundary=b")];
+    let ask = |model: &str, format: &str| {
+        let field = |name: &str, value: &str| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let sound =
+            format!("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n{file}\r\n");
+        format!("{}{sound}{}--b--\r\n", field("model", model), field("response_format", format))
+    };
+    for (model, format, answer, usage) in [
+        ("whisper?out=3", "json", "The keeper at", json!({"type": "duration", "seconds": 2})),
+        (
+            "m?out=3",
+            "json",
+            "The keeper at",
+            json!({"type": "tokens", "input_tokens": 20,
+            "input_token_details": {"text_tokens": 0, "audio_tokens": 20}, "output_tokens": 3, "total_tokens": 23}),
+        ),
+        ("m?out=3", "srt", "1\n00:00:00,000 --> 00:00:02,000\nThe keeper at\n\n", json!(null)),
+        ("m?out=3", "text", "The keeper at\n", json!(null)),
+    ] {
+        let seen = caller.see(PATIENT, "POST", "/v1/audio/transcriptions", &key, &ask(model, format)).await;
+        if format == "json" {
+            assert_eq!((&seen.json()["text"], &seen.json()["usage"]), (&json!(answer), &usage));
+        } else {
+            assert_eq!(seen.body, answer);
+        }
+        let line = caller.truth().pop().unwrap();
+        let billed = [&line["audio_ms"], &line["audio_prompt_tokens"], &line["completion_tokens"]];
+        assert_eq!(billed, [&json!(2_000), &json!(20), &json!(3)], "{format}");
     }
 }

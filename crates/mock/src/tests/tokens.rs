@@ -85,6 +85,7 @@ async fn check(caller: &Caller, case: &Case, stream: bool) {
     let expected = json!({
         "at_us": null, "id": id, "request_id": null, "model": "sim-small", "stream": stream,
         "prompt_tokens": prompt, "cached_tokens": cached, "images": 0,
+        "audio_prompt_tokens": 0, "image_prompt_tokens": 0, "characters": 0, "audio_ms": 0,
         "cache_write_tokens": 0, "cache_write_1h_tokens": 0, "completion_tokens": completion,
         "reasoning_tokens": reasoning, "finished": true, "fault": null, "status": 200,
     });

@@ -97,7 +97,11 @@ fn entry_of(model: String, listed: &Fields<'_>, left_out: &mut Vec<String>) -> R
             (_, None) => put_factor(&mut entry, name, value, left_out)?,
         }
     }
-    let (standard, above) = tiers.remove(&ServiceTier::Standard).unwrap_or_default();
+    let (mut standard, above) = tiers.remove(&ServiceTier::Standard).unwrap_or_default();
+    // Beside prices of tokens, one by time is the list's own conversion of them, and nobody charges both.
+    if standard.keys().any(|field| meter(field).is_some_and(Meter::is_tokens)) {
+        standard.remove("per_audio_second");
+    }
     entry.prices.extend(standard);
     entry.above = above;
     leave_out_what_follows(&mut entry, &tiers);

@@ -16,7 +16,7 @@ use super::{
 
 /// Members of a body that makes or changes a key.
 const KEY_BOUNDS: [&str; 3] = [
-    "endpoints: [chat_completions|responses|embeddings|moderations|images|messages|models]",
+    "endpoints: [chat_completions|responses|embeddings|moderations|images|audio|messages|models]",
     "models: object",
     "networks: [string]",
 ];

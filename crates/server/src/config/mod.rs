@@ -179,8 +179,7 @@ fn read_config(
     let offers = root.section("offers", mistakes);
     let listen = server.address("listen", mistakes);
     let workers = server.number("workers", 0..=1_024, mistakes);
-    let request_bytes_max = server.number("request_bytes_max", 1_024..=1 << 32, mistakes);
-    let answer_bytes_max = server.number("answer_bytes_max", 1_024..=1 << 32, mistakes);
+    let [request_bytes_max, form_bytes_max, answer_bytes_max] = read_sizes(&mut server, mistakes);
     let trusted_proxies = read_networks(&mut server, "trusted_proxies", mistakes);
     let drain = server.number("drain_seconds", 0..=86_400, mistakes);
     let durability = ledger.word(
@@ -191,9 +190,8 @@ fn read_config(
     let output_slice = ledger.number("first_slice_tokens", 1..=1_000_000, mistakes);
     let sweep = read_sweep(&mut ledger, mistakes);
     let client_idle = waits.millis("client_idle_ms", mistakes);
-    let connect = waits.millis("connect_ms", mistakes);
-    let first_byte = waits.millis("first_byte_ms", mistakes);
-    let idle = waits.millis("idle_ms", mistakes);
+    let [connect, first_byte, idle] =
+        ["connect_ms", "first_byte_ms", "idle_ms"].map(|name| waits.millis(name, mistakes));
     for section in [server, ledger, waits] {
         section.finish(mistakes);
     }
@@ -214,6 +212,7 @@ fn read_config(
         trusted_proxies: trusted_proxies?,
         settings: Settings {
             request_bytes_max: request_bytes_max?,
+            form_bytes_max: form_bytes_max?,
             answer_bytes_max: answer_bytes_max?,
             client_idle: client_idle?,
             output_slice: output_slice?,
@@ -231,6 +230,12 @@ fn read_config(
         tiers,
         routes,
     })
+}
+
+/// The most bytes of a request, of a form and of an answer.
+fn read_sizes(server: &mut Section, mistakes: &mut Mistakes) -> [Option<u64>; 3] {
+    ["request_bytes_max", "form_bytes_max", "answer_bytes_max"]
+        .map(|name| server.number(name, 1_024..=1 << 32, mistakes))
 }
 
 /// A list of networks in CIDR notation; a single address is a network of its own.
