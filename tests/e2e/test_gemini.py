@@ -169,9 +169,10 @@ def test_an_unknown_key_is_refused(gemini: Gemini, tenant: Tenant) -> None:
     assert error and (error.status, error.type, error.code) == (401, "UNAUTHENTICATED", "INVALID_API_KEY")
 
 
-@pytest.mark.parametrize("after", [1, 20])
-def test_a_client_hangs_up_amid_a_stream(gemini: Gemini, mock: Mock, tenant: Tenant, after: int) -> None:
-    called = gemini.call(tenant, "stream", params=ask("gemini?tps=50;out=1000;in=500;cached=20"), cancel_after=after)
+@pytest.mark.parametrize(("after", "tps"), [(1, 8), (20, 16)])
+def test_a_client_hangs_up_amid_a_stream(gemini: Gemini, mock: Mock, tenant: Tenant, after: int, tps: int) -> None:
+    model = f"gemini?tps={tps};out=1000;in=500;cached=20"
+    called = gemini.call(tenant, "stream", params=ask(model), cancel_after=after)
     assert called.error is None and called.chunks == after and called.request_id
     row, truth = tenant.settled_one(), mock.truth_of(called.request_id)
     assert (row["status"], row["reason"], row["estimated"]) == ("cancelled", "client_closed", True)
@@ -179,6 +180,14 @@ def test_a_client_hangs_up_amid_a_stream(gemini: Gemini, mock: Mock, tenant: Ten
     # The input is the provider's own count, with what was cached; the output is ours.
     assert abs(row["output_tokens"] - truth["completion_tokens"]) <= 5 and row["output_tokens"] >= after - 2
     assert Decimal(row["cost"]) == GEMINI_PRICE.cost(500, row["output_tokens"], 100)
+
+
+def test_who_hangs_up_pays_for_what_was_thought(gemini: Gemini, mock: Mock, tenant: Tenant) -> None:
+    called = gemini.call(tenant, "stream", params=ask("gemini?tps=16;out=1000;reasoning=300"), cancel_after=5)
+    assert called.error is None and called.request_id
+    row, truth = tenant.settled_one(), mock.truth_of(called.request_id)
+    assert (row["status"], row["estimated"]) == ("cancelled", True)
+    assert 300 <= row["output_tokens"] and abs(row["output_tokens"] - truth["completion_tokens"]) <= 5
 
 
 @pytest.mark.parametrize("model", ["gemini", "claude", "old"])

@@ -194,17 +194,25 @@ def test_images_stream(mock: Mock, tenant: Tenant) -> None:
     assert Decimal(row["cost"]) == cost((truth["prompt_tokens"], INPUT), (472, IMAGE))
 
 
-def test_a_stream_of_images_that_is_left_costs_what_had_begun(mock: Mock, tenant: Tenant) -> None:
-    stream = tenant.client().images.generate(
-        model="paint?out=272;tps=2", prompt="a cat", size="1024x1024", quality="low", stream=True, partial_images=3
-    )
-    assert next(iter(stream)).type == "image_generation.partial_image"
-    stream.response.close()
+@pytest.mark.parametrize("partial", [0, 3])
+def test_a_stream_of_images_that_is_left_costs_what_was_made(mock: Mock, tenant: Tenant, partial: int) -> None:
+    client = tenant.client(timeout=5.0 if partial else 0.3)
+    pace = "tps=2" if partial else "ttft_ms=700"
+    ask: Json = {"model": f"paint?out=272;{pace}", "prompt": "a cat", "size": "1024x1024", "quality": "low"}
+    if partial:
+        stream = client.images.generate(**ask, stream=True, partial_images=partial)
+        assert next(iter(stream)).type == "image_generation.partial_image"
+        stream.response.close()
+    else:
+        # Before it has begun to show anything.
+        with pytest.raises(openai.APITimeoutError):
+            list(client.images.generate(**ask, stream=True))
     row = tenant.settled_one()
     truth = mock.truth_of(row["request_id"])
-    assert (row["status"], row["reason"], row["estimated"]) == ("cancelled", "client_closed", True)
-    assert truth["images"] == 1 and not truth["finished"]
-    assert Decimal(row["cost"]) == cost((truth["prompt_tokens"], INPUT), (LOW + 300, IMAGE))
+    # An image is made whole, and billed whole.
+    assert (row["status"], row["reason"], row["estimated"]) == ("cancelled", "client_closed", False)
+    assert truth["images"] == 1 and truth["finished"] and truth["completion_tokens"] == 272 + 100 * partial
+    assert Decimal(row["cost"]) == cost((truth["prompt_tokens"], INPUT), (truth["completion_tokens"], IMAGE))
 
 
 @pytest.mark.parametrize("fault", ["500", "garbage", "close", "error_mid", "hang_mid"])

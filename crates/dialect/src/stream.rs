@@ -86,8 +86,9 @@ pub(crate) struct Told {
     pub(crate) finish_seen: bool,
     /// What was consumed, by the provider's last word on it.
     pub(crate) usage: Option<Usage>,
-    /// The input alone, where the provider tells it before the rest.
-    pub(crate) input: Option<Usage>,
+    /// What was consumed so far, where the provider tells it before the rest: the input, and of the output what it has
+    /// told by then, perhaps nothing.
+    pub(crate) so_far: Option<Usage>,
     /// What the provider says that it cost, by its last word on it.
     pub(crate) reported_cost: Option<Pico>,
     /// Searches of the web that events showed.
@@ -281,9 +282,10 @@ impl StreamMeter {
         self.told.images
     }
 
-    /// What of the input was consumed, where the provider tells it before the rest: the output in it is nothing yet.
-    pub const fn input(&self) -> Option<Usage> {
-        self.told.input
+    /// What was consumed so far, where the provider tells it before the rest: the input, and of the output what it has
+    /// told by then, perhaps nothing.
+    pub const fn so_far(&self) -> Option<Usage> {
+        self.told.so_far
     }
 
     /// What the provider says that the stream cost, by its last word on it.

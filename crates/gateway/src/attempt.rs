@@ -1,9 +1,8 @@
-//! One upstream call: sent, answered, and either relayed as a stream or taken whole and settled.
+//! One upstream call: answered, and either relayed as a stream or taken whole and settled.
 //!
 //! It settles what was answered. What brought nothing it hands back, so that `attempts.rs` can try again within the hold.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -18,6 +17,7 @@ use providers::{Client, PartsBody, TransportFailure};
 use crate::answer::Answer;
 use crate::evidence::{Began, Plan};
 use crate::failure::{Failure, UpstreamFailure};
+use crate::hedge::{Landed, head};
 use crate::relay::{Relay, Unbegun};
 use crate::routes::Target;
 use crate::settle::{Consumed, Ending, Open, Output, Seen, Told};
@@ -56,34 +56,12 @@ pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence
         // The client left while its money was set aside: nothing was sent, so nothing is owed.
         return failed(open, UpstreamFailure::client_closed());
     }
-    let request = upstream_request(&open.began, &open.plan, open.held.upstream_cap());
-    let Ok(request) = request else { return failed(open, UpstreamFailure::unsendable()) };
-    let target = open.plan.target();
-    let (provider, first_byte) = (Arc::clone(&target.provider), target.rules.first_byte);
-    let (endpoint, now) = (open.plan.sent().endpoint(), open.shared.clock.now());
-    let sent = client.send(&provider, endpoint.dialect(), request, now, first_byte);
-    let answered = if open.plan.call.stream() {
-        // Nobody would read the stream: leaving stops what can be stopped.
-        tokio::select! {
-            answered = sent => answered,
-            () = presence.gone() => return Attempted::Over(abandon(open).await),
-        }
-    } else {
-        sent.await
+    let (head, body) = match head(client, &mut open, presence).await {
+        Landed::Began(head, body) => (head, body),
+        Landed::Failed(failure) => return failed(open, failure),
+        Landed::Left => return Attempted::Over(abandon(open).await),
     };
-    let upstream = match answered {
-        Ok(upstream) => upstream,
-        Err(failure) => return failed(open, UpstreamFailure::of_transport(failure)),
-    };
-    open.first_byte_us = open.shared.clock.monotonic_micros();
-    open.http_status = upstream.status().as_u16();
-    let (head, body) = upstream.into_parts();
-    let idle = client.timeouts().idle;
-    let wait = open.note_head(&head.headers);
-    if !head.status.is_success() {
-        let failure = refused_upstream(open.http_status, wait, &head.headers, body, idle).await;
-        return failed(open, failure);
-    }
+    let (endpoint, idle) = (open.plan.sent().endpoint(), client.timeouts().idle);
     if open.plan.call.stream() && is_event_stream(endpoint, &head.headers) {
         return stream(open, body, idle, presence).await;
     }
@@ -176,16 +154,13 @@ pub(crate) fn tell_cap(headers: &mut HeaderMap, cap: Option<NonZeroU64>) {
 }
 
 /// The provider said no: what it said, and whose no it was.
-async fn refused_upstream(
+pub(crate) fn refused_upstream(
     status: u16,
     retry_after: Option<Duration>,
     headers: &HeaderMap,
-    body: Incoming,
-    idle: Duration,
+    body: &[u8],
 ) -> UpstreamFailure {
-    // What cannot be read adds nothing to the status.
-    let bytes = collect(body, ERROR_BYTES_MAX, idle).await.unwrap_or_default();
-    let mut error = UpstreamError::read(status, &bytes);
+    let mut error = UpstreamError::read(status, body);
     if let Some(Ok(name)) = headers.get(AMAZON_ERROR_TYPE).map(HeaderValue::to_str) {
         error = error.with_exception(name);
     }
@@ -200,7 +175,7 @@ async fn abandon(open: Open) -> Failure {
         status: AttemptStatus::Cancelled,
         reason: gone.reason,
         consumed: Consumed::Unreported {
-            input: None,
+            so_far: None,
             output: Output::Text(String::new()),
             seen: Seen::default(),
         },

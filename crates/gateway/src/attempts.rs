@@ -19,7 +19,7 @@ use crate::health::Visit;
 use crate::hold::Held;
 use crate::pipeline::Gateway;
 use crate::rates::Pace;
-use crate::retry::{Next, Standing};
+use crate::retry::{Next, Remedy, Standing};
 use crate::settle::{Consumed, Ending, Open, Told};
 use crate::tasks::Presence;
 
@@ -56,12 +56,15 @@ pub(crate) async fn attempts(
     };
     loop {
         open.begin_attempt().await;
-        let (failed, failure) = match attempt(&client, open, &presence).await {
+        let (mut failed, failure) = match attempt(&client, open, &presence).await {
             Attempted::Answered(response) => return Ok(response),
             Attempted::Over(failure) => return Err(failure),
             Attempted::Failed(open, failure) => (open, failure),
         };
         failed.note_failure(&failure);
+        if failure.remedy == Remedy::AnotherModel {
+            failed.plan.candidates.give_up_model();
+        }
         open = match failed.go_on(&failure, &presence).await {
             Ok(open) => *open,
             Err(failed) => return Err(fail(*failed, failure).await),
@@ -98,7 +101,7 @@ impl Open {
     }
 
     /// What the call may use of the provider's rate.
-    fn expected_tokens(&self) -> u64 {
+    pub(crate) fn expected_tokens(&self) -> u64 {
         self.plan.input_guess.saturating_add(self.plan.ask.tokens)
     }
 
@@ -118,7 +121,7 @@ impl Open {
         self.plan.target().health.ended(&self.shared.settings.breaker, now_us, well);
     }
 
-    fn note_failure(&self, failure: &UpstreamFailure) {
+    pub(crate) fn note_failure(&self, failure: &UpstreamFailure) {
         if let Some(well) = failure.target_is_well() {
             self.note_end(well);
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use dialect::{BadRequest, Call, Conversion};
 use directory::InFlight;
+use domain::Money;
 use pricing::PriceVersion;
 
 use crate::allowance::{Allowance, Ask};
@@ -153,14 +154,20 @@ impl Candidates {
     }
 
     /// What to ask the books for: enough for the dearest of them, so that the call can go on at any of them within its
-    /// one hold.
+    /// one hold. The least is what the dearest of the first model needs: whoever cannot pay for another model that was
+    /// named is not refused the first one, and what is missing is asked for when the call goes on there.
     pub(crate) fn ask(&self) -> Ask {
-        let dearest = |one: Ask, other: Ask| Ask {
-            amount: one.amount.max(other.amount),
-            least: one.least.max(other.least),
-            tokens: one.tokens.max(other.tokens),
+        let model = &self.now.route.model;
+        let dearest = |ask: Ask, other: &Candidate| {
+            let Ask { amount, least, tokens } = other.allowance.ask();
+            let least = if other.route.model == *model { least } else { Money::ZERO };
+            Ask {
+                amount: ask.amount.max(amount),
+                least: ask.least.max(least),
+                tokens: ask.tokens.max(tokens),
+            }
         };
-        self.others.iter().map(|other| other.allowance.ask()).fold(self.now.allowance.ask(), dearest)
+        self.others.iter().fold(self.now.allowance.ask(), dearest)
     }
 
     /// Forgets the other one in this place, which cannot have the call after all.
@@ -181,6 +188,13 @@ impl Candidates {
         self.others.retain(|other| other.route.model != model);
         self.left_out.push(LeftOut { target: model, code });
         true
+    }
+
+    /// Forgets the targets of the present one's model that were not tried: what this model was refused for what the
+    /// request says, they would refuse, too.
+    pub(crate) fn give_up_model(&mut self) {
+        let model = &self.now.route.model;
+        self.others.retain(|other| other.tries > 0 || other.route.model != *model);
     }
 
     /// Counts a try at the present one.

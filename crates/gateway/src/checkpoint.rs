@@ -83,7 +83,7 @@ impl Count {
     fn seen(&self, meter: &StreamMeter) -> u64 {
         let since = meter.content_tokens_seen().saturating_sub(self.rough);
         // Some providers tell as they go, and thought that is not shown with it.
-        let told = meter.usage().map_or(0, |usage| usage.output_total());
+        let told = meter.usage().or(meter.so_far()).map_or(0, |usage| usage.output_total());
         self.tokens.saturating_add(since).max(told)
     }
 
@@ -106,7 +106,7 @@ impl Checkpoint {
             stops: allowance.stops() && !allowance.is_fixed(),
             step,
             next: step,
-            covered: allowance.covered(open.held.amount()),
+            covered: allowance.covered(open.held.left()),
             most: allowance.most(open.held.upstream_cap()),
             again: 0,
             exhausted: false,
@@ -211,7 +211,7 @@ impl Checkpoint {
     }
 
     fn submit(&mut self, target: u64, open: &mut Open, meter: &StreamMeter) {
-        let held = open.held.amount();
+        let held = open.held.left();
         let more =
             open.plan.candidate().allowance.ceiling(target).and_then(|ceiling| ceiling.checked_sub(held));
         let (amount, target) = match more {

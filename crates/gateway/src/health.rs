@@ -80,11 +80,24 @@ impl Look {
 
 /// A call that is at a target; when this is dropped, it no longer is.
 #[derive(Debug)]
-pub(crate) struct Visit(Arc<Health>);
+pub(crate) struct Visit {
+    health: Arc<Health>,
+    /// Whether it is the probe of a circuit that is not closed.
+    is_probe: bool,
+}
+
+impl Visit {
+    /// The call is given up before it could tell anything: if it was the probe, another one may be.
+    pub(crate) fn give_up(self) {
+        if self.is_probe {
+            self.health.state().breaker.give_back();
+        }
+    }
+}
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.0.pending.fetch_sub(1, Ordering::Relaxed);
+        self.health.pending.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -115,18 +128,18 @@ impl Health {
         if !state.breaker.admits(now_us) {
             return None;
         }
-        state.breaker.begin(rules, now_us);
+        let is_probe = state.breaker.begin(rules, now_us);
         state.quota.take(tokens);
         drop(state);
         self.pending.fetch_add(1, Ordering::Relaxed);
-        Some(Visit(Arc::clone(self)))
+        Some(Visit { health: Arc::clone(self), is_probe })
     }
 
     /// A call is sent there whatever the circuit is, because there is nowhere else.
     pub(crate) fn force(self: &Arc<Self>, tokens: u64) -> Visit {
         self.state().quota.take(tokens);
         self.pending.fetch_add(1, Ordering::Relaxed);
-        Visit(Arc::clone(self))
+        Visit { health: Arc::clone(self), is_probe: false }
     }
 
     /// A call that was sent there ended so.
@@ -137,6 +150,11 @@ impl Health {
     /// An answer began after so long.
     pub(crate) fn began(&self, rules: &BreakerRules, now_us: u64, after_us: u64) {
         self.state().latency.observe(now_us, after_us, rules.window);
+    }
+
+    /// Whether an answer has ever begun there.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.state().latency.is_known()
     }
 
     /// The provider told of its limits in these headers, at this moment of both clocks. Answers the wait that it asks for.

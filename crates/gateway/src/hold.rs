@@ -1,7 +1,8 @@
 //! The hold: proof that money is set aside, durably, before anything is sent.
 //!
-//! One hold pays for all attempts of a request. At most one of them, the last, costs anything: what is tried again has
-//! brought nothing. So the hold, which is enough for the dearest target, is enough for all of them together.
+//! One hold pays for all attempts of a request. What is tried again has brought nothing and costs nothing, so the hold,
+//! which is enough for the dearest target, is enough for all of them together. Where a second attempt runs beside a slow
+//! one, the one that is given up costs its prompt, and the hold grows by that before the second is sent.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -70,12 +71,10 @@ impl Held {
     /// gateway that dies in it books both; nobody waits for that, since what is held is durable already, and paid from the
     /// same wallets.
     pub(crate) fn retry(&mut self, failed: CostRow, began: &Began, plan: &Plan, at: Timestamp) {
-        let attempt = failed.attempt.saturating_add(1);
-        if let Some((draft, ticket)) = self.next(attempt, Some(failed.clone()), began, plan, at) {
+        let earlier = self.with(failed);
+        if let Some((draft, ticket)) = self.next(&earlier, (Money::ZERO, 0), began, plan, at) {
             drop(ticket);
-            self.earlier.push(failed);
-            (self.draft, self.is_final) = (Some(draft), false);
-            self.cap_at(plan);
+            self.begin(earlier, draft, plan);
         }
     }
 
@@ -91,15 +90,14 @@ impl Held {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<(), LedgerError> {
-        let attempt = failed.attempt.saturating_add(1);
-        let next = self.next(attempt, Some(failed.clone()), began, plan, at);
+        let (earlier, more) = (self.with(failed.clone()), self.missing(plan));
+        let next = self.next(&earlier, (more, 0), began, plan, at);
         // Were this the end, the failure would be what there is to book.
-        self.conclude(failed.clone());
+        self.conclude(failed);
         let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
         ticket.await?;
-        self.earlier.push(failed);
-        (self.draft, self.is_final) = (Some(draft), false);
-        self.cap_at(plan);
+        self.grow(more);
+        self.begin(earlier, draft, plan);
         Ok(())
     }
 
@@ -108,25 +106,88 @@ impl Held {
     /// # Errors
     /// See there.
     pub(crate) async fn aim(&mut self, began: &Began, plan: &Plan) -> Result<(), LedgerError> {
-        let draft = self.draft.as_deref().map(|draft| (draft.attempt, draft.at));
-        let next = draft.and_then(|(attempt, at)| self.next(attempt, None, began, plan, at));
+        let at = self.draft.as_deref().map(|draft| draft.at);
+        let more = self.missing(plan);
+        let next = at.and_then(|at| self.next(&self.earlier, (more, 0), began, plan, at));
         let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
         ticket.await?;
+        self.grow(more);
         self.draft = Some(draft);
         self.cap_at(plan);
         Ok(())
     }
 
-    /// Tells the ledger of an attempt; answers its draft with the ledger's answer to come.
+    /// What an attempt where the plan says now needs beyond what is held: nothing, but where a caller who named several
+    /// models could be held for one that is cheaper.
+    fn missing(&self, plan: &Plan) -> Money {
+        let needed = plan.candidate().allowance.ask().least;
+        needed.checked_sub(self.left()).map_or(Money::ZERO, |more| more.max(Money::ZERO))
+    }
+
+    /// The rows of all attempts that ended, this one last.
+    fn with(&self, ended: CostRow) -> Vec<CostRow> {
+        self.earlier.iter().cloned().chain([ended]).collect()
+    }
+
+    /// The attempt of this draft is the present one, after these.
+    fn begin(&mut self, earlier: Vec<CostRow>, draft: Box<CostRow>, plan: &Plan) {
+        (self.earlier, self.draft, self.is_final) = (earlier, Some(draft), false);
+        self.cap_at(plan);
+    }
+
+    /// A second attempt begins where the plan says now, beside the present one, which has this row if the other is heard
+    /// first; so much more, and tokens, are held for both.
+    ///
+    /// # Errors
+    /// When it is not to be had, or the ledger cannot say so; the hold is as it was.
+    pub(crate) async fn beside(
+        &mut self,
+        outrun: CostRow,
+        more: (Money, u64),
+        began: &Began,
+        plan: &Plan,
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let earlier = self.with(outrun);
+        let Some((draft, ticket)) = self.next(&earlier, more, began, plan, at) else {
+            return Err(Denial::HoldGone.into());
+        };
+        ticket.await?;
+        self.grow(more.0);
+        self.begin(earlier, draft, plan);
+        Ok(())
+    }
+
+    /// The attempt beside the present one, which the plan is at now, becomes the present one, and this is the row of the
+    /// other. Both pay from the same wallets as before, or from more, so nobody waits for the ledger.
+    pub(crate) fn change_places(&mut self, row: Option<CostRow>, began: &Began, plan: &Plan, at: Timestamp) {
+        let (Some(row), Some(last)) = (row, self.earlier.last_mut()) else { return };
+        *last = CostRow { attempt: last.attempt, ..row };
+        if let Some((draft, ticket)) = self.next(&self.earlier, (Money::ZERO, 0), began, plan, at) {
+            drop(ticket);
+            self.draft = Some(draft);
+        }
+    }
+
+    /// How long the attempt ran that has been given up now.
+    pub(crate) fn outrun_after(&mut self, duration_us: u64) {
+        if let Some(last) = self.earlier.last_mut() {
+            last.duration_us = duration_us;
+        }
+    }
+
+    /// Tells the ledger of an attempt after these, for which so much more, and tokens, are held; answers its draft with
+    /// the ledger's answer to come.
     fn next(
         &self,
-        attempt: u32,
-        before: Option<CostRow>,
+        earlier: &[CostRow],
+        (amount, tokens): (Money, u64),
         began: &Began,
         plan: &Plan,
         at: Timestamp,
     ) -> Option<(Box<CostRow>, ledger::Ticket)> {
         self.draft.as_ref()?;
+        let attempt = u32::try_from(earlier.len()).ok()?.checked_add(1)?;
         let draft = Box::new(CostRow { attempt, at, ..draft_row(began, plan) });
         let next = NextAttempt {
             attempt,
@@ -135,13 +196,14 @@ impl Held {
             target: Arc::clone(&draft.target),
             provider: Arc::clone(&draft.provider),
             price_version: Arc::clone(&draft.price_version),
-            before,
+            service_tier: draft.service_tier,
+            earlier: earlier.to_vec(),
         };
         let ticket = self.ledger.submit(Command::Extend(Extension {
             organization: draft.organization,
             request: draft.request,
-            amount: Money::ZERO,
-            tokens: 0,
+            amount,
+            tokens,
             usage: draft.usage,
             cost_pico: draft.cost_pico,
             next: Some(Box::new(next)),
@@ -151,7 +213,7 @@ impl Held {
 
     /// What is held pays for another length of answer where the plan says now.
     fn cap_at(&mut self, plan: &Plan) {
-        self.upstream_cap = plan.candidate().allowance.upstream_cap(self.amount);
+        self.upstream_cap = plan.candidate().allowance.upstream_cap(self.left());
     }
 
     /// Attempts so far, the present one included.
@@ -167,6 +229,19 @@ impl Held {
     /// How much is set aside, as far as the ledger has told.
     pub(crate) const fn amount(&self) -> Money {
         self.amount
+    }
+
+    /// What of it is left for the present attempt, beside others that cost something.
+    pub(crate) fn left(&self) -> Money {
+        let spent = Money::sum(self.earlier.iter().map(|row| row.cost));
+        spent
+            .and_then(|spent| self.amount.checked_sub(spent))
+            .map_or(Money::ZERO, |left| left.max(Money::ZERO))
+    }
+
+    /// The present attempt was sent with this cap.
+    pub(crate) const fn set_upstream_cap(&mut self, cap: Option<NonZeroU64>) {
+        self.upstream_cap = cap;
     }
 
     /// The cap on each choice's output that must go upstream, if any.

@@ -343,18 +343,17 @@ impl fmt::Debug for Relay {
 
 impl Drop for Relay {
     /// The client has gone. The provider's connection is dropped, which stops those that can be stopped, and the call
-    /// is settled by what it said so far.
+    /// is settled by what it said so far. What is made whole is billed whole, whoever waits for it: that is read to its
+    /// end, which tells what it cost.
     fn drop(&mut self) {
         match std::mem::replace(&mut self.phase, Phase::Ended) {
-            Phase::Flowing(flow) => {
-                let Flow { upstream, meter, mut open, checkpoint, .. } = *flow;
-                drop(upstream);
-                let ending = ending(meter, AttemptStatus::Cancelled, "client_closed");
+            Phase::Flowing(mut flow) if flow.open.plan.candidate().allowance.is_fixed() => {
                 self.tasks.spawn(Box::pin(async move {
-                    checkpoint.close(&mut open.held).await;
-                    drop(open.settle(ending).await);
+                    flow.read_on().await;
+                    flow.leave().await;
                 }));
             }
+            Phase::Flowing(flow) => self.tasks.spawn(Box::pin(flow.leave())),
             // It is on its way to the books already, and goes on.
             Phase::Settling(settlement) => self.tasks.spawn(Box::pin(async move { drop(settlement.await) })),
             Phase::Ended => {
@@ -380,6 +379,27 @@ async fn read_out(mut rest: Incoming) {
 }
 
 impl Flow {
+    /// Drops the provider's connection at once, and settles what came.
+    fn leave(self: Box<Self>) -> impl Future<Output = ()> {
+        let Self { upstream, meter, mut open, checkpoint, .. } = *self;
+        drop(upstream);
+        let ending = ending(meter, AttemptStatus::Cancelled, "client_closed");
+        async move {
+            checkpoint.close(&mut open.held).await;
+            drop(open.settle(ending).await);
+        }
+    }
+
+    /// Reads the rest of the stream for its count alone.
+    async fn read_on(&mut self) {
+        let mut passed = Vec::new();
+        let mut ended = false;
+        while !ended {
+            ended = std::future::poll_fn(|context| self.poll(context, &mut passed)).await.is_some();
+            passed.clear();
+        }
+    }
+
     /// Takes what the provider sends next. `Some` when the stream is over.
     fn poll(&mut self, context: &mut Context<'_>, passed: &mut Vec<Bytes>) -> Poll<Option<End>> {
         self.checkpoint.poll(context, &mut self.open, &self.meter);
@@ -462,7 +482,7 @@ fn ending(mut meter: StreamMeter, status: AttemptStatus, reason: &'static str) -
         // A stream that failed before it said anything brought nothing, like any other answer that never came.
         None if status == AttemptStatus::Failed && meter.chunks() == 0 => Consumed::Nothing,
         None => Consumed::Unreported {
-            input: meter.input(),
+            so_far: meter.so_far(),
             seen: Seen { searches: meter.searches(), images: meter.images() },
             output: Output::Text(meter.take_output_text()),
         },

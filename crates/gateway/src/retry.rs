@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use domain::RequestId;
 
-use crate::candidate::{Candidate, Candidates};
+use crate::candidate::Candidates;
 
 /// How often and how long calls are tried again, as configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl RetryRules {
         candidates: &Candidates,
         usable: impl Fn(usize) -> bool,
     ) -> Option<Next> {
-        if standing.attempts >= self.attempts_max || standing.remedy == Remedy::Nothing {
+        if !self.allows(standing.attempts, standing.elapsed) || standing.remedy == Remedy::Nothing {
             return None;
         }
         let left = self.within.checked_sub(standing.elapsed)?;
@@ -95,16 +95,17 @@ impl RetryRules {
         if let Some(wait) = same {
             return Some(Next { wait, other: None });
         }
-        let model = &candidates.now().route.model;
-        let may_help = |other: &Candidate| {
-            other.tries == 0 && (standing.remedy != Remedy::AnotherModel || other.route.model != *model)
-        };
         let untried = || {
             let others = candidates.others().iter().enumerate();
-            others.filter(|(_, other)| may_help(other)).map(|(place, _)| place)
+            others.filter(|(_, other)| other.tries == 0).map(|(place, _)| place)
         };
         let place = untried().find(|place| usable(*place)).or_else(|| untried().next())?;
         Some(Next { wait: Duration::ZERO, other: Some(place) })
+    }
+
+    /// Whether a request that has had so many attempts in such a time may have another one.
+    pub(crate) fn allows(&self, attempts: u32, elapsed: Duration) -> bool {
+        attempts < self.attempts_max && elapsed <= self.within
     }
 
     /// The wait before the same target is tried again, if its rules and the failure allow it.

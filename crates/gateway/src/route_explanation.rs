@@ -4,6 +4,7 @@
 //! needs) is that of a short one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dialect::{Call, Endpoint};
@@ -29,6 +30,8 @@ pub struct RouteExplanation {
     pub strategy: Strategy,
     /// What is done when another model answers.
     pub substitution: Substitution,
+    /// After how long a second attempt is sent beside the first.
+    pub hedge_after: Option<Duration>,
     /// Why the key may not call the model at all, if it may not.
     pub refused: Option<Refusal>,
     /// The targets in the order in which they would be tried, then those that would not be.
@@ -104,6 +107,7 @@ pub fn explain_route(
         route: shared.routes.name_of(model).to_owned(),
         strategy: route.strategy,
         substitution: route.substitution,
+        hedge_after: route.hedge_after,
         refused,
         targets: explained,
     })

@@ -97,13 +97,16 @@ pub struct Route {
     pub strategy: Strategy,
     /// What is done when another model answers than the target's.
     pub substitution: Substitution,
+    /// After how long without an answer a second attempt is sent to another target beside the first; `None` for never.
+    pub hedge_after: Option<Duration>,
 }
 
 impl Route {
     /// A route that is open to everybody.
     pub fn new(model: &str, targets: Vec<Target>) -> Self {
         let (strategy, substitution) = Default::default();
-        Self { model: Arc::from(model), targets, verified_only: false, strategy, substitution }
+        let (verified_only, hedge_after) = (false, None);
+        Self { model: Arc::from(model), targets, verified_only, strategy, substitution, hedge_after }
     }
 }
 
@@ -127,11 +130,17 @@ const KNOWN_MAX: usize = 4_096;
 
 impl Known {
     /// The state of the target of this label, `fresh` if it is met for the first time; `shared`, if there are too many.
+    ///
+    /// What is not used now and has never answered makes room for others, so that nobody can take all of it for good by
+    /// calling models that do not exist.
     fn of(&self, label: &Arc<str>, shared: &Arc<Health>, fresh: impl FnOnce() -> Arc<Health>) -> Arc<Health> {
         // What a thread that panicked left here is whole.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(health) = known.get(label) {
             return Arc::clone(health);
+        }
+        if known.len() >= KNOWN_MAX {
+            known.retain(|_, health| Arc::strong_count(health) > 1 || health.has_answered());
         }
         if known.len() >= KNOWN_MAX {
             return Arc::clone(shared);
@@ -239,6 +248,7 @@ fn expand(pattern: &Route, model: &str, known: &Known) -> Option<Route> {
         verified_only: pattern.verified_only,
         strategy: pattern.strategy,
         substitution: pattern.substitution,
+        hedge_after: pattern.hedge_after,
     })
 }
 
@@ -252,6 +262,7 @@ mod tests {
     use providers::Kind;
 
     use super::*;
+    use crate::health::BreakerRules;
     use crate::tests::contract;
 
     fn route(model: &str, upstream: &str) -> Route {
@@ -296,13 +307,20 @@ mod tests {
         // By whichever name it is called.
         assert!(Arc::ptr_eq(&health("local/one"), &health("one")));
         assert!(Arc::ptr_eq(&health("other"), &health("one")));
-        // There is no end to names that nobody has, and one to what is kept of them.
-        for number in 0..2 * KNOWN_MAX {
+        // There is no end to names that nobody has, and one to what is kept of them; they take nobody's place for good.
+        let (rules, real) = (BreakerRules::default(), Arc::downgrade(&health("local/real")));
+        health("local/real").began(&rules, 1, 1);
+        for number in 0..3 * KNOWN_MAX {
             health(&format!("local/made-up-{number}"));
+            assert!(routes.health.0.lock().unwrap().len() <= KNOWN_MAX);
         }
-        assert_eq!(routes.health.0.lock().unwrap().len(), KNOWN_MAX);
-        assert!(Arc::ptr_eq(&health("local/late"), &health("local/later")), "the pattern's own");
+        assert!(real.ptr_eq(&Arc::downgrade(&health("local/real"))), "what has answered stays");
         assert!(Arc::ptr_eq(&health("local/one"), &health("one")));
+        // All at once are more than there is room for.
+        let held: Vec<_> = (0..KNOWN_MAX).map(|number| health(&format!("local/busy-{number}"))).collect();
+        assert!(Arc::ptr_eq(&health("local/late"), &health("local/later")), "the pattern's own");
+        drop(held);
+        assert!(!Arc::ptr_eq(&health("local/late"), &health("local/later")));
     }
 
     #[test]

@@ -72,8 +72,8 @@ pub(crate) enum Consumed {
     Nothing,
     /// The provider did not say: the prompt, and what was generated of an answer, are counted by us.
     Unreported {
-        /// What it said of the input alone, if anything.
-        input: Option<Usage>,
+        /// What it said before the end, if anything: of the input, and of the output so far.
+        so_far: Option<Usage>,
         /// What was generated, as far as we saw it.
         output: Output,
         /// What else was seen of it.
@@ -258,13 +258,13 @@ impl Open {
                 let seen = Seen { images, ..Seen::default() };
                 (self.counted(output.text(endpoint), seen).await, true)
             }
-            Consumed::Unreported { input, output, seen } => {
+            Consumed::Unreported { so_far, output, seen } => {
                 if seen.images > 0 && !self.plan.candidate().price.sells_tokens() {
                     // Nobody need tell how many there are.
                     return (self.sold(Usage { images: seen.images, ..Usage::default() }), false);
                 }
                 let counted = self.counted(output.text(endpoint), seen).await;
-                let told = input.map(|input| Usage { output: counted.output, reasoning: 0, ..input });
+                let told = so_far.map(|so_far| with_output(so_far, counted.output));
                 // What it said of the input is as good as if it had said the rest.
                 let believed = told.filter(|usage| self.is_plausible(usage, &Output::Text(String::new())));
                 (believed.unwrap_or(counted), true)
@@ -276,7 +276,7 @@ impl Open {
     /// cost beyond that is the gateway's own loss, never its caller's debt.
     async fn within_hold(&mut self, usage: Usage, tier: ServiceTier, estimated: bool) -> (Usage, bool) {
         let excess =
-            |held: &Held, cost: Money| cost.checked_sub(held.amount()).filter(|more| *more > Money::ZERO);
+            |held: &Held, cost: Money| cost.checked_sub(held.left()).filter(|more| *more > Money::ZERO);
         let Some(cost) =
             priced_at(&self.plan, &usage, tier).filter(|_| self.plan.candidate().allowance.stops())
         else {
@@ -284,7 +284,7 @@ impl Open {
         };
         let Some(more) = excess(&self.held, cost.1) else { return (usage, estimated) };
         // What is charged if the ledger says no, and also if the gateway ends before it has answered.
-        let fitted = self.plan.candidate().allowance.fit(usage, tier, self.held.amount());
+        let fitted = self.plan.candidate().allowance.fit(usage, tier, self.held.left());
         if let Some(cost) = priced_at(&self.plan, &fitted, tier) {
             self.held.note(fitted, cost);
         }
@@ -327,7 +327,7 @@ impl Open {
     }
 
     /// What we count of a call: its prompt, what was generated of text, and what was seen of the rest.
-    async fn counted(&self, output_text: String, seen: Seen) -> Usage {
+    pub(crate) async fn counted(&self, output_text: String, seen: Seen) -> Usage {
         let counted = self.count(output_text).await;
         let Seen { searches, images } = seen;
         let image_output = self.plan.sent().reckoned(images).image_output;
@@ -399,6 +399,15 @@ impl Open {
     }
 }
 
+/// What was told so far, with at least as much output as was counted: what was told has thoughts that nobody sees, and may
+/// lag behind what was.
+const fn with_output(so_far: Usage, counted: u64) -> Usage {
+    if so_far.output_total() >= counted {
+        return so_far;
+    }
+    Usage { output: counted, reasoning: 0, audio_output: 0, image_output: 0, ..so_far }
+}
+
 /// A usage in the units that its price knows: what is made is charged by the piece or by its tokens, and a provider that
 /// tells the other unit, too, has told nothing else by it.
 fn by_price(price: &PriceVersion, usage: &Usage) -> Usage {
@@ -467,5 +476,23 @@ impl Settlement {
     fn end(&mut self, outcome: Result<(), LedgerError>) -> Result<(), LedgerError> {
         self.held.release();
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_so_far_is_charged_unless_more_was_seen() {
+        let told = Usage { input: 9, cached: 4, output: 310, reasoning: 300, ..Usage::default() };
+        // Tokens that were counted; what is charged. The thoughts of the model are told, and seen by nobody.
+        for (counted, charged) in [(0, told), (310, told), (311, Usage { output: 311, reasoning: 0, ..told })]
+        {
+            assert_eq!(with_output(told, counted), charged, "{counted}");
+        }
+        let spoken = Usage { audio_output: 50, ..told };
+        assert_eq!(with_output(spoken, 360), spoken);
+        assert_eq!(with_output(spoken, 361).output_total(), 361);
     }
 }

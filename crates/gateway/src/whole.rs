@@ -126,7 +126,7 @@ fn ending(
         None if facts.has_failed => Consumed::Nothing,
         None => {
             let seen = Seen { searches: facts.searches, images: facts.images };
-            Consumed::Unreported { input: None, output, seen }
+            Consumed::Unreported { so_far: None, output, seen }
         }
     };
     let told = Told { service_tier: facts.service_tier, cost: facts.reported_cost };
@@ -136,7 +136,7 @@ fn ending(
 /// Of an answer that is longer than we take: it was made, so it costs what the call itself tells of it.
 fn ending_unread(open: &Open, failure: &UpstreamFailure) -> Ending {
     let seen = Seen { searches: 0, images: open.plan.sent().images() };
-    let consumed = Consumed::Unreported { input: None, output: Output::Text(String::new()), seen };
+    let consumed = Consumed::Unreported { so_far: None, output: Output::Text(String::new()), seen };
     Ending {
         status: AttemptStatus::Failed,
         reason: failure.reason,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{BudgetId, LotId, Money, OrganizationId, RequestId, Timestamp, Usage, WalletId};
+use domain::{BudgetId, LotId, Money, OrganizationId, RequestId, ServiceTier, Timestamp, Usage, WalletId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Budget, BudgetBound, CostRow, Draw, Lot, LotKind, PromoCode, Purpose};
@@ -104,7 +104,7 @@ pub struct Extension {
 /// then on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextAttempt {
-    /// Its number; above the one before, or the same if that one was never sent.
+    /// Its number: the draft's, or one above it.
     pub attempt: u32,
     /// When it was dispatched.
     pub at: Timestamp,
@@ -116,8 +116,12 @@ pub struct NextAttempt {
     pub provider: Arc<str>,
     /// The price version that was pinned when the call was held.
     pub price_version: Arc<str>,
-    /// The row of the attempt that was the draft's, booked as it is if the gateway dies; `None` if it was never sent.
-    pub before: Option<CostRow>,
+    /// The service tier that was asked for there.
+    pub service_tier: ServiceTier,
+    /// The rows of all other attempts, numbered from 1 to the one below `attempt`, booked as they are if the gateway
+    /// dies. They replace those that the hold has: of two attempts that run at once, which one ends first is not known
+    /// when the second begins.
+    pub earlier: Vec<CostRow>,
 }
 
 impl NextAttempt {
@@ -125,7 +129,7 @@ impl NextAttempt {
     pub(crate) fn write(&self, draft: &mut CostRow) {
         (draft.attempt, draft.at, draft.model) = (self.attempt, self.at, Arc::clone(&self.model));
         (draft.target, draft.provider) = (Arc::clone(&self.target), Arc::clone(&self.provider));
-        draft.price_version = Arc::clone(&self.price_version);
+        (draft.price_version, draft.service_tier) = (Arc::clone(&self.price_version), self.service_tier);
     }
 }
 

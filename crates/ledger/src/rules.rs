@@ -232,7 +232,7 @@ impl Clerk<'_> {
         let mut earlier = None;
         let mut elsewhere = None;
         if let Some(next) = &extension.next {
-            let rows = self.turn(hold, next, &mut draft)?;
+            let rows = self.turn(request, next, &mut draft)?;
             let chain = self.books.chain(&rows);
             elsewhere =
                 Some(chain).filter(|chain| !chain.iter().eq(shares.iter().map(|share| &share.wallet)));
@@ -273,20 +273,24 @@ impl Clerk<'_> {
     }
 
     /// Makes a draft that of the next attempt, and answers all rows of the call, the draft last.
-    fn turn(&self, hold: &Hold, next: &NextAttempt, draft: &mut CostRow) -> Result<Vec<CostRow>, Denial> {
-        let before = next.before.as_ref();
-        let least = draft.attempt.saturating_add(u32::from(before.is_some()));
-        if next.attempt < least || (before.is_none() && next.attempt > least) {
+    fn turn(
+        &self,
+        request: RequestId,
+        next: &NextAttempt,
+        draft: &mut CostRow,
+    ) -> Result<Vec<CostRow>, Denial> {
+        if next.attempt != draft.attempt && Some(next.attempt) != draft.attempt.checked_add(1) {
             return Err(Denial::Invalid { field: "attempt" });
         }
-        if before.is_some_and(|before| before.attempt != draft.attempt) {
+        // No number is left out, so that no attempt which was told of can be lost.
+        let numbers = next.earlier.iter().map(|row| row.attempt);
+        if !numbers.eq(1..next.attempt) {
             return Err(Denial::Invalid { field: "rows" });
         }
         next.write(draft);
-        let rows: Vec<CostRow> =
-            hold.earlier.iter().chain(before).cloned().chain([CostRow::clone(draft)]).collect();
+        let rows: Vec<CostRow> = next.earlier.iter().cloned().chain([CostRow::clone(draft)]).collect();
         // A restart settles them, so they must be rows that can be settled.
-        self.consumption(hold.request, &rows)?;
+        self.consumption(request, &rows)?;
         Ok(rows)
     }
 

@@ -75,11 +75,10 @@ fn response(chat: &Chat, candidates: impl Iterator<Item = Value>, is_end: bool) 
     response
 }
 
-/// Before the end the prompt alone is known. Counts of zero are left out.
+/// Before the end the prompt is known, and what was thought. Counts of zero are left out.
 fn usage(chat: &Chat, is_end: bool) -> Value {
     let tokens = chat.tokens(chat.visible);
-    let (thoughts, said) =
-        if is_end { (tokens.reasoning, tokens.completion - tokens.reasoning) } else { (0, 0) };
+    let (thoughts, said) = (tokens.reasoning, if is_end { tokens.completion - tokens.reasoning } else { 0 });
     let mut usage = json!({
         "promptTokenCount": tokens.prompt, "totalTokenCount": tokens.prompt + thoughts + said,
         "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens.prompt}],

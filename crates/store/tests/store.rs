@@ -140,15 +140,15 @@ fn a_dead_gateways_attempts_are_all_booked() {
         row(2, AttemptStatus::Cancelled, 3_001),
         CostRow { model: "big".into(), target: "other/big".into(), ..row(3, AttemptStatus::Failed, 0) },
     ];
-    let turn = |before: &CostRow, model, target| {
-        let next =
-            NextAttempt { before: Some(before.clone()), ..payer.next(before.attempt + 1, model, target) };
+    let turn = |earlier: &[CostRow], model, target| {
+        let attempt = u32::try_from(earlier.len() + 1).unwrap();
+        let next = NextAttempt { earlier: earlier.to_vec(), ..payer.next(attempt, model, target) };
         let extension = Extension { cost_pico: 5_000, next: Some(Box::new(next)), ..payer.extend(4, 0) };
         store.ledger().submit(Command::Extend(extension)).wait().unwrap()
     };
-    turn(&rows[0], "small", "simulated/sim-small");
-    turn(&rows[1], "big", "other/big");
-    turn(&rows[2], "big", "third/big");
+    turn(&rows[..1], "small", "simulated/sim-small");
+    turn(&rows[..2], "big", "other/big");
+    turn(&rows, "big", "third/big");
     let live = store.reader().request(request_id(4)).unwrap().unwrap().hold.unwrap();
     assert_eq!(live.earlier, rows);
     drop(store);

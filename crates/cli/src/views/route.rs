@@ -13,6 +13,7 @@ pub(crate) struct RouteExplained {
     route: String,
     strategy: String,
     substitution: String,
+    hedge_after_ms: Option<u64>,
     refused: Option<Refused>,
     targets: Vec<Target>,
 }
@@ -92,6 +93,8 @@ impl View for RouteExplained {
             ("strategy", self.strategy.replace('_', " ")),
             ("substitution", self.substitution.clone()),
         ];
+        let hedge = |after: u64| ("hedge", format!("a second attempt after {after} ms"));
+        facts.extend(self.hedge_after_ms.map(hedge));
         facts.extend(self.refused.as_ref().map(|refused| ("refused", refused.message.clone())));
         below(fields(&facts), rows(Target::COLUMNS, self.targets.iter().map(Target::cells)))
     }

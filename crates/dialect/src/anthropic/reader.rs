@@ -79,7 +79,7 @@ impl Reader {
                     r#"{"input_tokens":0,"output_tokens":0}"#,
                 );
                 self.learn(usage, told);
-                told.input = self.usage.to_input();
+                told.so_far = self.usage.to_input();
                 if let Some(whole) = whole {
                     return Ok(Fate::Replace(renamed("message_start", &whole)));
                 }

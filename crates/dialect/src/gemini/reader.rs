@@ -1,6 +1,8 @@
 //! A stream of content, event by event. Nothing but the end of the stream ends it, and every event may tell a usage, of
 //! which the last is that of the whole.
 
+use domain::Usage;
+
 use super::cut::Cut;
 use super::response::Response;
 use super::usage::WireUsage;
@@ -60,16 +62,14 @@ impl Reader {
         Ok(if told.finish_seen { Fate::Usage(None) } else { Fate::Pass })
     }
 
-    /// What an event tells before the answer has ended is nothing yet but the input.
+    /// What an event tells before the answer has ended is what it is so far: thoughts stand there and nowhere else.
     fn learn(usage: &WireUsage, told: &mut Told) {
         told.service_tier = usage.service_tier.clone().or(told.service_tier.take());
-        let Some(mut buckets) = usage.to_usage() else { return };
-        buckets.searches = told.searches;
+        let Some(buckets) = usage.to_usage() else { return };
+        told.so_far = Some(Usage { searches: told.searches, ..buckets });
         if told.finish_seen {
-            told.usage = Some(buckets);
+            told.usage = told.so_far;
         }
-        (buckets.output, buckets.audio_output, buckets.image_output, buckets.reasoning) = (0, 0, 0, 0);
-        told.input = Some(buckets);
     }
 
     /// The end for a client whose stream is cut off here.

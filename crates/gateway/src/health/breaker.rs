@@ -59,10 +59,19 @@ impl Breaker {
         }
     }
 
-    /// A call that was admitted is sent.
-    pub(crate) fn begin(&mut self, rules: &BreakerRules, now_us: u64) {
-        if !matches!(self.phase, Phase::Closed { .. }) {
+    /// A call that was admitted is sent; whether it is a probe.
+    pub(crate) fn begin(&mut self, rules: &BreakerRules, now_us: u64) -> bool {
+        let is_probe = !matches!(self.phase, Phase::Closed { .. });
+        if is_probe {
             self.phase = Phase::Probing { until_us: later(now_us, rules.open) };
+        }
+        is_probe
+    }
+
+    /// A probe was given up before it told anything: the next call may be one.
+    pub(crate) const fn give_back(&mut self) {
+        if let Phase::Probing { .. } = self.phase {
+            self.phase = Phase::Probing { until_us: 0 };
         }
     }
 
@@ -112,6 +121,8 @@ mod tests {
         window_began: u64,
         opened: Option<u64>,
         probe: Option<u64>,
+        /// Whether nobody waits for the probe any more.
+        given_back: bool,
     }
 
     impl Naive {
@@ -119,14 +130,18 @@ mod tests {
             match (self.opened, self.probe) {
                 (None, _) => true,
                 (Some(opened), None) => now >= opened + 30,
-                (Some(_), Some(probe)) => now >= probe + 30,
+                (Some(_), Some(probe)) => self.given_back || now >= probe + 30,
             }
         }
 
         fn begin(&mut self, now: u64) {
             if self.opened.is_some() {
-                self.probe = Some(now);
+                (self.probe, self.given_back) = (Some(now), false);
             }
+        }
+
+        fn give_back(&mut self) {
+            self.given_back |= self.probe.is_some();
         }
 
         fn end(&mut self, now: u64, well: bool) {
@@ -153,6 +168,7 @@ mod tests {
         Pass(u64),
         Begin,
         End(bool),
+        GiveBack,
     }
 
     proptest! {
@@ -162,6 +178,7 @@ mod tests {
                 (0_u64..40).prop_map(Step::Pass),
                 Just(Step::Begin),
                 (0_u8..3).prop_map(|word| Step::End(word == 0)),
+                Just(Step::GiveBack),
             ],
             0..200,
         )) {
@@ -179,6 +196,10 @@ mod tests {
                     Step::End(well) => {
                         breaker.end(&RULES, now, well);
                         naive.end(now, well);
+                    }
+                    Step::GiveBack => {
+                        breaker.give_back();
+                        naive.give_back();
                     }
                 }
                 prop_assert_eq!(breaker.admits(now), naive.admits(now));

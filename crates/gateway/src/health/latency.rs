@@ -15,6 +15,11 @@ impl Latency {
         decayed(self.average_us, now_us.saturating_sub(self.at_us), half_life)
     }
 
+    /// Whether an answer was ever observed.
+    pub(super) const fn is_known(&self) -> bool {
+        self.at_us > 0
+    }
+
     /// An answer began after so long.
     pub(super) fn observe(&mut self, now_us: u64, after_us: u64, half_life: Duration) {
         let before = self.average_us;

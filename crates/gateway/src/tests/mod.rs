@@ -7,6 +7,7 @@ mod decisions;
 mod denial;
 mod effective;
 mod fallback;
+mod hedge;
 mod house;
 mod images;
 mod in_flight;

@@ -206,17 +206,54 @@ async fn a_model_whose_circuit_is_open_is_passed_by_unless_nobody_pays_for_the_n
 }
 
 #[tokio::test]
-async fn what_is_held_is_enough_for_the_dearest_model() {
-    let cheap = Actor { price: ("0.10", "0.20"), ..Actor::new([Play::Status(500)]) };
+async fn a_call_goes_on_at_a_dearer_model_only_if_that_is_paid_for() {
+    let cheap = |play| Actor { price: ("0.10", "0.20"), ..Actor::new([play]) };
     let dear = Actor { price: ("3", "75"), ..Actor::new([Play::Answer(50)]) };
     let body = body(Some("a"), &["b"]);
-    let dearest = i64::try_from(body.len() + 16).unwrap() * 3_000 + 50 * 75_000;
-    for (credit, status) in [(dearest, 200), (dearest - 1, 429)] {
-        let stage = models(credit, &[cheap.clone(), dear.clone()]).await;
-        let got = stage.house.call(1, &body).await;
-        assert_eq!(got.status.as_u16(), status, "{}", got.body);
-        assert_eq!(stage.house.debt(), 0);
+    let input = i64::try_from(body.len() + 16).unwrap();
+    let (cheapest, dearest) = (input * 100 + 50 * 200, input * 3_000 + 50 * 75_000);
+    // The credit, what the cheap model does; the status, and who is called.
+    for (credit, play, status, called) in [
+        (dearest, Play::Status(500), 200, &["p0", "p1"][..]),
+        (dearest - 1, Play::Status(500), 502, &["p0"]),
+        // Who cannot pay for the second model can have the first.
+        (cheapest, Play::Answer(50), 200, &["p0"]),
+        (cheapest - 1, Play::Answer(50), 429, &[]),
+    ] {
+        for in_flight in [InFlight::Completes, InFlight::Stops] {
+            let stage = models_by(in_flight, credit, &[cheap(play), dear.clone()]).await;
+            let got = stage.house.call(1, &body).await;
+            let (in_flight, stops) = (format!("{in_flight:?}"), in_flight == InFlight::Stops);
+            // Calls that stop go with less, and with a cap that says so.
+            let (status, called) = match (stops, credit) {
+                (true, credit) if credit == dearest - 1 => (200, &["p0", "p1"][..]),
+                (true, credit) if credit == cheapest - 1 => (200, &["p0"][..]),
+                _ => (status, called),
+            };
+            assert_eq!(got.status.as_u16(), status, "{in_flight} {credit}: {}", got.body);
+            assert_eq!(stage.called(), called, "{in_flight} {credit}");
+            assert!(stage.house.books().holds.is_empty());
+            assert_eq!(stage.house.debt(), 0);
+        }
     }
+}
+
+#[tokio::test]
+async fn what_a_model_was_refused_for_goes_to_no_other_target_of_it() {
+    // `a` has two targets, `b` one, whose circuit is open: still it is the only one that may take the request.
+    let plays = [&[Play::Status(400)][..], &[Play::Answer(1)], &[Play::Status(500), Play::Answer(1)]];
+    let actors: Vec<Actor> = plays.iter().map(|plays| Actor::new(plays.iter().copied())).collect();
+    let mut stage = Stage::new(InFlight::Completes, CREDIT, &actors, quick()).await.opening_after(1);
+    stage.house.alter(|old| {
+        let mut targets = old.routes.find("m").unwrap().targets.clone();
+        let last = targets.split_off(2);
+        let routes = Routes::new([Route::new("a", targets), Route::new("b", last)]);
+        Shared { routes, ..House::copy(old) }
+    });
+    assert_eq!(stage.house.call(1, &body(Some("b"), &[])).await.status.as_u16(), 502);
+    let got = stage.house.call(2, &body(Some("a"), &["b"])).await;
+    assert_eq!((got.status.as_u16(), model_of(&got)), (200, "b"), "{}", got.body);
+    assert_eq!(stage.called(), ["p2", "p0", "p2"]);
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ async fn weights_deal_the_calls_out() {
 
 #[tokio::test]
 async fn of_two_targets_the_sooner_one_is_called() {
-    let slow = Actor::new([Play::Slow]);
+    let slow = Actor::new([Play::Late(2, 1)]);
     let stage = by(Strategy::LowestLatency, &[slow, with(TargetRules::default())]).await;
     // The clock of the house moves with every look alone, so what takes long is told to it.
     for number in 0..20 {

@@ -43,8 +43,10 @@ pub(super) enum Play {
     Break,
     /// Answers in so many tokens by this name of a model; without one, by none.
     Named(&'static str, u64),
-    /// Answers after a moment.
-    Slow,
+    /// Answers in so many tokens after so many milliseconds.
+    Late(u64, u64),
+    /// Refuses with this status after so many milliseconds.
+    LateStatus(u64, u16),
     /// Takes the call and says nothing for longer than anybody waits.
     Hang,
 }
@@ -52,7 +54,7 @@ pub(super) enum Play {
 impl Play {
     /// Whether nothing of it reaches the client, so that another attempt may follow.
     pub(super) fn brings_nothing(self, streamed: bool) -> bool {
-        !matches!(self, Self::Answer(_) | Self::Exhausted | Self::Slow | Self::Named(..))
+        !matches!(self, Self::Answer(_) | Self::Exhausted | Self::Late(..) | Self::Named(..))
             && (!streamed || self != Self::Break)
     }
 
@@ -152,6 +154,16 @@ impl Stage {
         self
     }
 
+    /// The same, where a second attempt is sent beside one that takes longer than this.
+    pub(super) fn hedged(mut self, after: std::time::Duration) -> Self {
+        self.house.alter(|old| {
+            let routes = old.routes.all();
+            let routes = routes.map(|route| Route { hedge_after: Some(after), ..Route::clone(route) });
+            Shared { routes: Routes::new(routes), ..House::copy(old) }
+        });
+        self
+    }
+
     /// The same, where this is done when another model answers.
     pub(super) fn strict(mut self, substitution: Substitution) -> Self {
         self.house.alter(|old| {
@@ -212,7 +224,16 @@ async fn act(stream: &mut TcpStream, play: Play, streamed: bool) -> bool {
     let refusal = |status: u16, code: &str| {
         whole(status, "", &format!(r#"{{"error":{{"message":"no","code":"{code}"}}}}"#))
     };
+    let (millis, play) = if let Play::Late(millis, tokens) = play {
+        (millis, Play::Answer(tokens))
+    } else if let Play::LateStatus(millis, status) = play {
+        (millis, Play::Status(status))
+    } else {
+        (0, play)
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
     let (text, stays) = match play {
+        Play::Late(..) | Play::LateStatus(..) => (String::new(), false),
         Play::Answer(tokens) if streamed => (streaming(tokens, true), true),
         Play::Answer(tokens) => (whole(200, "", &chat(tokens)), true),
         Play::Named(name, tokens) => {
@@ -221,10 +242,6 @@ async fn act(stream: &mut TcpStream, play: Play, streamed: bool) -> bool {
             let text = text.replace(r#""model":"m","#, &named);
             // The sizes of chunks would be wrong.
             (if streamed { whole_stream(&text) } else { whole(200, "", &text) }, !streamed)
-        }
-        Play::Slow => {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-            (whole(200, "", &chat(1)), true)
         }
         Play::Exhausted => {
             let left = "x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 1m0s\r\n";

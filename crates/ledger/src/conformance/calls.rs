@@ -236,24 +236,37 @@ pub(super) fn sweeps(trial: &Trial<'_>) {
     );
     trial.does(payer.refund(1, 8, 2));
     trial.expect_available(payer, 58);
-    // The draft follows the attempts; a number that is not above the one before is a mistake.
+    // The draft follows the attempts; a number that is neither the present nor the next one is a mistake.
     let next = |attempt| {
-        let before = Some(payer.row(4, attempt - 1, 1_000));
-        let next = NextAttempt { before, ..payer.next(attempt, "m", "other/model") };
+        let earlier = (1..attempt).map(|attempt| payer.row(4, attempt, 1_000)).collect();
+        let next = NextAttempt { earlier, ..payer.next(attempt, "m", "other/model") };
         Extension { cost_pico: 3_000, next: Some(Box::new(next)), ..payer.extend(4, 0) }
     };
     trial.answers(payer.hold(4, 5), held(5));
-    trial.answers(next(1), Err(invalid("attempt")));
-    trial.answers(next(3), Err(invalid("rows")));
+    let forgetful = |attempt, number| {
+        let earlier = Vec::from_iter(number).into_iter().map(|number| payer.row(4, number, 1_000)).collect();
+        let next = NextAttempt { earlier, ..payer.next(attempt, "m", "other/model") };
+        Extension { next: Some(Box::new(next)), ..payer.extend(4, 0) }
+    };
+    trial.answers(next(0), Err(invalid("attempt")));
+    trial.answers(next(3), Err(invalid("attempt")));
+    trial.answers(forgetful(2, None), Err(invalid("rows")));
+    trial.answers(forgetful(2, Some(2)), Err(invalid("rows")));
+    trial.answers(forgetful(1, Some(1)), Err(invalid("rows")));
     trial.answers(next(2), Ok(Reply::Extended));
-    trial.answers(next(2), Err(invalid("attempt")));
+    trial.answers(next(1), Err(invalid("attempt")));
+    trial.answers(forgetful(3, Some(1)), Err(invalid("rows")));
+    // Of two that run at once the other one ends first: its row replaces the one that stood for the first.
+    let swapped = NextAttempt { earlier: vec![payer.row(4, 1, 2_000)], ..payer.next(2, "m", "p/m") };
+    let swapped = Extension { cost_pico: 3_000, next: Some(Box::new(swapped)), ..payer.extend(4, 0) };
+    trial.answers(swapped, Ok(Reply::Extended));
     // Both attempts are booked.
     trial.answers(payer.sweep(0, Timestamp::MAX), Ok(Reply::Swept(1)));
     trial.answers(
-        payer.refund(4, 5, 4),
-        Err(Denial::RefundTooLarge { charged: Money::from_nano(4), refunded: Money::ZERO }),
+        payer.refund(4, 6, 4),
+        Err(Denial::RefundTooLarge { charged: Money::from_nano(5), refunded: Money::ZERO }),
     );
-    trial.does(payer.refund(4, 4, 4));
+    trial.does(payer.refund(4, 5, 4));
     trial.expect_available(payer, 58);
     // Credit that is due goes with a sweep as with any command.
     trial.does(payer.grant(3, LotKind::Promo, 5, START.plus_seconds(90)));

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use domain::{
-    BudgetId, Clock, KeyId, LotId, Money, OrganizationId, Pico, ProjectId, RequestId, Timestamp, Usage,
-    WalletId, Zone,
+    BudgetId, Clock, KeyId, LotId, Money, OrganizationId, Pico, ProjectId, RequestId, ServiceTier, Timestamp,
+    Usage, WalletId, Zone,
 };
 
 use crate::{
@@ -243,11 +243,21 @@ impl Payer {
         }
     }
 
-    /// An attempt of this number at another model and target, in place of one that was never sent.
+    /// An attempt of this number at another model and target, with no other one beside it.
     pub fn next(&self, attempt: u32, model: &str, target: &str) -> NextAttempt {
         let provider = target.split('/').next().unwrap_or_default().into();
         let (model, target, price_version) = (model.into(), target.into(), format!("{target}@1").into());
-        NextAttempt { attempt, at: START, model, target, provider, price_version, before: None }
+        let service_tier = ServiceTier::Standard;
+        NextAttempt {
+            attempt,
+            at: START,
+            model,
+            target,
+            provider,
+            price_version,
+            service_tier,
+            earlier: vec![],
+        }
     }
 
     /// Ends a hold with these rows.

@@ -146,44 +146,45 @@ pub(super) fn moves_with_the_model(trial: &Trial<'_>) {
     let wallets = [(2, purpose(None, &["small"], false), 50), (3, purpose(None, &["big"], false), 3)];
     fund_chain(trial, payer, 10, &wallets);
     trial.does(payer.open_wallet(4, purpose(None, &["other/*"], false)));
-    let turn = |attempt, before: Option<CostRow>, model, target| {
-        let next = NextAttempt { before, ..payer.next(attempt, model, target) };
+    let turn = |earlier: &[&CostRow], model, target| {
+        let earlier: Vec<CostRow> = earlier.iter().copied().cloned().collect();
+        let attempt = earlier.last().map_or(1, |row| row.attempt + 1);
+        let next = NextAttempt { earlier, ..payer.next(attempt, model, target) };
         Extension { next: Some(Box::new(next)), ..payer.extend(1, 0) }
     };
-    let row = |attempt, nano: i64, status| Some(CostRow { status, ..payer.row(1, attempt, nano * 1_000) });
+    let row = |attempt, nano: i64, status| CostRow { status, ..payer.row(1, attempt, nano * 1_000) };
     let big = || held_for(payer.hold(9, 0), |draft| draft.model = "big".into());
     trial.answers(payer.hold(1, 20), held(20));
     trial.expect_available(payer, 40);
     trial.expect_available_to(big(), 13);
     // What the new model's wallets do not have is not to be had, and the hold stays as it was.
     let failed = row(1, 0, AttemptStatus::Failed);
-    trial.answers(turn(2, failed.clone(), "big", "p/big"), Err(short(13, 20)));
+    trial.answers(turn(&[&failed], "big", "p/big"), Err(short(13, 20)));
     trial.expect_available(payer, 40);
     trial.does(payer.grant_to(3, 7, 9));
-    trial.answers(turn(2, failed, "big", "p/big"), Ok(Reply::Extended));
+    trial.answers(turn(&[&failed], "big", "p/big"), Ok(Reply::Extended));
     // 12 of the model's own, 8 of the organization's; the first model's are free again.
     trial.expect_available(payer, 52);
     trial.expect_available_to(big(), 2);
     // An attempt that cost something must be covered, too: no wallet for one model alone pays for both.
     let at_big = |row| CostRow { model: "big".into(), target: "p/big".into(), ..row };
     // Only one that failed and cost nothing need not be.
-    let cut = row(2, 2, AttemptStatus::Cancelled).map(at_big);
+    let cut = at_big(row(2, 2, AttemptStatus::Cancelled));
     for (nano, status) in [(2, AttemptStatus::Failed), (0, AttemptStatus::Cancelled)] {
-        let other = row(2, nano, status).map(at_big);
-        trial.answers(turn(3, other, "small", "other/small"), Err(short(10, 20)));
+        let other = at_big(row(2, nano, status));
+        trial.answers(turn(&[&failed, &other], "small", "other/small"), Err(short(10, 20)));
     }
-    trial.answers(turn(3, cut.clone(), "small", "other/small"), Err(short(10, 20)));
+    trial.answers(turn(&[&failed, &cut], "small", "other/small"), Err(short(10, 20)));
     trial.does(payer.grant_to(1, 8, 10));
-    trial.answers(turn(3, cut.clone(), "small", "other/small"), Ok(Reply::Extended));
+    trial.answers(turn(&[&failed, &cut], "small", "other/small"), Ok(Reply::Extended));
     trial.expect_available(payer, 50);
     trial.expect_available_to(big(), 12);
     // One that was not sent after all leaves no row.
-    trial.answers(turn(4, None, "big", "p/big"), Err(invalid("attempt")));
-    trial.answers(turn(3, None, "big", "p/big"), Ok(Reply::Extended));
+    trial.answers(turn(&[&failed], "big", "p/big"), Err(invalid("attempt")));
+    trial.answers(turn(&[&failed, &cut], "big", "p/big"), Ok(Reply::Extended));
     trial.expect_available_to(big(), 12);
     let last = row(3, 5, AttemptStatus::Succeeded);
-    let rows = row(1, 0, AttemptStatus::Failed).into_iter().chain(cut).chain(last);
-    trial.expect_settled(payer.settle(1, rows.collect()), &[(3, 3), (7, 4)], 0);
+    trial.expect_settled(payer.settle(1, vec![failed, cut, last]), &[(3, 3), (7, 4)], 0);
     trial.expect_available(payer, 70);
     trial.expect_available_to(big(), 25);
 }

@@ -68,7 +68,7 @@ async fn content_as_a_stream() {
         .collect();
     assert_eq!(texts, ["The", "The keeper", " at", ""]);
     let (last, before) = events.split_last().unwrap();
-    assert!(before.iter().all(|event| event["usageMetadata"] == usage(None, None)));
+    assert!(before.iter().all(|event| event["usageMetadata"] == usage(Some(1), None)));
     assert!(before.iter().all(|event| event["candidates"][0].get("finishReason").is_none()));
     assert_eq!(
         (&last["usageMetadata"], &last["candidates"][0]["finishReason"]),

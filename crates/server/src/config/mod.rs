@@ -369,13 +369,15 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
         if written.is_empty() {
             mistakes.add(&field, "at least one target is needed: { provider = \"…\", model = \"…\" }");
         }
+        let hedge_after = routing::read_hedge(&mut section, written.len(), mistakes);
         let targets: Vec<Target> =
             written.into_iter().filter_map(|target| read_target(target, known, mistakes)).collect();
         if let Some(model) = model {
             if routes.iter().any(|route| *route.model == *model) {
                 mistakes.add(&section.field("model"), format_args!("`{model}` has another route already"));
             }
-            routes.push(Route { verified_only, strategy, substitution, ..Route::new(&model, targets) });
+            let route = Route::new(&model, targets);
+            routes.push(Route { verified_only, strategy, substitution, hedge_after, ..route });
         }
         section.finish(mistakes);
     }

@@ -1,5 +1,7 @@
 //! How calls are tried again and where they go: the table `[routing]`, and what a route's targets say of it.
 
+use std::time::Duration;
+
 use gateway::{BreakerRules, Capability, RetryRules, Strategy, Substitution, TargetRules};
 
 use super::read::{Mistakes, Section};
@@ -36,6 +38,19 @@ pub(super) fn read_strategy(section: &mut Section, mistakes: &mut Mistakes) -> S
 /// What a route does when another model answers than its target's.
 pub(super) fn read_substitution(section: &mut Section, mistakes: &mut Mistakes) -> Substitution {
     section.word("substitution", &Substitution::WORDS, mistakes).unwrap_or_default()
+}
+
+/// After how long without an answer a route sends a second attempt beside the first, to one of its other targets.
+pub(super) fn read_hedge(section: &mut Section, targets: usize, mistakes: &mut Mistakes) -> Option<Duration> {
+    let after = section.millis("hedge_after_ms", mistakes)?;
+    if targets == 1 {
+        let field = section.field("hedge_after_ms");
+        mistakes.add(
+            &field,
+            "a second attempt goes to another target, and this route has one: add another, or leave it out",
+        );
+    }
+    Some(after)
 }
 
 /// Reads what one target says of how it is used.

@@ -96,6 +96,7 @@ fn every_mistake_is_reported_at_once() {
         api_version = "x"
         [[routes]]
         model = "x"
+        hedge_after_ms = 0
         targets = [{ provider = "nobody", model = "y" }, { provider = "c", model = "y", price = { input = "a lot", output = "1" }, retries = 11, weight = -1, capabilities = ["telepathy"] }]
         strategy = "fastest"
         substitution = "ignore"
@@ -104,6 +105,10 @@ fn every_mistake_is_reported_at_once() {
         retry_percent = "ten"
         [[routes]]
         targets = []
+        [[routes]]
+        model = "z"
+        hedge_after_ms = 800
+        targets = [{ provider = "c", model = "z", price = { input = "1" } }]
     "#;
     let errors = parse(text).unwrap_err().0;
     for expected in [
@@ -135,6 +140,8 @@ fn every_mistake_is_reported_at_once() {
         "routes[0].targets[1].capabilities: holds ",
         "routes[0].strategy: must be ",
         "routes[0].substitution: must be ",
+        "routes[0].hedge_after_ms: must be between 1 and 86400000, is 0",
+        "routes[2].hedge_after_ms: a second attempt goes to another target, and this route has one",
         "routing.attempts: must be between 1 and 20, is 0",
         "routing.retry_percent: expected a whole number, found string",
         "routes[1].model: is missing",

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use domain::{Money, OrganizationId, Pico, RequestId, Timestamp, Usage};
+use domain::{Money, OrganizationId, Pico, RequestId, ServiceTier, Timestamp, Usage};
 use ledger::{AttemptStatus, Attribution, Command, CostRow, Extension, HoldRequest, NextAttempt};
 
 use super::{Chaos, Scale, id};
 use crate::model::{Owner, Stake};
 use crate::tally::{Counted, Tally};
+
+/// What the attempts of a call may ask for.
+const TIERS: [ServiceTier; 3] = [ServiceTier::Standard, ServiceTier::Flex, ServiceTier::Priority];
 
 impl Chaos {
     /// An amount in nano-units, above zero.
@@ -123,7 +126,7 @@ impl Chaos {
             provider: Arc::clone(&universe.provider),
             model_answered: None,
             price_version,
-            service_tier: domain::ServiceTier::Standard,
+            service_tier: ServiceTier::Standard,
             usage,
             cost_pico: 0,
             cost: Money::ZERO,
@@ -150,7 +153,7 @@ impl Chaos {
             1 => Money::from_nano(self.random.within(0, self.universe.unit)),
             _ => Money::from_nano(self.random.within(0, (self.universe.unit / 16).max(2))),
         };
-        let next = self.random.chance(100).then(|| Box::new(self.next_attempt(owner, request)));
+        let next = self.random.chance(250).then(|| Box::new(self.next_attempt(owner, request)));
         Command::Extend(Extension {
             organization: owner.id,
             request,
@@ -165,16 +168,30 @@ impl Chaos {
     /// A further attempt of a call, at another target or another model, or the present one elsewhere; now and then its
     /// number is not the one it should be.
     fn next_attempt(&mut self, owner: &Owner, request: RequestId) -> NextAttempt {
-        let draft = owner.stakes.get(&request).map(|stake| stake.draft.clone());
-        let draft = draft.unwrap_or_else(|| self.row(owner.id, request, 1));
-        let was_sent = self.random.chance(800);
-        let step = u32::from(was_sent != self.random.chance(100));
+        let stake = owner.stakes.get(&request);
+        let draft = match stake {
+            Some(stake) => stake.draft.clone(),
+            None => self.row(owner.id, request, 1),
+        };
+        let mut earlier = stake.map_or_else(Vec::new, |stake| stake.earlier.clone());
+        let was_sent = self.random.chance(600);
+        let step = u32::from(was_sent != self.random.chance(50));
         let [model, target] = match self.random.below(4) {
             0 => [Arc::clone(&draft.model), Arc::from("fallback/model")],
             1 => [Arc::clone(&draft.model), Arc::clone(&draft.target)],
             _ => pick(&mut self.random, &self.universe.models, ["m".into(), "p/m".into()]),
         };
         let (attempt, at) = (draft.attempt.saturating_add(step), draft.at.plus_micros(1));
+        if was_sent {
+            earlier.push(self.before(draft));
+        } else if let Some(number) = earlier.last().map(|row| row.attempt)
+            && self.random.chance(500)
+        {
+            // Two run at once, and the other one ends first.
+            let other = CostRow { attempt: number, ..self.row(owner.id, request, number) };
+            earlier.pop();
+            earlier.push(self.before(other));
+        }
         NextAttempt {
             attempt,
             at,
@@ -182,7 +199,8 @@ impl Chaos {
             target,
             provider: Arc::from("fallback"),
             price_version: Arc::from("fallback/model@1"),
-            before: was_sent.then(|| self.before(draft)),
+            service_tier: pick(&mut self.random, &TIERS, ServiceTier::Standard),
+            earlier,
         }
     }
 

@@ -17,11 +17,12 @@ pub(super) fn spoil(command: &mut Command, random: &mut Random) {
             4 => hold.amount = Money::MAX,
             _ => spoil_row(&mut hold.draft, random),
         },
-        Command::Extend(extension) => match random.below(6) {
+        Command::Extend(extension) => match random.below(7) {
             4 => {
-                let before = extension.next.as_mut().and_then(|next| next.before.as_mut());
-                before.into_iter().for_each(|row| spoil_row(row, random));
+                let earlier = extension.next.as_mut().and_then(|next| next.earlier.last_mut());
+                earlier.into_iter().for_each(|row| spoil_row(row, random));
             }
+            5 => extension.next.iter_mut().for_each(|next| drop(next.earlier.pop())),
             0 => extension.amount = Money::from_nano(-1),
             1 => extension.cost_pico = -1,
             2 => extension.tokens = u64::MAX,

@@ -71,7 +71,7 @@ impl Owner {
         let own: Vec<usize> = stake.shares.iter().map(|(purse, _)| *purse).collect();
         let mut chain = own.clone();
         if let Some(next) = &extension.next {
-            turn(&mut after, next)?;
+            turn(&mut after, next, self.twisted(Twist::RowsStay))?;
             self.check_rows(extension.request, &after.rows())?;
             money(after.rows().iter().map(|row| nano(row.cost)).sum())?;
             if !self.twisted(Twist::ChainStays) {
@@ -372,16 +372,25 @@ pub(super) fn tokens_of(row: &CostRow) -> u128 {
 }
 
 /// Makes a stake one whose call goes on at the next attempt.
-fn turn(stake: &mut Stake, next: &NextAttempt) -> Result<(), Denial> {
-    let sent = next.before.is_some();
-    if (sent && next.attempt <= stake.draft.attempt) || (!sent && next.attempt != stake.draft.attempt) {
+fn turn(stake: &mut Stake, next: &NextAttempt, keeps_rows: bool) -> Result<(), Denial> {
+    let step = i64::from(next.attempt) - i64::from(stake.draft.attempt);
+    if step != 0 && step != 1 {
         return Err(invalid("attempt"));
     }
-    if let Some(before) = &next.before {
-        if before.attempt != stake.draft.attempt {
+    let mut number = 1;
+    for row in &next.earlier {
+        if row.attempt != number {
             return Err(invalid("rows"));
         }
-        stake.earlier.push(before.clone());
+        number += 1;
+    }
+    if next.attempt != number {
+        return Err(invalid("rows"));
+    }
+    if keeps_rows {
+        stake.earlier.extend(next.earlier.iter().skip(stake.earlier.len()).cloned());
+    } else {
+        stake.earlier.clone_from(&next.earlier);
     }
     stake.draft.attempt = next.attempt;
     stake.draft.at = next.at;
@@ -389,6 +398,7 @@ fn turn(stake: &mut Stake, next: &NextAttempt) -> Result<(), Denial> {
     stake.draft.target = next.target.clone();
     stake.draft.provider = next.provider.clone();
     stake.draft.price_version = next.price_version.clone();
+    stake.draft.service_tier = next.service_tier;
     Ok(())
 }
 

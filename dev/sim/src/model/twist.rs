@@ -67,11 +67,13 @@ pub enum Twist {
     ChainStays,
     /// A wallet must be for every attempt, also for those that failed at no cost.
     EveryAttempt,
+    /// What was told of an earlier attempt can not be told anew.
+    RowsStay,
 }
 
 impl Twist {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::PrepaidFirst,
         Self::LatestFirst,
         Self::GreaterIdFirst,
@@ -104,5 +106,6 @@ impl Twist {
         Self::BudgetReturns,
         Self::ChainStays,
         Self::EveryAttempt,
+        Self::RowsStay,
     ];
 }

@@ -45,7 +45,13 @@ fn nothing_is_told_of_the_whole_before_its_end() {
     let mut begun = meter();
     let mut out = Vec::new();
     begun.push(Bytes::from(format!("{FIRST}{END}")), &mut out).unwrap();
-    assert_eq!((begun.usage(), begun.input(), begun.finish_seen()), (None, Some(INPUT), false));
+    assert_eq!((begun.usage(), begun.so_far(), begun.finish_seen()), (None, Some(INPUT), false));
+    // What it has thought by then is told beside what it says, and shown nowhere.
+    let thinking =
+        FIRST.replace(r#""totalTokenCount": 9"#, r#""thoughtsTokenCount": 300,"totalTokenCount": 309"#);
+    begun.push(Bytes::from(format!("{thinking}{END}")), &mut out).unwrap();
+    let so_far = Usage { output: 300, reasoning: 300, ..INPUT };
+    assert_eq!((begun.usage(), begun.so_far()), (None, Some(so_far)));
     // An end without a usage of its own: what was told before is not that of the whole.
     let unmetered = format!("{FIRST}{END}data: {{\"candidates\":[{{\"finishReason\":\"STOP\"}}]}}{END}");
     let outcome = whole(&unmetered);

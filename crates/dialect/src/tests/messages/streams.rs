@@ -85,7 +85,7 @@ fn run(pieces: impl IntoIterator<Item = Bytes>) -> Outcome {
         tail: join(meter.tail()),
         fault,
         usage: meter.usage(),
-        input: meter.input(),
+        input: meter.so_far(),
         model: meter.model().map(str::to_owned),
         service_tier: meter.service_tier().map(str::to_owned),
         ends: (meter.finish_seen(), meter.done_seen()),

@@ -11,6 +11,7 @@ pub(crate) fn route(model: &str, explained: &RouteExplanation, now: Timestamp) -
         "route": explained.route,
         "strategy": explained.strategy.as_str(),
         "substitution": explained.substitution.as_str(),
+        "hedge_after_ms": explained.hedge_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
         "refused": explained.refused.as_ref().map(|refusal| json!({
             "code": refusal.code.as_str(),
             "message": refusal.message,
