@@ -55,14 +55,14 @@ impl Decimal {
         self.power >= -most
     }
 
-    /// Its whole part, if it has no more than thirty-seven digits.
+    /// Its whole part, if an `i128` can say it.
     pub(crate) fn whole(&self) -> Option<i128> {
         let length = i64::try_from(self.digits.len()).ok()? + self.power;
-        if length > 37 {
-            return None;
-        }
-        let digits = (0..length).map(|at| usize::try_from(at).ok().and_then(|at| self.digits.get(at)));
-        let value = digits.fold(0_i128, |sum, digit| sum * 10 + i128::from(digit.copied().unwrap_or(0)));
+        // No number of forty digits fits, and one of many more would take long to see that.
+        let mut digits = (0..length.min(40)).map(|at| self.digits.get(usize::try_from(at).ok()?));
+        let value = digits.try_fold(0_i128, |sum, digit| {
+            sum.checked_mul(10)?.checked_add(i128::from(digit.copied().unwrap_or(0)))
+        })?;
         Some(if self.negative { -value } else { value })
     }
 }
@@ -89,7 +89,10 @@ mod tests {
             );
         }
         assert_eq!(Decimal::read("1.50"), Decimal::read("0001.5e0"));
-        assert_eq!(Decimal::read("1e37").unwrap().whole(), None);
+        assert_eq!(Decimal::read("1e38").unwrap().whole(), Some(10_i128.pow(38)));
+        for text in ["2e38", "1e39", "1e2000000000"] {
+            assert_eq!(Decimal::read(text).unwrap().whole(), None, "{text}");
+        }
         for text in ["", "-", ".5", "5.", "1.2.3", "1e", "e5", "+1", "1,0"] {
             assert_eq!(Decimal::read(text), None, "{text:?}");
         }
