@@ -430,7 +430,10 @@ impl Call {
             surplus.extend(self.asked.preferences_span.clone());
         }
         if let Some(cap) = &self.asked.output_cap {
-            cap.edit(text, to, &mut edits, &mut surplus);
+            // Only a chat's cap goes by several names: any other has the one that its form gives it.
+            let name = to.manners.cap.filter(|_| self.endpoint == Endpoint::Chat);
+            let to = Upstream { manners: Manners { cap: name, ..to.manners }, ..*to };
+            cap.edit(text, &to, &mut edits, &mut surplus);
         }
         edits.extend(body::without(text, surplus));
         BodyParts::edited(&self.body, edits)

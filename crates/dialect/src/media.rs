@@ -11,9 +11,12 @@ const IMAGE_TOKENS_4O_MINI: u64 = 48_169;
 /// second, and no provider counts more than 32 tokens a second.
 const AUDIO_CHARS_PER_TOKEN: u64 = 16;
 
-/// Tokens reckoned for a file whose contents are elsewhere, and the most for one that came along: 100 pages (the
-/// usual limit) of 1,000 tokens of text and an image of 1,445 each.
-const FILE_TOKENS: u64 = 244_500;
+/// Tokens of a page: 1,000 of text and an image of 1,445. A file that came along has one at least, however small it is.
+const PAGE_TOKENS: u64 = 2_445;
+
+/// Tokens reckoned for a file whose contents are elsewhere, and the most for one that came along: 100 pages, the usual
+/// limit.
+const FILE_TOKENS: u64 = 100 * PAGE_TOKENS;
 
 /// How many parts of a prompt are not text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +56,8 @@ impl Media {
     /// Notes a file.
     pub(crate) fn file(&mut self, inline_bytes: u64) {
         self.parts.files += 1;
-        let tokens = if inline_bytes == 0 { FILE_TOKENS } else { inline_bytes.min(FILE_TOKENS) };
+        let tokens =
+            if inline_bytes == 0 { FILE_TOKENS } else { inline_bytes.clamp(PAGE_TOKENS, FILE_TOKENS) };
         self.file_tokens = self.file_tokens.saturating_add(tokens);
         self.inline_bytes = self.inline_bytes.saturating_add(inline_bytes);
     }

@@ -236,7 +236,13 @@ impl StreamMeter {
             self.fault = Some(StreamFault::Truncated);
         }
         let stop = match self.reader {
-            Reader::Messages(_) if self.told.finish_seen && !self.done && self.held_done.is_empty() => {
+            // The end of a stream that is written anew is the converter's.
+            Reader::Messages(_)
+                if self.converter.is_none()
+                    && self.told.finish_seen
+                    && !self.done
+                    && self.held_done.is_empty() =>
+            {
                 Some(anthropic::STOP)
             }
             Reader::Messages(_)

@@ -158,7 +158,7 @@ impl Health {
     }
 
     /// The provider told of its limits in these headers, at this moment of both clocks. Answers the wait that it asks for.
-    pub(crate) fn told(
+    pub fn told(
         &self,
         headers: &HeaderMap,
         status: u16,

@@ -45,7 +45,7 @@ pub use decision::{Decision, Recorder};
 pub use decode::{Limit, discard};
 pub use evidence::Caller;
 pub use failure::Failure;
-pub use health::{BreakerRules, Look};
+pub use health::{BreakerRules, Health, Look};
 pub use observer::{Finished, Observer};
 pub use pipeline::{Gateway, Settings, Shared};
 pub use rates::{EffectiveLimit, ModelGroup, Rates, by_measure, day_of, effective_limits};

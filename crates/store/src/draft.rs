@@ -15,7 +15,7 @@ const VERSION: u8 = 2;
 const ABSENT: u16 = u16::MAX;
 
 /// Writes a draft, and after it the rows of the attempts before it: most calls have one attempt.
-pub(crate) fn encode(draft: &CostRow, earlier: &[CostRow], into: &mut Vec<u8>) {
+pub fn encode(draft: &CostRow, earlier: &[CostRow], into: &mut Vec<u8>) {
     into.clear();
     for row in std::iter::once(draft).chain(earlier) {
         encode_row(row, into);
@@ -83,7 +83,7 @@ fn encode_text(text: Option<&str>, into: &mut Vec<u8>) {
 }
 
 /// What each wallet sets aside, in order: 16 bytes of id and 8 of amount, each.
-pub(crate) fn encode_shares(shares: &[Share]) -> Vec<u8> {
+pub fn encode_shares(shares: &[Share]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(shares.len() * 24);
     for share in shares {
         bytes.extend_from_slice(share.wallet.as_bytes());
@@ -93,7 +93,10 @@ pub(crate) fn encode_shares(shares: &[Share]) -> Vec<u8> {
 }
 
 /// Reads what [`encode_shares`] wrote.
-pub(crate) fn decode_shares(bytes: &[u8]) -> Result<Vec<Share>, StoreError> {
+///
+/// # Errors
+/// [`StoreError::Unreadable`] for anything else.
+pub fn decode_shares(bytes: &[u8]) -> Result<Vec<Share>, StoreError> {
     let mut cursor = Cursor(bytes);
     let mut shares = Vec::new();
     while !cursor.0.is_empty() {
@@ -106,7 +109,10 @@ pub(crate) fn decode_shares(bytes: &[u8]) -> Result<Vec<Share>, StoreError> {
 }
 
 /// Reads the draft of this request's hold, and the rows of the attempts before it.
-pub(crate) fn decode(
+///
+/// # Errors
+/// [`StoreError::Unreadable`] for what [`encode`] does not write.
+pub fn decode(
     bytes: &[u8],
     organization: OrganizationId,
     request: RequestId,

@@ -11,7 +11,7 @@ mod columns;
 mod day_counts;
 mod decisions;
 mod directory_store;
-mod draft;
+pub mod draft;
 mod figures;
 mod folder;
 mod inbox;

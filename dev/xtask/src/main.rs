@@ -1,4 +1,4 @@
-//! The chores of this repository as one command: `cargo xtask demo`, `test`, `tidy`, `sim` and `bench`.
+//! The chores of this repository as one command: `cargo xtask demo`, `test`, `tidy`, `sim`, `fuzz` and `bench`.
 //!
 //! Nothing here ships. Every chore does its own set-up, needs no input and works from any folder of the tree.
 #![expect(
@@ -12,6 +12,7 @@ mod bench;
 mod demo;
 mod e2e;
 mod failure;
+mod fuzz;
 mod machine;
 mod process;
 mod samples;
@@ -34,6 +35,7 @@ usage: cargo xtask CHORE [arguments]
   tidy               check what compilers do not: who may depend on whom, sizes, banned words, file headers
   sim [arguments]    run the ledger against its model on disks that fail (`cargo xtask sim --help`); without
                      arguments the short form that CI runs
+  fuzz [TARGET]      run the fuzz targets, or one of them (`cargo xtask fuzz --help`)
   bench [options]    measure the gateway beside nginx (`cargo xtask bench --help`)
   bench-ledger       measure the ledger's writer beside SQLite alone (`cargo xtask bench-ledger --help`)
   bench-limits       measure one question to the limiter (`cargo xtask bench-limits --help`)
@@ -64,6 +66,7 @@ fn run(chore: Option<&str>, rest: &[String]) -> Result<(), Failure> {
         "test" => suite::run(&workspace, rest),
         "tidy" => tidy::run(&workspace.root),
         "sim" => sim::run(&workspace, rest).map(drop),
+        "fuzz" => fuzz::run(&workspace, rest),
         "bench" => bench::run(&workspace, rest),
         "bench-ledger" => bench::run_part(&workspace, "tollkeeper-bench-ledger", rest),
         "bench-limits" => bench::run_part(&workspace, "tollkeeper-bench-limits", rest),

@@ -40,8 +40,10 @@ impl<'de> Take<'de> for Blocks<'_> {
         let Source { seen, is_text, inline, .. } = source;
         match kind.as_deref() {
             Some("image") if seen => self.0.image(inline.unwrap_or(0)),
-            // A document of text is in the body as any other text is.
-            Some("document") if seen && !is_text => self.0.file(inline.unwrap_or(0)),
+            Some("text") => {}
+            // A document of text is in the body as any other text is. A block that nobody knows may be one of another
+            // medium.
+            _ if seen && !is_text => self.0.file(inline.unwrap_or(0)),
             _ => {}
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! The prompt of a request for messages, counted for an estimate.
 
+use std::borrow::Cow;
+
 use serde::de::{MapAccess, SeqAccess};
 
 use crate::json::{self, Into, Kind, Name, Take};
@@ -65,40 +67,51 @@ impl<'de> Take<'de> for Content<'_> {
     }
 
     fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        let (mut kind, mut is_medium) = (None::<Cow<'de, str>>, false);
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
+                "type" => map.next_value_seed(Into(&mut kind))?,
                 "text" | "content" | "title" | "context" => map.next_value_seed(Into(self))?,
                 "name" => map.next_value_seed(Into(self))?,
                 "input" => self.0.written(&mut map, &[Kind::Object])?,
-                "source" => map.next_value_seed(Into(&mut Source(self.0)))?,
+                "source" => {
+                    let mut source = Source { prompt: self.0, is_medium };
+                    map.next_value_seed(Into(&mut source))?;
+                    is_medium = source.is_medium;
+                }
                 // Thoughts of earlier turns are taken out of the prompt by the provider.
                 _ => json::skip(&mut map)?,
             }
+        }
+        if is_medium && kind.as_deref() != Some("text") {
+            self.0.add(IMAGE_TOKENS);
         }
         Ok(())
     }
 }
 
 /// Where a medium is. One that is a text counts as such, any other as an image.
-struct Source<'p>(&'p mut Prompt);
+struct Source<'p> {
+    prompt: &'p mut Prompt,
+    /// It is no text.
+    is_medium: bool,
+}
 
 impl<'de> Take<'de> for Source<'_> {
     fn object<A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
-        let (mut kind, mut data) = (None, None);
+        let (mut kind, mut data) = (None::<Cow<'de, str>>, None::<Cow<'de, str>>);
         while let Some(name) = map.next_key_seed(Name)? {
             match &*name {
                 "type" => map.next_value_seed(Into(&mut kind))?,
                 "data" => map.next_value_seed(Into(&mut data))?,
-                "content" => map.next_value_seed(Into(&mut Content(self.0)))?,
+                "content" => map.next_value_seed(Into(&mut Content(self.prompt)))?,
                 _ => json::skip(&mut map)?,
             }
         }
-        let (kind, data): (Option<std::borrow::Cow<'de, str>>, Option<std::borrow::Cow<'de, str>>) =
-            (kind, data);
         match kind.as_deref() {
-            Some("text") => self.0.text(data.as_deref().unwrap_or_default()),
+            Some("text") => self.prompt.text(data.as_deref().unwrap_or_default()),
             Some("content") => {}
-            _ => self.0.add(IMAGE_TOKENS),
+            _ => self.is_medium = true,
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::body::{any_json, to};
 use super::{join, json};
-use crate::{BodyParts, Call, Endpoint, Upstream};
+use crate::{BodyParts, Call, Endpoint, Manners, Upstream};
 
 fn capped(endpoint: Endpoint, body: &str, model: &str, cap: u64) -> BodyParts {
     let call = Call::read(endpoint, Bytes::copy_from_slice(body.as_bytes())).unwrap();
@@ -137,6 +137,38 @@ fn the_name_that_is_put_in_is_one_the_model_takes() {
         let body = join(capped(Endpoint::Chat, r#"{"model":"m","messages":[1]}"#, model, 7));
         let document = json(&body);
         assert_eq!((&document[name], document.as_object().unwrap().len()), (&json!(7), 3), "{model}: {body}");
+    }
+}
+
+/// A provider's one name for the cap of a chat is not that of its other calls' caps.
+#[test]
+fn only_the_cap_of_a_chat_is_renamed() {
+    let manners = Manners { cap: Some("max_tokens"), ..Manners::default() };
+    for (endpoint, body, expected) in [
+        (
+            Endpoint::Chat,
+            r#"{"model":"m","messages":[1],"max_completion_tokens":99}"#,
+            r#"{"model":"m","messages":[1],"max_tokens":50}"#,
+        ),
+        (
+            Endpoint::Responses,
+            r#"{"model":"m","input":"a","max_output_tokens":99}"#,
+            r#"{"model":"m","input":"a","max_output_tokens":50}"#,
+        ),
+        (
+            Endpoint::Responses,
+            r#"{"model":"m","input":"a"}"#,
+            r#"{"max_output_tokens":50,"model":"m","input":"a"}"#,
+        ),
+        (
+            Endpoint::Messages,
+            r#"{"model":"m","messages":[{"role":"user","content":"a"}],"max_tokens":99}"#,
+            r#"{"model":"m","messages":[{"role":"user","content":"a"}],"max_tokens":50}"#,
+        ),
+    ] {
+        let call = Call::read(endpoint, Bytes::copy_from_slice(body.as_bytes())).unwrap();
+        let upstream = Upstream { manners, output_cap: NonZeroU64::new(50), ..to("m") };
+        assert_eq!(join(call.upstream_body(&upstream)), expected, "{endpoint:?}");
     }
 }
 

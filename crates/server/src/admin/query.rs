@@ -134,6 +134,26 @@ mod tests {
         assert_eq!(read("name=a+b%2Bc").one("name").unwrap(), Some("a b+c"));
     }
 
+    /// Every query of five of these signs, and every reading of it.
+    #[test]
+    fn any_query_is_read_or_refused() {
+        const SIGNS: [&str; 9] = ["%", "4", "g", "&", "=", "+", "[]", ",", "é"];
+        for number in 0..SIGNS.len().pow(5) {
+            let text: String =
+                (0..5).map(|place| SIGNS[number / SIGNS.len().pow(place) % SIGNS.len()]).collect();
+            let Ok(query) = Query::read(&text, |_| true) else {
+                assert!(text.contains('%'), "{text} is refused");
+                continue;
+            };
+            assert!(query.0.iter().all(|(name, value)| name.len() + value.len() <= text.len()), "{text}");
+            for name in ["4", "g", "", "limit"] {
+                let values = query.list(name);
+                assert!(values.iter().all(|value| !value.is_empty() && !value.contains(',')), "{text}");
+                let _ = (query.one(name), query.flag(name), query.value::<i64>(name), query.page(20, 100));
+            }
+        }
+    }
+
     #[test]
     fn what_cannot_be_meant_is_said() {
         assert!(Query::read("x=1", |name| name == "y").is_err());

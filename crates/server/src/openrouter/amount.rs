@@ -33,12 +33,13 @@ pub(super) fn read(number: &RawValue) -> Result<Money, String> {
 
 /// A JSON number without its exponent, which clients write for small ones.
 fn plain(text: &str) -> Option<String> {
-    const DIGITS_MAX: i32 = 32;
+    const DIGITS_MAX: u32 = 32;
     if !text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return None;
     }
     let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return Some(text.to_owned()) };
-    let exponent: i32 = exponent.parse().ok().filter(|exponent: &i32| exponent.abs() <= DIGITS_MAX)?;
+    let exponent: i32 =
+        exponent.parse().ok().filter(|exponent: &i32| exponent.unsigned_abs() <= DIGITS_MAX)?;
     let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{fraction}");
@@ -91,6 +92,9 @@ mod tests {
             ("-1", None),
             ("0.30000000000000004", None),
             ("1e400", None),
+            ("1e-33", None),
+            // It has no absolute value.
+            ("1e-2147483648", None),
             ("\"10\"", None),
             ("true", None),
             ("null", None),

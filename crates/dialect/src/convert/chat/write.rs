@@ -20,6 +20,9 @@ pub(in crate::convert) fn request(
     from.drop_cache_marks(notes);
     from.keep_thoughts(|signer| options.takes_reasoning && signer.is_none(), notes);
     from.merge_turns();
+    if from.turns.is_empty() && from.system.is_empty() {
+        notes.refuse(from.names.turns, "nothing stands in it that the model could be told");
+    }
     let mut out = Vec::new();
     writer::object(&mut out, |to| {
         to.text("model", options.upstream.model);

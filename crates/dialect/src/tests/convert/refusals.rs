@@ -12,6 +12,14 @@ const REFUSED: &[(Surface, Wire, &str, Option<&str>)] = &[
     (Surface::Chat, Wire::Messages, "[]", None),
     (Surface::Chat, Wire::Messages, "{\"model\":\"\u{fffd}\"}", Some("messages")),
     (Surface::Chat, Wire::Messages, r#"{"messages":{}}"#, Some("messages")),
+    // What comes to no message at all is refused by the caller's own name for the list.
+    (
+        Surface::Gemini,
+        Wire::Chat,
+        r#"{"contents":[{"role":"user","part":[{"text":"a"}]}]}"#,
+        Some("contents"),
+    ),
+    (Surface::Responses, Wire::Chat, r#"{"input":[]}"#, Some("input")),
     (Surface::Chat, Wire::Messages, r#"{"messages":[]}"#, Some("messages")),
     (Surface::Chat, Wire::Messages, r#"{"messages":[{"role":"system","content":"a"}]}"#, Some("messages")),
     (Surface::Chat, Wire::Messages, r#"{"messages":[{"content":"a"}]}"#, Some("messages[0].role")),

@@ -202,6 +202,9 @@ fn media_count_by_allowances_and_texts_by_bytes() {
         // A text is a text, wherever it stands.
         (format!(r#"{{"type":"document","source":{{"type":"text","data":"{data}"}}}}"#), 0, 0, 0),
         (format!(r#"{{"type":"text","text":"t","source":{inline}}}"#), 0, 0, 0),
+        // What nobody knows may be a document, and a small one has a page at least.
+        (r#"{"type":"film","source":{"type":"url","url":"https://example.com/x"}}"#.to_owned(), 0, 1, 0),
+        (r#"{"type":"document","source":{"type":"base64","data":"AA"}}"#.to_owned(), 0, 1, 2),
         // Of two types, a provider may take either.
         (
             format!(r#"{{"type":"document","source":{{"type":"base64","data":"{data}","type":"text"}}}}"#),
@@ -231,7 +234,7 @@ fn media_count_by_allowances_and_texts_by_bytes() {
         let call = read(&body).unwrap();
         assert_eq!(call.media(), MediaParts { images, audio: 0, files }, "{:.90}", block);
         let bytes = u64::try_from(body.len()).unwrap();
-        let allowance = 12_000 * images + if files == 0 { 0 } else { 244_500.min(inline_bytes.max(1)) };
+        let allowance = 12_000 * images + if files == 0 { 0 } else { inline_bytes.clamp(2_445, 244_500) };
         let bound = call.input_tokens_bound();
         assert!(bound >= bytes - inline_bytes + allowance, "{bound} for {:.90}", block);
         if inline_bytes > 0 && files == 0 {

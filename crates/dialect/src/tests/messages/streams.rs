@@ -4,6 +4,7 @@ use bytes::Bytes;
 use domain::{Timestamp, Usage};
 use proptest::prelude::*;
 
+use crate::convert::{AnswerContext, Asked, StreamConverter, Surface, Wire};
 use crate::tests::join;
 use crate::{CutCall, Endpoint, StreamFault, StreamMeter, StreamOptions};
 
@@ -135,6 +136,24 @@ fn the_last_word_on_each_count_is_taken() {
     let outcome = whole(&twice);
     assert_eq!(outcome.usage, Some(Usage { output: 20, ..INPUT }));
     assert_eq!(outcome.client, begun() + &event("message_delta", DELTA));
+}
+
+/// The end that Anthropic's own clients miss is no event for a client of another dialect: its converter writes the end.
+#[test]
+fn a_missing_end_is_not_put_into_what_is_written_anew() {
+    let cut_short = begun() + &event("message_delta", DELTA);
+    let meter = StreamMeter::new(Endpoint::Messages, StreamOptions::default());
+    let context = AnswerContext {
+        seed: "req_1".to_owned(),
+        created_seconds: 1,
+        model: "m".to_owned(),
+        asked: Asked::default(),
+    };
+    let mut meter = meter.converting(StreamConverter::new(Wire::Messages, Surface::Chat, context));
+    let mut out = Vec::new();
+    meter.push(Bytes::from(cut_short), &mut out).unwrap();
+    meter.finish(&mut out).unwrap();
+    assert_eq!(join(meter.tail()), "");
 }
 
 #[test]
