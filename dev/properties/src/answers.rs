@@ -28,6 +28,9 @@ pub fn answers(data: &[u8]) {
         check_facts(&facts);
         check_told(endpoint, body);
     }
+    if let Ok(facts) = AnswerFacts::read_transcript(body) {
+        check_facts(&facts);
+    }
     let wire = match endpoint {
         Endpoint::Chat => Wire::Chat,
         Endpoint::Messages => Wire::Messages,
@@ -38,7 +41,11 @@ pub fn answers(data: &[u8]) {
         | Endpoint::Moderations
         | Endpoint::Images
         | Endpoint::CountTokens
-        | Endpoint::CountContent => return,
+        | Endpoint::CountContent
+        | Endpoint::ImageEdits
+        | Endpoint::Speech
+        | Endpoint::Transcriptions
+        | Endpoint::Translations => return,
     };
     for (surface, endpoint) in [
         (Surface::Chat, Endpoint::Chat),
@@ -131,7 +138,11 @@ fn told(endpoint: Endpoint, value: &Value) -> Option<(Vec<u64>, Vec<u64>)> {
         | Endpoint::Moderations
         | Endpoint::Images
         | Endpoint::CountTokens
-        | Endpoint::CountContent => return None,
+        | Endpoint::CountContent
+        | Endpoint::ImageEdits
+        | Endpoint::Speech
+        | Endpoint::Transcriptions
+        | Endpoint::Translations => return None,
     })
 }
 

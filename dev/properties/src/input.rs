@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dialect::Endpoint;
 
 /// Every form of a call. Its place is what an input's selector says, so that new ones come at the end.
-pub(crate) const ENDPOINTS: [Endpoint; 10] = [
+pub(crate) const ENDPOINTS: [Endpoint; 14] = [
     Endpoint::Chat,
     Endpoint::Responses,
     Endpoint::Embeddings,
@@ -17,6 +17,10 @@ pub(crate) const ENDPOINTS: [Endpoint; 10] = [
     Endpoint::Converse,
     Endpoint::GenerateContent,
     Endpoint::CountContent,
+    Endpoint::ImageEdits,
+    Endpoint::Speech,
+    Endpoint::Transcriptions,
+    Endpoint::Translations,
 ];
 
 /// The place of an endpoint in [`ENDPOINTS`]: the compiler asks here for a new one, which belongs there, too.
@@ -32,6 +36,10 @@ pub(crate) const fn place(endpoint: Endpoint) -> u8 {
         Endpoint::Converse => 7,
         Endpoint::GenerateContent => 8,
         Endpoint::CountContent => 9,
+        Endpoint::ImageEdits => 10,
+        Endpoint::Speech => 11,
+        Endpoint::Transcriptions => 12,
+        Endpoint::Translations => 13,
     }
 }
 

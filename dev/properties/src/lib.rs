@@ -8,6 +8,7 @@
 mod answers;
 mod config;
 mod decimal;
+mod forms;
 mod frame;
 mod input;
 mod mutate;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 pub use answers::answers;
 pub use config::config;
+pub use forms::forms;
 pub use input::Dice;
 pub use mutate::mutate;
 pub use prices::prices;
@@ -43,8 +45,9 @@ pub struct Target {
 }
 
 /// Every target. Each has a file of its name in `fuzz/fuzz_targets/`, which a test makes sure of.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "requests", check: requests, seeds: seeds::requests },
+    Target { name: "forms", check: forms, seeds: seeds::forms },
     Target { name: "answers", check: answers, seeds: seeds::answers },
     Target { name: "streams", check: streams, seeds: seeds::streams },
     Target { name: "frames", check: frames, seeds: seeds::frames },

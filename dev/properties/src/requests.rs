@@ -48,6 +48,7 @@ fn upstream(way: u8, output_cap: Option<NonZeroU64>) -> Upstream<'static> {
         },
         stream_options: way & 8 == 0,
         preferences: way & 16 != 0,
+        version_in_body: None,
     };
     Upstream { model: "other", manners, output_cap }
 }
@@ -148,6 +149,10 @@ const fn surface(endpoint: Endpoint) -> Option<Surface> {
         | Endpoint::Images
         | Endpoint::CountTokens
         | Endpoint::CountContent
+        | Endpoint::ImageEdits
+        | Endpoint::Speech
+        | Endpoint::Transcriptions
+        | Endpoint::Translations
         | Endpoint::Converse => None,
     }
 }

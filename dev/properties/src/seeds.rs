@@ -62,7 +62,7 @@ fn prefixed(name: &str, head: &[u8], bytes: &[u8]) -> Seed {
 }
 
 /// Bodies that no golden file has.
-const BODIES: [(Endpoint, &str); 7] = [
+const BODIES: [(Endpoint, &str); 9] = [
     (Endpoint::Embeddings, r#"{"model":"m","input":[[1,2],["a"],"b"],"user":"\ud83d\ude00"}"#),
     (
         Endpoint::Moderations,
@@ -71,6 +71,14 @@ const BODIES: [(Endpoint, &str); 7] = [
     (
         Endpoint::Images,
         r#"{"model":"gpt-image-1","prompt":"a","n":2,"size":"1024x1024","quality":"high","stream":true,"partial_images":2}"#,
+    ),
+    (
+        Endpoint::ImageEdits,
+        r#"{"model":"gpt-image-1","prompt":"a","images":[{"image_url":"data:image/png;base64,AA"}],"n":1,"quality":"low"}"#,
+    ),
+    (
+        Endpoint::Speech,
+        r#"{"model":"tts-1","input":"a","voice":"alloy","response_format":"wav","stream_format":"sse","speed":1.5}"#,
     ),
     (Endpoint::CountTokens, r#"{"model":"m","messages":[{"role":"user","content":"a"}],"system":"s"}"#),
     (
@@ -98,6 +106,51 @@ pub(crate) fn requests() -> io::Result<Vec<Seed>> {
         [0, 0b1110_0010, 0b0101_1101].map(|way| prefixed(&name, &[place(endpoint), way], &bytes))
     });
     Ok(seeds.collect())
+}
+
+/// A recording of a second: eight samples of eight bits would do for its head.
+const WAV: &[u8] = b"RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0data\x08\0\0\0\x80\x80\x80\x80\x80\x80\x80\x80";
+/// The head of a frame of MP3.
+const MP3: &[u8] = b"\xff\xfb\x90\x64\0\0\0\0";
+
+/// Seeds of [`forms`](crate::forms).
+pub(crate) fn forms() -> io::Result<Vec<Seed>> {
+    let field = |head: &str, value: &[u8]| {
+        let head = format!("--x\r\nContent-Disposition: form-data; {head}\r\n\r\n");
+        [head.as_bytes(), value, b"\r\n"].concat()
+    };
+    let form = |fields: Vec<Vec<u8>>| [fields.concat(), b"--x--\r\n".to_vec()].concat();
+    let text = |name: &str, value: &str| field(&format!("name=\"{name}\""), value.as_bytes());
+    let file = |name: &str, file: &str, value| field(&format!("name=\"{name}\"; filename=\"{file}\""), value);
+    let recording = |kind: &str, value| {
+        form(vec![
+            file("file", &format!("a.{kind}"), value),
+            text("model", "whisper-1"),
+            text("response_format", "verbose_json"),
+            text("stream", "true"),
+            text("prompt", "Tolls."),
+            text("timestamp_granularities[]", "word"),
+        ])
+    };
+    let edit = form(vec![
+        file("image[]", "a.png", b"\x89PNG"),
+        file("image[]", "b.png", b"\x89PNG"),
+        file("mask", "m.png", b"\x89PNG"),
+        text("model", "gpt-image-1"),
+        text("prompt", "a"),
+        text("n", "2"),
+        text("size", "1024x1024"),
+    ]);
+    let mut seeds = vec![prefixed("edit", &[2, 0], &edit)];
+    for (name, value) in [("wav", WAV), ("mp3", MP3), ("webm", b"\x1a\x45\xdf\xa3")] {
+        for endpoint in [0, 1] {
+            seeds.push(prefixed(name, &[endpoint, 0], &recording(name, value)));
+        }
+    }
+    let typed =
+        [b"multipart/form-data; charset=utf-8; boundary=\"x\"\n", &recording("wav", WAV)[..]].concat();
+    seeds.push(prefixed("typed", &[0, 1], &typed));
+    Ok(seeds)
 }
 
 /// Answers that no golden file has.

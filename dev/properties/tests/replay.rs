@@ -69,6 +69,11 @@ fn config() {
 }
 
 #[test]
+fn forms() {
+    replay("forms");
+}
+
+#[test]
 fn records() {
     replay("records");
 }
