@@ -36,7 +36,7 @@ struct Outcome {
     tail: Vec<u8>,
     fault: Option<StreamFault>,
     usage: Option<Usage>,
-    input: Option<Usage>,
+    so_far: Option<Usage>,
     reported: Option<Pico>,
     model: Option<String>,
     service_tier: Option<String>,
@@ -97,7 +97,7 @@ fn check(endpoint: Endpoint, way: u8, seed: u8, stream: &Bytes) {
     let whole = run(vec![stream.clone()]);
     let cut = run(pieces(stream, seed));
     assert_eq!(whole, cut, "{endpoint:?} in pieces");
-    for usage in [whole.usage, whole.input].into_iter().flatten() {
+    for usage in [whole.usage, whole.so_far].into_iter().flatten() {
         check_usage(&usage);
     }
     let most = stream.len().saturating_mul(GROWTH).saturating_add(GROWTH_LEAST);
@@ -167,7 +167,7 @@ fn run(
         tail: meter.tail().concat(),
         fault,
         usage: meter.usage(),
-        input: meter.input(),
+        so_far: meter.so_far(),
         reported: meter.reported_cost(),
         model: meter.model().map(str::to_owned),
         service_tier: meter.service_tier().map(str::to_owned),
