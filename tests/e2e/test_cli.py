@@ -135,6 +135,31 @@ def test_a_tenants_key_is_no_operators_key(gateway: Gateway, tenant: Tenant) -> 
     assert stranger.post("/chat/completions", ASK).status_code == 401
 
 
+FACTS = "prototype calls strict-compliance latency-flexible openai-billing needs-openai-model card".split()
+
+
+@pytest.mark.parametrize(
+    ("said", "route", "access"),
+    [
+        ("yes 999 no no no no no", "low-cost or free route", "model of somebody else"),
+        ("yes 1000 no no yes yes yes", "with monitoring", "OpenAI directly"),
+        ("no 5 yes yes no yes no", "cloud marketplace", "authorised gateway"),
+        ("no 100001 no yes no yes yes", "batches", "no shared key"),
+        ("no 100000 no yes yes no yes", "gateway with budget caps", "model of somebody else"),
+    ],
+)
+def test_a_route_is_advised(said: str, route: str, access: str) -> None:
+    facts = zip(FACTS, said.split(), strict=True)
+    done = run("route", "advise", *(word for name, fact in facts for word in (f"--{name}", fact)))
+    assert done.code == 0 and done.json["object"] == "route_advice"
+    assert route in done.json["route"]["take"] and access in done.json["access"]["take"]
+    assert all(done.json[which][field] for which in ("route", "access") for field in ("because", "next_step"))
+
+
+def test_facts_that_nobody_tells_are_named() -> None:
+    check_failure(run("route", "advise", "--prototype", "yes", "--card", "no"), 2, "--calls, --strict-compliance")
+
+
 def test_help_and_version_go_to_standard_output() -> None:
     for args in (["--help"], ["--version"], ["credits", "grant", "--help"]):
         done = run(*args)

@@ -31,7 +31,7 @@ pub(crate) use prices::{
     PricesSetArgs, PricesShowArgs, PricesSource,
 };
 pub(crate) use projects::{KeysCommand, KeysCreateArgs, KeysUpdateArgs, ProjectCommand, ProjectUpdateArgs};
-pub(crate) use route::{RouteCommand, RouteExplainArgs};
+pub(crate) use route::{RouteAdviseArgs, RouteCommand, RouteExplainArgs, Said};
 
 /// Where a gateway listens unless told otherwise.
 const DEFAULT_LISTEN: &str = "127.0.0.1:4400";

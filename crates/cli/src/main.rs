@@ -3,6 +3,7 @@
 //! [`args`] says what can be typed, [`commands`] what it does, [`output`] how it is shown. Commands answer with one
 //! [`failure::Failure`] at most, and only `main` ends the process.
 
+mod advice;
 mod args;
 mod client;
 mod commands;

@@ -83,6 +83,27 @@ impl Output {
         }
     }
 
+    /// Whether somebody is there to answer questions.
+    pub(crate) fn hears(&self) -> bool {
+        self.form == Form::Human && io::stdin().is_terminal()
+    }
+
+    /// Asks until the answer can be read.
+    pub(crate) fn ask<T>(&mut self, question: &str, read: impl Fn(&str) -> Option<T>) -> Result<T, Failure> {
+        loop {
+            let _ = write!(self.words, "{} ", printable(question));
+            let _ = self.words.flush();
+            let mut answer = String::new();
+            match io::stdin().read_line(&mut answer) {
+                Ok(bytes) if bytes > 0 => {}
+                Ok(_) | Err(_) => return Err(Failure::new(Exit::Usage, "the question was not answered")),
+            }
+            if let Some(answer) = read(&answer.trim().to_lowercase()) {
+                return Ok(answer);
+            }
+        }
+    }
+
     /// Asks whether what cannot be undone is meant. Fails where nobody can answer, and where the answer is no.
     pub(crate) fn confirm(&mut self, question: &str) -> Result<(), Failure> {
         if !io::stdin().is_terminal() {

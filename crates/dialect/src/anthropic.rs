@@ -7,6 +7,7 @@ mod fields;
 mod media;
 mod models;
 mod prompt;
+pub(crate) mod raw_predict;
 mod reader;
 mod request;
 mod response;

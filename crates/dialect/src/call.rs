@@ -7,7 +7,7 @@ use bytes::Bytes;
 use domain::Usage;
 
 use crate::address::{Addressed, Framing};
-use crate::anthropic;
+use crate::anthropic::{self, raw_predict};
 use crate::bad_request::BadRequest;
 use crate::body::{self, BodyParts, Edit};
 use crate::cap::OutputCap;
@@ -15,7 +15,7 @@ use crate::converse;
 use crate::endpoint::Endpoint;
 use crate::form::{self, Form};
 use crate::gemini;
-use crate::manners::Upstream;
+use crate::manners::{Manners, Upstream};
 use crate::media::{Media, MediaParts};
 use crate::openai::{self, Fallback, Preferences};
 use crate::product::{Look, Made, Product};
@@ -195,9 +195,12 @@ impl Call {
         self
     }
 
-    /// The headers that go upstream with the body.
-    pub fn head(&self) -> &[(&'static str, String)] {
-        &self.head
+    /// The headers that go with the body to a provider of these manners.
+    pub fn upstream_head(&self, manners: Manners) -> impl Iterator<Item = (&'static str, &str)> {
+        let head = self.head.iter().map(|(name, text)| (*name, text.as_str()));
+        head.filter(move |(name, _)| {
+            manners.version_in_body.is_none() || !raw_predict::leaves_out(self.endpoint, name)
+        })
     }
 
     /// What is called.
@@ -400,7 +403,8 @@ impl Call {
     pub fn upstream_body(&self, to: &Upstream<'_>) -> BodyParts {
         let mut edits = Vec::with_capacity(4);
         let changes = !self.asked.model_stands || self.asked.model != to.model;
-        if let Some(range) = self.asked.model_span.clone().filter(|_| changes) {
+        let named = to.manners.version_in_body.is_none() || self.endpoint.counts();
+        if let Some(range) = self.asked.model_span.clone().filter(|_| changes && named) {
             let name = format!("{}{}", self.asked.model_prefix, to.model);
             let name = if self.asked.product.form.is_some() {
                 name
@@ -413,6 +417,10 @@ impl Call {
         // It was text when it was read.
         let text = std::str::from_utf8(&self.body).unwrap_or_default();
         let mut surplus = Vec::from_iter(self.asked.models_span.clone());
+        if let Some(version) = to.manners.version_in_body {
+            edits.push(raw_predict::with_version(text, version));
+            surplus.extend(self.asked.model_span.clone().filter(|_| !named));
+        }
         if to.manners.stream_options {
             edits.extend(self.asked.usage_edit.clone());
         } else {

@@ -13,11 +13,14 @@ pub struct Manners {
     pub stream_options: bool,
     /// Whether it takes OpenRouter's `provider` itself; where not, the gateway heeds it and takes it out.
     pub preferences: bool,
+    /// The version of Anthropic's API, where the body states it in place of a header, and the address tells the model, as
+    /// Google's Vertex AI wants it.
+    pub version_in_body: Option<&'static str>,
 }
 
 impl Default for Manners {
     fn default() -> Self {
-        Self { cap: None, stream_options: true, preferences: false }
+        Self { cap: None, stream_options: true, preferences: false, version_in_body: None }
     }
 }
 

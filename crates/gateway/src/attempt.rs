@@ -3,16 +3,18 @@
 //! It settles what was answered. What brought nothing it hands back, so that `attempts.rs` can try again within the hold.
 
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use dialect::{Call, Endpoint, Framing, StreamMeter, StreamOptions, Upstream, UpstreamError};
+use domain::Timestamp;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use ledger::AttemptStatus;
-use providers::{Client, PartsBody, TransportFailure};
+use providers::{Client, PartsBody, Provider, TransportFailure};
 
 use crate::answer::Answer;
 use crate::evidence::{Began, Plan};
@@ -22,7 +24,7 @@ use crate::relay::{Relay, Unbegun};
 use crate::routes::Target;
 use crate::settle::{Consumed, Ending, Open, Output, Seen, Told};
 use crate::substitution::Substitution;
-use crate::tasks::Presence;
+use crate::tasks::{Presence, Tasks};
 use crate::whole::{whole, withhold};
 
 /// OpenAI's header for the caller's own name of a request; a provider that logs it lets both sides find a call.
@@ -75,6 +77,13 @@ pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence
     whole(open, &head.headers, body, idle, presence).await
 }
 
+/// Has the provider's access token renewed, if it has one that ends soon. The call goes with the old one meanwhile.
+pub(crate) fn renew_token(client: &Client, provider: &Arc<Provider>, tasks: &dyn Tasks, now: Timestamp) {
+    if let Some(renewal) = client.renewal(provider, now) {
+        tasks.spawn(Box::pin(renewal));
+    }
+}
+
 /// The call as it goes to the provider, without its credential.
 pub(crate) fn upstream_request(
     began: &Began,
@@ -95,9 +104,9 @@ pub(crate) fn upstream_request(
     headers.insert(ACCEPT, accept(sent));
     headers.insert(USER_AGENT, AGENT);
     headers.insert(CLIENT_REQUEST_ID, request_id_value(began));
-    for (name, text) in sent.head() {
+    for (name, text) in sent.upstream_head(provider.kind.manners) {
         // It was a header before, so it can be one again.
-        headers.insert(*name, HeaderValue::try_from(text)?);
+        headers.insert(name, HeaderValue::try_from(text)?);
     }
     Ok(request)
 }

@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue, Response};
 use providers::TransportFailure;
 
 use crate::answer::Answer;
-use crate::attempt::{ERROR_BYTES_MAX, JSON, collect, upstream_request};
+use crate::attempt::{ERROR_BYTES_MAX, JSON, collect, renew_token, upstream_request};
 use crate::decision::Trail;
 use crate::evidence::{Began, Plan};
 use crate::failure::{Failure, UpstreamFailure};
@@ -88,7 +88,9 @@ impl Gateway {
         let request = upstream_request(began, plan, None).map_err(|_| UpstreamFailure::unsendable())?;
         let dialect = plan.call.endpoint().dialect();
         let (provider, first_byte) = (Arc::clone(&plan.target().provider), plan.target().rules.first_byte);
-        let sent = self.client.send(&provider, dialect, request, self.shared.clock.now(), first_byte).await;
+        let now = self.shared.clock.now();
+        renew_token(&self.client, &provider, self.shared.tasks.as_ref(), now);
+        let sent = self.client.send(&provider, dialect, request, now, first_byte).await;
         let (head, body) = sent.map_err(UpstreamFailure::of_transport)?.into_parts();
         let idle = self.client.timeouts().idle;
         let bytes = collect(body, ERROR_BYTES_MAX, idle).await.map_err(UpstreamFailure::of_transport)?;

@@ -1,5 +1,6 @@
 //! How a request fails, and the one place where that becomes HTTP.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -315,6 +316,10 @@ fn has_no_model(error: &UpstreamError) -> bool {
         || AMAZON_HAS_NO_MODEL.iter().any(|words| error.message.starts_with(words))
 }
 
+/// What helps where our credential at a provider is not taken. The caller can do nothing about it.
+const MEND_CREDENTIAL: &str =
+    "The operator runs `tollkeeper doctor`, which tells what is wrong with the provider's credential.";
+
 impl UpstreamFailure {
     /// The way to the provider failed.
     pub(crate) fn of_transport(failure: TransportFailure) -> Self {
@@ -322,6 +327,7 @@ impl UpstreamFailure {
             TransportFailure::Connect
             | TransportFailure::Closed
             | TransportFailure::Garbage
+            | TransportFailure::NoToken
             | TransportFailure::TooLarge => 502,
             TransportFailure::ConnectTimeout
             | TransportFailure::FirstByteTimeout
@@ -335,9 +341,19 @@ impl UpstreamFailure {
             code: Some(failure.reason().to_owned()),
             param: None,
             retry_after: None,
-            should_retry: None,
-            // Whoever answers, the answer would be as long.
-            remedy: if failure == TransportFailure::TooLarge { Remedy::Nothing } else { Remedy::Again },
+            // What is wrong with our account there is for its owner to mend; at another provider it may be well.
+            should_retry: (failure == TransportFailure::NoToken).then_some(false),
+            remedy: match failure {
+                // Whoever answers, the answer would be as long.
+                TransportFailure::TooLarge => Remedy::Nothing,
+                TransportFailure::NoToken => Remedy::Elsewhere,
+                TransportFailure::Connect
+                | TransportFailure::ConnectTimeout
+                | TransportFailure::FirstByteTimeout
+                | TransportFailure::IdleTimeout
+                | TransportFailure::Closed
+                | TransportFailure::Garbage => Remedy::Again,
+            },
             way: None,
         }
     }
@@ -461,6 +477,7 @@ impl UpstreamFailure {
             param: self.param.map(Into::into),
             should_retry: self.should_retry,
             owner: Some(Owner::Provider),
+            next_step: (self.reason == "provider_auth_failed").then_some(Cow::Borrowed(MEND_CREDENTIAL)),
             ..ErrorBody::new(self.status, self.kind, self.message)
         }
     }

@@ -13,7 +13,7 @@ use http::response::Parts;
 use hyper::body::Incoming;
 use providers::{Client, TransportFailure};
 
-use crate::attempt::{ERROR_BYTES_MAX, collect, refused_upstream, upstream_request};
+use crate::attempt::{ERROR_BYTES_MAX, collect, refused_upstream, renew_token, upstream_request};
 use crate::beside::Beside;
 use crate::failure::UpstreamFailure;
 use crate::settle::Open;
@@ -110,6 +110,7 @@ fn depart(client: &Client, open: &mut Open) -> Option<Flight> {
     let (provider, first_byte) = (std::sync::Arc::clone(&target.provider), target.rules.first_byte);
     let (dialect, clock) = (open.plan.sent().endpoint().dialect(), std::sync::Arc::clone(&open.shared.clock));
     let (client, now, idle) = (client.clone(), clock.now(), client.timeouts().idle);
+    renew_token(&client, &provider, open.shared.tasks.as_ref(), now);
     Some(Box::pin(async move {
         let upstream = client.send(&provider, dialect, request, now, first_byte).await?;
         let at_us = clock.monotonic_micros();

@@ -66,7 +66,9 @@ impl Claim {
 
 /// Whether a model that answers by this name is the one that was called by that name.
 fn is_same(called: &str, answered: &str) -> bool {
-    let (called, answered) = (called.trim().to_ascii_lowercase(), answered.trim().to_ascii_lowercase());
+    // Google's Vertex AI calls by `@` what answers by `-`.
+    let plain = |name: &str| name.trim().to_ascii_lowercase().replace('@', "-");
+    let (called, answered) = (plain(called), plain(answered));
     if called == answered {
         return true;
     }
@@ -86,9 +88,9 @@ fn is_same(called: &str, answered: &str) -> bool {
 }
 
 /// Whether what follows a model's name is the date or the number of a version of it: `-2024-08-06`, `-20241022`, `-0613`,
-/// `-001`, `@20241022`.
+/// `-001`.
 fn is_version(rest: &str) -> bool {
-    let Some(date) = rest.strip_prefix(['-', '@']) else { return false };
+    let Some(date) = rest.strip_prefix('-') else { return false };
     let digits =
         |text: &str, count: usize| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     let parts: Vec<&str> = date.split('-').collect();
@@ -115,6 +117,7 @@ mod tests {
             ("gemini-2.5-pro", "gemini-2.5-pro-06-05", Claim::Kept),
             ("claude-3-5-sonnet-latest", "claude-3-5-sonnet-20241022", Claim::Kept),
             ("claude-sonnet-4", "claude-sonnet-4@20250514", Claim::Kept),
+            ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5-20250929", Claim::Kept),
             ("openai/gpt-4o", "gpt-4o-2024-08-06", Claim::Kept),
             ("gpt-4o", "openai/gpt-4o", Claim::Kept),
             ("models/gemini-1.5-pro", "gemini-1.5-pro", Claim::Kept),
@@ -124,6 +127,7 @@ mod tests {
             // A version that was named is that version.
             ("gpt-4o-2024-08-06", "gpt-4o-2024-11-20", Claim::Broken),
             ("gpt-4o-2024-08-06", "gpt-4o", Claim::Broken),
+            ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5-20251001", Claim::Broken),
             ("gpt-4o", "gpt-4o-mini", Claim::Broken),
             ("gpt-4o", "gpt-4o-mini-2024-07-18", Claim::Broken),
             ("gpt-4", "gpt-4o", Claim::Broken),

@@ -50,6 +50,8 @@ pub(crate) struct Chat {
     pub(crate) usage: bool,
     /// Whose shape it has.
     pub(crate) dialect: Dialect,
+    /// Whether it came by Vertex AI.
+    pub(crate) by_vertex: bool,
     /// What it consists of.
     pub(crate) output: Output,
 }

@@ -89,6 +89,8 @@ pub(crate) struct Call {
     pub(crate) entry: Entry,
     /// Whose shapes its answer has.
     pub(crate) dialect: Dialect,
+    /// Whether it came by Vertex AI, which looks at credentials itself.
+    pub(crate) by_vertex: bool,
     fault: Option<Fault>,
     model: String,
 }
@@ -103,6 +105,7 @@ impl Call {
             behaviour: defaults,
             entry: Entry::default(),
             dialect: Dialect::OpenAi,
+            by_vertex: false,
             fault: None,
             model: String::new(),
         }
@@ -113,7 +116,11 @@ impl Call {
     pub(crate) fn settle(&mut self, asked: &str, headers: &HeaderMap) -> Result<(), Problem> {
         let (model, suffix) = asked.split_once('?').unwrap_or((asked, ""));
         model.clone_into(&mut self.model);
-        self.entry.asked(model, false, None);
+        if self.by_vertex {
+            // What Google calls by `@` answers by `-`.
+            self.model = model.replace('@', "-");
+        }
+        self.entry.asked(&self.model, false, None);
         let with_suffix = self.behaviour.with(suffix);
         self.behaviour = with_suffix.map_err(|error| Problem::behaviour("model", &error))?;
         if let Some(header) = headers.get(X_MOCK) {
@@ -127,10 +134,10 @@ impl Call {
             Dialect::Amazon => signature::is_signed(headers),
         };
         let has_key = bears_token(headers) || own;
-        if self.behaviour.auth && !has_key {
+        if self.behaviour.auth && !has_key && !self.by_vertex {
             return Err(Problem::no_key());
         }
-        if self.dialect == Dialect::Anthropic && !headers.contains_key(ANTHROPIC_VERSION) {
+        if self.dialect == Dialect::Anthropic && !self.by_vertex && !headers.contains_key(ANTHROPIC_VERSION) {
             return Err(Problem::no_version());
         }
         self.fault = self.behaviour.fault_of(self.id as u64 & NUMBER);
@@ -249,14 +256,14 @@ impl Call {
         self.whole(JSON, Tokens::default(), body, self.error())
     }
 
+    /// Answers with this text, whatever it is, which is no call of a model.
+    pub(crate) fn tell(&self, (status, text): (StatusCode, String)) -> Response<Body> {
+        self.respond(status, JSON, Source::Whole(text.into()))
+    }
+
     /// Answers with an error object.
     pub(crate) fn refuse(&mut self, problem: Problem) -> Result<Response<Body>, Broken> {
-        let problem = match self.dialect {
-            Dialect::OpenAi => problem,
-            Dialect::Anthropic => problem.into_anthropics(),
-            Dialect::Amazon => problem.into_amazons(),
-            Dialect::Gemini => problem.into_geminis(),
-        };
+        let problem = problem.told_in(self.dialect);
         self.entry.began(problem.status.as_u16());
         self.entry.bill(Tokens::default());
         self.entry.close(true)?;
@@ -288,6 +295,7 @@ impl Call {
             cached,
             cache_writes: [written, written_1h],
             dialect: self.dialect,
+            by_vertex: self.by_vertex,
             output: ask.wish.output(behaviour.calls, visible),
             choices: ask.choices,
             visible,

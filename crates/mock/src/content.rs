@@ -92,6 +92,9 @@ fn usage(chat: &Chat, is_end: bool) -> Value {
             usage[name] = count.into();
         }
     }
+    if chat.by_vertex && is_end {
+        usage["trafficType"] = "ON_DEMAND".into();
+    }
     usage
 }
 

@@ -43,6 +43,11 @@
 //! says, or as an MP3 of 128 kbit/s; a transcript of it has `out` tokens, and tells a time in place of tokens where the
 //! model's name has `whisper` in it.
 //!
+//! Vertex AI is there for Gemini's content and Anthropic's messages, below `/v1/projects/P/locations/L/publishers`. It takes
+//! the access tokens that `POST /token?key=K` gives for what a service account has signed whose public key (base 64 for
+//! addresses, of its X.509 form) is K, which is checked; `expires_in=S` beside it is how long they live. The metadata server
+//! of Google's machines gives them, too. Content is also to be had for any API key.
+//!
 //! # Truth log
 //! One JSON line for each call of chat, responses, embeddings, messages, content or Converse: `at_us` (arrival, microseconds since 1970), `id` (as in the
 //! answer), `request_id` (the request's `x-client-request-id`, or null), `model` (the one that answered), `stream`,
@@ -54,6 +59,7 @@
 //! Faults that deliver nothing usable (the refusals, `hang`, `close`, `garbage`, `empty`) bill nothing; an answer in
 //! one piece bills whole, because all of it was generated before its first byte left.
 
+mod access_token;
 mod answer;
 mod behaviour;
 mod body;
@@ -83,6 +89,7 @@ mod tests;
 mod text;
 mod transcript;
 mod truth;
+mod vertex;
 mod wire;
 
 pub use behaviour::{Behaviour, BehaviourError, Fault};

@@ -129,7 +129,7 @@ impl Problem {
     }
 
     /// The same as Anthropic says it: with other statuses for want of money and for too much load.
-    pub(crate) fn into_anthropics(self) -> Self {
+    fn into_anthropics(self) -> Self {
         let (status, kind) = match (self.status.as_u16(), self.kind) {
             (_, "insufficient_quota") => (402, "billing_error"),
             (401, _) => (401, "authentication_error"),
@@ -144,7 +144,7 @@ impl Problem {
     }
 
     /// The same as Amazon says it, which tells the type in a header.
-    pub(crate) fn into_amazons(self) -> Self {
+    fn into_amazons(self) -> Self {
         let (status, kind) = match (self.status.as_u16(), self.kind) {
             (_, "insufficient_quota") => (400, "ServiceQuotaExceededException"),
             (401, _) => (403, "UnrecognizedClientException"),
@@ -169,8 +169,27 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, kind, None, why)
     }
 
+    /// No access token came along, or none that is good. Whoever publishes the model, Google says so.
+    pub(crate) fn no_token() -> Self {
+        let message = "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other \
+                       valid authentication credential.";
+        let code = Some("ACCESS_TOKEN_TYPE_UNSUPPORTED");
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", code, message.to_owned());
+        Self { dialect: Dialect::Gemini, ..problem }
+    }
+
+    /// The same in this dialect, if it is not in another one already.
+    pub(crate) fn told_in(self, dialect: Dialect) -> Self {
+        match (self.dialect, dialect) {
+            (Dialect::OpenAi, Dialect::Anthropic) => self.into_anthropics(),
+            (Dialect::OpenAi, Dialect::Amazon) => self.into_amazons(),
+            (Dialect::OpenAi, Dialect::Gemini) => self.into_geminis(),
+            _ => self,
+        }
+    }
+
     /// The same as Google says it: a wrong key is a mistake in the request.
-    pub(crate) fn into_geminis(self) -> Self {
+    fn into_geminis(self) -> Self {
         let (status, kind) = match (self.status.as_u16(), self.kind) {
             (_, "insufficient_quota") => (402, "RESOURCE_EXHAUSTED"),
             (401, _) => (400, "INVALID_ARGUMENT"),

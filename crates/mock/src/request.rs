@@ -7,6 +7,7 @@ use crate::decode::{self, ChatAsk, object, typed};
 use crate::output::{self, Wish};
 use crate::problem::Problem;
 use crate::text;
+use crate::vertex;
 
 /// The least that a model may think, if it thinks.
 const THINKING_LEAST: u64 = 1_024;
@@ -32,6 +33,8 @@ pub(crate) struct MessageFields<'a> {
     tool_choice: Option<&'a RawValue>,
     #[serde(borrow)]
     output_config: Option<&'a RawValue>,
+    #[serde(borrow)]
+    anthropic_version: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +63,19 @@ impl MessageFields<'_> {
     /// The model as asked, its suffix included.
     pub(crate) fn model(&self) -> Result<String, Problem> {
         decode::model(self.model)
+    }
+
+    /// Whether the body is as Vertex AI wants it, where the address tells the model.
+    pub(crate) fn check_vertex(&self) -> Result<(), Problem> {
+        let version: Option<String> = typed(self.anthropic_version, "anthropic_version", "a string")?;
+        let version = version.ok_or_else(|| Problem::missing("anthropic_version"))?;
+        if version != vertex::VERSION {
+            return Err(Problem::value("anthropic_version", vertex::VERSION));
+        }
+        match self.model {
+            Some(_) => Err(Problem::value("model", "nothing: extra inputs are not permitted")),
+            None => Ok(()),
+        }
     }
 
     /// The rest. The prompt is counted unless its size is `given`.

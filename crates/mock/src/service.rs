@@ -9,6 +9,7 @@ use http::{HeaderName, Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
+use crate::access_token;
 use crate::answer::{self, Dialect};
 use crate::body::{Body, Broken};
 use crate::call::{Call, Halt};
@@ -28,6 +29,7 @@ use crate::signature;
 use crate::speech::SpeechFields;
 use crate::transcript::TranscriptAsk;
 use crate::truth::Entry;
+use crate::vertex;
 use crate::wire::Tap;
 
 /// Bytes of a request's body that the mock is willing to hold.
@@ -41,6 +43,17 @@ enum Action {
     Generate,
     Stream,
     Count,
+}
+
+impl Action {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "generateContent" => Self::Generate,
+            "streamGenerateContent" => Self::Stream,
+            "countTokens" => Self::Count,
+            _ => return None,
+        })
+    }
 }
 
 enum Route {
@@ -57,6 +70,11 @@ enum Route {
     /// Of this model, streamed or not.
     Converse(String, bool),
     Content(Action, String),
+    /// At Vertex AI.
+    Vertex,
+    /// An access token for an assertion, or for being on a machine of Google's.
+    Token,
+    Metadata,
     Models,
     Model(String),
 }
@@ -131,6 +149,9 @@ async fn answer(
         }
         Route::Converse(model, stream) => answer_converse(worker, call, head, body, stream, &model).await,
         Route::Content(action, model) => answer_content(worker, call, head, body, action, &model).await,
+        Route::Vertex => answer_vertex(worker, call, head, body).await,
+        Route::Token => Ok(call.tell(access_token::grant(head, &read(body).await?, call.at_us))),
+        Route::Metadata => Ok(call.tell(access_token::metadata(head, call.at_us))),
         Route::Models => {
             call.settle("", &head.headers)?;
             call.free(answer::models()).await
@@ -189,6 +210,53 @@ async fn answer_content(
     }
     let ask = fields.ask(action == Action::Stream, call.behaviour.prompt)?;
     call.chat(ask).await
+}
+
+/// Answers a call of Vertex AI.
+async fn answer_vertex(
+    worker: &Worker,
+    call: &mut Call,
+    head: &Parts,
+    body: Incoming,
+) -> Result<Response<Body>, Halt> {
+    let no_path = || Problem::no_path(&head.method, head.uri.path());
+    let place = vertex::place(head.uri.path()).ok_or_else(no_path)?;
+    vertex::admit(&head.headers, &place, call.at_us)?;
+    call.by_vertex = true;
+    let model = percent_decoded(place.model).ok_or_else(no_path)?;
+    match (place.publisher, place.action) {
+        ("google", action) => {
+            let action = Action::named(action).ok_or_else(no_path)?;
+            answer_content(worker, call, head, body, action, &model).await
+        }
+        ("anthropic", "rawPredict") if model == "count-tokens" => {
+            call.dialect = Dialect::Anthropic;
+            if head.headers.contains_key("anthropic-beta") {
+                return Err(
+                    Problem::value("anthropic-beta", "no such header where tokens are counted").into()
+                );
+            }
+            let body = read(body).await?;
+            let fields: MessageFields<'_> = decode::fields(&body)?;
+            call.settle(&fields.model()?, &head.headers)?;
+            let prompt = fields.prompt(call.behaviour.prompt)?;
+            call.free(messages::count(prompt)).await
+        }
+        ("anthropic", "rawPredict" | "streamRawPredict") => {
+            call.entry = entry(worker, call, head, "msg_");
+            call.dialect = Dialect::Anthropic;
+            let body = read(body).await?;
+            let fields: MessageFields<'_> = decode::fields(&body)?;
+            fields.check_vertex()?;
+            call.settle(&model, &head.headers)?;
+            let ask = fields.ask(call.behaviour.prompt)?;
+            if ask.stream != (place.action == "streamRawPredict") {
+                return Err(Problem::value("stream", "what the address says").into());
+            }
+            call.chat(ask).await
+        }
+        _ => Err(no_path().into()),
+    }
 }
 
 async fn moderation(
@@ -284,6 +352,9 @@ fn route(method: &Method, path: &str) -> Result<Route, Problem> {
         "/v1/messages" => (Method::POST, Route::Messages),
         "/v1/messages/count_tokens" => (Method::POST, Route::CountTokens),
         "/v1/models" => (Method::GET, Route::Models),
+        "/token" => (Method::POST, Route::Token),
+        "/computeMetadata/v1/instance/service-accounts/default/token" => (Method::GET, Route::Metadata),
+        _ if vertex::place(path).is_some() => (Method::POST, Route::Vertex),
         _ if let Some(route) = converse(path) => (Method::POST, route),
         _ => {
             let id = path.strip_prefix("/v1/models/").filter(|id| !id.is_empty());
@@ -310,13 +381,7 @@ fn converse(path: &str) -> Option<Route> {
 fn content_route(path: &str) -> Option<(Action, String)> {
     let rest = path.strip_prefix("/v1beta/models/").or_else(|| path.strip_prefix("/v1/models/"))?;
     let (model, action) = rest.rsplit_once(':')?;
-    let action = match action {
-        "generateContent" => Action::Generate,
-        "streamGenerateContent" => Action::Stream,
-        "countTokens" => Action::Count,
-        _ => return None,
-    };
-    Some((action, percent_decoded(model)?))
+    Some((Action::named(action)?, percent_decoded(model)?))
 }
 
 /// Ids of models may hold a `/`, which some clients escape. Nothing when an escape is broken.

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dialect::Dialect;
 use domain::Timestamp;
-use http::{Request, Response};
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::connect::Connector;
+use crate::tokens::{ANSWER_BYTES_MAX, ASK_MAX, Standing, Tokens};
 use crate::{PartsBody, Provider, TransportFailure};
 
 /// How long a call may wait, step by step.
@@ -93,7 +97,8 @@ impl Client {
     }
 
     /// Sends a request in this dialect to a provider and waits for the head of its answer, for so long if the client's own
-    /// wait is not meant. The credential is added here, and only here; a signature is one of this moment.
+    /// wait is not meant. The credential is added here, and only here; a signature is one of this moment, and an access
+    /// token is waited for where there is none.
     ///
     /// # Errors
     /// When no answer begins.
@@ -105,7 +110,25 @@ impl Client {
         at: Timestamp,
         first_byte: Option<Duration>,
     ) -> Result<Upstream, TransportFailure> {
-        provider.authorize(dialect, &mut request, at);
+        let Some(tokens) = provider.tokens() else {
+            provider.authorize(dialect, &mut request, at);
+            return self.exchange(provider, request, first_byte).await;
+        };
+        let bearer = self.token(tokens, at).await?;
+        request.headers_mut().insert(AUTHORIZATION, bearer.clone());
+        let answered = self.exchange(provider, request, first_byte).await;
+        if answered.as_ref().is_ok_and(|answer| answer.status() == StatusCode::UNAUTHORIZED) {
+            tokens.refused(&bearer, at);
+        }
+        answered
+    }
+
+    async fn exchange(
+        &self,
+        provider: &Provider,
+        request: Request<PartsBody>,
+        first_byte: Option<Duration>,
+    ) -> Result<Upstream, TransportFailure> {
         debug_assert!(request.body().size_hint().exact().is_some(), "the length goes into a header");
         let pool = if provider.http2_prior_knowledge { &self.http2 } else { &self.negotiated };
         let wait = first_byte.unwrap_or(self.timeouts.first_byte);
@@ -114,5 +137,67 @@ impl Client {
             Ok(Err(error)) => Err(TransportFailure::of_request(&error)),
             Err(_) => Err(TransportFailure::FirstByteTimeout),
         }
+    }
+
+    /// The access token for a call at this moment. Who finds none waits for whoever asks for one.
+    async fn token(&self, tokens: &Tokens, at: Timestamp) -> Result<HeaderValue, TransportFailure> {
+        if let Some(bearer) = found(tokens.standing(at))? {
+            return Ok(bearer);
+        }
+        let _turn = tokens.turn().lock().await;
+        // Whoever had the turn before has asked for all who waited.
+        if let Some(bearer) = found(tokens.standing(at))? {
+            return Ok(bearer);
+        }
+        self.ask(tokens, at).await;
+        found(tokens.standing(at))?.ok_or(TransportFailure::NoToken)
+    }
+
+    /// What gets the provider another access token in place of one that ends soon; nothing if none does. It is work of its
+    /// own, so that no call waits for it and none that ends early ends it.
+    pub fn renewal(
+        &self,
+        provider: &Arc<Provider>,
+        at: Timestamp,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let is_ageing = move |tokens: &Tokens| matches!(tokens.standing(at), Standing::Ageing(_));
+        provider.tokens().filter(|tokens| is_ageing(tokens))?;
+        let (client, provider) = (self.clone(), Arc::clone(provider));
+        Some(async move {
+            let Some(tokens) = provider.tokens() else { return };
+            // Somebody may be about it, or have been.
+            let Ok(_turn) = tokens.turn().try_lock() else { return };
+            if is_ageing(tokens) {
+                client.ask(tokens, at).await;
+            }
+        })
+    }
+
+    /// Asks for a token; what comes of it is kept with the others.
+    async fn ask(&self, tokens: &Tokens, at: Timestamp) {
+        match tokens.request(at) {
+            Ok(request) => {
+                let answered = tokio::time::timeout(ASK_MAX, self.whole(request)).await;
+                tokens.take(at, answered.unwrap_or(Err(TransportFailure::FirstByteTimeout)));
+            }
+            Err(failure) => tokens.fail(at, failure),
+        }
+    }
+
+    /// An answer in one piece.
+    async fn whole(&self, request: Request<PartsBody>) -> Result<(StatusCode, Bytes), TransportFailure> {
+        let answer = self.negotiated.request(request).await;
+        let (head, body) = answer.map_err(|error| TransportFailure::of_request(&error))?.into_parts();
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+        Ok((head.status, body.map_err(|_| TransportFailure::Garbage)?.to_bytes()))
+    }
+}
+
+/// The token that there is; nothing where one is to be asked for.
+fn found(standing: Standing) -> Result<Option<HeaderValue>, TransportFailure> {
+    match standing {
+        Standing::Fresh(bearer) | Standing::Ageing(bearer) => Ok(Some(bearer)),
+        Standing::Nothing => Ok(None),
+        Standing::Failed => Err(TransportFailure::NoToken),
     }
 }

@@ -26,6 +26,9 @@ pub enum TransportFailure {
     /// The answer is larger than we take.
     #[error("the provider's answer is larger than this gateway takes (server.answer_bytes_max)")]
     TooLarge,
+    /// There is no access token to call with.
+    #[error("the gateway could get no access token for its account at the provider")]
+    NoToken,
 }
 
 impl TransportFailure {
@@ -39,6 +42,7 @@ impl TransportFailure {
             Self::Closed => "upstream_closed",
             Self::Garbage => "upstream_garbage",
             Self::TooLarge => "upstream_too_large",
+            Self::NoToken => "provider_auth_failed",
         }
     }
 

@@ -5,6 +5,8 @@
 
 use dialect::{Dialect, Endpoint, Manners};
 
+use crate::vertex;
+
 /// A kind of provider, as `kind` in the configuration names it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kind {
@@ -22,6 +24,8 @@ pub struct Kind {
     pub(crate) credential: Credential,
     /// Whether one may say which version of the API is meant, and a model is then a deployment in the path.
     pub has_deployments: bool,
+    /// Whose models are called, at Google's Vertex AI, which serves each publisher's by another API.
+    pub publisher: Option<&'static str>,
 }
 
 /// How a credential is told.
@@ -37,6 +41,8 @@ pub(crate) enum Credential {
     Aws,
     /// Google's way: in `x-goog-api-key`, but as a bearer token where it follows OpenAI's dialect.
     Google,
+    /// The way of Google's cloud: an access token that ends, as a bearer token, or an API key in `x-goog-api-key`.
+    GoogleCloud,
 }
 
 /// OpenAI's own way, of which the rows below say what is otherwise.
@@ -44,10 +50,11 @@ const OPENAI: Kind = Kind {
     name: "openai",
     base_url: Some("https://api.openai.com/v1"),
     endpoints: OWN,
-    manners: Manners { cap: None, stream_options: true, preferences: false },
+    manners: Manners { cap: None, stream_options: true, preferences: false, version_in_body: None },
     openai_path: "",
     credential: Credential::Bearer,
     has_deployments: false,
+    publisher: None,
 };
 
 /// All of OpenAI's own.
@@ -156,12 +163,32 @@ pub const KINDS: &[Kind] = &[
         credential: Credential::Google,
         ..OPENAI
     },
+    // <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference>: the same as the last one's, but for
+    // embeddings, by a project and in a location.
+    Kind {
+        name: "vertex",
+        base_url: None,
+        endpoints: &[Endpoint::GenerateContent, Endpoint::CountContent],
+        credential: Credential::GoogleCloud,
+        publisher: Some("google"),
+        ..OPENAI
+    },
+    // <https://docs.anthropic.com/en/api/claude-on-vertex-ai>
+    Kind {
+        name: "vertex-anthropic",
+        base_url: None,
+        endpoints: &[Endpoint::Messages, Endpoint::CountTokens],
+        manners: Manners { version_in_body: Some("vertex-2023-10-16"), ..OPENAI.manners },
+        credential: Credential::GoogleCloud,
+        publisher: Some("anthropic"),
+        ..OPENAI
+    },
     Kind { name: "groq", base_url: Some("https://api.groq.com/openai/v1"), endpoints: ANSWERS, ..OPENAI },
     Kind {
         name: "openrouter",
         base_url: Some("https://openrouter.ai/api/v1"),
         endpoints: BOTH,
-        manners: Manners { cap: None, stream_options: true, preferences: true },
+        manners: Manners { preferences: true, ..OPENAI.manners },
         ..OPENAI
     },
     // Refuses members it does not know: a stream always tells its usage, and the cap has its old name.
@@ -169,7 +196,7 @@ pub const KINDS: &[Kind] = &[
         name: "mistral",
         base_url: Some("https://api.mistral.ai/v1"),
         endpoints: JUDGING,
-        manners: Manners { cap: Some("max_tokens"), stream_options: false, preferences: false },
+        manners: Manners { cap: Some("max_tokens"), stream_options: false, ..OPENAI.manners },
         ..OPENAI
     },
     // <https://api-docs.deepseek.com/api/create-chat-completion>: knows max_tokens, and passes over the newer name.
@@ -177,7 +204,7 @@ pub const KINDS: &[Kind] = &[
         name: "deepseek",
         base_url: Some("https://api.deepseek.com/v1"),
         endpoints: CHAT,
-        manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
+        manners: Manners { cap: Some("max_tokens"), ..OPENAI.manners },
         ..OPENAI
     },
     Kind { name: "xai", base_url: Some("https://api.x.ai/v1"), endpoints: IMAGINING, ..OPENAI },
@@ -186,14 +213,14 @@ pub const KINDS: &[Kind] = &[
         name: "together",
         base_url: Some("https://api.together.xyz/v1"),
         endpoints: OPEN,
-        manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
+        manners: Manners { cap: Some("max_tokens"), ..OPENAI.manners },
         ..OPENAI
     },
     Kind {
         name: "fireworks",
         base_url: Some("https://api.fireworks.ai/inference/v1"),
         endpoints: NEWER,
-        manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
+        manners: Manners { cap: Some("max_tokens"), ..OPENAI.manners },
         ..OPENAI
     },
     // <https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html>
@@ -209,7 +236,7 @@ pub const KINDS: &[Kind] = &[
         name: "ollama",
         base_url: Some("http://127.0.0.1:11434/v1"),
         endpoints: BOTH,
-        manners: Manners { cap: Some("max_tokens"), stream_options: true, preferences: false },
+        manners: Manners { cap: Some("max_tokens"), ..OPENAI.manners },
         ..OPENAI
     },
     Kind { name: "llamacpp", base_url: Some("http://127.0.0.1:8080/v1"), endpoints: ALL, ..OPENAI },
@@ -234,11 +261,19 @@ impl Kind {
         &SIMULATED
     }
 
-    /// Where its API is in this region, if that is all that its address depends on.
+    /// Where its API is in this region, or location, if that is all that its address depends on.
     pub fn base_url_in(&self, region: &str) -> Option<String> {
+        if self.publisher.is_some() {
+            return vertex::base_url(region);
+        }
         let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         let is_one = !region.is_empty() && region.bytes().all(is_plain);
         (self.signs() && is_one).then(|| format!("https://bedrock-runtime.{region}.amazonaws.com"))
+    }
+
+    /// Where a key is taken that needs neither project nor location, if there is such a way.
+    pub fn express_url(&self) -> Option<&'static str> {
+        (self.publisher == Some("google")).then_some(vertex::GLOBAL_URL)
     }
 
     /// Whether calls can be signed by an access key of AWS in place of a key that is sent along.
@@ -252,12 +287,14 @@ impl Kind {
     }
 
     /// The headers in which it is told the credential: in OpenAI's dialect, and in its own if that is another.
-    pub const fn credential_headers(&self) -> &'static [&'static str] {
+    pub fn credential_headers(&self) -> &'static [&'static str] {
         match self.credential {
             Credential::Bearer | Credential::Aws => &["authorization"],
             Credential::ApiKey => &["api-key"],
             Credential::Anthropic => &["authorization", "x-api-key"],
             Credential::Google => &["authorization", "x-goog-api-key"],
+            Credential::GoogleCloud if self.express_url().is_some() => &["authorization", "x-goog-api-key"],
+            Credential::GoogleCloud => &["authorization"],
         }
     }
 }

@@ -9,11 +9,16 @@ mod failure;
 mod kind;
 mod parts;
 mod provider;
+mod service_account;
 mod signature;
+mod tokens;
+mod vertex;
 
 pub use client::{Client, Timeouts, Upstream};
 pub use failure::TransportFailure;
 pub use kind::{KINDS, Kind};
 pub use parts::PartsBody;
 pub use provider::{Provider, ProviderError};
+pub use service_account::{ServiceAccount, ServiceAccountError};
 pub use signature::AccessKey;
+pub use tokens::{METADATA_HOST, TokenFailure, TokenSource};

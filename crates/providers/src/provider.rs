@@ -11,6 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::PartsBody;
 use crate::kind::{Credential, Kind};
 use crate::signature::{AccessKey, Signer};
+use crate::tokens::{TokenFailure, TokenSource, Tokens};
+use crate::vertex;
 
 /// One upstream API.
 #[derive(Debug)]
@@ -27,6 +29,8 @@ pub struct Provider {
     credential: Option<Credentials>,
     /// The version of an API that has deployments: the query that goes with every call.
     api_version: Option<String>,
+    /// What stands between the address and the publishers of models: a project and a location.
+    folder: String,
 }
 
 /// Why a provider's settings are unusable. The texts never show the credential.
@@ -56,6 +60,12 @@ pub enum ProviderError {
     /// The session token has characters that no header may have.
     #[error("the value has characters that an HTTP header cannot carry")]
     SessionToken,
+    /// It is no project.
+    #[error("`{0}` is no project's id of Google Cloud, such as my-project-123456")]
+    Project(String),
+    /// It is no location.
+    #[error("`{0}` is no location of Google Cloud, such as global, eu or europe-west1")]
+    Location(String),
 }
 
 impl ProviderError {
@@ -68,6 +78,8 @@ impl ProviderError {
             Self::Region(_) => "region",
             Self::AccessKey | Self::AccessKeyId => "access_key_id",
             Self::SessionToken => "session_token",
+            Self::Project(_) => "project",
+            Self::Location(_) => "location",
         }
     }
 }
@@ -108,6 +120,7 @@ impl Provider {
             base_path: path.trim_end_matches('/').to_owned(),
             credential: api_key.map(|key| Headers::new(kind, key)).transpose()?.map(Credentials::Told),
             api_version: None,
+            folder: String::new(),
         })
     }
 
@@ -137,6 +150,45 @@ impl Provider {
         }
         self.credential = Some(Credentials::Signed(Box::new(Signer::new(key, region, "bedrock")?)));
         Ok(self)
+    }
+
+    /// The same for this project of Google Cloud, in this location.
+    ///
+    /// # Errors
+    /// [`ProviderError`] that names which of them is none.
+    pub fn with_project(mut self, project: &str, location: &str) -> Result<Self, ProviderError> {
+        let shown = |text: &str| text.chars().take(64).collect();
+        if self.kind.base_url_in(location).is_none() {
+            return Err(ProviderError::Location(shown(location)));
+        }
+        self.folder =
+            vertex::folder(project, location).ok_or_else(|| ProviderError::Project(shown(project)))?;
+        Ok(self)
+    }
+
+    /// The same, called with access tokens from this source.
+    #[must_use]
+    pub fn with_tokens(mut self, source: TokenSource) -> Self {
+        self.credential = Some(Credentials::Ending(Box::new(Tokens::new(&self.name, source))));
+        self
+    }
+
+    /// Its access tokens, if it is called with such.
+    pub(crate) fn tokens(&self) -> Option<&Tokens> {
+        match &self.credential {
+            Some(Credentials::Ending(tokens)) => Some(tokens),
+            Some(Credentials::Told(_) | Credentials::Signed(_)) | None => None,
+        }
+    }
+
+    /// Who gives its access tokens, if it is called with such.
+    pub fn token_source(&self) -> Option<&TokenSource> {
+        self.tokens().map(Tokens::source)
+    }
+
+    /// Why the last try to get an access token failed; nothing if it did not, or none is needed.
+    pub fn token_failure(&self) -> Option<TokenFailure> {
+        self.tokens()?.failure()
     }
 
     /// The endpoint to which a call goes that came at this one: the same, or one to whose form it can be converted;
@@ -184,6 +236,10 @@ impl Provider {
     /// # Errors
     /// When the model's name makes no path.
     pub fn address(&self, endpoint: Endpoint, model: &str, stream: bool) -> Result<Uri, http::Error> {
+        if let Some(publisher) = self.kind.publisher {
+            let path = vertex::path(publisher, endpoint, model, stream);
+            return self.uri(&format!("{}{path}", self.folder));
+        }
         if endpoint.dialect() == Dialect::Gemini {
             let action = if stream { ":streamGenerateContent?alt=sse" } else { endpoint.path() };
             return self.uri(&format!("/models/{}{action}", in_path(model)));
@@ -221,7 +277,8 @@ impl Provider {
             .build()
     }
 
-    /// Adds our credential to a call in this dialect: the header that tells it, or a signature of this moment.
+    /// Adds our credential to a call in this dialect: the header that tells it, or a signature of this moment. An access
+    /// token is added by whoever can wait for one.
     pub(crate) fn authorize(&self, dialect: Dialect, request: &mut Request<PartsBody>, at: Timestamp) {
         match &self.credential {
             Some(Credentials::Told(headers)) => {
@@ -229,7 +286,7 @@ impl Provider {
                 request.headers_mut().insert(name.clone(), value.clone());
             }
             Some(Credentials::Signed(signer)) => signer.sign(request, at),
-            None => {}
+            Some(Credentials::Ending(_)) | None => {}
         }
     }
 
@@ -244,6 +301,7 @@ impl Provider {
 enum Credentials {
     Told(Headers),
     Signed(Box<Signer>),
+    Ending(Box<Tokens>),
 }
 
 /// One credential, as headers tell it.
@@ -264,6 +322,7 @@ impl Headers {
             Credential::ApiKey => Self { usual: plain("api-key")?, own: None },
             Credential::Anthropic => Self { usual: bearer()?, own: Some(plain("x-api-key")?) },
             Credential::Google => Self { usual: bearer()?, own: Some(plain("x-goog-api-key")?) },
+            Credential::GoogleCloud => Self { usual: plain("x-goog-api-key")?, own: None },
         })
     }
 

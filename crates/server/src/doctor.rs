@@ -17,7 +17,7 @@ use http_body_util::BodyExt;
 use ledger::Wallet;
 use payments::recharge::{Bounds, DECLINES_MAX, Settings};
 use payments::{Limits, Recharge};
-use providers::{Client, PartsBody, Provider};
+use providers::{Client, PartsBody, Provider, TokenSource};
 use serde::Serialize;
 use store::{Reader, StoreError};
 
@@ -278,17 +278,20 @@ fn check_providers(config: &Config, live: bool, findings: &mut Vec<Finding>) {
 }
 
 /// Asks for what is free, and tells whether address and credential are right: the list of models. Where there is none, a
-/// question without a message, which is refused, but only by who takes the credential.
+/// question without a message, or for the length of none, which is refused, but only by who takes the credential.
 fn probe(provider: &Provider, target: Option<&Target>) -> Result<Request<PartsBody>, http::Error> {
-    if provider.outbound(Endpoint::Chat) != Some(Endpoint::Converse) {
+    let counts = || provider.kind.endpoints.iter().copied().find(|endpoint| endpoint.counts());
+    let converse = || provider.outbound(Endpoint::Chat).filter(|endpoint| *endpoint == Endpoint::Converse);
+    let question = if provider.kind.publisher.is_some() { counts() } else { converse() };
+    let Some(endpoint) = question else {
         let mut request = Request::new(PartsBody::default());
         *request.uri_mut() = provider.uri("/models")?;
         return Ok(request);
-    }
+    };
     let model = target.map_or("-", |target| &target.model);
     let mut request = Request::new(PartsBody::new([Bytes::from_static(b"{}")]));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = provider.address(Endpoint::Converse, model, false)?;
+    *request.uri_mut() = provider.address(endpoint, model, false)?;
     request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("2"));
     Ok(request)
@@ -300,31 +303,51 @@ async fn reach(client: &Client, provider: &Provider, target: Option<&Target>) ->
         return Finding::found(check, "its address is no URL", "mend base_url");
     };
     match client.send(provider, provider.kind.dialect(), request, SystemClock::start().now(), None).await {
-        Err(failure) => Finding::found(
-            check,
-            format!("{} at {}", failure, provider.origin()),
-            "check base_url, the network, and that the provider is up",
-        ),
-        Ok(answer) => match answer.status().as_u16() {
-            401 | 403 => Finding::found(
+        Err(failure) => match provider.token_failure() {
+            Some(why) => Finding::found(check, why.to_string(), mend_tokens(provider)),
+            None => Finding::found(
                 check,
-                format!(
-                    "{} refuses the credential with status {}",
-                    provider.origin(),
-                    answer.status().as_u16()
-                ),
-                if provider.kind.signs() {
-                    "check the key, that it may call bedrock:InvokeModel on the model, that the account has the model, \
-                     and this machine's clock"
-                } else {
-                    "check the key that api_key refers to; a subscription to a chat app is not API credit"
-                },
+                format!("{} at {}", failure, provider.origin()),
+                "check base_url, the network, and that the provider is up",
+            ),
+        },
+        Ok(answer) => match answer.status().as_u16() {
+            status @ (401 | 403) => Finding::found(
+                check,
+                format!("{} refuses the credential with status {status}", provider.origin()),
+                mend_credential(provider),
             ),
             status @ 500.. => {
                 Finding::found(check, format!("{} answers {status}", provider.origin()), "try again later")
             }
             status => Finding::ok(check, format!("{} answers {status}", provider.origin())),
         },
+    }
+}
+
+/// What to do when a provider refuses our credential.
+fn mend_credential(provider: &Provider) -> &'static str {
+    if provider.kind.signs() {
+        "check the key, that it may call bedrock:InvokeModel on the model, that the account has the model, and this \
+         machine's clock"
+    } else if provider.kind.publisher.is_some() {
+        "check the project, that the account has the role Vertex AI User (roles/aiplatform.user) in it, that its API \
+         aiplatform.googleapis.com is enabled, and that the model is enabled in Model Garden where it must be"
+    } else {
+        "check the key that api_key refers to; a subscription to a chat app is not API credit"
+    }
+}
+
+/// What to do when there is no access token to call a provider with.
+fn mend_tokens(provider: &Provider) -> &'static str {
+    match provider.token_source() {
+        Some(TokenSource::Metadata(_)) => {
+            "run on a machine of Google's that has a service account, or give a service_account in place of credential"
+        }
+        Some(TokenSource::ServiceAccount(_)) | None => {
+            "check that the key that service_account refers to is neither deleted nor disabled, this machine's clock, and \
+             the way to the token endpoint"
+        }
     }
 }
 
@@ -366,10 +389,9 @@ async fn call(client: &Client, target: &Target) -> Finding {
         *request.uri_mut() = uri;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         request.headers_mut().insert(CONTENT_LENGTH, length);
-        for (name, text) in call.head() {
-            request
-                .headers_mut()
-                .insert(*name, HeaderValue::try_from(text).map_err(|error| error.to_string())?);
+        for (name, text) in call.upstream_head(upstream.manners) {
+            let value = HeaderValue::try_from(text).map_err(|error| error.to_string())?;
+            request.headers_mut().insert(name, value);
         }
         let answer = client
             .send(&target.provider, endpoint.dialect(), request, SystemClock::start().now(), None)

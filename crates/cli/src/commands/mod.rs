@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod advise;
 mod backup;
 mod budgets;
 mod config;
@@ -28,7 +29,7 @@ pub(crate) mod verify;
 use server::OPERATOR_KEY;
 use server::config::Environment;
 
-use crate::args::Command;
+use crate::args::{Command, RouteCommand};
 use crate::failure::Failure;
 use crate::output::Output;
 use operator::Operator;
@@ -58,7 +59,8 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Promo(command) => operator(output).promo(command),
         Command::Budgets(command) => operator(output).budgets(command),
         Command::Limits(command) => operator(output).limits(command),
-        Command::Route(command) => operator(output).route(command),
+        Command::Route(RouteCommand::Advise(args)) => advise::run(&args, output),
+        Command::Route(RouteCommand::Explain(args)) => operator(output).explain_route(args),
         Command::Events(args) => operator(output).events(args),
         Command::Usage(command) => operator(output).usage(command),
         Command::Explain(args) => operator(output).explain(args),

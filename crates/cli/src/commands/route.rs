@@ -1,16 +1,16 @@
-//! `route …`: where the calls of a model go.
+//! `route explain`: where the calls of a model go.
 
 use super::limits::encoded;
 use super::operator::Operator;
-use crate::args::{RouteCommand, RouteExplainArgs};
+use crate::args::RouteExplainArgs;
 use crate::client::Call;
 use crate::failure::Failure;
 use crate::views;
 
 impl Operator<'_> {
-    /// `route …`
-    pub(crate) fn route(&mut self, command: RouteCommand) -> Result<(), Failure> {
-        let RouteCommand::Explain(RouteExplainArgs { model, key, gateway }) = command;
+    /// `route explain`
+    pub(crate) fn explain_route(&mut self, args: RouteExplainArgs) -> Result<(), Failure> {
+        let RouteExplainArgs { model, key, gateway } = args;
         let model = encoded(&model);
         let path = match key {
             Some(key) => format!("/admin/v1/keys/{key}/route?model={model}"),

@@ -62,6 +62,10 @@ fn lines_mean_what_they_say() {
             "Doctor(DoctorArgs { data: Some(\"d\"), config: None, live: true, key: None, key_file: None, model: None, gateway: GatewayArgs { url: GatewayUrl(\"http://127.0.0.1:4400\") } })",
         ),
         ("verify --data d", "Verify(VerifyArgs { data: \"d\" })"),
+        (
+            "route advise --prototype yes --calls 500 --card no",
+            "Route(Advise(RouteAdviseArgs { prototype: Some(Yes), calls: Some(500), strict_compliance: None,",
+        ),
         ("backup --data d --to f", "Backup(BackupArgs { data: \"d\", to: \"f\", force: false })"),
         (
             "restore --from f --data d --force",

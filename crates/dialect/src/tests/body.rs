@@ -81,8 +81,8 @@ fn only_the_model_and_the_usage_are_edited() {
 #[test]
 fn providers_have_their_manners() {
     const CAP: Option<&str> = Some("max_tokens");
-    let usage = Manners { cap: None, stream_options: false, preferences: false };
-    let both = Manners { cap: CAP, stream_options: false, preferences: false };
+    let usage = Manners { stream_options: false, ..Manners::default() };
+    let both = Manners { cap: CAP, ..usage };
     for (manners, cap, body, expected) in [
         // What tells its usage unasked is not asked, wherever the member stands.
         (

@@ -18,7 +18,7 @@ const MODEL: &str = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0";
 
 const UPSTREAM: Upstream<'static> = Upstream {
     model: MODEL,
-    manners: Manners { cap: None, stream_options: true, preferences: false },
+    manners: Manners { cap: None, stream_options: true, preferences: false, version_in_body: None },
     output_cap: None,
 };
 

@@ -33,7 +33,7 @@ pub(super) const WIRES: [(Wire, &str); 4] = [
 
 pub(super) const UPSTREAM: Upstream<'static> = Upstream {
     model: "upstream-model",
-    manners: Manners { cap: None, stream_options: true, preferences: false },
+    manners: Manners { cap: None, stream_options: true, preferences: false, version_in_body: None },
     output_cap: NonZeroU64::new(8_000),
 };
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::body::to;
-use crate::{BadRequest, Call, Endpoint, Made};
+use crate::{BadRequest, Call, Endpoint, Made, Manners};
 
 /// Heads and values.
 type Fields<'a> = &'a [(&'a str, &'a str)];
@@ -35,7 +35,7 @@ fn a_form_goes_upstream_byte_for_byte_but_for_the_model() {
     let call = read(body.clone()).unwrap();
     assert_eq!((call.model(), call.stream(), call.plain_answer()), ("whisper-1", false, false));
     assert_eq!(call.form_prompt().unwrap(), "Gates.");
-    assert_eq!(call.head(), [("content-type", TYPE.to_owned())]);
+    assert_eq!(call.upstream_head(Manners::default()).collect::<Vec<_>>(), [("content-type", TYPE)]);
     let sent = |model: &str| -> Vec<u8> { call.upstream_body(&to(model)).into_iter().flatten().collect() };
     assert_eq!(sent("whisper-1"), body);
     let renamed = String::from_utf8(body).unwrap().replace("whisper-1", "a\"model");

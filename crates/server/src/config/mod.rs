@@ -6,6 +6,7 @@ mod amazon;
 mod builtin;
 mod contract;
 mod environment;
+mod google;
 mod offers;
 mod payments;
 mod prices;
@@ -303,6 +304,7 @@ fn read_providers(
         let name = section.required_text("name", mistakes);
         let kind = read_kind(&mut section, mistakes);
         let amazon = kind.and_then(|kind| amazon::read(&mut section, kind, environment, mistakes));
+        let google = kind.and_then(|kind| google::read(&mut section, kind, environment, mistakes));
         let base_url = section.text("base_url", mistakes);
         let api_version = section.text("api_version", mistakes);
         let field = section.field("api_key");
@@ -311,7 +313,7 @@ fn read_providers(
         });
         let http2 = section.boolean("http2", mistakes).unwrap_or(false);
         let contract = contract::required(&mut section, verification, mistakes).map(Arc::new);
-        if let (Some(name), Some(kind), Some(amazon)) = (name, kind, amazon) {
+        if let (Some(name), Some(kind), Some(amazon), Some(google)) = (name, kind, amazon, google) {
             if name.is_empty()
                 || name.contains(|character: char| character == '/' || character.is_whitespace())
             {
@@ -323,9 +325,10 @@ fn read_providers(
                     format_args!("`{name}` is the name of another provider too"),
                 );
             }
-            let base_url = base_url.or_else(|| amazon.base_url(kind));
+            let base_url = base_url.or_else(|| amazon.base_url(kind)).or_else(|| google.base_url(kind));
             let built = Provider::new(&name, kind, base_url.as_deref(), api_key.as_ref())
-                .and_then(|provider| amazon.sign(provider));
+                .and_then(|provider| amazon.sign(provider))
+                .and_then(|provider| google.complete(provider));
             let built = match api_version {
                 None => built,
                 Some(version) => built.and_then(|provider| provider.with_api_version(&version)),

@@ -5,6 +5,8 @@ use gateway::{AccessClass, Countries, Verified};
 
 use super::*;
 
+mod google;
+
 /// The day on which the configurations of these tests are read.
 const TODAY: &str = "2026-11-21";
 
@@ -327,7 +329,6 @@ fn offered_providers_have_contracts_and_what_is_unknown_is_kept_out() {
     assert_eq!((contract.class, contract.data, contract.verified), (own.0, own.2, own.3));
 }
 
-/// The table of kinds in the documentation is this one.
 #[test]
 fn providers_of_amazons_are_told_a_region_and_one_credential() {
     const BOTH: &str = "access_key_id = 'env:ID'\nsecret_access_key = 'env:SECRET'";
@@ -433,17 +434,30 @@ fn providers_of_amazons_are_told_a_region_and_one_credential() {
 }
 
 #[test]
-fn the_example_of_bedrock_is_valid() {
+fn the_examples_of_providers_are_valid() {
     let documented = include_str!("../../../../docs/providers.md");
-    let example = documented.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let environment =
         Environment::from([("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")]);
-    let config = Config::parse(example, &environment, TODAY.parse().unwrap()).unwrap();
-    let target = &config.routes[0].targets[0];
-    assert_eq!(&*target.label, "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0");
-    assert!(target.prices.is_some());
+    let mut labels = Vec::new();
+    for block in documented.split("```toml\n").skip(1) {
+        let example = block.split("```").next().unwrap();
+        let config = Config::parse(example, &environment, TODAY.parse().unwrap()).unwrap();
+        for target in config.routes.iter().flat_map(|route| &route.targets) {
+            assert!(target.prices.is_some(), "{}", target.label);
+            labels.push(target.label.to_string());
+        }
+    }
+    assert_eq!(
+        labels,
+        [
+            "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "vertex/gemini-2.5-pro",
+            "vertex-claude/claude-sonnet-4-5@20250929",
+        ]
+    );
 }
 
+/// The table of kinds in the documentation is this one.
 #[test]
 fn every_kind_is_documented() {
     use providers::KINDS;
@@ -459,7 +473,8 @@ fn every_kind_is_documented() {
 
 fn kind_row(kind: &providers::Kind) -> String {
     let fixed = kind.base_url.map(|base_url| format!("<{base_url}>"));
-    let regional = || kind.base_url_in("region").map(|url| format!("`{url}`"));
+    let place = if kind.publisher.is_some() { "location" } else { "region" };
+    let regional = || kind.base_url_in(place).map(|url| format!("`{url}`"));
     let address = fixed.or_else(regional).unwrap_or("`base_url`".to_owned());
     let header = kind.credential_headers().join("`, `");
     let endpoints: Vec<&str> = kind.endpoints.iter().map(|endpoint| endpoint.as_str()).collect();
@@ -478,6 +493,12 @@ fn kind_row(kind: &providers::Kind) -> String {
     }
     if kind.signs() {
         done.push("with `access_key_id`, calls are signed".to_owned());
+    }
+    if let Some(publisher) = kind.publisher {
+        done.push(format!("`{publisher}`'s models of the `project`; access tokens are had and renewed"));
+    }
+    if let Some(version) = kind.manners.version_in_body {
+        done.push(format!("`anthropic_version` stands in the body, `{version}`"));
     }
     if !kind.openai_path.is_empty() {
         done.push(format!("embeddings go to `{}`, below the address", kind.openai_path));

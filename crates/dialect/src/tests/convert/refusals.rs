@@ -297,7 +297,7 @@ fn providers_manners_are_kept() {
         ("llama", Manners::default(), r#""max_tokens":5,"#, true),
         (
             "gpt-5",
-            Manners { cap: Some("max_tokens"), stream_options: false, preferences: false },
+            Manners { cap: Some("max_tokens"), stream_options: false, ..Manners::default() },
             r#""max_tokens":5,"#,
             false,
         ),

@@ -289,3 +289,52 @@ fn a_prompt_is_counted_wherever_it_stands() {
     assert!(count(r#"{"messages":[{"content":[{"type":"image","source":{"type":"url"}}]}]}"#) > 1_500);
     assert_eq!(count("nonsense"), 0);
 }
+
+/// Google's Vertex AI has the version in the body and the model in the address; of a count, the model in the body, too.
+#[test]
+fn the_version_stands_in_the_body_where_it_is_wanted_there() {
+    let manners = Manners { version_in_body: Some("vertex-2023-10-16"), ..Manners::default() };
+    let messages = r#""max_tokens":9,"messages":[1]"#;
+    for (endpoint, body, wanted) in [
+        (
+            Endpoint::Messages,
+            format!(r#"{{"model":"m",{messages}}}"#),
+            format!(r#"{{"anthropic_version":"vertex-2023-10-16",{messages}}}"#),
+        ),
+        (
+            Endpoint::Messages,
+            format!(r#" {{ {messages} , "model" : "m" }}"#),
+            format!(r#" {{"anthropic_version":"vertex-2023-10-16", {messages}  }}"#),
+        ),
+        (
+            Endpoint::Messages,
+            format!(r#"{{{messages},"model":"m","anthropic_version":"bedrock-2023-05-31","stream":true}}"#),
+            format!(r#"{{{messages},"anthropic_version":"vertex-2023-10-16","stream":true}}"#),
+        ),
+        (
+            Endpoint::Messages,
+            r#"{"max_tokens":9,"model":"m","messages":[{"role":"user","content":"anthropic_version"}]}"#.to_owned(),
+            r#"{"anthropic_version":"vertex-2023-10-16","max_tokens":9,"messages":[{"role":"user","content":"anthropic_version"}]}"#
+                .to_owned(),
+        ),
+        (
+            Endpoint::CountTokens,
+            r#"{"model":"m","messages":[1]}"#.to_owned(),
+            r#"{"anthropic_version":"vertex-2023-10-16","model":"up@1","messages":[1]}"#.to_owned(),
+        ),
+    ] {
+        let call = Call::read(endpoint, Bytes::from(body.clone())).unwrap();
+        let head = vec![("anthropic-version", "2023-06-01".to_owned()), ("anthropic-beta", "a,b".to_owned())];
+        let call = call.with_head(head);
+        let to = Upstream { model: "up@1", manners, output_cap: None };
+        assert_eq!(join(call.upstream_body(&to)), wanted, "{body}");
+        let heads = |manners| call.upstream_head(manners).map(|(name, _)| name).collect::<Vec<_>>();
+        let beta: &[&str] = if endpoint == Endpoint::Messages { &["anthropic-beta"] } else { &[] };
+        assert_eq!(heads(manners), beta);
+        assert_eq!(heads(Manners::default()), ["anthropic-version", "anthropic-beta"]);
+    }
+    let lowered = call("");
+    let to = Upstream { model: "up", manners, output_cap: NonZeroU64::new(5) };
+    let text = join(lowered.upstream_body(&to));
+    assert!(text.starts_with(r#"{"anthropic_version":"vertex-2023-10-16","max_tokens":5,"#), "{text}");
+}
