@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import wave
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from conftest import MakeGateway, stopping
 from harness import SETTINGS, Gateway, Json, Mock, Provider, Tenant, config
+from sdk import NodeSdk
 
 #: A model for each unit that audio is charged by, and one whose price knows no such unit.
 ROUTES = """
@@ -381,3 +383,44 @@ def test_changes_of_images_stream(mock: Mock, tenant: Tenant) -> None:
     row = tenant.settled_one()
     assert row["streamed"] and not row["estimated"]
     assert Decimal(row["cost"]) == changed(mock.truth_of(row["request_id"]))
+
+
+def sent(file: tuple[str, bytes, str]) -> Json:
+    """A file for the other SDK."""
+    name, content, kind = file
+    return {"name": name, "type": kind, "base64": base64.b64encode(content).decode()}
+
+
+def test_node_speaks_hears_and_paints(mock: Mock, tenant: Tenant, node: NodeSdk) -> None:
+    """The same by OpenAI's SDK for Node, whose forms are written by the platform."""
+    params: Json = {"model": "voice?out=20", "voice": "alloy", "input": TEXT}
+    made = node.call(tenant, "speak", params=params)
+    assert made.error is None and made.answer == {"type": "audio/mpeg", "bytes": 20 * 384}, made
+    row = tenant.settled_one()
+    assert row["estimated"] and Decimal(row["cost"]) == spoken(mock.truth_of(row["request_id"]))
+
+    for task, form, rows in [("transcriptions", "json", 2), ("translations", "srt", 3)]:
+        params = {"model": "whisper?out=8", "response_format": form, "file": sent(recording(7))}
+        made = node.call(tenant, "hear", task=task, params=params)
+        assert made.error is None and "The keeper at the gate" in made.texts[0], made
+        assert Decimal(tenant.settled(rows)[0]["cost"]) == cost((7_000, thousandths("0.000100001")))
+
+    params = {"model": "listen?out=9", "stream": True, "file": sent(recording(7))}
+    made = node.call(tenant, "hear", task="transcriptions", params=params)
+    assert made.events == ["transcript.text.delta"] * 9 + ["transcript.text.done"] and made.usage, made
+    row = tenant.settled(4)[0]
+    assert not row["estimated"] and Decimal(row["cost"]) == heard(mock.truth_of(row["request_id"]))
+
+    params = {"model": "listen?out=9;after=3;fault=hang_mid", "stream": True, "file": sent(recording(7))}
+    made = node.call(tenant, "hear", task="transcriptions", params=params, cancel_after=3)
+    row = tenant.settled(5)[0]
+    assert (row["reason"], row["estimated"]) == ("client_closed", True), made
+    assert Decimal(row["cost"]) == heard(mock.truth_of(row["request_id"]))
+
+    params = {"model": "paint?out=272", "prompt": "a cat", "quality": "low", "n": 2}
+    made = node.call(tenant, "edit", params=params | {"image": [sent(picture) for picture in PICTURES]})
+    assert made.error is None and made.answer == {"images": 2}, made
+    row = tenant.settled(6)[0]
+    assert Decimal(row["cost"]) == changed(mock.truth_of(row["request_id"]))
+    refused = node.call(tenant, "hear", task="transcriptions", params={"model": "unpriced", "file": sent(recording(1))})
+    assert refused.error and refused.error.code == "model_not_priced", refused

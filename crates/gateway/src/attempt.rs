@@ -124,7 +124,8 @@ async fn stream(
     let (id, cap) = (request_id_value(&open.began), open.held.upstream_cap());
     let (rates, dialect) = (*open.pace.told(), open.plan.call.endpoint().dialect());
     let strict = open.plan.substitution() == Substitution::Refuse;
-    let (waits, mut way) = (strict || open.may_go_on(), HeaderMap::new());
+    // Sound cannot tell of an error, so that there is some is known before its head goes out.
+    let (waits, mut way) = (strict || open.may_go_on() || meter.is_sound(), HeaderMap::new());
     open.tell_way(&mut way);
     let framing = open.plan.call.framing();
     let mut relay = Relay::new(body, meter, open, idle);

@@ -39,14 +39,14 @@
 //! Converse takes any bearer token, or a signature (service `bedrock`, any region) by the access key `SIMULATED` with the
 //! secret `simulated`, which is checked. Its answers do not name their model.
 //!
+//! Speech has `out` tokens of 48 milliseconds each, as MP3, WAV or bare samples. A recording is as long as the head of a WAV
+//! says, or as an MP3 of 128 kbit/s; a transcript of it has `out` tokens, and tells a time in place of tokens where the
+//! model's name has `whisper` in it.
+//!
 //! Vertex AI is there for Gemini's content and Anthropic's messages, below `/v1/projects/P/locations/L/publishers`. It takes
 //! the access tokens that `POST /token?key=K` gives for what a service account has signed whose public key (base 64 for
 //! addresses, of its X.509 form) is K, which is checked; `expires_in=S` beside it is how long they live. The metadata server
 //! of Google's machines gives them, too. Content is also to be had for any API key.
-//!
-//! Speech has `out` tokens of 48 milliseconds each, as MP3, WAV or bare samples. A recording is as long as the head of a WAV
-//! says, or as an MP3 of 128 kbit/s; a transcript of it has `out` tokens, and tells a time in place of tokens where the
-//! model's name has `whisper` in it.
 //!
 //! # Truth log
 //! One JSON line for each call of chat, responses, embeddings, messages, content or Converse: `at_us` (arrival, microseconds since 1970), `id` (as in the

@@ -3,7 +3,7 @@
 import { createInterface } from "node:readline";
 import Anthropic from "@anthropic-ai/sdk";
 import { GoogleGenAI } from "@google/genai";
-import OpenAI from "openai";
+import OpenAI, { toFile } from "openai";
 
 async function chat(client, { params, headers }) {
   const { data, request_id } = await client.chat.completions.create(params, { headers }).withResponse();
@@ -98,6 +98,41 @@ async function embed(client, { params }) {
   return { request_id, usage: data.usage, answer: data };
 }
 
+async function speak(client, { params, cancel_after }, outcome) {
+  const answer = await client.audio.speech.create(params);
+  outcome.answer = { type: answer.headers.get("content-type"), bytes: 0 };
+  for await (const piece of answer.body) {
+    outcome.chunks += 1;
+    outcome.answer.bytes += piece.length;
+    if (outcome.chunks === cancel_after) break;
+  }
+}
+
+async function file(given) {
+  return await toFile(Buffer.from(given.base64, "base64"), given.name, { type: given.type });
+}
+
+async function hear(client, { task, params, cancel_after }, outcome) {
+  const made = await client.audio[task].create({ ...params, file: await file(params.file) });
+  if (!params.stream) {
+    outcome.texts = [typeof made === "string" ? made : made.text];
+    outcome.usage = made.usage ?? null;
+    return;
+  }
+  for await (const event of made) {
+    outcome.chunks += 1;
+    outcome.events.push(event.type);
+    outcome.usage = event.usage ?? outcome.usage;
+    if (outcome.chunks === cancel_after) break;
+  }
+}
+
+async function edit(client, { params }) {
+  const image = await Promise.all(params.image.map(file));
+  const answer = await client.images.edit({ ...params, image });
+  return { usage: answer.usage, answer: { images: answer.data.length } };
+}
+
 async function models(client) {
   const ids = [];
   for await (const model of client.models.list()) ids.push(model.id);
@@ -181,6 +216,9 @@ async function gemini_model(client, { params }) {
 }
 
 const operations = {
+  speak,
+  hear,
+  edit,
   chat,
   stream,
   chat_helper,
