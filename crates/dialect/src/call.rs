@@ -19,6 +19,7 @@ use crate::manners::{Manners, Upstream};
 use crate::media::{Media, MediaParts};
 use crate::openai::{self, Fallback, Preferences};
 use crate::product::{Look, Made, Product};
+use crate::sound::Length;
 
 /// Tokens that frame a prompt and have no byte in the body: those that begin the answer, and a few spare. What frames
 /// a message is fewer tokens than its JSON has bytes.
@@ -310,6 +311,16 @@ impl Call {
     /// The most time of audio that can be charged, in milliseconds: of what is to be heard, or spoken.
     pub const fn audio_ms(&self) -> u64 {
         self.asked.product.audio_ms
+    }
+
+    /// The most time that what is to be heard can have, in milliseconds, whatever its head says.
+    pub fn heard_ms_max(&self) -> u64 {
+        self.asked.product.recording.map_or(0, Length::most)
+    }
+
+    /// The same in tokens.
+    pub fn heard_tokens_max(&self) -> u64 {
+        self.heard_ms_max().saturating_mul(openai::HEARD_TOKENS_PER_SECOND).div_ceil(1_000)
     }
 
     /// What a call with this answer has used beside the prompt's text, where the provider does not tell: in each unit that it

@@ -23,7 +23,7 @@ mod usage;
 
 pub(crate) use cut::{Cut, UsageJson};
 pub use fallbacks::Fallback;
-pub(crate) use hearing::read as read_recording;
+pub(crate) use hearing::{INPUT_PER_SECOND as HEARD_TOKENS_PER_SECOND, read as read_recording};
 pub(crate) use image::{read as read_image, read_edit, read_edit_form};
 pub(crate) use media_answer::{MediaReader, read_media, read_transcript, read_words};
 pub use models::{ModelCard, ModelPricing, model_json, models_json};

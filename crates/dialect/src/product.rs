@@ -81,10 +81,7 @@ impl Product {
         };
         match self.recording {
             Some(recording) => {
-                let audio_ms = match recording {
-                    Length::AtMost(most) if made.audio_ms > 0 => made.audio_ms.min(most),
-                    Length::Told(length) | Length::AtMost(length) => length,
-                };
+                let audio_ms = recording.reckoned(made.audio_ms);
                 Usage { audio_ms, audio_input: audio_ms.div_ceil(HEARD_MS_PER_TOKEN), ..usage }
             }
             None => {

@@ -2,7 +2,8 @@
 //!
 //! It knows containers and frames; it must never know what anything costs, and decodes no sound. Where a format says in
 //! every frame how long that is (MP3, AAC, Ogg) the frames are counted, as a decoder would; where only a head says it (WAV,
-//! FLAC, MP4) the head is believed, because a decoder goes by it, too.
+//! FLAC, MP4) the head is believed as long as nobody says otherwise: whoever wrote it may lie, and a decoder that goes on to
+//! the last byte hears more.
 
 mod container;
 mod frames;
@@ -23,28 +24,55 @@ const FLAC_SHARE: u64 = 2;
 /// The length of a whole recording, in milliseconds, rounded up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// Its own bytes say so.
-    Told(u64),
-    /// They do not, and no recording of so many bytes is longer.
+    /// All of its frames say so.
+    Counted(u64),
+    /// Its head says so.
+    Said {
+        /// So much.
+        told: u64,
+        /// No recording of so many bytes is longer.
+        most: u64,
+    },
+    /// Nothing does, and no recording of so many bytes is longer.
     AtMost(u64),
 }
 
 impl Length {
     /// The length of a recording of which these are all bytes.
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        let told = frames::length(bytes).or_else(|| frames::ogg_length(bytes));
-        let told = told.or_else(|| container::wave(bytes).map(|wave| wave.length(count(bytes))));
+        if let Some(counted) = frames::length(bytes).or_else(|| frames::ogg_length(bytes)) {
+            return Self::Counted(counted);
+        }
+        let told = container::wave(bytes).map(|wave| wave.length(count(bytes)));
         let told = told.or_else(|| container::flac(bytes)?.length(count(bytes)));
+        let most = length_at(count(bytes), LEAST_BYTES_PER_SECOND);
         match told.or_else(|| container::mp4_length(bytes)) {
-            Some(told) => Self::Told(told),
-            None => Self::AtMost(length_at(count(bytes), LEAST_BYTES_PER_SECOND)),
+            Some(told) => Self::Said { told, most: most.max(told) },
+            None => Self::AtMost(most),
+        }
+    }
+
+    /// What it is held for.
+    pub(crate) const fn likely(self) -> u64 {
+        match self {
+            Self::Counted(length) | Self::Said { told: length, .. } | Self::AtMost(length) => length,
         }
     }
 
     /// The most that it can be.
     pub(crate) const fn most(self) -> u64 {
         match self {
-            Self::Told(length) | Self::AtMost(length) => length,
+            Self::Counted(length) | Self::Said { most: length, .. } | Self::AtMost(length) => length,
+        }
+    }
+
+    /// What it is when nobody tells, `heard` being how far an answer's times have come: 0 where it has none.
+    pub(crate) fn reckoned(self, heard: u64) -> u64 {
+        match self {
+            Self::Counted(length) => length,
+            Self::Said { told, most } => told.max(heard.min(most)),
+            Self::AtMost(most) if heard > 0 => heard.min(most),
+            Self::AtMost(most) => most,
         }
     }
 }

@@ -336,15 +336,19 @@ impl Open {
             .input()
             .saturating_mul(4)
             .saturating_add(PROMPT_SLACK_TOKENS)
+            .saturating_add(call.heard_tokens_max())
             .saturating_add(usage.searches.saturating_mul(SEARCH_SLACK_TOKENS));
         let answer_max =
             call.output_cap().max(self.plan.candidate().price.max_output).unwrap_or(0).max(OUTPUT_TOKENS_MAX);
+        // The head of a recording may say less than there is to hear.
+        let audio_max =
+            call.audio_ms().saturating_mul(4).saturating_add(AUDIO_SLACK_MS).max(call.heard_ms_max());
         usage.input_total() <= input_max
             && usage.output_total() <= answer_max.saturating_mul(call.choices())
             && (usage.output_total() > 0 || !call.endpoint().generates() || output.is_empty(call.endpoint()))
             && usage.searches <= SEARCHES_MAX
             && usage.images <= call.images().max(IMAGES_SLACK)
-            && usage.audio_ms <= call.audio_ms().saturating_mul(4).saturating_add(AUDIO_SLACK_MS)
+            && usage.audio_ms <= audio_max
             && priced(&self.plan, &self.sold_part(usage)).is_some()
     }
 

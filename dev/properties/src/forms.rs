@@ -45,9 +45,15 @@ fn check_facts(call: &Call) {
     let counted = tokens::count_text(tokens::Encoding::for_model(call.model()), prompt);
     let bound = call.prompt_tokens_bound();
     assert!(counted <= bound, "{counted} tokens counted, {bound} held for");
-    let seconds = call.audio_ms() / 1_000;
-    let most = u64::try_from(call.body().len()).unwrap_or(u64::MAX) / BYTES_A_SECOND_LEAST;
-    assert!(seconds <= most, "{seconds} seconds in {} bytes", call.body().len());
+    // What its frames or nothing at all says of a recording is within what its bytes can last; a head says what it likes,
+    // and holds more for its own caller.
+    let (held, most) = (call.audio_ms(), call.heard_ms_max());
+    let bytes = u64::try_from(call.body().len()).unwrap_or(u64::MAX);
+    assert!(held <= most, "{held} ms held for, {most} ms at most");
+    assert!(
+        most <= held.max(bytes.saturating_mul(1_000) / BYTES_A_SECOND_LEAST),
+        "{most} ms in {bytes} bytes"
+    );
 }
 
 /// What goes upstream is the caller's form with another model, and means the same.

@@ -13,7 +13,7 @@ const READ: [&str; 5] = ["model", "file", "response_format", "stream", "prompt"]
 const ELSEWHERE: [&str; 3] = ["url", "file_url", "file_id"];
 
 /// Tokens that a second of audio has at most as input: Gemini's count; OpenAI's is a third of it.
-const INPUT_PER_SECOND: u64 = 32;
+pub(crate) const INPUT_PER_SECOND: u64 = 32;
 /// Tokens of text that a second of speech comes to at most: twice what a fast speaker says.
 const OUTPUT_PER_SECOND: u64 = 16;
 /// A transcript of nothing.
@@ -36,12 +36,12 @@ pub(crate) fn read(form: &Form<'_>) -> Result<Asked, BadRequest> {
     }
     let format = form.word("response_format")?.unwrap_or("json");
     let recording = Length::of(file);
-    let most = recording.most();
-    let tokens = |per_second: u64| most.saturating_mul(per_second).div_ceil(1_000);
+    let likely = recording.likely();
+    let tokens = |per_second: u64| likely.saturating_mul(per_second).div_ceil(1_000);
     let product = Product {
         output_tokens: tokens(OUTPUT_PER_SECOND).saturating_add(OUTPUT_LEAST),
         input_tokens: tokens(INPUT_PER_SECOND),
-        audio_ms: most,
+        audio_ms: likely,
         recording: Some(recording),
         form: Some(FormText { bytes: form.text_bytes(), prompt: form.text("prompt")?.map(|text| text.span) }),
         plain_answer: PLAIN_FORMATS.contains(&format),
