@@ -29,8 +29,9 @@ def house(mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate
     # The mock takes its behaviour from the name that it is called by, and answers by the name without it.
     strict = Route("strict?*", "mock", "sim-small?*").toml().removesuffix(" }]") + ', aliases = ["sim-small"] }]'
     strict += '\nsubstitution = "refuse"'
+    hedged = both.replace("both?*", "hedged?*") + "\nhedge_after_ms = 300"
     routes = [Route("alone?*", "mock", "sim-small?*")]
-    text = "\n\n".join([config(providers, routes, ROUTING), both, strict])
+    text = "\n\n".join([config(providers, routes, ROUTING), both, strict, hedged])
     with stopping(Gateway(tmp_path_factory.mktemp("routing"), text)) as running:
         yield running.start()
 
@@ -151,3 +152,30 @@ def test_explain_tells_the_order_and_the_attempts(house: Gateway) -> None:
     assert all(target["circuit"] == "closed" and target["contract"]["covers_key"] is None for target in targets)
     shown = house.cli("route", "explain", "both?out=1")
     assert "called first, as it is written" in shown.stdout and "backup/sim-small" in shown.stdout
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_a_slow_attempt_has_another_one_beside_it(house: Gateway, mock: Mock, streamed: bool) -> None:
+    tenant = house.tenant()
+    answer = tenant.post("/chat/completions", body("hedged?latency_ms=1200;out=8", streamed))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-tollkeeper-target"] == "backup/sim-small"
+    assert answer.headers["x-tollkeeper-attempts"] == "2"
+    outrun, won = sorted(tenant.settled(2), key=lambda line: line["attempt"])
+    assert outrun["target"] == "mock/sim-small?latency_ms=1200;out=8"
+    assert (outrun["status"], outrun["reason"]) == ("cancelled", "outrun")
+    # What was given up costs its prompt by our count, which is the mock's.
+    assert outrun["estimated"] and outrun["output_tokens"] == 0 and outrun["input_tokens"] == won["input_tokens"] > 0
+    assert Decimal(outrun["cost"]) == PRICE.cost(outrun["input_tokens"], 0)
+    assert (won["status"], won["estimated"]) == ("succeeded", False)
+    told = house.cli("explain", won["request_id"]).json
+    assert Decimal(told["retry_cost"]) == Decimal(outrun["cost"]) and told["state"] == "settled"
+    balance = house.cli("credits", "balance", "--org", tenant.org).json
+    assert Decimal(balance["held"]) == 0 and Decimal(balance["posted"]) == tenant.granted - sum(
+        Decimal(row["cost"]) for row in (outrun, won)
+    )
+    # One that begins in time is alone.
+    answer = tenant.post("/chat/completions", body("hedged?out=8", streamed))
+    assert answer.headers["x-tollkeeper-attempts"] == "1"
+    explained = house.api("GET", "/admin/v1/routes/explain?model=hedged?out=8").json()
+    assert explained["hedge_after_ms"] == 300
