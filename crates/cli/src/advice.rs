@@ -68,7 +68,7 @@ pub(crate) const fn route(facts: &Facts) -> Advice {
         Advice {
             take: "a gateway with budget caps",
             because: "there are more than 10,000 calls a month",
-            next_step: "give each project a monthly budget: `tollkeeper budgets create`",
+            next_step: "give each project a monthly budget: `tollkeeper budgets set`",
         }
     } else {
         Advice {

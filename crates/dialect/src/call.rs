@@ -313,7 +313,7 @@ impl Call {
         self.asked.product.audio_ms
     }
 
-    /// The most time that what is to be heard can have, in milliseconds, whatever its head says.
+    /// The most time that what is to be heard can have, in milliseconds, whatever its heads say.
     pub fn heard_ms_max(&self) -> u64 {
         self.asked.product.recording.map_or(0, Length::most)
     }

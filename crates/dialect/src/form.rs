@@ -45,6 +45,9 @@ pub(crate) fn boundary(content_type: &str) -> Result<String, BadRequest> {
     let mut found = None;
     for (name, value) in Params(params) {
         let value = value.map_err(|()| broken("its content-type cannot be read"))?;
+        if name.contains('*') {
+            return Err(broken("its content-type has a parameter in pieces"));
+        }
         if name.eq_ignore_ascii_case("boundary") && found.replace(value).is_some() {
             return Err(broken("its content-type names two boundaries"));
         }
@@ -205,6 +208,12 @@ fn read_head(head: &[u8]) -> Result<(&str, bool), BadRequest> {
         if line.contains(['\r', '\n', '\0']) {
             return Err(broken("the head of a field has lines that do not end as they should"));
         }
+        // One that begins with a blank goes on with the line before, for some.
+        if name.is_empty()
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+        {
+            return Err(broken("the head of a field has a line without a name"));
+        }
         let value = value.trim();
         if name.eq_ignore_ascii_case("content-disposition") {
             if disposition.replace(value).is_some() {
@@ -238,8 +247,11 @@ fn named(disposition: &str) -> Result<(&str, bool), BadRequest> {
         let value = value.map_err(|()| broken("the content-disposition of a field cannot be read"))?;
         match param.to_ascii_lowercase().as_str() {
             "name" if name.replace(value).is_some() => return Err(broken("a field has two names")),
-            "name*" => return Err(broken("a field has an encoded name")),
             "filename" | "filename*" => is_file = true,
+            // RFC 2231 makes one parameter of pieces, of which some readers know and some do not.
+            other if other.contains('*') => {
+                return Err(broken("a field has an encoded name, or one in pieces"));
+            }
             _ => {}
         }
     }

@@ -1,9 +1,9 @@
 //! How long a recording is, by its own bytes: what is charged by time must be bounded before a provider has heard it.
 //!
 //! It knows containers and frames; it must never know what anything costs, and decodes no sound. Where a format says in
-//! every frame how long that is (MP3, AAC, Ogg) the frames are counted, as a decoder would; where only a head says it (WAV,
-//! FLAC, MP4) the head is believed as long as nobody says otherwise: whoever wrote it may lie, and a decoder that goes on to
-//! the last byte hears more.
+//! every frame how long that is (MP3, AAC) the frames are counted, as a decoder would; where only heads say it (Ogg, WAV,
+//! FLAC, MP4) they are believed as long as it can be and nobody says otherwise: whoever wrote them may lie, and a decoder
+//! that goes on to the last byte hears more.
 
 mod container;
 mod frames;
@@ -17,6 +17,10 @@ const PLAIN_BYTES_PER_SECOND: u64 = 48_000;
 
 /// The beginning of speech that is kept to tell its density.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// The most bytes a second of a recording whose head can be believed: as many as two channels of 48,000 samples have that
+/// are not compressed.
+const MOST_BYTES_PER_SECOND: u64 = 192_000;
 
 /// FLAC makes about half of what it is given.
 const FLAC_SHARE: u64 = 2;
@@ -40,13 +44,15 @@ pub(crate) enum Length {
 impl Length {
     /// The length of a recording of which these are all bytes.
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        if let Some(counted) = frames::length(bytes).or_else(|| frames::ogg_length(bytes)) {
+        if let Some(counted) = frames::length(bytes) {
             return Self::Counted(counted);
         }
         let told = container::wave(bytes).map(|wave| wave.length(count(bytes)));
         let told = told.or_else(|| container::flac(bytes)?.length(count(bytes)));
+        let told = told.or_else(|| container::mp4_length(bytes).filter(|told| is_possible(*told, bytes)));
+        let told = told.or_else(|| frames::ogg_length(bytes).filter(|told| is_possible(*told, bytes)));
         let most = length_at(count(bytes), LEAST_BYTES_PER_SECOND);
-        match told.or_else(|| container::mp4_length(bytes)) {
+        match told {
             Some(told) => Self::Said { told, most: most.max(told) },
             None => Self::AtMost(most),
         }
@@ -134,6 +140,11 @@ const fn base64_value(sign: u8) -> Option<u8> {
         b'/' => Some(63),
         _ => None,
     }
+}
+
+/// Whether these bytes can be no longer than that.
+fn is_possible(told: u64, bytes: &[u8]) -> bool {
+    told >= length_at(count(bytes), MOST_BYTES_PER_SECOND)
 }
 
 /// How long so many bytes are at a rate, in milliseconds, rounded up.

@@ -313,7 +313,11 @@ impl StreamMeter {
     /// Milliseconds of audio: how long what was spoken so far is, or how far a transcript has come, where that shows.
     pub fn audio_ms(&self) -> u64 {
         match &self.reader {
-            Reader::Media(reader) => self.told.audio_ms.max(reader.spoken_ms()),
+            // The rest of a recording was heard, too, when its transcript breaks off.
+            Reader::Media(reader) => {
+                let is_whole = self.done || self.told.finish_seen || self.told.usage.is_some();
+                reader.spoken_ms().max(if is_whole { self.told.audio_ms } else { 0 })
+            }
             Reader::Sound(speech) => speech.length(),
             Reader::Chat(_)
             | Reader::Messages(_)

@@ -18,8 +18,8 @@
 //! - What a provider counts beyond that all the same (tokens of thought that no stream shows, a cap it does not obey)
 //!   is charged if it can still be held at the end; if not, the charge ends where the hold ends.
 //!
-//! Images and audio are held for at their most by either policy: the caller's request says what that is, and no cap makes
-//! it less.
+//! Images are held for at their most by either policy, and audio at what its text or its recording says: no cap makes it
+//! less.
 //!
 //! By either, a stream that asks for more when its hold has timed out ends there: nothing of it could be charged.
 

@@ -47,6 +47,8 @@ impl Open {
         let after = self.plan.candidate().route.hedge_after?;
         // What is made whole is charged whole, by a provider that has begun to make it.
         let may = self.plan.call.endpoint().generates() && !self.plan.candidate().allowance.is_fixed();
+        // What adds to a state that the provider keeps would add to it twice.
+        let may = may && self.plan.call.input_elsewhere().is_none();
         (may && self.place_beside().is_some()).then_some(after)
     }
 
@@ -96,10 +98,14 @@ impl Open {
         let elapsed = Duration::from_micros(now_us.saturating_sub(self.began.micros));
         let place = self.place_beside()?;
         let other = self.plan.candidates.others().get(place)?;
-        if !rules.retry.allows(self.held.attempts(), elapsed) || !self.shared.retries.take(now_us) {
+        if !rules.retry.allows(self.held.attempts(), elapsed) {
             return None;
         }
         let visit = other.target.health.enter(&rules.breaker, now_us, self.expected_tokens())?;
+        if !self.shared.retries.take(now_us) {
+            visit.give_up();
+            return None;
+        }
         let at = self.shared.clock.now();
         Some(Beside { place, dispatched_us: now_us, at, cap: None, visit: Some(visit) })
     }
@@ -149,6 +155,9 @@ impl Open {
     async fn outrun(&self) -> Option<CostRow> {
         let usage = self.counted(String::new(), Seen::default()).await;
         let tier = tier_asked(self.plan.sent());
+        // Some counts are guesses above their bound, which is what was held.
+        let allowance = &self.plan.candidate().allowance;
+        let usage = allowance.ceiling(0).map_or(usage, |most| allowance.fit(usage, tier, most));
         let row = self.row(&usage, tier, AttemptStatus::Cancelled, OUTRUN)?;
         Some(CostRow { estimated: true, ..row })
     }

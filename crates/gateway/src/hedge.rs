@@ -66,9 +66,18 @@ pub(crate) async fn head(client: &Client, open: &mut Open, presence: &Presence) 
         let stops = open.plan.call.stream() && !open.plan.candidate().allowance.is_whole();
         let reader = stops.then_some(presence);
         let heard = match next(&mut flight, other, patience, reader).await {
-            Event::Left => return Landed::Left,
+            Event::Left => {
+                if let Some((_, other)) = beside {
+                    open.give_up(other);
+                }
+                return Landed::Left;
+            }
             Event::Late => {
                 patience = None;
+                // Nobody would read what a second one answers.
+                if presence.is_gone() {
+                    continue;
+                }
                 if let Some(first) = open.begin_beside().await {
                     match depart(client, open) {
                         Some(second) => beside = Some((std::mem::replace(&mut flight, second), first)),

@@ -232,10 +232,14 @@ impl Held {
         self.amount
     }
 
-    /// What of it is left for the present attempt, beside others that cost something.
+    /// What the attempts before the present one cost, and those beside it.
+    pub(crate) fn spent(&self) -> Option<Money> {
+        Money::sum(self.earlier.iter().map(|row| row.cost))
+    }
+
+    /// What of it is left for the present attempt.
     pub(crate) fn left(&self) -> Money {
-        let spent = Money::sum(self.earlier.iter().map(|row| row.cost));
-        spent
+        self.spent()
             .and_then(|spent| self.amount.checked_sub(spent))
             .map_or(Money::ZERO, |left| left.max(Money::ZERO))
     }

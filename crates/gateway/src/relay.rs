@@ -28,6 +28,9 @@ use crate::tasks::Tasks;
 /// Bytes that go out in one write at most, so that a fast provider does not hold back what a client could read.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
 
+/// How long a stream is read that nobody takes any more: no image takes as long.
+const READ_ON_MAX: Duration = Duration::from_secs(600);
+
 /// Turns that the provider's connection needs to hand over the next piece, if it has one.
 const TURNS_MAX: u8 = 3;
 
@@ -365,7 +368,8 @@ impl Drop for Relay {
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Flowing(mut flow) if flow.open.plan.candidate().allowance.is_whole() => {
                 self.tasks.spawn(Box::pin(async move {
-                    flow.read_on().await;
+                    // One that never ends is settled by what it has told by then.
+                    let _ = tokio::time::timeout(READ_ON_MAX, flow.read_on()).await;
                     flow.leave().await;
                 }));
             }

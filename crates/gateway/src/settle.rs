@@ -171,7 +171,8 @@ impl Open {
         row.estimated = estimated;
         row.model_answered = ending.model_answered;
         row.reported_pico = ending.told.cost.and_then(|cost| i64::try_from(cost.get()).ok());
-        let (cost, duration_us, attempts) = (row.cost, row.duration_us, row.attempt);
+        let (duration_us, attempts) = (row.duration_us, row.attempt);
+        let cost = self.held.spent().and_then(|spent| spent.checked_add(row.cost)).unwrap_or(row.cost);
         let Self { shared, began, plan, mut held, pace, dispatched_us, first_byte_us, .. } = self;
         let is_answer = ending.status == AttemptStatus::Succeeded && plan.call.endpoint().generates();
         pace.end(&usage, images, (is_answer && !estimated).then(|| plan.call.choices()));

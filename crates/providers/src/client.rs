@@ -177,8 +177,11 @@ impl Client {
     async fn ask(&self, tokens: &Tokens, at: Timestamp) {
         match tokens.request(at) {
             Ok(request) => {
+                let began = tokio::time::Instant::now();
                 let answered = tokio::time::timeout(ASK_MAX, self.whole(request)).await;
-                tokens.take(at, answered.unwrap_or(Err(TransportFailure::FirstByteTimeout)));
+                let took = i64::try_from(began.elapsed().as_micros()).unwrap_or(0);
+                let answer = answered.unwrap_or(Err(TransportFailure::FirstByteTimeout));
+                tokens.take((at, at.plus_micros(took)), answer);
             }
             Err(failure) => tokens.fail(at, failure),
         }

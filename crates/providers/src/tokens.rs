@@ -29,6 +29,8 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const RENEW_BEFORE_US: i64 = 225 * SECOND_US;
 /// After a try that failed nobody asks again for so long.
 const PAUSE_US: i64 = 5 * SECOND_US;
+/// How long a call may have waited for somebody's try, and take that for its own.
+const WAIT_US: i64 = 2 * 10 * SECOND_US;
 /// A token that the provider refuses sooner than this after it was had would be no better if it were had once more.
 const PROVEN_US: i64 = 60 * SECOND_US;
 const SECOND_US: i64 = 1_000_000;
@@ -151,7 +153,10 @@ impl Tokens {
     /// What there is for a call at this moment.
     pub(crate) fn standing(&self, at: Timestamp) -> Standing {
         let kept = self.kept();
-        let pauses = kept.failed.as_ref().is_some_and(|(failed_at, _)| is_near(at, *failed_at, PAUSE_US));
+        // Who has waited while somebody else asked in vain does not ask again.
+        let pauses = kept.failed.as_ref().is_some_and(|(failed_at, _)| {
+            is_near(at, *failed_at, if at < *failed_at { WAIT_US } else { PAUSE_US })
+        });
         match kept.token.as_ref().filter(|token| at < token.ends_at) {
             Some(token) if pauses || at < token.renew_at => Standing::Fresh(token.bearer.clone()),
             Some(token) => Standing::Ageing(token.bearer.clone()),
@@ -189,11 +194,15 @@ impl Tokens {
         Ok(request)
     }
 
-    /// Takes what came of asking at this moment, for good or ill.
-    pub(crate) fn take(&self, at: Timestamp, answer: Result<(StatusCode, Bytes), TransportFailure>) {
+    /// Takes what came of asking at one moment, for good or ill, at another.
+    pub(crate) fn take(
+        &self,
+        (asked_at, at): (Timestamp, Timestamp),
+        answer: Result<(StatusCode, Bytes), TransportFailure>,
+    ) {
         let origin = || self.source.origin();
         let told = answer.map_err(|failure| TokenFailure::Way(origin(), failure));
-        self.settle(at, told.and_then(|(status, body)| read(at, status, &body, origin)));
+        self.settle(at, told.and_then(|(status, body)| read(asked_at, status, &body, origin)));
     }
 
     /// The same, when it could not even be asked.
@@ -340,7 +349,7 @@ mod tests {
         ] {
             let tokens = tokens();
             assert_eq!(tokens.standing(second(0)), Standing::Nothing);
-            tokens.take(second(0), told(life));
+            tokens.take((second(0), second(0)), told(life));
             for (at, wanted) in looks {
                 assert_eq!(name(&tokens.standing(second(at))), wanted, "{life} at {at}");
             }
@@ -350,10 +359,10 @@ mod tests {
     #[test]
     fn a_renewal_that_fails_leaves_the_old_token_and_is_not_tried_at_once() {
         let tokens = tokens();
-        tokens.take(second(0), told(1_000));
+        tokens.take((second(0), second(0)), told(1_000));
         let (renew_at, ends_at) = (775, 1_000);
         assert_eq!(name(&tokens.standing(second(renew_at))), "ageing");
-        tokens.take(second(renew_at), no(503, "overloaded"));
+        tokens.take((second(renew_at), second(renew_at)), no(503, "overloaded"));
         for (at, wanted) in [
             (renew_at, "fresh"),
             (renew_at + 4, "fresh"),
@@ -363,13 +372,18 @@ mod tests {
         ] {
             assert_eq!(name(&tokens.standing(second(at))), wanted, "{at}");
         }
-        tokens.take(second(ends_at), Err(TransportFailure::Connect));
+        tokens.take((second(ends_at), second(ends_at)), Err(TransportFailure::Connect));
         for (at, wanted) in [(ends_at, "failed"), (ends_at + 4, "failed"), (ends_at + 5, "nothing")] {
             assert_eq!(name(&tokens.standing(second(at))), wanted, "{at}");
         }
         assert_eq!(name(&tokens.standing(second(-3_600))), "fresh", "a clock that was set back");
         assert!(tokens.failure().is_some());
-        tokens.take(second(ends_at + 5), told(100));
+        // A try that took ten seconds counts from its end, also for those who came while it was under way.
+        tokens.take((second(2_000), second(2_010)), Err(TransportFailure::FirstByteTimeout));
+        for (at, wanted) in [(2_001, "failed"), (2_009, "failed"), (2_014, "failed"), (2_015, "nothing")] {
+            assert_eq!(name(&tokens.standing(second(at))), wanted, "{at}");
+        }
+        tokens.take((second(ends_at + 5), second(ends_at + 5)), told(100));
         assert_eq!(name(&tokens.standing(second(ends_at + 5))), "fresh");
         assert_eq!(tokens.failure(), None);
     }
@@ -384,7 +398,7 @@ mod tests {
             (-3_600, "Bearer ya29.secret", "nothing"),
         ] {
             let tokens = tokens();
-            tokens.take(second(0), told(3_599));
+            tokens.take((second(0), second(0)), told(3_599));
             tokens.refused(&HeaderValue::from_static(bearer), second(after));
             assert_eq!(name(&tokens.standing(second(after))), wanted, "{after} {bearer}");
         }
@@ -415,12 +429,12 @@ mod tests {
             ),
         ] {
             let tokens = tokens();
-            tokens.take(second(0), answer);
+            tokens.take((second(0), second(0)), answer);
             assert_eq!(tokens.failure().unwrap().to_string(), text);
             assert_eq!(tokens.standing(second(0)), Standing::Failed);
         }
         let tokens = tokens();
-        tokens.take(second(0), told(9));
+        tokens.take((second(0), second(0)), told(9));
         let shown = format!("{tokens:?} {:?}", tokens.standing(second(0)));
         assert!(!shown.contains("secret"), "{shown}");
     }

@@ -11,18 +11,14 @@ const PLAIN: [u16; 5] = [1, 3, 6, 7, 0xfffe];
 pub(super) struct Wave {
     /// Where the sound begins.
     begin: u64,
-    /// Bytes of sound, if they are told.
-    told: Option<u64>,
     bytes_per_second: u64,
 }
 
 impl Wave {
-    /// The length of a file of so many bytes, in milliseconds.
+    /// The length of a file of so many bytes, in milliseconds: all that follows the head, since some read on where it says
+    /// that the sound ends.
     pub(super) fn length(&self, total: u64) -> u64 {
-        let there = total.saturating_sub(self.begin);
-        // What is written while it is recorded tells nothing, or as much as a number can say.
-        let bytes = self.told.filter(|told| *told > 0 && *told <= there).unwrap_or(there);
-        length_at(bytes, self.bytes_per_second)
+        length_at(total.saturating_sub(self.begin), self.bytes_per_second)
     }
 }
 
@@ -39,7 +35,7 @@ pub(super) fn wave(bytes: &[u8]) -> Option<Wave> {
             b"fmt " => rate = Some(plain_rate(bytes, begin)?),
             b"data" => {
                 let begin = u64::try_from(begin).ok()?;
-                return Some(Wave { begin, told: Some(u64::from(size)), bytes_per_second: rate? });
+                return Some(Wave { begin, bytes_per_second: rate? });
             }
             _ => {}
         }

@@ -202,3 +202,34 @@ proptest! {
         }
     }
 }
+
+/// Names in pieces, and lines that go on with the one before: a reader that knows them finds another field than one that
+/// does not.
+#[test]
+fn a_field_has_one_name_for_every_reader() {
+    let body = |head: &str| {
+        let mut body = form(&[FILE, MODEL]);
+        body.truncate(body.len() - "--frontier--\r\n".len());
+        [&body[..], format!("--frontier\r\n{head}\r\n\r\ndear\r\n--frontier--\r\n").as_bytes()].concat()
+    };
+    assert!(read(body("Content-Disposition: form-data; name=\"x\"")).is_ok());
+    for head in [
+        r#"Content-Disposition: form-data; name="x"; name*0="mod"; name*1="el""#,
+        r#"Content-Disposition: form-data; name="x"; name*=utf-8''model"#,
+        r#"Content-Disposition: form-data; name="x"; NAME*0*="mod""#,
+        r#"Content-Disposition: form-data; name="prompt"; filename*0="a""#,
+        "Content-Disposition: form-data; name=\"x\"\r\n\t; name*=utf-8''model; q=\":\"",
+        "Content-Disposition: form-data; name=\"x\"\r\n : ; name=model",
+        "Content-Disposition : form-data; name=\"model\"\r\nContent-Disposition: form-data; name=\"x\"",
+        "Content-Disposition: form-data; name=\"x\"\r\n: model",
+    ] {
+        assert!(read(body(head)).is_err(), "{head}");
+    }
+    for kind in [
+        "multipart/form-data; boundary=frontier; boundary*0=other",
+        "multipart/form-data; boundary=frontier; boundary*=other",
+    ] {
+        let refused = Call::read_form(Endpoint::Transcriptions, kind, form(&[FILE, MODEL]).into());
+        assert!(refused.is_err(), "{kind}");
+    }
+}

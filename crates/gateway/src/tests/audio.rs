@@ -97,15 +97,15 @@ async fn a_transcript_costs_what_was_told_or_what_can_be_measured() {
 
 #[tokio::test]
 async fn who_says_that_his_recording_is_short_pays_what_was_heard() {
-    // A WAV of 50,044 bytes whose head says eight samples of 8,000 a second: no more than 100,088 ms of anything.
+    // A WAV of 50,044 bytes whose head says eight samples of 8,000 a second: 6,250 ms, and no more than 100,088 of anything.
     let head = "RIFF,\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0@\x1f\0\0@\x1f\0\0\x01\0\x08\0data\x08\0\0\0";
     let sound = format!("{head}{}", "0".repeat(50_000));
     let form = form(0, "").replacen("filename=a\r\n\r\n", &format!("filename=a\r\n\r\n{sound}"), 1);
     for (answer, nano, estimated) in [
         (r#"{"text":"a","duration":90}"#, 90_000_000, false),
-        // What nobody tells is what the head says; what cannot be is not believed.
-        (r#"{"text":"a"}"#, 1_000, true),
-        (r#"{"text":"a","duration":101}"#, 1_000, true),
+        // What nobody tells is what follows the head; what cannot be is not believed.
+        (r#"{"text":"a"}"#, 6_250_000, true),
+        (r#"{"text":"a","duration":101}"#, 6_250_000, true),
     ] {
         let price = schedule(&hearing(true), ModelKind::Transcription);
         let house = house(price, InFlight::Completes, 1_000_000_000, Script::Whole(answer.to_owned())).await;
@@ -113,7 +113,11 @@ async fn who_says_that_his_recording_is_short_pays_what_was_heard() {
         let got = house.ask(Manner { key, endpoint, headers: &FORM, ..Manner::default() }, &form).await;
         assert_eq!(got.status.as_u16(), 200, "{}", got.body);
         let row = house.rows().pop().unwrap();
-        assert_eq!((row.held.nano(), row.cost.nano(), row.estimated), (1_000, nano, estimated), "{answer}");
+        assert_eq!(
+            (row.held.nano(), row.cost.nano(), row.estimated),
+            (6_250_000, nano, estimated),
+            "{answer}"
+        );
     }
 }
 

@@ -83,6 +83,9 @@ async fn check(
         assert_eq!(header(&got, "x-tollkeeper-attempts"), expected.len().to_string(), "{place}");
         if streamed {
             assert_eq!(got.words(), 5, "{place}");
+        } else {
+            let charged = rows.iter().map(|(.., cost)| *cost).sum();
+            assert_eq!(header(&got, "x-tollkeeper-cost"), Money::from_nano(charged).to_string(), "{place}");
         }
         for health in stage.house.gateway.shared().routes.find("m").unwrap().targets.iter() {
             let look = health.health.look(&Default::default(), 0, 0);
@@ -190,16 +193,31 @@ async fn a_gateway_that_dies_with_two_attempts_books_both() {
 }
 
 #[tokio::test]
-async fn a_client_who_leaves_two_attempts_pays_both_prompts() {
-    let stage = stage(InFlight::Stops, CREDIT, &[Play::Hang, Play::Hang], quick()).await;
-    let call = tokio::time::timeout(4 * AFTER, stage.house.call(1, STREAM));
+async fn nothing_is_sent_beside_for_a_client_who_has_gone() {
+    let stage = stage(InFlight::Stops, CREDIT, &[Play::Late(SLOW, 5), Play::Answer(5)], quick()).await;
+    let call = tokio::time::timeout(AFTER / 3, stage.house.call(1, WHOLE));
     assert!(call.await.is_err());
+    settled(&stage).await;
+    assert_eq!(stage.called(), ["p0"]);
+    assert_eq!(stage.house.rows().len(), 1);
+}
+
+/// Waits until the only call is on the books.
+async fn settled(stage: &Stage) {
     let settled = async {
         while !stage.house.books().holds.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(10), settled).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_who_leaves_two_attempts_pays_both_prompts() {
+    let stage = stage(InFlight::Stops, CREDIT, &[Play::Hang, Play::Hang], quick()).await;
+    let call = tokio::time::timeout(4 * AFTER, stage.house.call(1, STREAM));
+    assert!(call.await.is_err());
+    settled(&stage).await;
     let rows: Vec<(String, i64)> =
         stage.house.rows().iter().map(|row| (row.reason.to_string(), row.cost.nano())).collect();
     assert_eq!(rows, [("outrun".to_owned(), prompt(0)), ("client_closed".to_owned(), prompt(1))]);
