@@ -380,6 +380,7 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
         let hedge_after = routing::read_hedge(&mut section, written.len(), mistakes);
         let targets: Vec<Target> =
             written.into_iter().filter_map(|target| read_target(target, known, mistakes)).collect();
+        routing::check_pool(&field, &targets, mistakes);
         if let Some(model) = model {
             if routes.iter().any(|route| *route.model == *model) {
                 mistakes.add(&section.field("model"), format_args!("`{model}` has another route already"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::{BreakerRules, Capability, RetryRules, Strategy, Substitution, TargetRules};
+use gateway::{BreakerRules, Capability, RetryRules, Strategy, Substitution, Target, TargetRules};
 
 use super::read::{Mistakes, Section};
 
@@ -38,6 +38,29 @@ pub(super) fn read_strategy(section: &mut Section, mistakes: &mut Mistakes) -> S
 /// What a route does when another model answers than its target's.
 pub(super) fn read_substitution(section: &mut Section, mistakes: &mut Mistakes) -> Substitution {
     section.word("substitution", &Substitution::WORDS, mistakes).unwrap_or_default()
+}
+
+/// Refuses a route that makes a pool of the accounts of several owners: the same model of the same provider by the keys of
+/// each. Accounts of one owner may share the calls; whose limits are used up is not to be made good by somebody else's.
+pub(super) fn check_pool(field: &str, targets: &[Target], mistakes: &mut Mistakes) {
+    let is_pool = |one: &Target, other: &Target| {
+        one.provider.name != other.provider.name
+            && one.provider.kind.name == other.provider.kind.name
+            && one.provider.origin() == other.provider.origin()
+            && one.model == other.model
+    };
+    for (place, target) in targets.iter().enumerate() {
+        let Some(other) = targets.iter().take(place).find(|other| is_pool(other, target)) else { continue };
+        let owners = (&other.contract.owner, &target.contract.owner);
+        if owners.0 != owners.1 {
+            let message = format!(
+                "`{}` and `{}` are accounts of `{}` and `{}` at one provider, for one model: keys may be pooled within \
+                 one owner's account only. Leave one out, or give it a route of its own",
+                other.provider.name, target.provider.name, owners.0, owners.1
+            );
+            mistakes.add(field, message);
+        }
+    }
 }
 
 /// After how long without an answer a route sends a second attempt beside the first, to one of its other targets.

@@ -565,3 +565,33 @@ fn price_files_and_regions_are_checked_with_the_rest() {
     assert!(gone[0].starts_with("prices.files: /nowhere/prices.toml: "), "{gone:?}");
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn keys_are_pooled_within_one_owners_account_only() {
+    let provider = |name: &str, address: &str, owner: &str| {
+        format!(
+            "[[providers]]\nname = '{name}'\nkind = 'openai'\nbase_url = 'http://127.0.0.1:{address}/v1'\n\
+             contract = {{ owner = '{owner}', payer = 'me', limits = '-', support = 'me', verified_on = '2026-11-01', \
+             terms = {{ training = false, retention_days = 0, region = 'EU' }} }}\n"
+        )
+    };
+    let price = "price = { input = '1', output = '2' }";
+    // The second account's address, owner and model; whether both may serve a route.
+    for (address, owner, model, may) in
+        [("1", "me", "m", true), ("1", "you", "m", false), ("2", "you", "m", true), ("1", "you", "n", true)]
+    {
+        let text = format!(
+            "{}{}[[routes]]\nmodel = 'm'\ntargets = [{{ provider = 'a', model = 'm', {price} }}, \
+             {{ provider = 'b', model = '{model}', {price} }}]\n",
+            provider("a", "1", "me"),
+            provider("b", address, owner)
+        );
+        let read = parse(&text);
+        assert_eq!(read.is_ok(), may, "{address} {owner} {model}: {:?}", read.err());
+        if let Err(mistakes) = parse(&text) {
+            let [mistake] = mistakes.0.as_slice() else { panic!("{mistakes:?}") };
+            let start = "routes[0].targets: `a` and `b` are accounts of `me` and `you` at one provider";
+            assert!(mistake.to_string().starts_with(start), "{mistake}");
+        }
+    }
+}
