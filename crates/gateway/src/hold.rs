@@ -92,14 +92,9 @@ impl Held {
         at: Timestamp,
     ) -> Result<(), LedgerError> {
         let (earlier, more) = (self.with(failed.clone()), self.missing(plan));
-        let next = self.next(&earlier, (more, 0), began, plan, at);
         // Were this the end, the failure would be what there is to book.
         self.conclude(failed);
-        let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
-        ticket.await?;
-        self.grow(more);
-        self.begin(earlier, draft, plan);
-        Ok(())
+        self.advance(earlier, (more, 0), began, plan, at).await
     }
 
     /// The present attempt, which has not been sent, goes where the plan says now; otherwise as [`Held::turn`].
@@ -107,15 +102,8 @@ impl Held {
     /// # Errors
     /// See there.
     pub(crate) async fn aim(&mut self, began: &Began, plan: &Plan) -> Result<(), LedgerError> {
-        let at = self.draft.as_deref().map(|draft| draft.at);
-        let more = self.missing(plan);
-        let next = at.and_then(|at| self.next(&self.earlier, (more, 0), began, plan, at));
-        let Some((draft, ticket)) = next else { return Err(Denial::HoldGone.into()) };
-        ticket.await?;
-        self.grow(more);
-        self.draft = Some(draft);
-        self.cap_at(plan);
-        Ok(())
+        let at = self.draft.as_deref().map_or(began.at, |draft| draft.at);
+        self.advance(self.earlier.clone(), (self.missing(plan), 0), began, plan, at).await
     }
 
     /// What an attempt where the plan says now needs beyond what is held: nothing, but where a caller who named several
@@ -149,7 +137,18 @@ impl Held {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<(), LedgerError> {
-        let earlier = self.with(outrun);
+        self.advance(self.with(outrun), more, began, plan, at).await
+    }
+
+    /// An attempt begins where the plan says now, after or beside these, as soon as the ledger has what is held for it.
+    async fn advance(
+        &mut self,
+        earlier: Vec<CostRow>,
+        more: (Money, u64),
+        began: &Began,
+        plan: &Plan,
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
         let Some((draft, ticket)) = self.next(&earlier, more, began, plan, at) else {
             return Err(Denial::HoldGone.into());
         };
