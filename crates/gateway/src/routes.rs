@@ -30,6 +30,8 @@ pub struct Target {
     pub(crate) facts: Arc<RawValue>,
     /// The dated prices; `None` when nobody has stated one, which refuses the call.
     pub prices: Option<Arc<Schedule>>,
+    /// The dated prices that people pay for the model who have no other; `None` where they are `prices`.
+    pub list: Option<Arc<Schedule>>,
     /// How it is used among the targets of its route.
     pub rules: Arc<TargetRules>,
     /// How it is now.
@@ -68,7 +70,13 @@ impl Target {
         let label = Arc::from(format!("{}/{model}", provider.name));
         let facts = contract.facts();
         let (rules, health) = Default::default();
-        Self { provider, model: Arc::from(model), label, contract, facts, prices, rules, health }
+        Self { provider, model: Arc::from(model), label, contract, facts, prices, list: None, rules, health }
+    }
+
+    /// The same, where others pay this.
+    #[must_use]
+    pub fn with_list(self, list: Option<Arc<Schedule>>) -> Self {
+        Self { list, ..self }
     }
 
     /// The same, used by these rules.

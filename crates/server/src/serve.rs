@@ -124,6 +124,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         directory: Arc::clone(directory.directory()),
         routes,
         tiers: config.tiers,
+        pools: config.pools,
         retries: gateway::RetryBudget::new(config.settings.retry),
         rates: Arc::new(Rates::default()),
         clock: Arc::clone(&clock),

@@ -5,10 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dialect::{Call, Endpoint};
 use directory::InFlight;
-use domain::{Money, Pico, ServiceTier, Usage};
+use domain::{AccessClass, Money, Pico, ServiceTier, Usage};
 use pricing::{ModelKind, PriceVersion, RoutePrice};
 
 use crate::allowance::Allowance;
+use crate::funding::Funding;
+
+fn by_price() -> Funding {
+    Funding::by_price(AccessClass::Direct)
+}
 
 const SLICE: u64 = 4_096;
 
@@ -76,7 +81,7 @@ fn caps_are_what_the_balance_affords() {
         {
             let row = format!("{policy} {stream} {cap:?} {model:?} {choices} {affords} at {input}/{output}");
             let (call, price) = (call(stream, cap, choices), price(input, output, model));
-            let allowance = Allowance::new(&call, &price, policy, SLICE);
+            let allowance = Allowance::new(&call, &price, &by_price(), policy, SLICE);
             let balance = allowance.ceiling(affords * choices).unwrap();
             let Some((choice, upstream)) = expected else {
                 // A price so low that a nano-unit buys many tokens affords more than the row says.
@@ -111,8 +116,13 @@ fn caps_are_what_the_balance_affords() {
 #[test]
 fn a_free_model_is_held_for_at_nothing() {
     for stream in [false, true] {
-        let allowance =
-            Allowance::new(&call(stream, None, 1), &price("0", "0", None), InFlight::Stops, SLICE);
+        let allowance = Allowance::new(
+            &call(stream, None, 1),
+            &price("0", "0", None),
+            &by_price(),
+            InFlight::Stops,
+            SLICE,
+        );
         assert_eq!(allowance.ask().amount, Money::ZERO);
         assert_eq!(allowance.covered(Money::ZERO), SLICE);
     }
@@ -121,7 +131,7 @@ fn a_free_model_is_held_for_at_nothing() {
 #[test]
 fn a_usage_is_cut_to_what_is_held_and_no_further() {
     let price = price("1.5", "10.000001", None);
-    let allowance = Allowance::new(&call(false, None, 1), &price, InFlight::Stops, SLICE);
+    let allowance = Allowance::new(&call(false, None, 1), &price, &by_price(), InFlight::Stops, SLICE);
     let cost =
         |usage: &Usage| price.cost(usage, ServiceTier::Standard).and_then(Pico::ceil_to_money).unwrap();
     let usage = Usage {

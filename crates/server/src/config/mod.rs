@@ -9,6 +9,7 @@ mod environment;
 mod google;
 mod offers;
 mod payments;
+mod pools;
 mod prices;
 mod read;
 mod routing;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, Timestamp};
-use gateway::{Contract, Route, Settings, Target, Tiers};
+use gateway::{Contract, Pools, Programme, Route, Settings, Target, Tiers};
 use ipnet::IpNet;
 use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
 use providers::{KINDS, Kind, Provider, Timeouts};
@@ -73,6 +74,8 @@ pub struct Config {
     pub offers: Offers,
     /// The usage tiers.
     pub tiers: Tiers,
+    /// By which rules pools pay before money does.
+    pub pools: Pools,
     /// The written routes, and those of the providers that the environment offers.
     pub routes: Vec<Route>,
 }
@@ -199,7 +202,14 @@ fn read_config(
     let verification = Verification::read(contracts, today, mistakes);
     let providers = read_providers(root.sections("providers", mistakes), environment, verification, mistakes);
     let offers = read_offers(offers, providers.is_empty(), mistakes);
-    let known = Known { providers: &providers, catalog, verification };
+    let pools = pools::read(
+        root.section("free", mistakes),
+        root.sections("programmes", mistakes),
+        root.section("byok", mistakes),
+        mistakes,
+    );
+    let programmes = pools.as_ref().map_or(&[][..], |pools| &pools.programmes);
+    let known = Known { providers: &providers, catalog, verification, programmes };
     let tiers = tiers::read(root.sections("tiers", mistakes), mistakes);
     let mut routes = read_routes(root.sections("routes", mistakes), &known, mistakes);
     root.finish(mistakes);
@@ -228,6 +238,7 @@ fn read_config(
         log: log?,
         offers,
         tiers,
+        pools: pools?,
         routes,
     })
 }
@@ -363,6 +374,8 @@ struct Known<'a> {
     providers: &'a [KnownProvider],
     catalog: &'a Catalog,
     verification: Verification,
+    /// The programmes of complimentary tokens.
+    programmes: &'a [Programme],
 }
 
 fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistakes) -> Vec<Route> {
@@ -386,6 +399,7 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
                 mistakes.add(&section.field("model"), format_args!("`{model}` has another route already"));
             }
             let route = Route::new(&model, targets);
+            pools::check_route(&section.field("model"), &route, mistakes);
             routes.push(Route { verified_only, strategy, substitution, hedge_after, ..route });
         }
         section.finish(mistakes);
@@ -398,6 +412,7 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     let model = section.required_text("model", mistakes);
     let price = section.value("price");
     let field = section.field("price");
+    let (list, list_field) = (section.value("list_price"), section.field("list_price"));
     let provider_field = section.field("provider");
     let region = section.text("region", mistakes);
     let region_field = section.field("region");
@@ -411,7 +426,7 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     };
     let catalogued = known.catalog.schedule(&provider, &model).cloned();
     let prices = match price {
-        None => catalogued,
+        None => catalogued.clone(),
         Some(price) => Some(read_price(&field, price, (&provider, &model), catalogued.as_deref(), mistakes)?),
     };
     let prices = match (region, prices) {
@@ -422,7 +437,17 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
         (_, prices) => prices,
     };
     let contract = own.map_or_else(|| written.contract.clone(), |own| own.map(Arc::new))?;
-    Some(Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules))
+    let list = match list {
+        Some(list) => {
+            Some(read_price(&list_field, list, (&provider, &model), catalogued.as_deref(), mistakes)?)
+        }
+        // A free variant is worth what the model costs that it is one of.
+        None => model.strip_suffix(":free").and_then(|paid| known.catalog.schedule(&provider, paid).cloned()),
+    };
+    let target = Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules);
+    let target = target.with_list(list);
+    pools::check_target(&field, &target, known.programmes, mistakes);
+    Some(target)
 }
 
 /// A price written at a target. Without an output price it is one for embeddings.
