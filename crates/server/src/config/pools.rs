@@ -67,7 +67,7 @@ fn permille(section: &mut Section, name: &'static str, mistakes: &mut Mistakes) 
     let (whole, tenth) = text.split_once('.').unwrap_or((&text, "0"));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let read = (tenth.len() == 1 && digits(whole) && digits(tenth))
-        .then(|| Some(whole.parse::<u16>().ok()?.checked_mul(10)?.checked_add(tenth.parse().ok()?)?))
+        .then(|| whole.parse::<u16>().ok()?.checked_mul(10)?.checked_add(tenth.parse().ok()?))
         .flatten();
     if read.is_none_or(|permille| permille > 1_000) {
         mistakes.add(
@@ -222,7 +222,14 @@ pub(super) fn check_target(field: &str, target: &Target, programmes: &[Programme
                 );
             }
         }
-        _ => {}
+        AccessClass::Direct
+        | AccessClass::Trial
+        | AccessClass::Reseller
+        | AccessClass::Free
+        | AccessClass::FreeTier
+        | AccessClass::Byok
+        | AccessClass::UserPays
+        | AccessClass::SelfHosted => {}
     }
 }
 
