@@ -2,6 +2,7 @@
 //!
 //! `config/default.toml` is compiled in: it gives the defaults and is the sample that `tollkeeper init` writes.
 
+mod access;
 mod amazon;
 mod builtin;
 mod contract;
@@ -34,7 +35,9 @@ pub use offers::simulated_models;
 use crate::clock::SystemClock;
 use crate::decisions::{ExplainSettings, Recorded};
 use crate::payments::PaymentSettings;
+use crate::published::PublishedFile;
 use crate::sweeper::SweepSettings;
+use access::Keys;
 use contract::Verification;
 use read::{Mistakes, Section};
 
@@ -71,6 +74,8 @@ pub struct Config {
     pub log: Log,
     /// Which providers are offered unasked.
     pub offers: Offers,
+    /// Keys that anybody may hold, if the operator has a list of such.
+    pub published: Option<PublishedFile>,
     /// The usage tiers.
     pub tiers: Tiers,
     /// The written routes, and those of the providers that the environment offers.
@@ -100,6 +105,8 @@ struct KnownProvider {
     provider: Arc<Provider>,
     /// What its targets go by that have no contract of their own; `None` when there were mistakes in it.
     contract: Option<Arc<Contract>>,
+    /// The hashes of its secrets, by which two of them are found to be one.
+    secrets: Vec<String>,
 }
 
 /// Every mistake of a configuration.
@@ -162,6 +169,10 @@ fn merge(defaults: &mut Table, written: Table) {
     }
 }
 
+/// The words for what a booked call survives.
+const DURABILITIES: [(&str, Durability); 2] =
+    [("power", Durability::Power), ("process", Durability::Process)];
+
 fn read_config(
     table: Table,
     environment: &Environment,
@@ -182,11 +193,7 @@ fn read_config(
     let [request_bytes_max, form_bytes_max, answer_bytes_max] = read_sizes(&mut server, mistakes);
     let trusted_proxies = read_networks(&mut server, "trusted_proxies", mistakes);
     let drain = server.number("drain_seconds", 0..=86_400, mistakes);
-    let durability = ledger.word(
-        "durability",
-        &[("power", Durability::Power), ("process", Durability::Process)],
-        mistakes,
-    );
+    let durability = ledger.word("durability", &DURABILITIES, mistakes);
     let output_slice = ledger.number("first_slice_tokens", 1..=1_000_000, mistakes);
     let sweep = read_sweep(&mut ledger, mistakes);
     let client_idle = waits.millis("client_idle_ms", mistakes);
@@ -197,14 +204,17 @@ fn read_config(
     }
     let contracts = root.section("contracts", mistakes);
     let verification = Verification::read(contracts, today, mistakes);
-    let providers = read_providers(root.sections("providers", mistakes), environment, verification, mistakes);
+    let published = access::read(root.section("access", mistakes), mistakes);
+    let mut keys = Keys::new(environment, published.as_ref());
+    let providers = read_providers(root.sections("providers", mistakes), &mut keys, verification, mistakes);
     let offers = read_offers(offers, providers.is_empty(), mistakes);
     let known = Known { providers: &providers, catalog, verification };
     let tiers = tiers::read(root.sections("tiers", mistakes), mistakes);
     let mut routes = read_routes(root.sections("routes", mistakes), &known, mistakes);
+    access::check_owners(&providers, &routes, mistakes);
     root.finish(mistakes);
     if offers.environment {
-        routes.extend(offers::from_environment(environment, catalog, verification, mistakes));
+        routes.extend(offers::from_environment(&mut keys, catalog, verification, mistakes));
     }
     Some(Config {
         listen: listen?,
@@ -227,6 +237,7 @@ fn read_config(
         payments: payments?,
         log: log?,
         offers,
+        published,
         tiers,
         routes,
     })
@@ -295,7 +306,7 @@ fn read_offers(mut section: Section, unasked: bool, mistakes: &mut Mistakes) -> 
 
 fn read_providers(
     sections: Vec<Section>,
-    environment: &Environment,
+    keys: &mut Keys<'_>,
     verification: Verification,
     mistakes: &mut Mistakes,
 ) -> Vec<KnownProvider> {
@@ -303,16 +314,17 @@ fn read_providers(
     for mut section in sections {
         let name = section.required_text("name", mistakes);
         let kind = read_kind(&mut section, mistakes);
-        let amazon = kind.and_then(|kind| amazon::read(&mut section, kind, environment, mistakes));
-        let google = kind.and_then(|kind| google::read(&mut section, kind, environment, mistakes));
+        let amazon = kind.and_then(|kind| amazon::read(&mut section, kind, keys, mistakes));
+        let google = kind.and_then(|kind| google::read(&mut section, kind, keys, mistakes));
         let base_url = section.text("base_url", mistakes);
         let api_version = section.text("api_version", mistakes);
         let field = section.field("api_key");
-        let api_key = section.text("api_key", mistakes).and_then(|reference| {
-            environment.secret(&reference).map_err(|error| mistakes.add(&field, error)).ok()
-        });
+        let api_key = section
+            .text("api_key", mistakes)
+            .and_then(|reference| keys.secret(&reference).map_err(|error| mistakes.add(&field, error)).ok());
         let http2 = section.boolean("http2", mistakes).unwrap_or(false);
         let contract = contract::required(&mut section, verification, mistakes).map(Arc::new);
+        let secrets = keys.take_hashes();
         if let (Some(name), Some(kind), Some(amazon), Some(google)) = (name, kind, amazon, google) {
             if name.is_empty()
                 || name.contains(|character: char| character == '/' || character.is_whitespace())
@@ -336,7 +348,7 @@ fn read_providers(
             match built {
                 Ok(mut provider) => {
                     provider.http2_prior_knowledge = http2;
-                    providers.push(KnownProvider { provider: Arc::new(provider), contract });
+                    providers.push(KnownProvider { provider: Arc::new(provider), contract, secrets });
                 }
                 Err(error) => mistakes.add(&section.field(error.field()), error),
             }

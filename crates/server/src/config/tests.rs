@@ -5,6 +5,7 @@ use gateway::{AccessClass, Countries, Verified};
 
 use super::*;
 
+mod classes;
 mod google;
 
 /// The day on which the configurations of these tests are read.
