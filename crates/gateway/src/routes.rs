@@ -10,7 +10,7 @@ use providers::Provider;
 use serde_json::value::RawValue;
 
 use crate::capability::Capability;
-use crate::contract::Contract;
+use crate::contract::{AccessClass, Contract};
 use crate::health::Health;
 use crate::routing::Strategy;
 use crate::substitution::Substitution;
@@ -102,10 +102,12 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route that is open to everybody.
+    /// A route that is open to everybody. Where a reseller is among its targets, it is strict about which model answers:
+    /// nobody else sees to that the one that is paid for is the one that is called.
     pub fn new(model: &str, targets: Vec<Target>) -> Self {
-        let (strategy, substitution) = Default::default();
-        let (verified_only, hedge_after) = (false, None);
+        let (strategy, verified_only, hedge_after) = (Strategy::default(), false, None);
+        let resold = targets.iter().any(|target| target.contract.class == AccessClass::Reseller);
+        let substitution = if resold { Substitution::Refuse } else { Substitution::default() };
         Self { model: Arc::from(model), targets, verified_only, strategy, substitution, hedge_after }
     }
 }

@@ -149,6 +149,11 @@ impl PriceSet {
         if errors.is_empty() { Ok(Self(prices)) } else { Err(errors) }
     }
 
+    /// The set of these prices, in the order of the meters; `None` when there are not as many.
+    pub(crate) fn from_prices(prices: Vec<Option<Price>>) -> Option<Self> {
+        prices.try_into().map(Self).ok()
+    }
+
     /// The set of these prices, in the order of the meters.
     #[cfg(test)]
     pub(crate) const fn of(prices: [Option<Price>; COUNT]) -> Self {

@@ -56,6 +56,8 @@ pub struct PriceVersion {
     pub(crate) tiers: BTreeMap<ServiceTier, Ladder>,
     /// What regions take of the token prices.
     pub(crate) regions: BTreeMap<String, Factor>,
+    /// The list price of the same model, where that is another one.
+    pub(crate) list: Option<Arc<PriceVersion>>,
 }
 
 /// The prices of one service tier, by the length of the input.
@@ -147,6 +149,7 @@ impl PriceVersion {
             standard,
             tiers,
             regions: BTreeMap::new(),
+            list: None,
         })
     }
 

@@ -40,6 +40,7 @@ fn version() -> impl Strategy<Value = PriceVersion> {
         standard,
         tiers: BTreeMap::from([(ServiceTier::Flex, flex)]),
         regions: BTreeMap::new(),
+        list: None,
     })
 }
 

@@ -12,6 +12,7 @@ mod offers;
 mod payments;
 mod prices;
 mod read;
+mod resale;
 mod routing;
 mod tiers;
 
@@ -24,7 +25,7 @@ use std::time::Duration;
 use domain::{Clock, Timestamp};
 use gateway::{Contract, Route, Settings, Target, Tiers};
 use ipnet::IpNet;
-use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
+use pricing::{Catalog, ModelKind, PriceVersion, Resale, RoutePrice, Schedule};
 use providers::{KINDS, Kind, Provider, Timeouts};
 use store::Durability;
 use toml::{Table, Value};
@@ -107,6 +108,8 @@ struct KnownProvider {
     contract: Option<Arc<Contract>>,
     /// The hashes of its secrets, by which two of them are found to be one.
     secrets: Vec<String>,
+    /// How its prices become ours, if it is a reseller with a unit or a markup of its own.
+    resale: Option<Resale>,
 }
 
 /// Every mistake of a configuration.
@@ -325,6 +328,7 @@ fn read_providers(
         let http2 = section.boolean("http2", mistakes).unwrap_or(false);
         let contract = contract::required(&mut section, verification, mistakes).map(Arc::new);
         let secrets = keys.take_hashes();
+        let resale = resale::read(&mut section, contract.as_deref(), mistakes);
         if let (Some(name), Some(kind), Some(amazon), Some(google)) = (name, kind, amazon, google) {
             if name.is_empty()
                 || name.contains(|character: char| character == '/' || character.is_whitespace())
@@ -348,7 +352,7 @@ fn read_providers(
             match built {
                 Ok(mut provider) => {
                     provider.http2_prior_knowledge = http2;
-                    providers.push(KnownProvider { provider: Arc::new(provider), contract, secrets });
+                    providers.push(KnownProvider { provider: Arc::new(provider), contract, secrets, resale });
                 }
                 Err(error) => mistakes.add(&section.field(error.field()), error),
             }
@@ -383,7 +387,6 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
         let model = section.required_text("model", mistakes);
         let verified_only = section.boolean("verified_only", mistakes).unwrap_or(false);
         let strategy = routing::read_strategy(&mut section, mistakes);
-        let substitution = routing::read_substitution(&mut section, mistakes);
         let field = section.field("targets");
         let written = section.sections("targets", mistakes);
         if written.is_empty() {
@@ -393,11 +396,13 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
         let targets: Vec<Target> =
             written.into_iter().filter_map(|target| read_target(target, known, mistakes)).collect();
         routing::check_pool(&field, &targets, mistakes);
+        let substitution = routing::read_substitution(&mut section, &targets, mistakes);
         if let Some(model) = model {
             if routes.iter().any(|route| *route.model == *model) {
                 mistakes.add(&section.field("model"), format_args!("`{model}` has another route already"));
             }
             let route = Route::new(&model, targets);
+            let substitution = substitution.unwrap_or(route.substitution);
             routes.push(Route { verified_only, strategy, substitution, hedge_after, ..route });
         }
         section.finish(mistakes);
@@ -414,6 +419,9 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     let region = section.text("region", mistakes);
     let region_field = section.field("region");
     let own = contract::written(&mut section, known.verification, mistakes);
+    let list = resale::read_list(&mut section, known.catalog, mistakes);
+    let own_resale = resale::written(&mut section, mistakes);
+    let resale_field = section.field("resale");
     let rules = routing::read_target(&mut section, mistakes);
     section.finish(mistakes);
     let (provider, model) = (provider?, model?);
@@ -434,6 +442,13 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
         (_, prices) => prices,
     };
     let contract = own.map_or_else(|| written.contract.clone(), |own| own.map(Arc::new))?;
+    if own_resale.is_some() {
+        resale::check_class(&resale_field, Some(&contract), mistakes);
+    }
+    let resale = own_resale.or_else(|| written.resale.clone());
+    let prices = resale::priced((&provider, &model), prices, list, resale.as_ref())
+        .map_err(|error| mistakes.add(&field, error))
+        .ok()?;
     Some(Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules))
 }
 
