@@ -197,6 +197,9 @@ impl Held {
             provider: Arc::clone(&draft.provider),
             price_version: Arc::clone(&draft.price_version),
             service_tier: draft.service_tier,
+            class: draft.class,
+            list_pico: draft.list_pico,
+            cover: draft.cover.clone(),
             earlier: earlier.to_vec(),
         };
         let ticket = self.ledger.submit(Command::Extend(Extension {
@@ -206,6 +209,9 @@ impl Held {
             tokens,
             usage: draft.usage,
             cost_pico: draft.cost_pico,
+            consumed: Vec::new(),
+            ceiling: Vec::new(),
+            grants_only: false,
             next: Some(Box::new(next)),
         }));
         Some((draft, ticket))
@@ -275,7 +281,19 @@ impl Held {
         cost_pico: i64,
     ) -> Option<ledger::Ticket> {
         let CostRow { organization, request, .. } = *self.draft()?;
-        let extension = Extension { organization, request, amount, tokens, usage, cost_pico, next: None };
+        let (consumed, ceiling, next) = Default::default();
+        let extension = Extension {
+            organization,
+            request,
+            amount,
+            tokens,
+            usage,
+            cost_pico,
+            consumed,
+            ceiling,
+            grants_only: false,
+            next,
+        };
         Some(self.ledger.submit(Command::Extend(extension)))
     }
 
@@ -348,6 +366,8 @@ fn request_of(began: &Began, plan: &Plan) -> HoldRequest {
         amount: ask.amount,
         least: ask.least,
         tokens: plan.input_guess.saturating_add(ask.tokens),
+        ceiling: Vec::new(),
+        grants_only: false,
         draft: Box::new(draft_row(began, plan)),
     }
 }
@@ -370,7 +390,10 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
         model_answered: None,
         price_version: Arc::clone(&plan.candidate().price.id),
         service_tier: tier_asked(plan.sent()),
+        class: plan.target().contract.class,
         usage,
+        list_pico: Some(cost_pico),
+        cover: None,
         cost_pico,
         cost,
         reported_pico: None,

@@ -40,7 +40,7 @@ mod whole;
 
 pub use answer::{Answer, BrokenOff};
 pub use capability::Capability;
-pub use contract::{AccessClass, Contract, Countries, Terms, Verified, date};
+pub use contract::{Contract, Countries, Terms, Verified, date};
 pub use decision::{Decision, Recorder};
 pub use decode::{Limit, discard};
 pub use evidence::Caller;

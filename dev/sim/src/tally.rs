@@ -269,6 +269,7 @@ pub fn denial_name(denial: &Denial) -> &'static str {
             Measure::Tokens => "budget: tokens",
             Measure::Steps => "budget: steps",
         },
+        Denial::PoolUsedUp { .. } => "pool used up",
         Denial::InDebt { .. } => "in debt",
         Denial::InsufficientCredit { .. } => "insufficient credit",
         Denial::Frozen => "frozen",

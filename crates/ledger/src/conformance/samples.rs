@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use domain::{
-    BudgetId, Clock, KeyId, LotId, Money, OrganizationId, Pico, ProjectId, RequestId, ServiceTier, Timestamp,
-    Usage, WalletId, Zone,
+    AccessClass, BudgetId, Clock, KeyId, LotId, Money, OrganizationId, Pico, ProjectId, RequestId,
+    ServiceTier, Timestamp, Usage, WalletId, Zone,
 };
 
 use crate::{
@@ -226,6 +226,8 @@ impl Payer {
             amount: Money::from_nano(nano),
             least: Money::from_nano(nano),
             tokens: 0,
+            ceiling: Vec::new(),
+            grants_only: false,
             draft: Box::new(draft),
         }
     }
@@ -239,6 +241,9 @@ impl Payer {
             tokens: 0,
             usage: Usage::default(),
             cost_pico: 0,
+            consumed: Vec::new(),
+            ceiling: Vec::new(),
+            grants_only: false,
             next: None,
         }
     }
@@ -247,7 +252,7 @@ impl Payer {
     pub fn next(&self, attempt: u32, model: &str, target: &str) -> NextAttempt {
         let provider = target.split('/').next().unwrap_or_default().into();
         let (model, target, price_version) = (model.into(), target.into(), format!("{target}@1").into());
-        let service_tier = ServiceTier::Standard;
+        let (service_tier, class) = (ServiceTier::Standard, AccessClass::Direct);
         NextAttempt {
             attempt,
             at: START,
@@ -256,6 +261,9 @@ impl Payer {
             provider,
             price_version,
             service_tier,
+            class,
+            list_pico: None,
+            cover: None,
             earlier: vec![],
         }
     }
@@ -285,8 +293,11 @@ impl Payer {
             provider: "simulated".into(),
             model_answered: None,
             price_version: "2026-09-01".into(),
-            service_tier: domain::ServiceTier::Standard,
+            service_tier: ServiceTier::Standard,
+            class: AccessClass::Direct,
             usage: Usage { input: 1_200, cached: 300, output: 250, reasoning: 40, ..Usage::default() },
+            list_pico: None,
+            cover: None,
             cost_pico,
             // An i64 of pico-units is always within Money once rounded.
             cost: Pico::new(i128::from(cost_pico)).ceil_to_money().unwrap_or(Money::MAX),

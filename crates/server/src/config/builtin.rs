@@ -5,8 +5,9 @@
 //! trains and covers public data only. Whoever has other terms writes the provider down, with a contract of its own.
 
 use directory::{DataClass, Environment};
+use domain::AccessClass;
 use domain::Timestamp;
-use gateway::{AccessClass, Contract, Countries, Terms, Verified};
+use gateway::{Contract, Countries, Terms, Verified};
 
 use super::contract::Verification;
 

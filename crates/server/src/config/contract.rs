@@ -6,8 +6,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use directory::{DataClass, Environment};
+use domain::AccessClass;
 use domain::{Country, Timestamp};
-use gateway::{AccessClass, Contract, Countries, Terms, Verified, date};
+use gateway::{Contract, Countries, Terms, Verified, date};
 
 use super::read::{Mistakes, Section};
 

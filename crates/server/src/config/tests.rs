@@ -1,7 +1,8 @@
 //! The configuration: the sample, the defaults, and every mistake at once.
 
 use directory::{DataClass, Environment as Stage};
-use gateway::{AccessClass, Countries, Verified};
+use domain::AccessClass;
+use gateway::{Countries, Verified};
 
 use super::*;
 

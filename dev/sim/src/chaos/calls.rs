@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Money, OrganizationId, Pico, RequestId, ServiceTier, Timestamp, Usage};
+use domain::{AccessClass, Money, OrganizationId, Pico, RequestId, ServiceTier, Timestamp, Usage};
 use ledger::{AttemptStatus, Attribution, Command, CostRow, Extension, HoldRequest, NextAttempt};
 
 use super::{Chaos, Scale, id};
@@ -60,6 +60,8 @@ impl Chaos {
             amount: Money::from_nano(nano),
             least: Money::from_nano(least),
             tokens: self.tokens(),
+            ceiling: Vec::new(),
+            grants_only: false,
             draft: Box::new(draft),
         }
     }
@@ -127,7 +129,10 @@ impl Chaos {
             model_answered: None,
             price_version,
             service_tier: ServiceTier::Standard,
+            class: AccessClass::Direct,
             usage,
+            list_pico: None,
+            cover: None,
             cost_pico: 0,
             cost: Money::ZERO,
             reported_pico: None,
@@ -161,6 +166,9 @@ impl Chaos {
             tokens: self.tokens(),
             usage,
             cost_pico: self.random.within(0, held.saturating_mul(1200).max(1)),
+            consumed: Vec::new(),
+            ceiling: Vec::new(),
+            grants_only: false,
             next,
         })
     }
@@ -200,6 +208,9 @@ impl Chaos {
             provider: Arc::from("fallback"),
             price_version: Arc::from("fallback/model@1"),
             service_tier: pick(&mut self.random, &TIERS, ServiceTier::Standard),
+            class: AccessClass::Direct,
+            list_pico: None,
+            cover: None,
             earlier,
         }
     }
