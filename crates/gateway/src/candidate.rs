@@ -12,6 +12,7 @@ use domain::Money;
 use pricing::PriceVersion;
 
 use crate::allowance::{Allowance, Ask};
+use crate::pipeline::Settings;
 use crate::routes::{Route, Target};
 
 /// A target that may have the call, at a price that stays the same until the receipt.
@@ -128,11 +129,12 @@ impl Choice {
 
 impl Candidates {
     /// The candidates in this order; the first is where the call goes.
-    pub(crate) fn new(choice: Choice, call: &Call, in_flight: InFlight, slice: u64) -> Self {
+    pub(crate) fn new(choice: Choice, call: &Call, in_flight: InFlight, settings: &Settings) -> Self {
         let Choice { first, rest, left_out } = choice;
         let candidate = |Admitted { route, target, price, converted }: Admitted| {
             let sent = converted.as_ref().map_or(call, |converted| converted.call());
-            let allowance = Allowance::new(sent, &price, in_flight, slice);
+            let allowance = Allowance::new(sent, &price, in_flight, settings.output_slice)
+                .for_time(target.rules.first_byte.unwrap_or(settings.first_byte));
             Candidate { route, target, price, converted, allowance, tries: 0 }
         };
         Self { now: candidate(first), others: rest.into_iter().map(candidate).collect(), left_out }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::{Refusal, RefusalCode};
+use domain::{AccessClass, Refusal, RefusalCode};
 use pricing::Schedule;
 use providers::Provider;
 use serde_json::value::RawValue;
 
 use crate::capability::Capability;
-use crate::contract::{AccessClass, Contract};
+use crate::contract::Contract;
 use crate::health::Health;
 use crate::routing::Strategy;
 use crate::substitution::Substitution;

@@ -51,6 +51,9 @@ pub struct RoutePrice {
     pub per_character: Option<String>,
     /// A search of the web.
     pub per_search: Option<String>,
+    /// A second of one's own hardware, from the call to the end of its answer. Beside it tokens are free unless they have a
+    /// price.
+    pub per_gpu_second: Option<String>,
     /// Service tiers that are sold beside the standard one, as multiples of its token prices, such as `"0.5"`.
     #[serde(default)]
     pub tiers: BTreeMap<String, String>,
@@ -200,7 +203,15 @@ impl PriceSet {
     #[must_use]
     pub fn ceiling(&self, bounds: &Bounds) -> Option<Pico> {
         use crate::meter::Side;
-        let sides = [Side::Input, Side::Output, Side::Images, Side::Audio, Side::Characters, Side::Searches];
+        let sides = [
+            Side::Input,
+            Side::Output,
+            Side::Images,
+            Side::Audio,
+            Side::Characters,
+            Side::Searches,
+            Side::Gpu,
+        ];
         sides.into_iter().try_fold(Pico::ZERO, |sum, side| {
             let prices = self.iter().filter(|(meter, _)| meter.side == side).filter_map(|(_, price)| price);
             // What is not for sale costs nothing: a usage that has some of it has no cost at all.
@@ -232,6 +243,7 @@ impl RoutePrice {
             "per_audio_second" => &self.per_audio_second,
             "per_character" => &self.per_character,
             "per_search" => &self.per_search,
+            "per_gpu_second" => &self.per_gpu_second,
             _ => return None,
         };
         text.as_deref()

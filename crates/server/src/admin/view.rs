@@ -236,6 +236,7 @@ fn cost_row(row: &CostRow) -> Value {
         "audio_ms": row.usage.audio_ms,
         "characters": row.usage.characters,
         "searches": row.usage.searches,
+        "gpu_ms": row.usage.gpu_ms,
         "cost": row.cost,
         "reported_cost": row.reported_pico.map(|pico| Pico::new(i128::from(pico)).to_string()),
         "status": row.status,

@@ -229,6 +229,7 @@ fn read_config(
             answer_bytes_max: answer_bytes_max?,
             client_idle: client_idle?,
             output_slice: output_slice?,
+            first_byte: first_byte?,
             retry: routing?.0,
             breaker: routing?.1,
         },
@@ -464,7 +465,8 @@ fn read_price(
         written.try_into().map_err(|error| mistakes.add(field, error.to_string().trim_end())).ok()?;
     let known =
         catalogued.and_then(|schedule| schedule.at(domain::Timestamp::MAX)).map(|version| version.kind);
-    let kind = price.kind.or(known).unwrap_or(if price.output.is_some() {
+    let by_time = price.per_gpu_second.is_some() && price.input.is_empty();
+    let kind = price.kind.or(known).unwrap_or(if price.output.is_some() || by_time {
         ModelKind::Chat
     } else {
         ModelKind::Embedding

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use gateway::{AccessClass, Contract};
+use domain::AccessClass;
+use gateway::Contract;
 use pricing::{Catalog, Resale, ResaleError, Schedule};
 
 use super::read::{Mistakes, Section};

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use gateway::{
-    AccessClass, BreakerRules, Capability, RetryRules, Strategy, Substitution, Target, TargetRules,
-};
+use domain::AccessClass;
+use gateway::{BreakerRules, Capability, RetryRules, Strategy, Substitution, Target, TargetRules};
 
 use super::read::{Mistakes, Section};
 
