@@ -74,4 +74,4 @@ def test_2_9_a_price_of_nothing_is_stated(mock: Mock, make_gateway: MakeGateway)
     assert tenant.post("/chat/completions", {"model": "free", "messages": MESSAGES}).status_code == 200
     assert Decimal(tenant.settled_one()["cost"]) == 0
     refused = tenant.post("/chat/completions", {"model": "unstated", "messages": MESSAGES})
-    assert refused.json()["error"]["code"] == "model_unpriced", refused.text
+    assert refused.json()["error"]["code"] == "model_not_priced", refused.text
