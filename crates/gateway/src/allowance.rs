@@ -19,12 +19,14 @@
 //!   is charged if it can still be held at the end; if not, the charge ends where the hold ends.
 //!
 //! Images are held for at their most by either policy, and audio at what its text or its recording says: no cap makes it
-//! less.
+//! less. Hardware that is charged by its time is held for as long as an answer may take to begin, and a stream's steps ask for
+//! as long again.
 //!
 //! By either, a stream that asks for more when its hold has timed out ends there: nothing of it could be charged.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dialect::Call;
 use directory::InFlight;
@@ -65,6 +67,8 @@ pub(crate) struct Allowance {
     characters: u64,
     /// Milliseconds of audio at most.
     audio_ms: u64,
+    /// Milliseconds of hardware that are held for, where they are charged: as long as an answer may take to begin.
+    gpu_ms: u64,
     /// Whether the request alone decides how much output there is: no slices, no caps.
     is_fixed: bool,
     choices: u64,
@@ -110,6 +114,7 @@ impl Allowance {
             images: call.images(),
             characters: call.characters(),
             audio_ms: call.audio_ms(),
+            gpu_ms: 0,
             is_fixed,
             choices: call.choices(),
             choice_least: if is_fixed { u64::MAX } else { CHOICE_TOKENS_LEAST.max(call.output_cap_least()) },
@@ -119,6 +124,14 @@ impl Allowance {
             slice: if is_fixed { u64::MAX } else { slice },
             grows: call.stream() && !is_fixed,
         }
+    }
+
+    /// The same of hardware that is charged by its time, and given up if its answer has not begun after so long.
+    #[must_use]
+    pub(crate) fn for_time(self, first_byte: Duration) -> Self {
+        let sold = self.price.sells_meter("per_gpu_second");
+        let gpu_ms = if sold { u64::try_from(first_byte.as_millis()).unwrap_or(u64::MAX) } else { 0 };
+        Self { gpu_ms, ..self }
     }
 
     /// The most input tokens that the call can be billed.
@@ -161,13 +174,19 @@ impl Allowance {
 
     /// The most that the call can cost with so many output tokens; `None` when no amount can say it.
     pub(crate) fn ceiling(&self, output: u64) -> Option<Money> {
-        self.funding.ceiling(&self.price, &self.bounds(output), self.tier)
+        self.ceiling_after(output, 0)
+    }
+
+    /// The same of a call that has had the hardware for so many milliseconds, and may have it for as long again as was held
+    /// for.
+    pub(crate) fn ceiling_after(&self, output: u64, gone_ms: u64) -> Option<Money> {
+        self.funding.ceiling(&self.price, &self.bounds(output, gone_ms), self.tier)
     }
 
     /// What of the first ask a pool may pay for.
     pub(crate) fn ceiling_parts(&self) -> Vec<Part> {
         let output = self.first().saturating_mul(self.choices);
-        self.funding.ceiling_parts(&self.price, &self.bounds(output), self.tier)
+        self.funding.ceiling_parts(&self.price, &self.bounds(output, 0), self.tier)
     }
 
     /// What a pool may pay for of so much output beyond `covered`.
@@ -176,7 +195,7 @@ impl Allowance {
         self.funding.ceiling_parts(&self.price, &bounds, self.tier)
     }
 
-    fn bounds(&self, output: u64) -> Bounds {
+    fn bounds(&self, output: u64, gone_ms: u64) -> Bounds {
         // Of audio only one unit is charged.
         let by_tokens = self.price.sells_tokens();
         Bounds {
@@ -186,6 +205,7 @@ impl Allowance {
             audio_ms: if by_tokens { 0 } else { self.audio_ms },
             characters: if by_tokens { 0 } else { self.characters },
             searches: self.searches,
+            gpu_ms: if self.gpu_ms > 0 { self.gpu_ms.saturating_add(gone_ms) } else { 0 },
         }
     }
 
@@ -219,10 +239,11 @@ impl Allowance {
     /// The largest part of a usage that costs no more than this amount at a service tier: output gives way first.
     pub(crate) fn fit(&self, usage: Usage, tier: ServiceTier, held: Money) -> Usage {
         let fits = |usage: &Usage| {
-            let charge = self.funding.charge(&self.price, None, usage, tier);
+            let charge = self.funding.charge(&self.price, usage, tier);
             charge.is_some_and(|charge| charge.amount <= held)
         };
-        let buckets: [fn(&mut Usage) -> &mut u64; 13] = [
+        let buckets: [fn(&mut Usage) -> &mut u64; 14] = [
+            |usage| &mut usage.gpu_ms,
             |usage| &mut usage.output,
             |usage| &mut usage.audio_output,
             |usage| &mut usage.image_output,

@@ -156,7 +156,7 @@ impl Open {
 
     /// The present attempt's row as one that is given up: its provider has read the prompt by then, and may bill it.
     async fn outrun(&self) -> Option<CostRow> {
-        let usage = self.counted(String::new(), Seen::default()).await;
+        let usage = Usage { gpu_ms: self.gpu_ms(), ..self.counted(String::new(), Seen::default()).await };
         let tier = tier_asked(self.plan.sent());
         // Some counts are guesses above their bound, which is what was held.
         let allowance = &self.plan.candidate().allowance;

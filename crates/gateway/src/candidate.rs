@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use dialect::{BadRequest, Call, Conversion};
 use directory::InFlight;
-use domain::{Money, ServiceTier, Timestamp, Usage};
+use domain::{Money, ServiceTier, Usage};
 use pricing::PriceVersion;
 
 use crate::allowance::{Allowance, Ask};
 use crate::funding::{Charge, Funding};
+use crate::pipeline::Settings;
 use crate::routes::{Route, Target};
 
 /// A target that may have the call, at a price that stays the same until the receipt.
@@ -134,18 +135,18 @@ impl Choice {
 impl Candidate {
     /// What a usage is charged here; `None` when no such cost can be booked.
     pub(crate) fn charge(&self, usage: &Usage, tier: ServiceTier) -> Option<Charge> {
-        let list = self.target.list.as_ref().and_then(|list| list.at(Timestamp::MAX));
-        self.funding.charge(&self.price, list.map(|list| &**list), usage, tier)
+        self.funding.charge(&self.price, usage, tier)
     }
 }
 
 impl Candidates {
     /// The candidates in this order; the first is where the call goes.
-    pub(crate) fn new(choice: Choice, call: &Call, in_flight: InFlight, slice: u64) -> Self {
+    pub(crate) fn new(choice: Choice, call: &Call, in_flight: InFlight, settings: &Settings) -> Self {
         let Choice { first, rest, left_out } = choice;
         let candidate = |Admitted { route, target, price, converted, funding }: Admitted| {
             let sent = converted.as_ref().map_or(call, |converted| converted.call());
-            let allowance = Allowance::new(sent, &price, &funding, in_flight, slice);
+            let allowance = Allowance::new(sent, &price, &funding, in_flight, settings.output_slice)
+                .for_time(target.rules.first_byte.unwrap_or(settings.first_byte));
             Candidate { route, target, price, converted, allowance, funding, tries: 0 }
         };
         Self { now: candidate(first), others: rest.into_iter().map(candidate).collect(), left_out }

@@ -212,8 +212,8 @@ impl Checkpoint {
 
     fn submit(&mut self, target: u64, open: &mut Open, meter: &StreamMeter) {
         let held = open.held.left();
-        let more =
-            open.plan.candidate().allowance.ceiling(target).and_then(|ceiling| ceiling.checked_sub(held));
+        let (allowance, gpu_ms) = (&open.plan.candidate().allowance, open.gpu_ms());
+        let more = allowance.ceiling_after(target, gpu_ms).and_then(|ceiling| ceiling.checked_sub(held));
         let (amount, target) = match more {
             Some(more) => (more.max(Money::ZERO), target),
             // What no amount can say is not to be had.
@@ -227,6 +227,7 @@ impl Checkpoint {
             input: open.plan.input_guess,
             // Its cost must not be more than what is held, where nothing ever is.
             output: if self.stops { seen.min(self.covered) } else { seen },
+            gpu_ms,
             ..Usage::default()
         };
         let usage = begun(&open.plan, usage);

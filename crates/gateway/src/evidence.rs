@@ -20,6 +20,7 @@ use crate::contract::Traffic;
 use crate::credential::presented;
 use crate::failure::Failure;
 use crate::health::BreakerRules;
+use crate::pipeline::Settings;
 use crate::pools::Pools;
 use crate::routes::{Route, Routes, Target};
 use crate::routing::{Occasion, arrange, check_preferences};
@@ -438,10 +439,10 @@ fn not_spoken(route: &Route, target: &Target, endpoint: Endpoint) -> Refusal {
 }
 
 /// Bounds what the call can cost.
-pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
+pub(crate) fn plan(permit: Permit, settings: &Settings) -> Box<Plan> {
     let Permit { principal, call, attribution, choice } = permit;
     let in_flight = principal.organization().in_flight;
-    let candidates = Candidates::new(choice, &call, in_flight, output_slice);
+    let candidates = Candidates::new(choice, &call, in_flight, settings);
     let ask = candidates.ask();
     let is_free = call.endpoint().counts();
     let input_guess = if is_free { 0 } else { call.prompt_tokens_bound() / BYTES_PER_TOKEN };

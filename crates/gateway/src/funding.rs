@@ -66,26 +66,16 @@ impl Funding {
         Self { class, pool: None, fee_permille: None }
     }
 
-    /// What a usage is charged at a price and a service tier; `None` when no such cost can be booked. `list` is the price
-    /// that people pay who have no other.
-    pub(crate) fn charge(
-        &self,
-        price: &PriceVersion,
-        list: Option<&PriceVersion>,
-        usage: &Usage,
-        tier: ServiceTier,
-    ) -> Option<Charge> {
-        let exact = price.cost(usage, tier)?;
-        // A list price that does not know something which was consumed says nothing.
-        let value = match list {
-            Some(list) => list.cost(&list.priced_part(usage).0, tier),
-            None => Some(exact),
-        };
+    /// What a usage is charged at a price and a service tier; `None` when no such cost can be booked.
+    pub(crate) fn charge(&self, price: &PriceVersion, usage: &Usage, tier: ServiceTier) -> Option<Charge> {
+        let listed = price.list_cost(usage, tier);
+        // The fee is one on what others pay.
+        let exact = if self.fee_permille.is_some() { listed? } else { price.cost(usage, tier)? };
         let charged = self.of_value(exact)?;
         Some(Charge {
             pico: i64::try_from(charged.get()).ok()?,
             amount: charged.ceil_to_money()?,
-            list_pico: value.and_then(|value| i64::try_from(value.get()).ok()),
+            list_pico: listed.and_then(|listed| i64::try_from(listed.get()).ok()),
             parts: self.parts(price, usage, tier, exact),
         })
     }

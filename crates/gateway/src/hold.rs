@@ -468,9 +468,9 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
 
 /// This of a call that has begun, and what it brought that is no text, in the unit that is charged.
 pub(crate) fn begun(plan: &Plan, usage: Usage) -> Usage {
-    let Usage { input, output, .. } = usage;
+    let Usage { input, output, gpu_ms, .. } = usage;
     let brought = plan.sent().reckoned(Made::default());
-    plan.candidate().price.by_unit(&Usage { input, output, ..brought })
+    plan.candidate().price.by_unit(&Usage { input, output, gpu_ms, ..brought })
 }
 
 /// What a usage is charged at the plan's price and the service tier that was asked for; `None` when no such cost can be

@@ -47,6 +47,8 @@ pub struct Settings {
     pub client_idle: Duration,
     /// Output tokens held for at first, and in each further step of a stream.
     pub output_slice: u64,
+    /// How long a provider may take to begin its answer, where its target says nothing else.
+    pub first_byte: Duration,
     /// How often calls are tried again.
     pub retry: RetryRules,
     /// When a target's circuit opens.
@@ -61,6 +63,7 @@ impl Default for Settings {
             answer_bytes_max: 64 * 1024 * 1024,
             client_idle: Duration::from_secs(60),
             output_slice: 4_096,
+            first_byte: Duration::from_secs(600),
             retry: RetryRules::default(),
             breaker: BreakerRules::default(),
         }
@@ -221,7 +224,7 @@ impl Gateway {
         let permit = authorize(caller, call, attribution, (routes, tiers, pools, &settings.breaker), moment)
             .inspect_err(|failure| trail.passed_before(failure, &model, routes.name_of(&model)))?;
         // How much it can cost at most.
-        let mut plan = plan(permit, settings.output_slice);
+        let mut plan = plan(permit, settings);
         // How fast: taken before the hold, so that a call over its rate never becomes a write. Of several models it is for
         // the first one whose limits have room.
         let paced = pace(rates, (tiers, pools), clock, &mut plan, now);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::{Refusal, RefusalCode};
+use domain::{AccessClass, Refusal, RefusalCode};
 use pricing::Schedule;
 use providers::Provider;
 use serde_json::value::RawValue;
@@ -30,8 +30,6 @@ pub struct Target {
     pub(crate) facts: Arc<RawValue>,
     /// The dated prices; `None` when nobody has stated one, which refuses the call.
     pub prices: Option<Arc<Schedule>>,
-    /// The dated prices that people pay for the model who have no other; `None` where they are `prices`.
-    pub list: Option<Arc<Schedule>>,
     /// How it is used among the targets of its route.
     pub rules: Arc<TargetRules>,
     /// How it is now.
@@ -70,13 +68,7 @@ impl Target {
         let label = Arc::from(format!("{}/{model}", provider.name));
         let facts = contract.facts();
         let (rules, health) = Default::default();
-        Self { provider, model: Arc::from(model), label, contract, facts, prices, list: None, rules, health }
-    }
-
-    /// The same, where others pay this.
-    #[must_use]
-    pub fn with_list(self, list: Option<Arc<Schedule>>) -> Self {
-        Self { list, ..self }
+        Self { provider, model: Arc::from(model), label, contract, facts, prices, rules, health }
     }
 
     /// The same, used by these rules.
@@ -110,10 +102,12 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route that is open to everybody.
+    /// A route that is open to everybody. Where a reseller is among its targets, it is strict about which model answers:
+    /// nobody else sees to that the one that is paid for is the one that is called.
     pub fn new(model: &str, targets: Vec<Target>) -> Self {
-        let (strategy, substitution) = Default::default();
-        let (verified_only, hedge_after) = (false, None);
+        let (strategy, verified_only, hedge_after) = (Strategy::default(), false, None);
+        let resold = targets.iter().any(|target| target.contract.class == AccessClass::Reseller);
+        let substitution = if resold { Substitution::Refuse } else { Substitution::default() };
         Self { model: Arc::from(model), targets, verified_only, strategy, substitution, hedge_after }
     }
 }

@@ -164,7 +164,9 @@ impl Open {
         let substituted = self.is_substituted(ending.model_answered.as_deref());
         let tier = self.tier_served(ending.told.service_tier.as_deref());
         let images = ending.consumed.images();
+        let gpu_ms = if matches!(ending.consumed, Consumed::Nothing) { 0 } else { self.gpu_ms() };
         let (usage, estimated) = self.metered(ending.consumed).await;
+        let usage = Usage { gpu_ms, ..usage };
         let (usage, estimated) = self.within_hold(usage, tier, estimated).await;
         let Some(mut row) = self.row(&usage, tier, ending.status, ending.reason) else {
             return Err(LedgerError::Store("the hold has no draft".to_owned()));
@@ -206,6 +208,15 @@ impl Open {
             substituted,
         });
         Ok(Receipt { cost, usage })
+    }
+
+    /// For how many milliseconds the hardware has had the present attempt until now, where that is charged: begun ones
+    /// count whole.
+    pub(crate) fn gpu_ms(&self) -> u64 {
+        if self.dispatched_us == 0 || !self.plan.candidate().price.sells_meter("per_gpu_second") {
+            return 0;
+        }
+        self.shared.clock.monotonic_micros().saturating_sub(self.dispatched_us).div_ceil(1_000)
     }
 
     /// The service tier to charge: the one that was served, whatever was asked for, if the price knows it.

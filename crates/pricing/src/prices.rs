@@ -51,6 +51,9 @@ pub struct RoutePrice {
     pub per_character: Option<String>,
     /// A search of the web.
     pub per_search: Option<String>,
+    /// A second of one's own hardware, from the call to the end of its answer. Beside it tokens are free unless they have a
+    /// price.
+    pub per_gpu_second: Option<String>,
     /// Service tiers that are sold beside the standard one, as multiples of its token prices, such as `"0.5"`.
     #[serde(default)]
     pub tiers: BTreeMap<String, String>,
@@ -149,6 +152,11 @@ impl PriceSet {
         if errors.is_empty() { Ok(Self(prices)) } else { Err(errors) }
     }
 
+    /// The set of these prices, in the order of the meters; `None` when there are not as many.
+    pub(crate) fn from_prices(prices: Vec<Option<Price>>) -> Option<Self> {
+        prices.try_into().map(Self).ok()
+    }
+
     /// The set of these prices, in the order of the meters.
     #[cfg(test)]
     pub(crate) const fn of(prices: [Option<Price>; COUNT]) -> Self {
@@ -216,7 +224,15 @@ impl PriceSet {
     #[must_use]
     pub fn ceiling(&self, bounds: &Bounds) -> Option<Pico> {
         use crate::meter::Side;
-        let sides = [Side::Input, Side::Output, Side::Images, Side::Audio, Side::Characters, Side::Searches];
+        let sides = [
+            Side::Input,
+            Side::Output,
+            Side::Images,
+            Side::Audio,
+            Side::Characters,
+            Side::Searches,
+            Side::Gpu,
+        ];
         sides.into_iter().try_fold(Pico::ZERO, |sum, side| {
             let prices = self.iter().filter(|(meter, _)| meter.side == side).filter_map(|(_, price)| price);
             // What is not for sale costs nothing: a usage that has some of it has no cost at all.
@@ -248,6 +264,7 @@ impl RoutePrice {
             "per_audio_second" => &self.per_audio_second,
             "per_character" => &self.per_character,
             "per_search" => &self.per_search,
+            "per_gpu_second" => &self.per_gpu_second,
             _ => return None,
         };
         text.as_deref()

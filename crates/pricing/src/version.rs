@@ -56,6 +56,8 @@ pub struct PriceVersion {
     pub(crate) tiers: BTreeMap<ServiceTier, Ladder>,
     /// What regions take of the token prices.
     pub(crate) regions: BTreeMap<String, Factor>,
+    /// The list price of the same model, where that is another one.
+    pub(crate) list: Option<Arc<PriceVersion>>,
 }
 
 /// The prices of one service tier, by the length of the input.
@@ -105,8 +107,13 @@ impl PriceVersion {
         price: &RoutePrice,
         kind: ModelKind,
     ) -> Result<Self, Vec<PriceError>> {
-        let written =
-            |name: &str| price.text(name).map_or(Written::Absent, |text| Written::Text(text.to_owned()));
+        // Who charges the time of the hardware says by it that tokens cost nothing, as long as none has a price.
+        let by_time = price.per_gpu_second.is_some() && price.input.is_empty() && price.output.is_none();
+        let written = |name: &str| match price.text(name) {
+            Some(text) => Written::Text(text.to_owned()),
+            None if by_time && matches!(name, "input" | "output") => Written::Text("0".to_owned()),
+            None => Written::Absent,
+        };
         let base = PriceSet::read("", |name| kind.requires(name), written, None)?;
         if base.iter().all(|(_, price)| price.is_none()) {
             return Err(vec![PriceError::Missing { field: kind.usual_unit().to_owned() }]);
@@ -147,6 +154,7 @@ impl PriceVersion {
             standard,
             tiers,
             regions: BTreeMap::new(),
+            list: None,
         })
     }
 

@@ -129,6 +129,27 @@ fn a_free_model_is_held_for_at_nothing() {
 }
 
 #[test]
+fn hardware_is_held_for_as_long_as_an_answer_may_take_to_begin() {
+    let written = RoutePrice { per_gpu_second: Some("0.001".to_owned()), ..RoutePrice::default() };
+    let by_time = Arc::new(PriceVersion::from_route("own", "m", &written, ModelKind::Chat).unwrap());
+    let minute = std::time::Duration::from_secs(60);
+    for policy in [InFlight::Stops, InFlight::Completes] {
+        let allowance =
+            Allowance::new(&call(true, None, 1), &by_time, &by_price(), policy, SLICE).for_time(minute);
+        assert_eq!(allowance.ask().amount.to_string(), "0.06");
+        assert_eq!(allowance.ceiling_after(SLICE, 30_000).unwrap().to_string(), "0.09", "and as long again");
+        let usage = Usage { input: 7, output: 9, gpu_ms: 90_000, ..Usage::default() };
+        let fitted = allowance.fit(usage, ServiceTier::Standard, allowance.ask().amount);
+        assert_eq!(fitted, Usage { gpu_ms: 60_000, ..usage });
+    }
+    // Where time costs nothing none is held for.
+    let free = price("0", "0", None);
+    let allowance =
+        Allowance::new(&call(true, None, 1), &free, &by_price(), InFlight::Stops, SLICE).for_time(minute);
+    assert_eq!(allowance.ceiling_after(SLICE, 30_000), Some(Money::ZERO));
+}
+
+#[test]
 fn a_usage_is_cut_to_what_is_held_and_no_further() {
     let price = price("1.5", "10.000001", None);
     let allowance = Allowance::new(&call(false, None, 1), &price, &by_price(), InFlight::Stops, SLICE);

@@ -21,7 +21,8 @@ const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"
 
 fn nothing() -> Arc<Schedule> {
     let price = RoutePrice { input: "0".to_owned(), output: Some("0".to_owned()), ..RoutePrice::default() };
-    Arc::new(Schedule::from(PriceVersion::from_route("p", "m", &price, ModelKind::Chat).unwrap()))
+    let free = Schedule::from(PriceVersion::from_route("p", "m", &price, ModelKind::Chat).unwrap());
+    Arc::new(free.beside(&self::price()))
 }
 
 /// A house whose model has one target, of this contract, and these rules by which pools pay.
@@ -31,7 +32,7 @@ async fn house(contract: Contract, data: DataClass, credit: i64, pools: Pools, s
     let contract = Arc::new(contract);
     let targets = [(Arc::clone(&contract), prices.clone())];
     let mut house = House::with_targets(targets, data, InFlight::Completes, credit, script).await;
-    let target = Target::new(Arc::clone(&house.provider), "m", contract, prices).with_list(Some(price()));
+    let target = Target::new(Arc::clone(&house.provider), "m", contract, prices);
     let routes = Routes::new([Route::new("m", vec![target])]);
     house.alter(|old| Shared { routes, pools, ..House::copy(old) });
     house
@@ -201,18 +202,15 @@ fn the_fee_on_ones_own_key_is_five_percent_of_list_to_the_nano() {
         assert_eq!(share.ends.to_string(), "2026-12-01T00:00:00.000000Z");
         // 1,000 in and 300 out are 2.5 + 3 thousandths: 5,500,000 nano-units, of which 5 % are 275,000.
         let usage = Usage { input: 1_000, output: 300, ..Usage::default() };
-        let charge = funding.charge(&listed(), None, &usage, ServiceTier::Standard).unwrap();
+        let charge = funding.charge(&listed(), &usage, ServiceTier::Standard).unwrap();
         assert_eq!((charge.amount.nano(), charge.list_pico), (275_000, Some(5_500_000_000)));
         let whole: i64 =
             charge.parts.iter().map(|part| i64::try_from(part.units).unwrap() * part.unit_pico).sum();
         assert_eq!(whole, charge.pico, "a pool can spare all of it");
-        assert_eq!(
-            funding.charge(&listed(), None, &Usage::default(), ServiceTier::Standard).unwrap().parts,
-            []
-        );
+        assert_eq!(funding.charge(&listed(), &Usage::default(), ServiceTier::Standard).unwrap().parts, []);
     }
     let by_price = Funding::by_price(AccessClass::Direct);
     let usage = Usage { input: 1, ..Usage::default() };
-    let charge = by_price.charge(&listed(), None, &usage, ServiceTier::Standard).unwrap();
+    let charge = by_price.charge(&listed(), &usage, ServiceTier::Standard).unwrap();
     assert_eq!((charge.pico, charge.amount.nano(), charge.parts), (2_500_000, 2_500, Vec::new()));
 }

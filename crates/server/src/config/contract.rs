@@ -110,7 +110,7 @@ fn read(section: &mut Section, verification: Verification, mistakes: &mut Mistak
     let class = read_class(section, mistakes);
     let programme = read_programme(section, class, terms.as_ref(), mistakes);
     let countries = read_countries(section, mistakes);
-    let data = read_data(section, terms.as_ref().map(|terms| terms.training), mistakes);
+    let data = read_data(section, (terms.as_ref().map(|terms| terms.training), class), mistakes);
     let environments = match words::<Environment>(section, "environments", mistakes) {
         Ok(written) => Some(written.unwrap_or_else(|| Environment::ALL.to_vec())),
         Err(()) => None,
@@ -269,11 +269,17 @@ fn read_countries(section: &mut Section, mistakes: &mut Mistakes) -> Option<Coun
     }
 }
 
-/// The most guarded data a route may carry; `training` is `None` when its terms have mistakes.
-fn read_data(section: &mut Section, training: Option<bool>, mistakes: &mut Mistakes) -> Option<DataClass> {
+/// The most guarded data a route may carry; `training` is `None` when its terms have mistakes, `class` when it is none.
+fn read_data(
+    section: &mut Section,
+    (training, class): (Option<bool>, Option<AccessClass>),
+    mistakes: &mut Mistakes,
+) -> Option<DataClass> {
     if !section.has("data") {
-        // A provider that learns from what it reads may tell it to others.
-        return Some(if training? { DataClass::Public } else { DataClass::Internal });
+        // A provider that learns from what it reads may tell it to others; and what a reseller's contract with the provider
+        // says nobody here has read.
+        let is_public = training? || class? == AccessClass::Reseller;
+        return Some(if is_public { DataClass::Public } else { DataClass::Internal });
     }
     let text = section.text("data", mistakes)?;
     let field = section.field("data");
