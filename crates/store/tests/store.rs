@@ -79,6 +79,7 @@ fn busy(folder: &Path) -> (Store, Payer) {
         country: None,
         verified_at: None,
         tier: None,
+        programmes: Vec::new(),
         created_at: START,
     };
     store.directory().commit(Commit::of([organization.into()])).unwrap();
