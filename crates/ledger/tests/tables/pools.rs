@@ -91,6 +91,18 @@ fn a_strict_pool_takes_when_an_attempt_begins() {
 }
 
 #[test]
+fn a_pool_may_change_its_terms_while_a_call_runs() {
+    check(
+        "strict first, and then not; and the other way round",
+        "100 | grant 1 prepaid 50 | granted | 50 0 0 | 1:50/0/0 | grant 1 to 1:50
+         100 | hold 1 5 cover s/2!:2*0 | held 5 | 50 5 0 | 1:50/0/0 |  | s:2/0
+         100 | settle 1 3&s/2:3*1000 | paid 1:1 s:2 | 49 0 0 | 1:49/1/0 | settle 1 1:1 | s:2/0
+         100 | hold 2 5 cover s/5 ceiling 5*1000 | held 8 | 49 5 0 | 1:49/1/0 |  | s:2/3
+         100 | settle 2 1&s/5!:2*500 4&s/5:4*1000 0&s/5!:1*0 | paid 1:3 s:2 s:1 s:1 | 46 0 0 | 1:46/4/0 | settle 2 1:3 | s:6/0",
+    );
+}
+
+#[test]
 fn grants_alone_are_there_where_that_is_said() {
     check(
         "grants only",

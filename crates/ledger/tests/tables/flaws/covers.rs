@@ -8,12 +8,13 @@ use super::{Case, DEBT, Flaw, NOTHING, TAKEN, check, full, invalid, short};
 use crate::harness::payer;
 
 /// What no cover may be.
-const UNFIT: [Flaw; 7] = [
+const UNFIT: [Flaw; 8] = [
     (|case| case.covered(cover("", 1, &[])), invalid("cover")),
     (|case| case.covered(cover(" \t", 1, &[])), invalid("cover")),
     (|case| case.covered(cover(&"p".repeat(129), 1, &[])), invalid("cover")),
     (|case| case.covered(Cover { units: 1, ..cover("p", 1, &[]) }), invalid("cover")),
     (|case| case.covered(cover("p", 1, &[(0, -1)])), invalid("cover")),
+    (|case| case.covered(cover("p", 1, &[(0, 0); 101])), invalid("cover")),
     (|case| case.covered(cover("p", 1, &[(2_000, 1), (1, 1)])), invalid("cover")),
     (|case| case.covered(cover("p", 1, &[(u64::MAX, i64::MAX), (u64::MAX, i64::MAX)])), invalid("cover")),
 ];
@@ -58,7 +59,7 @@ fn holds() {
         of_rows.into_iter().chain(UNFIT).chain([TAKEN]).chain(what_is_not_there()).collect();
     check("hold", hold.clone(), &flaws);
     // One that is fit, of a pool without units.
-    hold.draft.cover = Some(Box::new(cover(&"p".repeat(128), 0, &[(10, 200)])));
+    hold.draft.cover = Some(Box::new(cover(&"p".repeat(128), 0, &[(10, 2); 100])));
     check("hold on a pool", hold, &flaws);
 }
 
