@@ -31,8 +31,8 @@ pub use mask::mask;
 pub use memory::MemoryDirectory;
 pub use port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
 pub use record::{
-    AccessMode, Actor, ActorKind, AdminKey, AuditEntry, Bounds, Caps, DataClass, Environment, InFlight,
-    Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitSubject, Member, ModelAccess, Organization,
+    AccessMode, Actor, ActorKind, AdminKey, AfterGrant, AuditEntry, Bounds, Caps, DataClass, Environment,
+    InFlight, Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitSubject, Member, ModelAccess, Organization,
     OrganizationRole, Previous, Project, ProjectRole, RateLimit, Scope, ServiceAccount, UnknownWord, User,
 };
 pub use refusal::missing_key;

@@ -100,6 +100,8 @@ pub enum RefusalCode {
     WalletFrozen,
     /// The wallet owes; new holds wait for a top-up. It has no credit either.
     WalletInDebt,
+    /// No grant can cover the hold, and the project has chosen to stop there.
+    GrantsUsedUp,
     /// The wallet cannot cover the hold.
     CreditExhausted,
 }
@@ -140,6 +142,7 @@ impl RefusalCode {
         Self::ConcurrentRequestsExceeded,
         Self::WalletFrozen,
         Self::WalletInDebt,
+        Self::GrantsUsedUp,
         Self::CreditExhausted,
     ];
 
@@ -175,7 +178,9 @@ impl RefusalCode {
             | Self::RequestsPerDayExceeded
             | Self::TokensPerDayExceeded
             | Self::ConcurrentRequestsExceeded => Owner::RateLimit,
-            Self::WalletFrozen | Self::WalletInDebt | Self::CreditExhausted => Owner::Billing,
+            Self::WalletFrozen | Self::WalletInDebt | Self::GrantsUsedUp | Self::CreditExhausted => {
+                Owner::Billing
+            }
         }
     }
 
@@ -214,6 +219,7 @@ impl RefusalCode {
             Self::TokensPerDayExceeded => "tokens_per_day_exceeded",
             Self::ConcurrentRequestsExceeded => "concurrent_requests_exceeded",
             Self::CreditExhausted => "credit_exhausted",
+            Self::GrantsUsedUp => "grants_used_up",
             Self::WalletInDebt => "wallet_in_debt",
             Self::WalletFrozen => "wallet_frozen",
         }

@@ -358,7 +358,10 @@ async fn hold_on(
         Err(failure) => {
             // The ledger looks at the budgets before it looks for credit; frozen books are not looked into at all.
             if let Failure::Refused(refusal) = failure
-                && matches!(refusal.code, RefusalCode::CreditExhausted | RefusalCode::WalletInDebt)
+                && matches!(
+                    refusal.code,
+                    RefusalCode::CreditExhausted | RefusalCode::WalletInDebt | RefusalCode::GrantsUsedUp
+                )
             {
                 trail.passed_budgets(plan);
                 trail.passed_rates(&pace);
