@@ -15,7 +15,7 @@ pub(crate) const COST_ROW: &str = "organization, request, attempt, at, project, 
      provider, model_answered, price_version, service_tier, class, payer, list_pico, pool, pool_start, pool_cap, \
      pool_strict, pool_units, input_tokens, cached_tokens, cache_write_tokens, \
      cache_write_long_tokens, audio_input_tokens, image_input_tokens, output_tokens, audio_output_tokens, \
-     image_output_tokens, reasoning_tokens, images, audio_ms, characters, searches, cost_pico, cost, reported_pico, \
+     image_output_tokens, reasoning_tokens, images, audio_ms, characters, searches, gpu_ms, cost_pico, cost, reported_pico, \
      status, reason, estimated, http_status, streamed, duration_us, held, user, feature, run";
 
 /// Where the first count of a usage stands in [`COST_ROW`]; the others follow in the order of [`Usage::NAMES`].

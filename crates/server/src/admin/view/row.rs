@@ -33,6 +33,7 @@ pub(super) fn cost_row(row: &CostRow) -> Value {
         "audio_ms": row.usage.audio_ms,
         "characters": row.usage.characters,
         "searches": row.usage.searches,
+        "gpu_ms": row.usage.gpu_ms,
         "status": row.status,
         "reason": row.reason,
         "estimated": row.estimated,
