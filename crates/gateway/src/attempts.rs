@@ -242,8 +242,10 @@ impl Open {
     /// Tells on an answer where it came from and how many attempts it took.
     pub(crate) fn tell_way(&self, headers: &mut HeaderMap) {
         way(&self.plan.target().label, self.held.attempts(), headers);
-        if !self.plan.call.fallbacks().is_empty()
-            && let Ok(model) = HeaderValue::from_str(self.plan.model())
+        // Where several models could have answered, the one that does is named.
+        let own = self.plan.target().of.as_ref().map(|route| &route.model);
+        if (own.is_some() || !self.plan.call.fallbacks().is_empty())
+            && let Ok(model) = HeaderValue::from_str(own.unwrap_or(self.plan.model()))
         {
             headers.insert(MODEL, model);
         }

@@ -190,7 +190,8 @@ fn admit_model(
 ) -> Result<Choice, Failure> {
     check_kind(route, call, now)?;
     access::check(principal, route, tiers)?;
-    let choice = choose(route, call, principal, pools, now)?;
+    let choice = choose(route, call, principal, (tiers, pools), now)?;
+    let choice = if route.must_fit { choice.fitting(call)? } else { choice };
     let choice = choice.keep("option_unpriced", |admitted| check_options(call, &admitted.price))?;
     let choice = choice.keep_state_of(call, keeper)?;
     let choice = choice.keep("inexpressible", |admitted| convert(call, admitted))?;
@@ -356,14 +357,16 @@ fn choose(
     route: &Arc<Route>,
     call: &Call,
     principal: &Principal,
-    pools: &Pools,
+    (tiers, pools): (&Tiers, &Pools),
     now: Timestamp,
 ) -> Result<Choice, Refusal> {
     let traffic = traffic(principal);
     let mut farthest: Option<Refusal> = None;
     let (mut first, mut rest, mut left_out) = (None, Vec::new(), Vec::new());
     for target in &route.targets {
-        let price = admit(route, target, call, &traffic, now);
+        // By the free router, too, nobody gets at a model that is not for them.
+        let open = target.of.as_ref().map_or(Ok(()), |own| access::check(principal, own, tiers));
+        let price = open.and_then(|()| admit(route, target, call, &traffic, now));
         match price.and_then(|price| Ok((price, pools.fund(target, principal, now)?))) {
             Ok((price, funding)) => {
                 let (route, price) = (Arc::clone(route), Arc::clone(price));

@@ -62,6 +62,7 @@ pub(crate) fn organization(organization: &Organization) -> Value {
         "country": organization.country,
         "verified_at": organization.verified_at,
         "tier": organization.tier,
+        "programmes": organization.programmes,
         "created_at": organization.created_at,
     })
 }
