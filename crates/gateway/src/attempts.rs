@@ -21,6 +21,7 @@ use crate::pipeline::Gateway;
 use crate::rates::Pace;
 use crate::retry::{Next, Remedy, Standing};
 use crate::settle::{Consumed, Ending, Open, Told};
+use crate::shown::tell_access;
 use crate::tasks::Presence;
 
 /// The target that answered, or that was tried last, as `provider/model`.
@@ -247,6 +248,9 @@ impl Open {
             && let Ok(model) = HeaderValue::from_str(own.unwrap_or(self.plan.model()))
         {
             headers.insert(MODEL, model);
+        }
+        if self.plan.shows_access {
+            tell_access(self.plan.candidate(), self.began.at, headers);
         }
         let dropped = self.plan.candidate().converted.as_ref().map(|converted| converted.dropped());
         if let Some(dropped) = dropped.filter(|dropped| !dropped.is_empty()) {

@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) ask: Ask,
     /// A guess at the cost of the input alone, charged when the gateway dies during the call; 0 where nothing is charged.
     pub(crate) input_guess: u64,
+    /// Whether the caller wants to be told on whose account the call is made.
+    pub(crate) shows_access: bool,
 }
 
 impl Plan {
@@ -450,7 +452,7 @@ pub(crate) fn plan(permit: Permit, settings: &Settings) -> Box<Plan> {
     let is_free = call.endpoint().counts();
     let input_guess = if is_free { 0 } else { call.prompt_tokens_bound() / BYTES_PER_TOKEN };
     // Boxed, because it travels through every step from here on.
-    Box::new(Plan { principal, attribution, candidates, ask, input_guess, call })
+    Box::new(Plan { principal, attribution, candidates, ask, input_guess, shows_access: false, call })
 }
 
 /// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.

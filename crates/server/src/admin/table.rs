@@ -168,6 +168,7 @@ pub(super) const PROJECTS: &[Route] = &[
             "organization!: string",
             "environment: dev|staging|prod",
             "data_class: public|internal|sensitive",
+            "after_grant: stop|paid",
         ],
     ),
     Route::new(Get, "/admin/v1/projects/{project}", May(Read), "Show a project", accounts::show_project),
@@ -175,13 +176,14 @@ pub(super) const PROJECTS: &[Route] = &[
         Patch,
         "/admin/v1/projects/{project}",
         May(ManageProject),
-        "Change a project; its environment and data class ask for a role in the organization",
+        "Change a project; its environment, data class and what follows a grant ask for a role in the organization",
         accounts::update_project,
     )
     .takes(&[
         "name: string",
         "environment: dev|staging|prod",
         "data_class: public|internal|sensitive",
+        "after_grant: stop|paid",
         "models: object",
     ]),
     Route::new(

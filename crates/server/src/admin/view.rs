@@ -75,6 +75,7 @@ pub(crate) fn project(project: &Project) -> Value {
         "organization": project.organization,
         "environment": project.environment,
         "data_class": project.data_class,
+        "after_grant": project.after_grant,
         "models": project.models,
         "archived_at": project.archived_at,
         "created_at": project.created_at,
