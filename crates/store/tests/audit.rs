@@ -212,6 +212,8 @@ fn orphan() -> Commit {
         environment: directory::Environment::default(),
         data_class: directory::DataClass::default(),
         models: None,
+        byok: directory::Byok::Off,
+        byok_fallback: false,
         created_at: START,
         archived_at: None,
     };

@@ -48,6 +48,8 @@ fn sign_up(store: &Store, payer: Payer) {
         environment: Environment::default(),
         data_class: DataClass::default(),
         models: None,
+        byok: directory::Byok::Off,
+        byok_fallback: false,
         created_at: START,
         archived_at: None,
     };

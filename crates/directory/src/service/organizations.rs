@@ -3,7 +3,7 @@
 use domain::{Country, OrganizationId, ProjectId, WalletId, Zone};
 
 use super::{ChangeError, DirectoryService, Draft, Mandate, told, valid_name};
-use crate::record::{DataClass, Environment, InFlight, ModelAccess, Organization, Project};
+use crate::record::{Byok, DataClass, Environment, InFlight, ModelAccess, Organization, Project};
 
 /// Entries of a list of models at most.
 const MODELS_MAX: usize = 1_000;
@@ -63,6 +63,10 @@ pub struct ProjectChanges {
     pub data_class: Option<DataClass>,
     /// Models that it may call; `Some(None)` lets it call all.
     pub models: Option<Option<ModelAccess>>,
+    /// Whether its calls use the provider keys that its organization brought.
+    pub byok: Option<Byok>,
+    /// Whether a call by a brought key may go on with ours.
+    pub byok_fallback: Option<bool>,
 }
 
 impl DirectoryService {
@@ -134,6 +138,8 @@ impl DirectoryService {
             environment: new.environment,
             data_class: new.data_class,
             models: None,
+            byok: Byok::default(),
+            byok_fallback: false,
             created_at: mandate.now,
             archived_at: None,
         };
@@ -161,6 +167,8 @@ impl DirectoryService {
             environment: changes.environment.unwrap_or(before.environment),
             data_class: changes.data_class.unwrap_or(before.data_class),
             models: changes.models.unwrap_or_else(|| before.models.clone()),
+            byok: changes.byok.unwrap_or(before.byok),
+            byok_fallback: changes.byok_fallback.unwrap_or(before.byok_fallback),
             ..Project::clone(&before)
         };
         let mut draft = Draft::new(mandate, before.organization);

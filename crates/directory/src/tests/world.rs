@@ -61,6 +61,8 @@ pub(super) fn project() -> Project {
         environment: Environment::Prod,
         data_class: DataClass::Sensitive,
         models: None,
+        byok: crate::Byok::Off,
+        byok_fallback: false,
         created_at: at(0),
         archived_at: None,
     }
