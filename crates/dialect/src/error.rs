@@ -200,6 +200,7 @@ const fn words(refused: RefusalCode) -> Words {
         }
         RefusalCode::ContractUnfit => (403, INVALID, Some("route_contract_unfit"), None, None),
         RefusalCode::ContractStale => (403, INVALID, Some("route_contract_stale"), None, None),
+        RefusalCode::ProviderKeyMissing => (403, INVALID, Some("provider_key_missing"), None, None),
         RefusalCode::OrganizationUsageLimitExceeded => {
             (429, QUOTA, Some("organization_usage_limit_exceeded"), None, None)
         }

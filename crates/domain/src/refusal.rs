@@ -65,6 +65,8 @@ pub enum RefusalCode {
     ContractUnfit,
     /// The route's contract was not verified for too long.
     ContractStale,
+    /// The call may go by provider keys of its own alone, and there is none for the model.
+    ProviderKeyMissing,
     /// The monthly ceiling of the organization's usage tier is reached.
     OrganizationUsageLimitExceeded,
     /// A budget of the organization has no room.
@@ -123,6 +125,7 @@ impl RefusalCode {
         Self::CountryNotSupported,
         Self::ContractUnfit,
         Self::ContractStale,
+        Self::ProviderKeyMissing,
         Self::OrganizationUsageLimitExceeded,
         Self::OrganizationBudgetExceeded,
         Self::ProjectBudgetExceeded,
@@ -159,7 +162,7 @@ impl RefusalCode {
             | Self::VerificationRequired
             | Self::ModelUnpriced => Owner::ModelAccess,
             Self::CountryNotSupported => Owner::Region,
-            Self::ContractUnfit | Self::ContractStale => Owner::Route,
+            Self::ContractUnfit | Self::ContractStale | Self::ProviderKeyMissing => Owner::Route,
             Self::OrganizationUsageLimitExceeded
             | Self::OrganizationBudgetExceeded
             | Self::ProjectBudgetExceeded
@@ -198,6 +201,7 @@ impl RefusalCode {
             Self::CountryNotSupported => "country_not_supported",
             Self::ContractUnfit => "contract_unfit",
             Self::ContractStale => "contract_stale",
+            Self::ProviderKeyMissing => "provider_key_missing",
             Self::OrganizationUsageLimitExceeded => "organization_usage_limit_exceeded",
             Self::OrganizationBudgetExceeded => "organization_budget_exceeded",
             Self::ProjectBudgetExceeded => "project_budget_exceeded",

@@ -15,6 +15,7 @@ use pricing::{ModelKind, PriceVersion};
 
 use crate::access;
 use crate::allowance::Ask;
+use crate::brought::{BroughtKeys, OwnKeys, Sent, offered};
 use crate::candidate::{Admitted, Candidate, Candidates, Choice, LeftOut};
 use crate::contract::Traffic;
 use crate::credential::presented;
@@ -137,13 +138,15 @@ pub(crate) fn authorize(
     call: Call,
     attribution: Attribution,
     (routes, tiers, breaker): (&Routes, &Tiers, &BreakerRules),
+    (brought, sent): (&BroughtKeys, &[Sent]),
     (request, now, now_us): (RequestId, Timestamp, u64),
 ) -> Result<Permit, Failure> {
     let asked = routes_of(&call, routes)?;
+    let keys = OwnKeys::of(&caller.0, brought, sent, &asked);
     let (mut choices, mut left_out) = (VecDeque::with_capacity(asked.len()), Vec::new());
     let (mut farthest, mut keeper) = (None, None);
     for route in &asked {
-        match admit_model(&caller.0, &call, route, tiers, &mut keeper, now) {
+        match admit_model(&caller.0, &call, (route, keys.as_ref()), tiers, &mut keeper, now) {
             Ok(choice) => choices.push_back(choice),
             Err(failure) => {
                 left_out.push(LeftOut { target: Arc::clone(&route.model), code: failure.code() });
@@ -157,6 +160,7 @@ pub(crate) fn authorize(
         // At least one was asked for.
         return Err(farthest.unwrap_or(Failure::Unavailable));
     };
+    drop(keys);
     let mut choice = arrange(first, choices.into(), &call, &Occasion { breaker, request, now_us });
     choice.left_out.extend(left_out);
     Ok(Permit { principal: caller.0, call, attribution, choice })
@@ -179,14 +183,14 @@ fn routes_of(call: &Call, routes: &Routes) -> Result<Vec<Arc<Route>>, Refusal> {
 fn admit_model(
     principal: &Principal,
     call: &Call,
-    route: &Arc<Route>,
+    (route, keys): (&Arc<Route>, Option<&OwnKeys<'_>>),
     tiers: &Tiers,
     keeper: &mut Option<Arc<str>>,
     now: Timestamp,
 ) -> Result<Choice, Failure> {
     check_kind(route, call, now)?;
     access::check(principal, route, tiers)?;
-    let choice = choose(route, call, &traffic(principal), now)?;
+    let choice = choose(route, keys, call, (&traffic(principal), now))?;
     let choice = choice.keep("option_unpriced", |admitted| check_options(call, &admitted.price))?;
     let choice = choice.keep_state_of(call, keeper)?;
     let choice = choice.keep("inexpressible", |admitted| convert(call, admitted))?;
@@ -348,14 +352,19 @@ pub(crate) fn traffic(principal: &Principal) -> Traffic<'_> {
 
 /// The route's targets that may have the call, with their prices now, and those that may not. A layer is passed when any
 /// target passes it, so when none passes them all, the target that came farthest says what is missing.
-fn choose(route: &Arc<Route>, call: &Call, traffic: &Traffic<'_>, now: Timestamp) -> Result<Choice, Refusal> {
+fn choose(
+    route: &Arc<Route>,
+    keys: Option<&OwnKeys<'_>>,
+    call: &Call,
+    (traffic, now): (&Traffic<'_>, Timestamp),
+) -> Result<Choice, Refusal> {
     let mut farthest: Option<Refusal> = None;
     let (mut first, mut rest, mut left_out) = (None, Vec::new(), Vec::new());
-    for target in &route.targets {
-        match admit(route, target, call, traffic, now) {
+    for target in offered(route, keys) {
+        match admit(route, &target, call, traffic, now) {
             Ok(price) => {
                 let (route, price) = (Arc::clone(route), Arc::clone(price));
-                let admitted = Admitted { route, target: target.clone(), price, converted: None };
+                let admitted = Admitted { route, target: target.into_owned(), price, converted: None };
                 match first {
                     None => first = Some(admitted),
                     Some(_) => rest.push(admitted),
@@ -372,7 +381,10 @@ fn choose(route: &Arc<Route>, call: &Call, traffic: &Traffic<'_>, now: Timestamp
     }
     match first {
         Some(first) => Ok(Choice { first, rest, left_out }),
-        None => Err(farthest.unwrap_or_else(|| unpriced(&route.model, "", ""))),
+        None => Err(farthest.unwrap_or_else(|| match keys {
+            Some(keys) => keys.missing(route),
+            None => unpriced(&route.model, "", ""),
+        })),
     }
 }
 

@@ -359,6 +359,7 @@ impl House {
         let shared = Shared {
             directory: Arc::clone(service.directory()),
             routes,
+            brought: Arc::default(),
             tiers: Tiers::default(),
             retries: RetryBudget::new(RetryRules::default()),
             rates: Arc::new(Rates::default()),
@@ -411,6 +412,7 @@ impl House {
         Shared {
             directory: Arc::clone(&old.directory),
             routes: Routes::default(),
+            brought: Arc::clone(&old.brought),
             tiers: Tiers::default(),
             retries: RetryBudget::new(old.settings.retry),
             rates: Arc::clone(&old.rates),

@@ -72,6 +72,8 @@ pub(crate) fn project(project: &Project) -> Value {
         "environment": project.environment,
         "data_class": project.data_class,
         "models": project.models,
+        "byok": project.byok,
+        "byok_fallback": project.byok_fallback,
         "archived_at": project.archived_at,
         "created_at": project.created_at,
     })

@@ -35,6 +35,7 @@ use crate::clock::SystemClock;
 use crate::decisions::{ExplainSettings, Recorded};
 use crate::payments::PaymentSettings;
 use crate::sweeper::SweepSettings;
+use crate::vault::MasterKeys;
 use contract::Verification;
 use read::{Mistakes, Section};
 
@@ -71,6 +72,8 @@ pub struct Config {
     pub log: Log,
     /// Which providers are offered unasked.
     pub offers: Offers,
+    /// What seals the provider keys that organizations bring.
+    pub vault: MasterKeys,
     /// The usage tiers.
     pub tiers: Tiers,
     /// The written routes, and those of the providers that the environment offers.
@@ -177,6 +180,7 @@ fn read_config(
     let explain = read_explain(root.section("explain", mistakes), mistakes);
     let log = read_log(root.section("log", mistakes), mistakes);
     let offers = root.section("offers", mistakes);
+    let vault = read_vault(root.section("vault", mistakes), environment, mistakes);
     let listen = server.address("listen", mistakes);
     let workers = server.number("workers", 0..=1_024, mistakes);
     let [request_bytes_max, form_bytes_max, answer_bytes_max] = read_sizes(&mut server, mistakes);
@@ -227,6 +231,7 @@ fn read_config(
         payments: payments?,
         log: log?,
         offers,
+        vault,
         tiers,
         routes,
     })
@@ -284,6 +289,16 @@ fn read_log(mut section: Section, mistakes: &mut Mistakes) -> Option<Log> {
     let json = section.word("format", &[("json", true), ("text", false)], mistakes);
     section.finish(mistakes);
     Some(Log { level: level?, json: json? })
+}
+
+fn read_vault(mut section: Section, environment: &Environment, mistakes: &mut Mistakes) -> MasterKeys {
+    let field = section.field("master_keys");
+    let keys = MasterKeys(section.texts("master_keys", mistakes).unwrap_or_default());
+    section.finish(mistakes);
+    if let Err(error) = keys.check(environment) {
+        mistakes.add(&field, error);
+    }
+    keys
 }
 
 fn read_offers(mut section: Section, unasked: bool, mistakes: &mut Mistakes) -> Offers {
