@@ -381,11 +381,23 @@ fn choose(
     }
     match first {
         Some(first) => Ok(Choice { first, rest, left_out }),
-        None => Err(farthest.unwrap_or_else(|| match keys {
-            Some(keys) => keys.missing(route),
-            None => unpriced(&route.model, "", ""),
-        })),
+        None => Err(farthest
+            .or_else(|| not_even_ours(route, call, traffic, now))
+            .or_else(|| keys.map(|keys| keys.missing(route)))
+            .unwrap_or_else(|| unpriced(&route.model, "", ""))),
     }
+}
+
+/// Why a call could not have any target of a route, whoever's key it came with: that is told before a key is asked for.
+fn not_even_ours(route: &Route, call: &Call, traffic: &Traffic<'_>, now: Timestamp) -> Option<Refusal> {
+    let mut farthest: Option<Refusal> = None;
+    for target in &route.targets {
+        let refusal = admit(route, target, call, traffic, now).err()?;
+        if farthest.as_ref().is_none_or(|before| before.code < refusal.code) {
+            farthest = Some(refusal);
+        }
+    }
+    farthest
 }
 
 /// The price of a target that may have the call.

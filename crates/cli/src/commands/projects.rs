@@ -37,6 +37,8 @@ impl Operator<'_> {
             ("environment", args.environment.map(Value::from)),
             ("data_class", args.data_class.map(Value::from)),
             ("models", args.models.map(models)),
+            ("byok", args.byok.map(Value::from)),
+            ("byok_fallback", args.byok_fallback.map(Value::from)),
         ]);
         let call = Call::patch(format!("/admin/v1/projects/{}", args.project), body);
         self.call::<views::Project>(&args.gateway, call)

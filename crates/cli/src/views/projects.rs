@@ -16,6 +16,8 @@ pub(crate) struct Project {
     environment: String,
     data_class: String,
     models: Option<Models>,
+    byok: String,
+    byok_fallback: bool,
     created_at: Timestamp,
     archived_at: Option<Timestamp>,
 }
@@ -38,6 +40,17 @@ impl Models {
     }
 }
 
+impl Project {
+    fn byok_words(&self) -> String {
+        let then = if self.byok_fallback { ", then the gateway's" } else { "" };
+        match self.byok.as_str() {
+            "off" => "the gateway's".to_owned(),
+            "first" => format!("its own first{then}"),
+            word => format!("its own {word}"),
+        }
+    }
+}
+
 impl View for Project {
     fn human(&self) -> String {
         let mut all = vec![
@@ -47,6 +60,7 @@ impl View for Project {
             ("environment", self.environment.clone()),
             ("data class", self.data_class.clone()),
             ("models", Models::words(self.models.as_ref())),
+            ("provider keys", self.byok_words()),
             ("created", second(self.created_at)),
         ];
         all.extend(self.archived_at.map(|at| ("archived", second(at))));

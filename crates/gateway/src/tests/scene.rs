@@ -59,6 +59,7 @@ pub(super) enum Wrong {
     Abroad,
     Unfit,
     Stale,
+    NoProviderKey,
     Ceiling,
     Budget(Capped),
     Rate(Rated),
@@ -223,6 +224,8 @@ impl Scene {
         for project in contents.projects.iter_mut().filter(|project| project.id == self.house.project) {
             project.archived_at = at(Wrong::Archived);
             project.models = other_models(Wrong::NotOfProject);
+            project.byok =
+                if self.is(Wrong::NoProviderKey) { directory::Byok::Only } else { directory::Byok::Off };
         }
         for organization in &mut contents.organizations {
             organization.country = Some("DE".parse().unwrap());
