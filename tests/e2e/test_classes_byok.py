@@ -15,7 +15,7 @@ import httpx2 as httpx
 import pytest
 
 from conftest import MakeGateway
-from harness import PATIENCE, UPSTREAM_KEY, Gateway, Json, Provider, Route, Tenant, config, environment, run
+from harness import PATIENCE, UPSTREAM_KEY, Gateway, Json, Provider, Route, Tenant, config, environment, eventually, run
 
 CHAT: Json = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
 OURS = "ours"
@@ -119,9 +119,8 @@ def toml(provider: Accounts, other: Accounts, master: Path | None) -> str:
     providers = [Provider("acme", provider.base_url), Provider("beta", other.base_url)]
     routes = [Route("m", "acme", "m"), Route("n", "beta", "n")]
     # A model that both serve, acme first.
-    both = Route("both", "acme", "m").toml().replace("targets = [", 'targets = [').replace(
-        "}]", "}, " + Route("both", "beta", "n").toml().split("targets = [")[1]
-    )
+    both = Route("both", "acme", "m").toml().removesuffix("]")
+    both += ", " + Route("both", "beta", "n").toml().split("targets = [")[1]
     return config(providers, routes) + "\n\n" + both + "\n" + vault
 
 
@@ -164,7 +163,9 @@ def test_5_5_a_key_is_tested_when_it_is_brought(house: House) -> None:
         ({"secret": "with spaces in the middle"}, "secret"),
         ({"project": "proj_00000000000000000000000000000000"}, "project"),
     ]:
-        bad = house.bring(tenant, house.provider.key(), **body)
+        bad = house.gateway.api(
+            "POST", house.keys_path(tenant), {"provider": "acme", "secret": house.provider.key()} | body
+        )
         assert bad.status_code in (400, 404) and bad.json()["error"]["param"] == param, bad.text
 
 
@@ -257,7 +258,7 @@ def test_2_8_a_key_that_comes_with_the_request_is_used_for_it_alone(house: House
     house.use(tenant, "first", fallback=True)
     assert chat(tenant, **{name: "acme=sk-byok-that-nobody-knows"}).status_code == 200
     assert house.provider.names() == ["sk-byok-that-nobody-knows", OURS]
-    for value in ("acme", "acme=", key, f"nobody={key}", f"acme={key}, acme={key}", "acme=é".encode().decode("latin-1")):
+    for value in ("acme", "acme=", key, f"nobody={key}", f"acme={key}, acme={key}"):
         wrong = chat(tenant, **{name: value})
         error = wrong.json()["error"]
         assert (wrong.status_code, error["param"]) == (400, name) and key not in wrong.text, (value, wrong.text)
@@ -283,7 +284,7 @@ def test_5_5_no_secret_is_in_the_database_or_the_log(house: House) -> None:
     house.use(tenant, "only")
     assert chat(tenant).status_code == 403, "the key that came last is used, which the provider does not take"
     audit = house.gateway.get(f"/admin/v1/organizations/{tenant.org}/audit?limit=100")
-    actions = [line["type"] for line in audit["data"]]
+    actions = [line["action"] for line in audit["data"]]
     assert actions.count("provider_key.created") == 2, actions
     assert house.gateway.stop() == 0
     files = [path for path in house.gateway.data.rglob("*") if path.is_file()]
@@ -313,16 +314,24 @@ def test_5_5_master_keys_are_turned_over_while_calls_go_on(house: House) -> None
     threads = [threading.Thread(target=traffic) for _ in range(4)]
     for thread in threads:
         thread.start()
+
+    def more() -> None:
+        reached = len(seen) + 8
+        eventually(lambda: len(seen) >= reached, "calls that go on")
+
+    more()
     house.master.write_text(f"{new}\n{old}\n")
     rotated = house.gateway.cli("vault", "rotate", "--json")
     assert rotated.code == 0 and (rotated.json["resealed"], rotated.json["unopened"]) == (1, []), rotated
+    more()
     house.master.write_text(new)
     again = house.gateway.cli("vault", "rotate", "--json").json
     assert (again["resealed"], again["unchanged"]) == (0, 1) and len(again["master_keys"]) == 1
+    more()
     stop.set()
     for thread in threads:
         thread.join(PATIENCE)
-    assert len(seen) > 20 and set(seen) == {200}
+    assert set(seen) == {200}
     # A start finds it sealed by the new one.
     house.gateway.stop()
     house.gateway.start()
