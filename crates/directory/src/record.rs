@@ -5,6 +5,7 @@ mod audit;
 mod key;
 mod limit;
 mod people;
+mod provider_key;
 mod words;
 
 use domain::{Country, OrganizationId, ProjectId, Timestamp, WalletId, Zone};
@@ -15,8 +16,9 @@ pub use audit::{Actor, ActorKind, AuditEntry};
 pub use key::{AdminKey, Key, KeyHash, KeyOwner, Previous};
 pub use limit::{Caps, LimitSubject, RateLimit};
 pub use people::{Invite, InvitedTo, Member, ServiceAccount, User};
+pub use provider_key::{ProviderKey, Sealed};
 pub use words::{
-    AccessMode, AfterGrant, DataClass, Environment, InFlight, OrganizationRole, ProjectRole, Scope,
+    AccessMode, AfterGrant, Byok, DataClass, Environment, InFlight, OrganizationRole, ProjectRole, Scope,
     UnknownWord,
 };
 
@@ -62,6 +64,10 @@ pub struct Project {
     pub after_grant: AfterGrant,
     /// Models that it may call; `None` for all.
     pub models: Option<ModelAccess>,
+    /// Whether its calls use the provider keys that the organization brought.
+    pub byok: Byok,
+    /// Whether a call by a brought key may go on with ours where that fails.
+    pub byok_fallback: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was closed for calls; `None` while it is open.

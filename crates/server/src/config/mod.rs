@@ -39,6 +39,7 @@ use crate::decisions::{ExplainSettings, Recorded};
 use crate::payments::PaymentSettings;
 use crate::published::PublishedFile;
 use crate::sweeper::SweepSettings;
+use crate::vault::MasterKeys;
 use access::Keys;
 use contract::Verification;
 use read::{Mistakes, Section};
@@ -78,6 +79,8 @@ pub struct Config {
     pub offers: Offers,
     /// Keys that anybody may hold, if the operator has a list of such.
     pub published: Option<PublishedFile>,
+    /// What seals the provider keys that organizations bring.
+    pub vault: MasterKeys,
     /// The usage tiers.
     pub tiers: Tiers,
     /// By which rules pools pay before money does.
@@ -194,6 +197,7 @@ fn read_config(
     let explain = read_explain(root.section("explain", mistakes), mistakes);
     let log = read_log(root.section("log", mistakes), mistakes);
     let offers = root.section("offers", mistakes);
+    let vault = read_vault(root.section("vault", mistakes), environment, mistakes);
     let listen = server.address("listen", mistakes);
     let workers = server.number("workers", 0..=1_024, mistakes);
     let [request_bytes_max, form_bytes_max, answer_bytes_max] = read_sizes(&mut server, mistakes);
@@ -252,6 +256,7 @@ fn read_config(
         log: log?,
         offers,
         published,
+        vault,
         tiers,
         pools: pools?,
         routes,
@@ -310,6 +315,16 @@ fn read_log(mut section: Section, mistakes: &mut Mistakes) -> Option<Log> {
     let json = section.word("format", &[("json", true), ("text", false)], mistakes);
     section.finish(mistakes);
     Some(Log { level: level?, json: json? })
+}
+
+fn read_vault(mut section: Section, environment: &Environment, mistakes: &mut Mistakes) -> MasterKeys {
+    let field = section.field("master_keys");
+    let keys = MasterKeys(section.texts("master_keys", mistakes).unwrap_or_default());
+    section.finish(mistakes);
+    if let Err(error) = keys.check(environment) {
+        mistakes.add(&field, error);
+    }
+    keys
 }
 
 fn read_offers(mut section: Section, unasked: bool, mistakes: &mut Mistakes) -> Offers {
