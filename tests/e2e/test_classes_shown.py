@@ -15,7 +15,7 @@ SHOW = {"x-tollkeeper-show": "access"}
 #: Each route's class, its owner, and who pays by it.
 CLASSES = {
     "own": ("direct", "Grün & Söhne; Ltd", "organization"),
-    "lent": ("reseller", "a reseller", "organization"),
+    "given": ("trial", "the trial's account", "organization"),
     "tier": ("free_tier", "the tests", "provider"),
     "house": ("self_hosted", "the house", "operator"),
 }
@@ -32,7 +32,11 @@ def house(mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate
     providers.append(Provider("prod", mock.base_url, contract=Contract(more='environments = ["prod"]')))
     routes = [Route(name, name, "sim-small", FREE if name in ("tier", "house") else PRICE) for name in CLASSES]
     routes.append(Route("closed", "prod", "sim-small"))
-    with stopping(Gateway(tmp_path_factory.mktemp("shown"), config(providers, routes, SETTINGS))) as running:
+    # A secret has one owner, so each owner has one of its own.
+    keys = {f"KEY_OF_{provider.name}": f"sk-of-{provider.name}" for provider in providers}
+    owned = [provider.toml().replace("UPSTREAM_KEY", f"KEY_OF_{provider.name}") for provider in providers]
+    text = "\n\n".join([config([], routes, SETTINGS), *owned])
+    with stopping(Gateway(tmp_path_factory.mktemp("shown"), text, keys)) as running:
         yield running.start()
 
 
