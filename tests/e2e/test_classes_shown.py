@@ -9,6 +9,7 @@ import pytest
 
 from conftest import stopping
 from harness import FREE, HTTP, PRICE, SETTINGS, Contract, Gateway, Json, Mock, Provider, Route, Tenant, config, days_ago
+from sdk import Sdk
 
 ASK: Json = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 20}
 SHOW = {"x-tollkeeper-show": "access"}
@@ -76,7 +77,12 @@ def test_2_models_are_listed_with_class_payer_and_contract(caller: Tenant) -> No
     assert one.json() == listed["tier"]
 
 
-def test_2_the_official_sdk_reads_the_list_and_its_extras(caller: Tenant) -> None:
+def test_2_both_official_sdks_read_the_list(sdk: Sdk, caller: Tenant) -> None:
+    called = sdk.call(caller, "models")
+    assert called.error is None and set(CLASSES) <= set(called.answer), called
+
+
+def test_2_the_extras_can_be_read_with_the_sdk(caller: Tenant) -> None:
     listed = {model.id: model for model in caller.client().models.list()}
     assert set(CLASSES) <= set(listed)
     assert listed["own"].model_extra and listed["own"].model_extra["tollkeeper"]["payer"] == "organization"
