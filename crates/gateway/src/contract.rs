@@ -70,6 +70,8 @@ impl Countries {
 pub struct Contract {
     /// How the access was come by.
     pub class: AccessClass,
+    /// The programme of complimentary tokens that it is of, for that class.
+    pub programme: Option<String>,
     /// Who owns the credential.
     pub owner: String,
     /// Who pays the provider.
@@ -138,7 +140,7 @@ impl Contract {
     /// operator has not opened.
     pub(crate) fn of_brought_key(&self, class: AccessClass, owner: String) -> Self {
         let limits = "those of the account that the key is of".to_owned();
-        Self { class, payer: owner.clone(), owner, limits, ..self.clone() }
+        Self { class, payer: owner.clone(), owner, limits, programme: None, ..self.clone() }
     }
 
     /// What a decision tells of it, as JSON.

@@ -28,6 +28,7 @@ use crate::failure::Failure;
 use crate::health::BreakerRules;
 use crate::hold::{Held, hold, probe};
 use crate::observer::{Finished, Observer};
+use crate::pools::Pools;
 use crate::rates::{OverRate, Pace, Rates, pace};
 use crate::retry::{RetryBudget, RetryRules};
 use crate::routes::{Route, Routes};
@@ -47,6 +48,8 @@ pub struct Settings {
     pub client_idle: Duration,
     /// Output tokens held for at first, and in each further step of a stream.
     pub output_slice: u64,
+    /// How long a provider may take to begin its answer, where its target says nothing else.
+    pub first_byte: Duration,
     /// How often calls are tried again.
     pub retry: RetryRules,
     /// When a target's circuit opens.
@@ -61,6 +64,7 @@ impl Default for Settings {
             answer_bytes_max: 64 * 1024 * 1024,
             client_idle: Duration::from_secs(60),
             output_slice: 4_096,
+            first_byte: Duration::from_secs(600),
             retry: RetryRules::default(),
             breaker: BreakerRules::default(),
         }
@@ -89,6 +93,8 @@ pub struct Shared {
     pub rates: Arc<Rates>,
     /// What organizations may do that have bought so much.
     pub tiers: Tiers,
+    /// By which rules pools pay before money does.
+    pub pools: Pools,
     /// The retries of all calls together.
     pub retries: RetryBudget,
     /// The time.
@@ -196,7 +202,7 @@ impl Gateway {
     where
         B: Body<Data = Bytes>,
     {
-        let Shared { directory, routes, brought, rates, tiers, settings, clock, .. } = &*self.shared;
+        let Shared { directory, routes, brought, rates, tiers, pools, settings, clock, .. } = &*self.shared;
         let headers = &head.headers;
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
         let visit = Visit { address, endpoint: scope(endpoint), now: began.at };
@@ -218,15 +224,16 @@ impl Gateway {
         // quota. The price is pinned here, so that a change of it never touches a call that is under way.
         let model = Box::<str>::from(call.model());
         let moment = (began.id, now, clock.monotonic_micros());
-        let sent = sent(headers, routes)?;
+        let sent = sent(headers, routes, directory)?;
         let keys = (&**brought, &*sent);
-        let permit = authorize(caller, call, attribution, (routes, tiers, &settings.breaker), keys, moment)
+        let by = (routes, tiers, pools, &settings.breaker);
+        let permit = authorize(caller, call, attribution, by, keys, moment)
             .inspect_err(|failure| trail.passed_before(failure, &model, routes.name_of(&model)))?;
         // How much it can cost at most.
-        let mut plan = plan(permit, settings.output_slice);
+        let mut plan = plan(permit, settings);
         // How fast: taken before the hold, so that a call over its rate never becomes a write. Of several models it is for
         // the first one whose limits have room.
-        let paced = pace(rates, tiers, clock, &mut plan, now);
+        let paced = pace(rates, (tiers, pools), clock, &mut plan, now);
         trail.passed_route(&plan, routes.name_of(plan.model()));
         let pace = self.paced_on(trail, began, &plan, paced).await?;
         Ok((plan, pace))
@@ -244,7 +251,9 @@ impl Gateway {
         match paced {
             Ok(pace) => Ok(pace),
             Err(over) => {
-                if !plan.call.endpoint().counts() && probe(&self.ledger, began, plan).await? {
+                if !plan.call.endpoint().counts()
+                    && probe(&self.ledger, began, plan, &self.shared.pools).await?
+                {
                     trail.passed_budgets(plan);
                 }
                 Err(Failure::Limited(over))
@@ -353,7 +362,7 @@ async fn hold_on(
     plan: &Plan,
     pace: Pace,
 ) -> Result<(Held, Pace), Failure> {
-    let held = hold(&gateway.ledger, began, plan).await;
+    let held = hold(&gateway.ledger, began, plan, &gateway.shared.pools).await;
     let decision = match &held {
         Ok(held) => {
             trail.passed_budgets(plan);
@@ -363,7 +372,12 @@ async fn hold_on(
         Err(failure) => {
             // The ledger looks at the budgets before it looks for credit; frozen books are not looked into at all.
             if let Failure::Refused(refusal) = failure
-                && matches!(refusal.code, RefusalCode::CreditExhausted | RefusalCode::WalletInDebt)
+                && matches!(
+                    refusal.code,
+                    RefusalCode::CreditExhausted
+                        | RefusalCode::WalletInDebt
+                        | RefusalCode::FreeRequestsUsedUp
+                )
             {
                 trail.passed_budgets(plan);
                 trail.passed_rates(&pace);

@@ -1,9 +1,9 @@
 //! Starting and stopping: the threads that serve, the one that accepts, and the order in which they end.
 
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ use crate::keyring::{Clients, Keyring};
 use crate::metrics::Metrics;
 use crate::patience::Patient;
 use crate::payments::{Payments, Recharger};
+use crate::published::PublishedFile;
 use crate::secrets::{OPERATOR_KEY, Secrets, SecretsError};
 use crate::sweeper::{SweepSettings, Sweeper};
 use crate::tasks::{InFlight, RuntimeTasks};
@@ -113,15 +114,11 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let Options { data, listen, config, environment, extra_routes } = options;
     // First, so that a start on a taken address leaves nothing behind, the operator's key above all.
     let (listener, address) = bind(listen.unwrap_or(config.listen))?;
-    let store = Arc::new(Store::open(&data, config.durability, Arc::clone(&clock))?);
-    if store.recovered() > 0 {
-        tracing::warn!(holds = store.recovered(), "settled what the last run left held");
-    }
-    let secrets = Secrets::open(&data, environment.get(OPERATOR_KEY), ids.as_ref())?;
-    let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
+    let (store, secrets, directory) = open_data(&data, &config, &environment, (&clock, ids.as_ref()))?;
     let in_flight = InFlight::default();
     let status = status_of(&config);
-    let routes = Routes::new(config.routes.into_iter().chain(extra_routes));
+    let routes = Routes::new(config.routes.into_iter().chain(extra_routes))
+        .with_free_router(&config.pools.free.router);
     contracts::warn(&routes, clock.now());
     let metrics = Arc::new(Metrics::new(routes.providers()));
     let keeper = Arc::new(Keeper::new(store.decisions(), Arc::clone(&clock), config.explain));
@@ -130,6 +127,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         routes,
         brought: Arc::default(),
         tiers: config.tiers,
+        pools: config.pools,
         retries: gateway::RetryBudget::new(config.settings.retry),
         rates: Arc::new(Rates::default()),
         clock: Arc::clone(&clock),
@@ -142,8 +140,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let payments = Payments::new(config.payments, store.payments(), Arc::clone(&clock), Arc::clone(&ids));
     let vault = Vault::open(config.vault, environment, Arc::clone(&ids)).map_err(StartError::Vault)?;
     let clients = clients(config.timeouts)?;
-    let keyring = Keyring::new(vault, Arc::clone(&shared), Arc::clone(&clients));
-    keyring.open_all(&directory);
+    let keyring = Keyring::opened(vault, &shared, &clients, &directory);
     let admin = Arc::new(Admin {
         operator: secrets.operator,
         hasher: secrets.hasher(),
@@ -175,11 +172,29 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let (workers, mut threads) = serving.start(worker_count(config.workers))?;
     let (end_last, after) = watch::channel(false);
     let sweeper = sweep(&lobby, &clock, config.sweep, config.explain.keep_days, after.clone())?;
-    let last = (end_last, vec![sweeper, keep_house(&lobby, shared, after)?]);
+    let last = (end_last, vec![sweeper, keep_house(&lobby, shared, config.published, after)?]);
     threads.push(recharge(&lobby, ending.clone())?);
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
     Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, last })
+}
+
+/// Opens what is kept in the data folder: the books, the gateway's own secrets, the directory.
+fn open_data(
+    data: &Path,
+    config: &Config,
+    environment: &Environment,
+    (clock, ids): (&Arc<dyn Clock>, &dyn Ids),
+) -> Result<(Arc<Store>, Secrets, DirectoryService), StartError> {
+    let store = Arc::new(Store::open(data, config.durability, Arc::clone(clock))?);
+    if store.recovered() > 0 {
+        tracing::warn!(holds = store.recovered(), "settled what the last run left held");
+    }
+    let published = config.published.as_ref().map(|file| file.keys().clone()).unwrap_or_default();
+    let secrets = Secrets::open(data, environment.get(OPERATOR_KEY), &published, ids)?;
+    let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
+    directory.directory().replace_published(published);
+    Ok((store, secrets, directory))
 }
 
 /// What makes clients that call providers: each thread has one of its own.
@@ -309,9 +324,11 @@ fn sweep(
 fn keep_house(
     lobby: &Lobby,
     shared: Arc<Shared>,
+    published: Option<PublishedFile>,
     ending: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, StartError> {
-    let housekeeper = Housekeeper::new(Arc::clone(&lobby.admin), shared, Arc::clone(&lobby.store));
+    let published = published.map(|file| Arc::new(Mutex::new(file)));
+    let housekeeper = Housekeeper::new(Arc::clone(&lobby.admin), shared, Arc::clone(&lobby.store), published);
     housekeeper.restore()?;
     spawn("housekeeper", move || run_on_this_thread(housekeeper.run(ending)))
 }

@@ -10,6 +10,7 @@ CREATE TABLE organization (
   country     TEXT,                         -- ISO 3166-1, two letters
   verified_at INTEGER,
   tier        TEXT,
+  programmes  TEXT    NOT NULL,             -- a JSON list of names
   created_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -301,6 +302,7 @@ CREATE TABLE cost_row (
   audio_ms            INTEGER NOT NULL,
   characters          INTEGER NOT NULL,
   searches            INTEGER NOT NULL,
+  gpu_ms              INTEGER NOT NULL,
   cost_pico           INTEGER NOT NULL CHECK (cost_pico >= 0),
   cost                INTEGER NOT NULL CHECK (cost = cost_pico / 1000 + (cost_pico % 1000 <> 0)),
   -- What the provider says that it cost, in pico-units; nothing is charged by it.

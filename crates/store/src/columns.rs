@@ -15,7 +15,7 @@ pub(crate) const COST_ROW: &str = "organization, request, attempt, at, project, 
      provider, model_answered, price_version, service_tier, class, payer, list_pico, pool, pool_start, pool_cap, \
      pool_strict, pool_units, input_tokens, cached_tokens, cache_write_tokens, \
      cache_write_long_tokens, audio_input_tokens, image_input_tokens, output_tokens, audio_output_tokens, \
-     image_output_tokens, reasoning_tokens, images, audio_ms, characters, searches, cost_pico, cost, reported_pico, \
+     image_output_tokens, reasoning_tokens, images, audio_ms, characters, searches, gpu_ms, cost_pico, cost, reported_pico, \
      status, reason, estimated, http_status, streamed, duration_us, held, user, feature, run";
 
 /// Where the first count of a usage stands in [`COST_ROW`]; the others follow in the order of [`Usage::NAMES`].
@@ -59,7 +59,7 @@ fn tier_from_text(row: &Row<'_>, index: usize) -> Result<ServiceTier, StoreError
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::Unreadable("cost_row.service_tier"))
 }
 
-fn class_from_text(row: &Row<'_>, index: usize) -> Result<AccessClass, StoreError> {
+pub(crate) fn class_from_text(row: &Row<'_>, index: usize) -> Result<AccessClass, StoreError> {
     let text = row.get_ref(index)?.as_str().ok();
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::Unreadable("cost_row.class"))
 }
@@ -74,7 +74,7 @@ fn read_cover(row: &Row<'_>, first: usize) -> Result<Option<Box<Cover>>, StoreEr
 }
 
 /// Who paid for a row, as SQL may ask: of one that straddles the end of a pool, both.
-pub(crate) fn payer_text(row: &CostRow) -> &'static str {
+pub fn payer_text(row: &CostRow) -> &'static str {
     match row.payers() {
         (first, None) => first.as_str(),
         // The one pair there is.

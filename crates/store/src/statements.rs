@@ -198,6 +198,7 @@ impl<'c> Statements<'c> {
             u[11],
             u[12],
             u[13],
+            u[14],
             row.cost_pico,
             row.cost.nano(),
             row.reported_pico,

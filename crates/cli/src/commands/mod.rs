@@ -9,11 +9,13 @@ mod credits;
 mod demo;
 pub(crate) mod doctor;
 mod gateway;
+mod hash;
 mod init;
 pub(crate) mod limits;
 mod mock;
 mod operator;
 mod people;
+mod pools;
 mod prices;
 mod projects;
 mod recharge;
@@ -62,6 +64,7 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Byok(command) => operator(output).byok(command, &environment),
         Command::Vault(command) => operator(output).vault(command),
         Command::Limits(command) => operator(output).limits(command),
+        Command::Pools(command) => operator(output).pools(command),
         Command::Route(RouteCommand::Advise(args)) => advise::run(&args, output),
         Command::Route(RouteCommand::Explain(args)) => operator(output).explain_route(args),
         Command::Events(args) => operator(output).events(args),

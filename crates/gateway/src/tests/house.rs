@@ -27,6 +27,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use super::contract;
+use crate::pools::Pools;
 use crate::{
     Answer, Contract, Decision, Finished, Gateway, Observer, Rates, Recorder, RetryBudget, RetryRules, Route,
     Routes, Settings, Shared, Target, Task, Tasks, Tiers,
@@ -361,6 +362,7 @@ impl House {
             routes,
             brought: Arc::default(),
             tiers: Tiers::default(),
+            pools: Pools::default(),
             retries: RetryBudget::new(RetryRules::default()),
             rates: Arc::new(Rates::default()),
             clock: Arc::clone(&clock) as _,
@@ -414,6 +416,7 @@ impl House {
             routes: Routes::default(),
             brought: Arc::clone(&old.brought),
             tiers: Tiers::default(),
+            pools: Pools::default(),
             retries: RetryBudget::new(old.settings.retry),
             rates: Arc::clone(&old.rates),
             clock: Arc::clone(&old.clock),

@@ -2,6 +2,7 @@
 //!
 //! `config/default.toml` is compiled in: it gives the defaults and is the sample that `tollkeeper init` writes.
 
+mod access;
 mod amazon;
 mod builtin;
 mod contract;
@@ -9,8 +10,10 @@ mod environment;
 mod google;
 mod offers;
 mod payments;
+mod pools;
 mod prices;
 mod read;
+mod resale;
 mod routing;
 mod tiers;
 
@@ -21,9 +24,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, Timestamp};
-use gateway::{Contract, Route, Settings, Target, Tiers};
+use gateway::{Contract, Pools, Programme, Route, Settings, Target, Tiers};
 use ipnet::IpNet;
-use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
+use pricing::{Catalog, ModelKind, PriceVersion, Resale, RoutePrice, Schedule};
 use providers::{KINDS, Kind, Provider, Timeouts};
 use store::Durability;
 use toml::{Table, Value};
@@ -34,8 +37,10 @@ pub use offers::simulated_models;
 use crate::clock::SystemClock;
 use crate::decisions::{ExplainSettings, Recorded};
 use crate::payments::PaymentSettings;
+use crate::published::PublishedFile;
 use crate::sweeper::SweepSettings;
 use crate::vault::MasterKeys;
+use access::Keys;
 use contract::Verification;
 use read::{Mistakes, Section};
 
@@ -74,8 +79,12 @@ pub struct Config {
     pub offers: Offers,
     /// What seals the provider keys that organizations bring.
     pub vault: MasterKeys,
+    /// Keys that anybody may hold, if the operator has a list of such.
+    pub published: Option<PublishedFile>,
     /// The usage tiers.
     pub tiers: Tiers,
+    /// By which rules pools pay before money does.
+    pub pools: Pools,
     /// The written routes, and those of the providers that the environment offers.
     pub routes: Vec<Route>,
 }
@@ -103,6 +112,10 @@ struct KnownProvider {
     provider: Arc<Provider>,
     /// What its targets go by that have no contract of their own; `None` when there were mistakes in it.
     contract: Option<Arc<Contract>>,
+    /// The hashes of its secrets, by which two of them are found to be one.
+    secrets: Vec<String>,
+    /// How its prices become ours, if it is a reseller with a unit or a markup of its own.
+    resale: Option<Resale>,
 }
 
 /// Every mistake of a configuration.
@@ -165,6 +178,10 @@ fn merge(defaults: &mut Table, written: Table) {
     }
 }
 
+/// The words for what a booked call survives.
+const DURABILITIES: [(&str, Durability); 2] =
+    [("power", Durability::Power), ("process", Durability::Process)];
+
 fn read_config(
     table: Table,
     environment: &Environment,
@@ -174,42 +191,38 @@ fn read_config(
     let mut root = Section::new(String::new(), table);
     let mut server = root.section("server", mistakes);
     let mut ledger = root.section("ledger", mistakes);
-    let mut waits = root.section("timeouts", mistakes);
+    let waits = read_waits(root.section("timeouts", mistakes), mistakes);
     let routing = routing::read(root.section("routing", mistakes), mistakes);
     let payments = payments::read_payments(root.section("payments", mistakes), environment, mistakes);
     let explain = read_explain(root.section("explain", mistakes), mistakes);
     let log = read_log(root.section("log", mistakes), mistakes);
-    let offers = root.section("offers", mistakes);
     let vault = read_vault(root.section("vault", mistakes), environment, mistakes);
     let listen = server.address("listen", mistakes);
     let workers = server.number("workers", 0..=1_024, mistakes);
     let [request_bytes_max, form_bytes_max, answer_bytes_max] = read_sizes(&mut server, mistakes);
     let trusted_proxies = read_networks(&mut server, "trusted_proxies", mistakes);
     let drain = server.number("drain_seconds", 0..=86_400, mistakes);
-    let durability = ledger.word(
-        "durability",
-        &[("power", Durability::Power), ("process", Durability::Process)],
-        mistakes,
-    );
+    let durability = ledger.word("durability", &DURABILITIES, mistakes);
     let output_slice = ledger.number("first_slice_tokens", 1..=1_000_000, mistakes);
     let sweep = read_sweep(&mut ledger, mistakes);
-    let client_idle = waits.millis("client_idle_ms", mistakes);
-    let [connect, first_byte, idle] =
-        ["connect_ms", "first_byte_ms", "idle_ms"].map(|name| waits.millis(name, mistakes));
-    for section in [server, ledger, waits] {
-        section.finish(mistakes);
-    }
-    let contracts = root.section("contracts", mistakes);
-    let verification = Verification::read(contracts, today, mistakes);
-    let providers = read_providers(root.sections("providers", mistakes), environment, verification, mistakes);
-    let offers = read_offers(offers, providers.is_empty(), mistakes);
-    let known = Known { providers: &providers, catalog, verification };
+    server.finish(mistakes);
+    ledger.finish(mistakes);
+    let verification = Verification::read(root.section("contracts", mistakes), today, mistakes);
+    let published = access::read(root.section("access", mistakes), mistakes);
+    let mut keys = Keys::new(environment, published.as_ref());
+    let providers = read_providers(root.sections("providers", mistakes), &mut keys, verification, mistakes);
+    let offers = read_offers(root.section("offers", mistakes), providers.is_empty(), mistakes);
+    let pools = pools::read(&mut root, mistakes);
+    let programmes = pools.as_ref().map_or(&[][..], |pools| &pools.programmes);
+    let known = Known { providers: &providers, catalog, verification, programmes };
     let tiers = tiers::read(root.sections("tiers", mistakes), mistakes);
     let mut routes = read_routes(root.sections("routes", mistakes), &known, mistakes);
+    access::check_owners(&providers, &routes, mistakes);
     root.finish(mistakes);
     if offers.environment {
-        routes.extend(offers::from_environment(environment, catalog, verification, mistakes));
+        routes.extend(offers::from_environment(&mut keys, catalog, verification, mistakes));
     }
+    let (client_idle, timeouts) = waits?;
     Some(Config {
         listen: listen?,
         workers: usize::try_from(workers?).ok()?,
@@ -218,12 +231,13 @@ fn read_config(
             request_bytes_max: request_bytes_max?,
             form_bytes_max: form_bytes_max?,
             answer_bytes_max: answer_bytes_max?,
-            client_idle: client_idle?,
+            client_idle,
             output_slice: output_slice?,
+            first_byte: timeouts.first_byte,
             retry: routing?.0,
             breaker: routing?.1,
         },
-        timeouts: Timeouts { connect: connect?, first_byte: first_byte?, idle: idle? },
+        timeouts,
         drain: Duration::from_secs(drain?),
         durability: durability?,
         sweep: sweep?,
@@ -232,7 +246,9 @@ fn read_config(
         log: log?,
         offers,
         vault,
+        published,
         tiers,
+        pools: pools?,
         routes,
     })
 }
@@ -291,6 +307,14 @@ fn read_log(mut section: Section, mistakes: &mut Mistakes) -> Option<Log> {
     Some(Log { level: level?, json: json? })
 }
 
+/// How long clients may pause, and how long providers may take.
+fn read_waits(mut section: Section, mistakes: &mut Mistakes) -> Option<(Duration, Timeouts)> {
+    let names = ["client_idle_ms", "connect_ms", "first_byte_ms", "idle_ms"];
+    let [client_idle, connect, first_byte, idle] = names.map(|name| section.millis(name, mistakes));
+    section.finish(mistakes);
+    Some((client_idle?, Timeouts { connect: connect?, first_byte: first_byte?, idle: idle? }))
+}
+
 fn read_vault(mut section: Section, environment: &Environment, mistakes: &mut Mistakes) -> MasterKeys {
     let field = section.field("master_keys");
     let keys = MasterKeys(section.texts("master_keys", mistakes).unwrap_or_default());
@@ -310,7 +334,7 @@ fn read_offers(mut section: Section, unasked: bool, mistakes: &mut Mistakes) -> 
 
 fn read_providers(
     sections: Vec<Section>,
-    environment: &Environment,
+    keys: &mut Keys<'_>,
     verification: Verification,
     mistakes: &mut Mistakes,
 ) -> Vec<KnownProvider> {
@@ -318,16 +342,18 @@ fn read_providers(
     for mut section in sections {
         let name = section.required_text("name", mistakes);
         let kind = read_kind(&mut section, mistakes);
-        let amazon = kind.and_then(|kind| amazon::read(&mut section, kind, environment, mistakes));
-        let google = kind.and_then(|kind| google::read(&mut section, kind, environment, mistakes));
+        let amazon = kind.and_then(|kind| amazon::read(&mut section, kind, keys, mistakes));
+        let google = kind.and_then(|kind| google::read(&mut section, kind, keys, mistakes));
         let base_url = section.text("base_url", mistakes);
         let api_version = section.text("api_version", mistakes);
         let field = section.field("api_key");
-        let api_key = section.text("api_key", mistakes).and_then(|reference| {
-            environment.secret(&reference).map_err(|error| mistakes.add(&field, error)).ok()
-        });
+        let api_key = section
+            .text("api_key", mistakes)
+            .and_then(|reference| keys.secret(&reference).map_err(|error| mistakes.add(&field, error)).ok());
         let http2 = section.boolean("http2", mistakes).unwrap_or(false);
         let contract = contract::required(&mut section, verification, mistakes).map(Arc::new);
+        let secrets = keys.take_hashes();
+        let resale = resale::read(&mut section, contract.as_deref(), mistakes);
         if let (Some(name), Some(kind), Some(amazon), Some(google)) = (name, kind, amazon, google) {
             if name.is_empty()
                 || name.contains(|character: char| character == '/' || character.is_whitespace())
@@ -351,7 +377,7 @@ fn read_providers(
             match built {
                 Ok(mut provider) => {
                     provider.http2_prior_knowledge = http2;
-                    providers.push(KnownProvider { provider: Arc::new(provider), contract });
+                    providers.push(KnownProvider { provider: Arc::new(provider), contract, secrets, resale });
                 }
                 Err(error) => mistakes.add(&section.field(error.field()), error),
             }
@@ -378,6 +404,8 @@ struct Known<'a> {
     providers: &'a [KnownProvider],
     catalog: &'a Catalog,
     verification: Verification,
+    /// The programmes of complimentary tokens.
+    programmes: &'a [Programme],
 }
 
 fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistakes) -> Vec<Route> {
@@ -386,7 +414,6 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
         let model = section.required_text("model", mistakes);
         let verified_only = section.boolean("verified_only", mistakes).unwrap_or(false);
         let strategy = routing::read_strategy(&mut section, mistakes);
-        let substitution = routing::read_substitution(&mut section, mistakes);
         let field = section.field("targets");
         let written = section.sections("targets", mistakes);
         if written.is_empty() {
@@ -396,11 +423,14 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
         let targets: Vec<Target> =
             written.into_iter().filter_map(|target| read_target(target, known, mistakes)).collect();
         routing::check_pool(&field, &targets, mistakes);
+        let substitution = routing::read_substitution(&mut section, &targets, mistakes);
         if let Some(model) = model {
             if routes.iter().any(|route| *route.model == *model) {
                 mistakes.add(&section.field("model"), format_args!("`{model}` has another route already"));
             }
             let route = Route::new(&model, targets);
+            let substitution = substitution.unwrap_or(route.substitution);
+            pools::check_route(&section.field("model"), &route, mistakes);
             routes.push(Route { verified_only, strategy, substitution, hedge_after, ..route });
         }
         section.finish(mistakes);
@@ -417,6 +447,9 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     let region = section.text("region", mistakes);
     let region_field = section.field("region");
     let own = contract::written(&mut section, known.verification, mistakes);
+    let (list, list_field) = (section.value("list"), section.field("list"));
+    let own_resale = resale::written(&mut section, mistakes);
+    let resale_field = section.field("resale");
     let rules = routing::read_target(&mut section, mistakes);
     section.finish(mistakes);
     let (provider, model) = (provider?, model?);
@@ -426,7 +459,7 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     };
     let catalogued = known.catalog.schedule(&provider, &model).cloned();
     let prices = match price {
-        None => catalogued,
+        None => catalogued.clone(),
         Some(price) => Some(read_price(&field, price, (&provider, &model), catalogued.as_deref(), mistakes)?),
     };
     let prices = match (region, prices) {
@@ -437,7 +470,24 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
         (_, prices) => prices,
     };
     let contract = own.map_or_else(|| written.contract.clone(), |own| own.map(Arc::new))?;
-    Some(Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules))
+    if own_resale.is_some() {
+        resale::check_class(&resale_field, Some(&contract), mistakes);
+    }
+    let list = match list {
+        Some(Value::String(name)) => Some(resale::list_named(&list_field, &name, known.catalog, mistakes)?),
+        Some(price) => {
+            Some(read_price(&list_field, price, (&provider, &model), catalogued.as_deref(), mistakes)?)
+        }
+        // A free variant is worth what the model costs that it is one of.
+        None => model.strip_suffix(":free").and_then(|paid| known.catalog.schedule(&provider, paid).cloned()),
+    };
+    let resale = own_resale.or_else(|| written.resale.clone());
+    let prices = resale::priced((&provider, &model), prices, list, resale.as_ref())
+        .map_err(|error| mistakes.add(&field, error))
+        .ok()?;
+    let target = Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules);
+    pools::check_target(&field, &target, known.programmes, mistakes);
+    Some(target)
 }
 
 /// A price written at a target. Without an output price it is one for embeddings.
@@ -452,7 +502,8 @@ fn read_price(
         written.try_into().map_err(|error| mistakes.add(field, error.to_string().trim_end())).ok()?;
     let known =
         catalogued.and_then(|schedule| schedule.at(domain::Timestamp::MAX)).map(|version| version.kind);
-    let kind = price.kind.or(known).unwrap_or(if price.output.is_some() {
+    let by_time = price.per_gpu_second.is_some() && price.input.is_empty();
+    let kind = price.kind.or(known).unwrap_or(if price.output.is_some() || by_time {
         ModelKind::Chat
     } else {
         ModelKind::Embedding

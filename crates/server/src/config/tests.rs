@@ -6,6 +6,7 @@ use gateway::{Countries, Verified};
 
 use super::*;
 
+mod classes;
 mod google;
 
 /// The day on which the configurations of these tests are read.

@@ -44,6 +44,7 @@ pub(super) struct Manager {
 /// Who comes, from the head alone.
 pub(super) fn identify(admin: &Admin, head: &Parts, audience: Audience) -> Result<Who, Fault> {
     let key = bearer(&head.headers).ok_or_else(directory::missing_key)?;
+    admin.directory.directory().check_published(key)?;
     let address = head.extensions.get().and_then(|ClientAddress(address)| *address);
     if admin.is_operator(key) {
         return for_administrators(audience, || of_operator(admin, head, address));
