@@ -227,23 +227,23 @@ fn put(contents: &mut Contents, record: Record) -> Result<(), StoreError> {
             |l| l.id,
             |new, old| *new = RateLimit { caps: new.caps, ..old.clone() },
         ),
-        Record::ProviderKey(new) => set(
-            &mut contents.provider_keys,
-            new,
-            |k| k.id,
-            |new, old| {
-                *new = ProviderKey {
-                    label: new.label.clone(),
-                    sealed: new.sealed.clone(),
-                    disabled_at: new.disabled_at,
-                    tested_at: new.tested_at,
-                    test_failure: new.test_failure.clone(),
-                    ..old.clone()
-                }
-            },
-        ),
+        Record::ProviderKey(new) => put_provider_key(contents, new),
     }
     Ok(())
+}
+
+fn put_provider_key(contents: &mut Contents, new: ProviderKey) {
+    let keep = |new: &mut ProviderKey, old: &ProviderKey| {
+        *new = ProviderKey {
+            label: new.label.clone(),
+            sealed: new.sealed.clone(),
+            disabled_at: new.disabled_at,
+            tested_at: new.tested_at,
+            test_failure: new.test_failure.clone(),
+            ..old.clone()
+        };
+    };
+    set(&mut contents.provider_keys, new, |key| key.id, keep);
 }
 
 /// Puts a record in the place of the one with its id, which keeps what never changes.

@@ -12,12 +12,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use dialect::BadRequest;
-use directory::{Byok, Principal, ProviderKey};
+use directory::{Byok, Directory, Principal, ProviderKey};
 use domain::{AccessClass, ProviderKeyId, Refusal, RefusalCode};
 use http::HeaderMap;
 use providers::{Provider, ProviderError};
 use secrecy::SecretString;
 
+use crate::failure::Failure;
 use crate::routes::{Known, Route, Routes, Target};
 
 /// The caller's own keys at providers: `PROVIDER=SECRET`.
@@ -123,18 +124,22 @@ pub(crate) struct Sent {
 /// The keys that came with a request.
 ///
 /// # Errors
-/// What is wrong with a header, by its name; a secret is never repeated.
-pub(crate) fn sent(headers: &HeaderMap, routes: &Routes) -> Result<Vec<Sent>, BadRequest> {
+/// What is wrong with a header, by its name, or that a key is known to be published; a secret is never repeated.
+pub(crate) fn sent(
+    headers: &HeaderMap,
+    routes: &Routes,
+    directory: &Directory,
+) -> Result<Vec<Sent>, Failure> {
     let mut sent: Vec<Sent> = Vec::new();
     for (name, class) in [(CALLERS, AccessClass::Byok), (END_USERS, AccessClass::UserPays)] {
         for value in headers.get_all(name) {
             let text = value.to_str().map_err(|_| BadRequest::header(name, "it holds what is no text"))?;
             for part in text.split(',') {
-                let one = read_one(name, class, part.trim(), routes)?;
+                let one = read_one(name, class, part.trim(), (routes, directory))?;
                 if sent.iter().any(|other| other.key.provider.name == one.key.provider.name) {
                     let provider = &one.key.provider.name;
                     let why = format!("two keys came for the provider `{provider}`; send one");
-                    return Err(BadRequest::header(name, &why));
+                    return Err(BadRequest::header(name, &why).into());
                 }
                 sent.push(one);
             }
@@ -143,15 +148,21 @@ pub(crate) fn sent(headers: &HeaderMap, routes: &Routes) -> Result<Vec<Sent>, Ba
     Ok(sent)
 }
 
-fn read_one(name: &'static str, class: AccessClass, part: &str, routes: &Routes) -> Result<Sent, BadRequest> {
+fn read_one(
+    name: &'static str,
+    class: AccessClass,
+    part: &str,
+    (routes, directory): (&Routes, &Directory),
+) -> Result<Sent, Failure> {
     let wrong = |why: &str| BadRequest::header(name, why);
     let Some((provider, secret)) = part.split_once('=').filter(|(_, secret)| !secret.trim().is_empty())
     else {
-        return Err(wrong(
-            "write PROVIDER=SECRET, such as openai=sk-…, and several with commas between them",
-        ));
+        let how = "write PROVIDER=SECRET, such as openai=sk-…, and several with commas between them";
+        return Err(wrong(how).into());
     };
     let provider = provider.trim();
+    // A key that anybody may hold is nobody's (2.10).
+    directory.check_published(secret.trim())?;
     let known = routes.provider(provider).ok_or_else(|| {
         let shown: String = provider.chars().filter(char::is_ascii_graphic).take(64).collect();
         wrong(&format!("no route leads to a provider named `{shown}`; the operator knows their names"))

@@ -140,7 +140,7 @@ impl Contract {
     /// operator has not opened.
     pub(crate) fn of_brought_key(&self, class: AccessClass, owner: String) -> Self {
         let limits = "those of the account that the key is of".to_owned();
-        Self { class, payer: owner.clone(), owner, limits, ..self.clone() }
+        Self { class, payer: owner.clone(), owner, limits, programme: None, ..self.clone() }
     }
 
     /// What a decision tells of it, as JSON.

@@ -226,9 +226,10 @@ impl Gateway {
         // quota. The price is pinned here, so that a change of it never touches a call that is under way.
         let model = Box::<str>::from(call.model());
         let moment = (began.id, now, clock.monotonic_micros());
-        let sent = sent(headers, routes)?;
-        let (rules, keys) = ((routes, tiers, pools, &settings.breaker), (&**brought, &*sent));
-        let permit = authorize(caller, call, attribution, rules, keys, moment)
+        let sent = sent(headers, routes, directory)?;
+        let keys = (&**brought, &*sent);
+        let by = (routes, tiers, pools, &settings.breaker);
+        let permit = authorize(caller, call, attribution, by, keys, moment)
             .inspect_err(|failure| trail.passed_before(failure, &model, routes.name_of(&model)))?;
         // How much it can cost at most.
         let mut plan = plan(permit, settings);

@@ -61,6 +61,18 @@ impl Keyring {
         Self { vault, gateway, clients }
     }
 
+    /// The same with every key open that can be opened.
+    pub(crate) fn opened(
+        vault: Vault,
+        gateway: &Arc<Shared>,
+        clients: &Clients,
+        directory: &DirectoryService,
+    ) -> Self {
+        let keyring = Self::new(vault, Arc::clone(gateway), Arc::clone(clients));
+        keyring.open_all(directory);
+        keyring
+    }
+
     /// Whether keys can be kept.
     pub(crate) fn can_keep(&self) -> bool {
         self.vault.is_there()

@@ -1,7 +1,7 @@
 //! Starting and stopping: the threads that serve, the one that accepts, and the order in which they end.
 
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -114,18 +114,11 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let Options { data, listen, config, environment, extra_routes } = options;
     // First, so that a start on a taken address leaves nothing behind, the operator's key above all.
     let (listener, address) = bind(listen.unwrap_or(config.listen))?;
-    let store = Arc::new(Store::open(&data, config.durability, Arc::clone(&clock))?);
-    if store.recovered() > 0 {
-        tracing::warn!(holds = store.recovered(), "settled what the last run left held");
-    }
-    let published = config.published.as_ref().map(|file| file.keys().clone()).unwrap_or_default();
-    let secrets = Secrets::open(&data, environment.get(OPERATOR_KEY), &published, ids.as_ref())?;
-    let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
-    directory.directory().replace_published(published);
+    let (store, secrets, directory) = open_data(&data, &config, &environment, (&clock, ids.as_ref()))?;
     let in_flight = InFlight::default();
     let status = status_of(&config);
-    let routes = Routes::new(config.routes.into_iter().chain(extra_routes));
-    let routes = routes.with_free_router(&config.pools.free.router);
+    let routes = Routes::new(config.routes.into_iter().chain(extra_routes))
+        .with_free_router(&config.pools.free.router);
     contracts::warn(&routes, clock.now());
     let metrics = Arc::new(Metrics::new(routes.providers()));
     let keeper = Arc::new(Keeper::new(store.decisions(), Arc::clone(&clock), config.explain));
@@ -147,8 +140,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let payments = Payments::new(config.payments, store.payments(), Arc::clone(&clock), Arc::clone(&ids));
     let vault = Vault::open(config.vault, environment, Arc::clone(&ids)).map_err(StartError::Vault)?;
     let clients = clients(config.timeouts)?;
-    let keyring = Keyring::new(vault, Arc::clone(&shared), Arc::clone(&clients));
-    keyring.open_all(&directory);
+    let keyring = Keyring::opened(vault, &shared, &clients, &directory);
     let admin = Arc::new(Admin {
         operator: secrets.operator,
         hasher: secrets.hasher(),
@@ -185,6 +177,24 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
     Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, last })
+}
+
+/// Opens what is kept in the data folder: the books, the gateway's own secrets, the directory.
+fn open_data(
+    data: &Path,
+    config: &Config,
+    environment: &Environment,
+    (clock, ids): (&Arc<dyn Clock>, &dyn Ids),
+) -> Result<(Arc<Store>, Secrets, DirectoryService), StartError> {
+    let store = Arc::new(Store::open(data, config.durability, Arc::clone(clock))?);
+    if store.recovered() > 0 {
+        tracing::warn!(holds = store.recovered(), "settled what the last run left held");
+    }
+    let published = config.published.as_ref().map(|file| file.keys().clone()).unwrap_or_default();
+    let secrets = Secrets::open(data, environment.get(OPERATOR_KEY), &published, ids)?;
+    let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
+    directory.directory().replace_published(published);
+    Ok((store, secrets, directory))
 }
 
 /// What makes clients that call providers: each thread has one of its own.

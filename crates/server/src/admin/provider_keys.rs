@@ -71,9 +71,11 @@ pub(super) fn bring(call: Call) -> Waiting {
         let secret = checked(&body.secret.0)?;
         let key = Brought::new(provider, &secret)
             .map_err(|error| Problem::field("secret", format!("`secret`: {error}.")))?;
+        let directory = &call.admin.directory;
+        let published = directory.directory().check_published(secret.expose_secret());
+        published.map_err(|refusal| Problem::refused(&refusal))?;
         let project = optional::<ProjectId>("project", body.project.as_deref())?;
         let organization = call.tenant.organization.id;
-        let directory = &call.admin.directory;
         let fingerprint = directory.directory().fingerprint(&secret);
         // Before the provider is asked, so that nobody tries another's key out here.
         directory.check_one_owner(organization, fingerprint)?;
