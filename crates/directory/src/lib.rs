@@ -31,9 +31,10 @@ pub use mask::mask;
 pub use memory::MemoryDirectory;
 pub use port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
 pub use record::{
-    AccessMode, Actor, ActorKind, AdminKey, AuditEntry, Bounds, Caps, DataClass, Environment, InFlight,
-    Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitSubject, Member, ModelAccess, Organization,
-    OrganizationRole, Previous, Project, ProjectRole, RateLimit, Scope, ServiceAccount, UnknownWord, User,
+    AccessMode, Actor, ActorKind, AdminKey, App, AuditEntry, Bounds, Caps, Consent, ConsentState, DataClass,
+    Environment, InFlight, Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitReset, LimitSubject, Member,
+    ModelAccess, Organization, OrganizationRole, Previous, Project, ProjectRole, RateLimit, Revocation,
+    Scope, ServiceAccount, UnknownWord, User,
 };
 pub use refusal::missing_key;
 pub use secret::{Found, KeyHasher, KeyKind, Malformed, Secret, scan};

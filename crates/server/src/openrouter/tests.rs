@@ -28,6 +28,7 @@ fn key() -> Key {
         organization: OrganizationId::from_bytes([1; 16]),
         project: ProjectId::from_bytes([3; 16]),
         owner: KeyOwner::User(UserId::from_bytes([4; 16])),
+        consent: None,
         name: "laptop".to_owned(),
         hash: KeyHash::from_bytes([0xab; 32]),
         redacted: "tk-a1b…xyz9".to_owned(),
