@@ -308,6 +308,7 @@ CREATE TABLE cost_row (
   user                TEXT,
   feature             TEXT,
   run                 TEXT,
+  app                 TEXT,                 -- the host of an app that its user pays for
   entry               INTEGER NOT NULL,
   PRIMARY KEY (organization, request, attempt)
 ) STRICT, WITHOUT ROWID;

@@ -15,7 +15,7 @@ pub(crate) const COST_ROW: &str = "organization, request, attempt, at, project, 
      provider, model_answered, price_version, service_tier, input_tokens, cached_tokens, cache_write_tokens, \
      cache_write_long_tokens, audio_input_tokens, image_input_tokens, output_tokens, audio_output_tokens, \
      image_output_tokens, reasoning_tokens, images, audio_ms, characters, searches, cost_pico, cost, reported_pico, \
-     status, reason, estimated, http_status, streamed, duration_us, held, user, feature, run";
+     status, reason, estimated, http_status, streamed, duration_us, held, user, feature, run, app";
 
 /// Where the first count of a usage stands in [`COST_ROW`]; the others follow in the order of [`Usage::NAMES`].
 const FIRST_COUNT: usize = 13;
@@ -98,7 +98,12 @@ pub(crate) fn read_cost_row(row: &Row<'_>) -> Result<CostRow, StoreError> {
         streamed: row.get(34)?,
         duration_us: tokens(row, 35)?,
         held: Money::from_nano(row.get(36)?),
-        attribution: Attribution { user: row.get(37)?, feature: row.get(38)?, run: row.get(39)? },
+        attribution: Attribution {
+            user: row.get(37)?,
+            feature: row.get(38)?,
+            run: row.get(39)?,
+            app: row.get(40)?,
+        },
     })
 }
 

@@ -90,6 +90,7 @@ pub(crate) fn key(key: &Key, last_used: Option<Timestamp>) -> Value {
         "project": key.project,
         "organization": key.organization,
         "owner": owner,
+        "consent": key.consent,
         "redacted": key.redacted,
         "previous": key.previous,
         "endpoints": key.bounds.endpoints,
@@ -248,6 +249,7 @@ fn cost_row(row: &CostRow) -> Value {
         "user": row.attribution.user,
         "feature": row.attribution.feature,
         "run": row.attribution.run,
+        "app": row.attribution.app,
     })
 }
 
