@@ -199,14 +199,7 @@ fn put(contents: &mut Contents, record: Record) -> Result<(), StoreError> {
                 (new.owner, new.consent, new.created_at) = (old.owner, old.consent, old.created_at);
             },
         ),
-        Record::Consent(new) => set(
-            &mut contents.consents,
-            new,
-            |c| c.id,
-            |new, old| {
-                *new = Consent { key: new.key, revoked: new.revoked.take(), ..old.clone() };
-            },
-        ),
+        Record::Consent(new) => set(&mut contents.consents, new, |c| c.id, keep_agreed),
         Record::AdminKey(new) => set(
             &mut contents.admin_keys,
             new,
@@ -237,6 +230,11 @@ fn put(contents: &mut Contents, record: Record) -> Result<(), StoreError> {
         ),
     }
     Ok(())
+}
+
+/// What was agreed to stays.
+fn keep_agreed(new: &mut Consent, old: &Consent) {
+    *new = Consent { key: new.key, revoked: new.revoked.take(), ..old.clone() };
 }
 
 /// Puts a record in the place of the one with its id, which keeps what never changes.

@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 pub(crate) mod audit;
 mod budgets;
+mod consents;
 mod credits;
 pub(crate) mod effective;
 mod explain;
@@ -58,6 +59,7 @@ pub(crate) struct Admin {
     pub(crate) payments: Arc<crate::payments::Payments>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) user_pays: crate::user_pays::UserPays,
     pub(crate) decisions: store::Decisions,
     pub(crate) explain: crate::decisions::ExplainSettings,
     /// The answer to `/admin/v1/status`, but for what changes.

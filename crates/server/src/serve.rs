@@ -36,6 +36,7 @@ use crate::payments::{Payments, Recharger};
 use crate::secrets::{OPERATOR_KEY, Secrets, SecretsError};
 use crate::sweeper::{SweepSettings, Sweeper};
 use crate::tasks::{InFlight, RuntimeTasks};
+use crate::user_pays::UserPays;
 
 /// How long the settlements of calls that were cut off may take.
 const LAST_SETTLEMENTS: Duration = Duration::from_secs(5);
@@ -125,7 +126,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         routes,
         tiers: config.tiers,
         retries: gateway::RetryBudget::new(config.settings.retry),
-        rates: Arc::new(Rates::default()),
+        rates: Arc::new(Rates::new(config.user_pays.caps)),
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
         tasks: Arc::new(RuntimeTasks::new(in_flight.clone())),
@@ -144,6 +145,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         payments: Arc::new(payments),
         clock: Arc::clone(&clock),
         ids,
+        user_pays: UserPays::new(config.user_pays),
         decisions: store.decisions(),
         explain: config.explain,
         status: status(Arc::clone(&shared), Arc::clone(&store)),

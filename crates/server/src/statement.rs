@@ -6,6 +6,8 @@
 mod page;
 mod table;
 
+pub(crate) use page::escaped;
+
 use std::fmt;
 use std::str::FromStr;
 

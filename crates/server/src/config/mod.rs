@@ -13,6 +13,7 @@ mod prices;
 mod read;
 mod routing;
 mod tiers;
+mod user_pays;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use crate::clock::SystemClock;
 use crate::decisions::{ExplainSettings, Recorded};
 use crate::payments::PaymentSettings;
 use crate::sweeper::SweepSettings;
+use crate::user_pays::UserPaysSettings;
 use contract::Verification;
 use read::{Mistakes, Section};
 
@@ -67,6 +69,8 @@ pub struct Config {
     pub explain: ExplainSettings,
     /// How money comes in.
     pub payments: PaymentSettings,
+    /// Whether and how apps may ask users to pay for their calls.
+    pub user_pays: UserPaysSettings,
     /// What is logged, and how.
     pub log: Log,
     /// Which providers are offered unasked.
@@ -174,6 +178,7 @@ fn read_config(
     let mut waits = root.section("timeouts", mistakes);
     let routing = routing::read(root.section("routing", mistakes), mistakes);
     let payments = payments::read_payments(root.section("payments", mistakes), environment, mistakes);
+    let user_pays = user_pays::read(root.section("user_pays", mistakes), mistakes);
     let explain = read_explain(root.section("explain", mistakes), mistakes);
     let log = read_log(root.section("log", mistakes), mistakes);
     let offers = root.section("offers", mistakes);
@@ -192,9 +197,7 @@ fn read_config(
     let client_idle = waits.millis("client_idle_ms", mistakes);
     let [connect, first_byte, idle] =
         ["connect_ms", "first_byte_ms", "idle_ms"].map(|name| waits.millis(name, mistakes));
-    for section in [server, ledger, waits] {
-        section.finish(mistakes);
-    }
+    [server, ledger, waits].into_iter().for_each(|section| section.finish(mistakes));
     let contracts = root.section("contracts", mistakes);
     let verification = Verification::read(contracts, today, mistakes);
     let providers = read_providers(root.sections("providers", mistakes), environment, verification, mistakes);
@@ -225,6 +228,7 @@ fn read_config(
         sweep: sweep?,
         explain: explain?,
         payments: payments?,
+        user_pays: user_pays?,
         log: log?,
         offers,
         tiers,

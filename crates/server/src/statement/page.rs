@@ -307,7 +307,7 @@ fn grouped(digits: &str) -> String {
 }
 
 /// Somebody's text so that a browser shows it and does not obey it.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
