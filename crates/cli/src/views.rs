@@ -3,6 +3,7 @@
 
 mod books;
 mod budgets;
+mod consents;
 mod effective;
 mod explanation;
 mod organizations;
@@ -18,6 +19,7 @@ use crate::table::{Column, rows};
 
 pub(crate) use books::{Balance, Ledger, Lot, PromoCode, PromoCodes, Transfer, Wallet, Wallets, Withdrawal};
 pub(crate) use budgets::{Budget, Budgets, Events, Removed};
+pub(crate) use consents::{Consent, Consents};
 pub(crate) use effective::EffectiveLimits;
 pub(crate) use explanation::Explained;
 pub(crate) use organizations::{NewOrganization, Organization, Organizations};
