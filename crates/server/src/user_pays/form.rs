@@ -91,8 +91,12 @@ impl Request {
         )
         .map_err(|(name, problem)| format!("The app's `{name}` {problem}."))?;
         let state = fields.some("state").map(str::to_owned);
-        if state.as_ref().is_some_and(|state| state.len() > STATE_BYTES_MAX) {
-            return Err(format!("The app's `state` is longer than {STATE_BYTES_MAX} bytes."));
+        // A form does not keep every control character, and a state that comes back changed is worth nothing.
+        let is_kept = |state: &String| state.len() <= STATE_BYTES_MAX && !state.contains(char::is_control);
+        if !state.as_ref().is_none_or(is_kept) {
+            return Err(format!(
+                "The app's `state` is longer than {STATE_BYTES_MAX} bytes, or holds a control character."
+            ));
         }
         let app = App::new(callback.app.clone(), fields.some("key_label"));
         Ok(Self { callback, challenge, state, app })

@@ -98,11 +98,11 @@ fn what(page: &mut String, place: Option<&(String, String)>) {
         format_args!(
             "<h2>What it gets</h2>\n<ul>\n<li>A key of its own, which calls models. You pay for the calls: {wallet}, and \
              within the limit and until the day that you set below.</li>\n<li>It sees what its own calls have cost and what \
-             is left of the limit.</li>\n</ul>\n\
+             is left of the limit; and of one that is refused, why: that your credit is used up, for instance.</li>\n</ul>\n\
              <h2>What it does not get</h2>\n<ul>\n<li>Your key: the app never sees what you type here.</li>\n\
-             <li>Your balance, your other calls, keys and projects, and who else is in your organization.</li>\n\
-             <li>This gateway does not store what is asked and answered. What the app does with it, the app has to tell \
-             you.</li>\n</ul>\n"
+             <li>Your other calls, keys and projects, and who else is in your organization.</li>\n</ul>\n\
+             <p class=hint>What is asked and answered is not stored by this gateway. What the app keeps of it, the app has \
+             to tell you.</p>\n"
         ),
     );
 }

@@ -251,6 +251,7 @@ fn what_cannot_be_meant_is_said_beside_its_field() {
         (&[("decision", "-")], "asks to call models at your expense"),
         (&[("callback_url", "http://notes.example/")], "must begin with https://"),
         (&[("callback_url", "javascript:alert(1)")], "must begin with https://"),
+        (&[("state", "a\nb")], "holds a control character"),
         (&[("code_challenge", "-")], "`code_challenge` is missing"),
         (&[("code_challenge", "short")], "43 characters"),
         (&[("code_challenge_method", "S512")], "must be S256 or plain"),
