@@ -10,6 +10,7 @@ import http.server
 import os
 import re
 import secrets
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -25,7 +26,7 @@ import pytest
 
 from browser import CHROMIUM, Page, chromium
 from conftest import MakeGateway, stopping
-from harness import HTTP, SETTINGS, Gateway, Json, Mock, Provider, Route, Tenant, config, unlike
+from harness import HTTP, ROOT, SETTINGS, Gateway, Json, Mock, Provider, Route, Tenant, config, environment, unlike
 
 ASK: Json = {"model": "sim", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}], "user": "u-1"}
 #: For a test of what a user agrees to, nothing else refuses.
@@ -465,6 +466,39 @@ def test_2_8_an_operator_says_which_apps_ask_and_whether(mock: Mock, make_gatewa
     assert HTTP.get(f"{gateway.url}/auth", params=asked).status_code == 404
     assert HTTP.post(f"{gateway.url}/api/v1/auth/keys", json={"code": waiting}).status_code == 404
     assert HTTP.post(f"{gateway.url}/auth/consents", data={"key": ada.secret}).status_code == 200
+
+
+def test_2_8_an_app_in_a_browser_calls_across_origins(paying: Gateway, app: App) -> None:
+    ada = person(paying)
+    page = {"origin": f"http://127.0.0.1:{app.port}"}
+    wanted = {"access-control-request-method": "POST", "access-control-request-headers": "authorization, content-type"}
+    for path, status in [("/api/v1/auth/keys", 204), ("/v1/chat/completions", 204), ("/admin/v1/status", 401), ("/auth", 405)]:
+        asked = HTTP.request("OPTIONS", paying.url + path, headers=page | wanted)
+        assert asked.status_code == status, (path, asked.text)
+        assert asked.headers.get("access-control-allow-origin") == (page["origin"] if status == 204 else None)
+        assert "access-control-allow-credentials" not in asked.headers
+    called = ada.app_key(app)
+    answer = called.post("/chat/completions", ASK, page)
+    assert answer.status_code == 200 and answer.headers["access-control-allow-origin"] == page["origin"]
+    assert "access-control-allow-origin" not in called.post("/chat/completions", ASK, {"origin": "http://evil.example"}).headers
+
+
+DOCS = (ROOT / "docs/user-pays.md").read_text()
+
+
+def test_2_8_what_the_page_for_authors_says_works(mock: Mock, make_gateway: MakeGateway, tmp_path: Path) -> None:
+    [settings] = re.findall(r"^```toml\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL)
+    routes = [Route("sim-small", "mock", "sim-small")]
+    gateway = make_gateway("docs", config([Provider("mock", mock.base_url)], routes, SETTINGS + settings))
+    ada = person(gateway)
+    lines = "".join(re.findall(r"^```sh\n(.*?)^```$", DOCS, re.MULTILINE | re.DOTALL))
+    env = environment(GATEWAY=gateway.url, OWN_KEY=ada.secret)
+    script = f"set -euo pipefail\n{lines}"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert '"limit":2.5' in done.stdout and "chat.completion" in done.stdout, done.stdout
+    assert "Notes asks to call models at your expense" in (tmp_path / "page.html").read_text().replace("<bdi>", "").replace("</bdi>", "")
+    assert ada.tenant.settled_one()["app"] == "127.0.0.1"
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ use tower::ServiceExt;
 use crate::address;
 use crate::admin::openapi::DESCRIPTION;
 use crate::admin::{Admin, ClientAddress, Reception};
+use crate::cross_origin;
 use crate::decisions::Keeper;
 use crate::gemini;
 use crate::metrics::Metrics;
@@ -102,7 +103,14 @@ impl Front {
         gemini::take_key(&mut request);
         let id = RequestId::fresh(self.gateway.shared().ids.as_ref());
         let dialect = dialect_of(&request);
-        let mut response = self.dispatch(id, request).await;
+        let page = cross_origin::allowed(&self.lobby.admin.user_pays.settings, &request);
+        let mut response = match &page {
+            Some(_) if cross_origin::is_question(&request) => cross_origin::answer(request.headers()),
+            Some(_) | None => self.dispatch(id, request).await,
+        };
+        if let Some(page) = page {
+            cross_origin::admit(response.headers_mut(), page);
+        }
         if !response.headers().contains_key(REQUEST_ID)
             && let Ok(value) = HeaderValue::try_from(id.to_string())
         {
@@ -502,6 +510,13 @@ pub(crate) enum FrontBody {
     Plain(Answer),
     /// The administration.
     Admin(axum::body::Body),
+}
+
+impl Default for FrontBody {
+    /// Nothing.
+    fn default() -> Self {
+        Self::Plain(Answer::from(Bytes::new()))
+    }
 }
 
 impl Body for FrontBody {

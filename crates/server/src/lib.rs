@@ -9,6 +9,7 @@ mod admin;
 mod clock;
 pub mod config;
 mod contracts;
+mod cross_origin;
 mod decisions;
 mod doctor;
 mod front;
