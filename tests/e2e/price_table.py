@@ -32,6 +32,7 @@ UNITS = {
     "audio_ms": ("per_audio_second", 1_000),
     "characters": ("per_character", 1),
     "searches": ("per_search", 1),
+    "gpu_ms": ("per_gpu_second", 1_000),
 }
 BUCKETS = [*list(TOKENS), "reasoning", *list(UNITS)]
 INPUT = ["input", "cached", "cache_write", "cache_write_long", "audio_input", "image_input"]

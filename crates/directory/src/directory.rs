@@ -8,6 +8,7 @@ use domain::{AdminKeyId, KeyId, OrganizationId, ProjectId, Refusal, Timestamp};
 
 use crate::authority::Administrator;
 use crate::port::{Change, Contents};
+use crate::published::PublishedKeys;
 use crate::record::{AdminKey, Consent, Invite, Key, KeyHash, Organization, Project, Scope};
 use crate::refusal;
 use crate::secret::{KeyHasher, KeyKind};
@@ -54,18 +55,35 @@ pub struct Directory {
     hasher: KeyHasher,
     snapshot: ArcSwap<Snapshot>,
     publishing: Mutex<()>,
+    /// Keys that anybody may hold.
+    published: ArcSwap<PublishedKeys>,
 }
 
 impl Directory {
     /// The directory of these contents, whose keys were hashed by `hasher`. Fails when a record's parent is missing.
     pub fn new(hasher: KeyHasher, contents: Contents) -> Result<Self, Inconsistent> {
         let snapshot = Snapshot::of(contents)?;
-        Ok(Self { hasher, snapshot: ArcSwap::from_pointee(snapshot), publishing: Mutex::new(()) })
+        let (snapshot, published) = (ArcSwap::from_pointee(snapshot), ArcSwap::default());
+        Ok(Self { hasher, snapshot, publishing: Mutex::new(()), published })
+    }
+
+    /// Refuses a key that is known to be published, whoever's it is: ours, or a provider's that a caller brings.
+    ///
+    /// # Errors
+    /// [`domain::RefusalCode::InvalidKey`], which says why.
+    pub fn check_published(&self, key: &str) -> Result<(), Refusal> {
+        self.published.load().check(key)
+    }
+
+    /// Takes another list of published keys, from the next look on.
+    pub fn replace_published(&self, list: PublishedKeys) {
+        self.published.store(Arc::new(list));
     }
 
     /// Who presents this key. One checksum, one keyed hash, a few look-ups, no lock, no allocation unless the answer is
     /// a refusal. Refusals come in the order of [`domain::RefusalCode`].
     pub fn authenticate(&self, presented: &str, visit: &Visit) -> Result<Principal, Refusal> {
+        self.check_published(presented)?;
         match KeyKind::of(presented) {
             Ok(KeyKind::Project) => {}
             Ok(kind) => return Err(refusal::wrong_kind(presented, kind)),
@@ -103,6 +121,7 @@ impl Directory {
     /// # Errors
     /// A refusal of layer 1.1 or 1.2.
     pub fn administrator(&self, presented: &str, now: Timestamp) -> Result<Administrator, Refusal> {
+        self.check_published(presented)?;
         match KeyKind::of(presented) {
             Ok(KeyKind::Admin) => {}
             Ok(kind) => return Err(refusal::wrong_kind(presented, kind)),

@@ -13,6 +13,7 @@ mod mask;
 #[cfg(any(test, feature = "testing"))]
 mod memory;
 mod port;
+mod published;
 mod record;
 mod refusal;
 mod secret;
@@ -30,6 +31,7 @@ pub use mask::mask;
 #[cfg(any(test, feature = "testing"))]
 pub use memory::MemoryDirectory;
 pub use port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
+pub use published::{PUBLISHED_KEYS_MAX, PublishedKeys, published_line};
 pub use record::{
     AccessMode, Actor, ActorKind, AdminKey, App, AuditEntry, Bounds, Caps, Consent, ConsentState, DataClass,
     Environment, InFlight, Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitReset, LimitSubject, Member,

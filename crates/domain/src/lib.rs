@@ -4,6 +4,7 @@
 //! through the two ports declared here, [`Clock`] and [`Ids`].
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects, clippy::float_arithmetic)]
 
+mod access;
 mod country;
 mod decimal;
 mod ids;
@@ -15,6 +16,7 @@ mod time;
 mod usage;
 mod zone;
 
+pub use access::{AccessClass, NotAccessClass, Payer};
 pub use country::{Country, UnknownCountry};
 pub use decimal::{Scaled, scaled};
 pub use ids::{

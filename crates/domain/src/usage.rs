@@ -39,11 +39,13 @@ pub struct Usage {
     pub characters: u64,
     /// Searches of the web that the provider made.
     pub searches: u64,
+    /// Milliseconds that one's own hardware had the call, where it is charged by them; whole ones, rounded up.
+    pub gpu_ms: u64,
 }
 
 impl Usage {
     /// The buckets' names, in the order of [`Usage::counts`].
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 15] = [
         "input",
         "cached",
         "cache_write",
@@ -58,13 +60,14 @@ impl Usage {
         "audio_ms",
         "characters",
         "searches",
+        "gpu_ms",
     ];
 
     /// Every bucket, in the order of [`Usage::NAMES`]: for what must miss none, such as a store.
-    pub const fn counts(&self) -> [u64; 14] {
+    pub const fn counts(&self) -> [u64; 15] {
         let Self { input, cached, cache_write, cache_write_long, audio_input, image_input, .. } = *self;
         let Self { output, audio_output, image_output, reasoning, .. } = *self;
-        let Self { images, audio_ms, characters, searches, .. } = *self;
+        let Self { images, audio_ms, characters, searches, gpu_ms, .. } = *self;
         [
             input,
             cached,
@@ -80,13 +83,15 @@ impl Usage {
             audio_ms,
             characters,
             searches,
+            gpu_ms,
         ]
     }
 
     /// The usage with these buckets, in the order of [`Usage::NAMES`].
-    pub const fn from_counts(counts: [u64; 14]) -> Self {
+    pub const fn from_counts(counts: [u64; 15]) -> Self {
         let [input, cached, cache_write, cache_write_long, audio_input, image_input, rest @ ..] = counts;
-        let [output, audio_output, image_output, reasoning, images, audio_ms, characters, searches] = rest;
+        let [output, audio_output, image_output, reasoning, images, audio_ms, characters, searches, gpu_ms] =
+            rest;
         Self {
             input,
             cached,
@@ -102,6 +107,7 @@ impl Usage {
             audio_ms,
             characters,
             searches,
+            gpu_ms,
         }
     }
 
@@ -142,7 +148,7 @@ mod tests {
 
     #[test]
     fn totals_hold_each_bucket_of_their_direction_once() {
-        let usage = Usage::from_counts([1, 2, 4, 8, 16, 32, 64, 128, 256, 64, 1, 1, 1, 1]);
+        let usage = Usage::from_counts([1, 2, 4, 8, 16, 32, 64, 128, 256, 64, 1, 1, 1, 1, 1]);
         assert_eq!((usage.input_total(), usage.output_total(), usage.cache_write_total()), (63, 448, 12));
     }
 }

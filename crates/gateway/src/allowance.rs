@@ -19,17 +19,22 @@
 //!   is charged if it can still be held at the end; if not, the charge ends where the hold ends.
 //!
 //! Images are held for at their most by either policy, and audio at what its text or its recording says: no cap makes it
-//! less.
+//! less. Hardware that is charged by its time is held for as long as an answer may take to begin, and a stream's steps ask for
+//! as long again.
 //!
 //! By either, a stream that asks for more when its hold has timed out ends there: nothing of it could be charged.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dialect::Call;
 use directory::InFlight;
-use domain::{Money, Pico, ServiceTier, Usage};
+use domain::{Money, ServiceTier, Usage};
+use ledger::Part;
 use pricing::{Bounds, PriceVersion};
+
+use crate::funding::Funding;
 
 /// Output tokens of each choice below which a call is of no use under `stops`, and is refused. One whose provider takes
 /// no cap as small needs more.
@@ -49,6 +54,7 @@ pub(crate) fn tier_asked(call: &Call) -> ServiceTier {
 pub(crate) struct Allowance {
     in_flight: InFlight,
     price: Arc<PriceVersion>,
+    funding: Funding,
     /// The service tier that was asked for.
     tier: ServiceTier,
     /// The most input tokens that the call can be billed.
@@ -61,6 +67,8 @@ pub(crate) struct Allowance {
     characters: u64,
     /// Milliseconds of audio at most.
     audio_ms: u64,
+    /// Milliseconds of hardware that are held for, where they are charged: as long as an answer may take to begin.
+    gpu_ms: u64,
     /// Whether the request alone decides how much output there is: no slices, no caps.
     is_fixed: bool,
     choices: u64,
@@ -87,18 +95,26 @@ pub(crate) struct Ask {
 }
 
 impl Allowance {
-    pub(crate) fn new(call: &Call, price: &Arc<PriceVersion>, in_flight: InFlight, slice: u64) -> Self {
+    pub(crate) fn new(
+        call: &Call,
+        price: &Arc<PriceVersion>,
+        funding: &Funding,
+        in_flight: InFlight,
+        slice: u64,
+    ) -> Self {
         let (named, model) = (call.output_cap(), price.max_output);
         let is_fixed = call.output_is_fixed();
         Self {
             in_flight,
             price: Arc::clone(price),
+            funding: funding.clone(),
             tier: tier_asked(call),
             input: input_bound(call, price),
             searches: if call.web_search().is_some() { SEARCHES } else { 0 },
             images: call.images(),
             characters: call.characters(),
             audio_ms: call.audio_ms(),
+            gpu_ms: 0,
             is_fixed,
             choices: call.choices(),
             choice_least: if is_fixed { u64::MAX } else { CHOICE_TOKENS_LEAST.max(call.output_cap_least()) },
@@ -108,6 +124,14 @@ impl Allowance {
             slice: if is_fixed { u64::MAX } else { slice },
             grows: call.stream() && !is_fixed,
         }
+    }
+
+    /// The same of hardware that is charged by its time, and given up if its answer has not begun after so long.
+    #[must_use]
+    pub(crate) fn for_time(self, first_byte: Duration) -> Self {
+        let sold = self.price.sells_meter("per_gpu_second");
+        let gpu_ms = if sold { u64::try_from(first_byte.as_millis()).unwrap_or(u64::MAX) } else { 0 };
+        Self { gpu_ms, ..self }
     }
 
     /// The most input tokens that the call can be billed.
@@ -150,17 +174,39 @@ impl Allowance {
 
     /// The most that the call can cost with so many output tokens; `None` when no amount can say it.
     pub(crate) fn ceiling(&self, output: u64) -> Option<Money> {
+        self.ceiling_after(output, 0)
+    }
+
+    /// The same of a call that has had the hardware for so many milliseconds, and may have it for as long again as was held
+    /// for.
+    pub(crate) fn ceiling_after(&self, output: u64, gone_ms: u64) -> Option<Money> {
+        self.funding.ceiling(&self.price, &self.bounds(output, gone_ms), self.tier)
+    }
+
+    /// What of the first ask a pool may pay for.
+    pub(crate) fn ceiling_parts(&self) -> Vec<Part> {
+        let output = self.first().saturating_mul(self.choices);
+        self.funding.ceiling_parts(&self.price, &self.bounds(output, 0), self.tier)
+    }
+
+    /// What a pool may pay for of so much output beyond `covered`.
+    pub(crate) fn further_parts(&self, covered: u64, output: u64) -> Vec<Part> {
+        let bounds = Bounds { output_tokens: output.saturating_sub(covered), ..Bounds::default() };
+        self.funding.ceiling_parts(&self.price, &bounds, self.tier)
+    }
+
+    fn bounds(&self, output: u64, gone_ms: u64) -> Bounds {
         // Of audio only one unit is charged.
         let by_tokens = self.price.sells_tokens();
-        let bounds = Bounds {
+        Bounds {
             input_tokens: self.input,
             output_tokens: output,
             images: self.images,
             audio_ms: if by_tokens { 0 } else { self.audio_ms },
             characters: if by_tokens { 0 } else { self.characters },
             searches: self.searches,
-        };
-        self.price.ceiling(&bounds, self.tier).and_then(Pico::ceil_to_money)
+            gpu_ms: if self.gpu_ms > 0 { self.gpu_ms.saturating_add(gone_ms) } else { 0 },
+        }
     }
 
     /// The most output tokens, of all choices and up to `most`, that this amount pays for.
@@ -193,9 +239,11 @@ impl Allowance {
     /// The largest part of a usage that costs no more than this amount at a service tier: output gives way first.
     pub(crate) fn fit(&self, usage: Usage, tier: ServiceTier, held: Money) -> Usage {
         let fits = |usage: &Usage| {
-            self.price.cost(usage, tier).and_then(Pico::ceil_to_money).is_some_and(|cost| cost <= held)
+            let charge = self.funding.charge(&self.price, usage, tier);
+            charge.is_some_and(|charge| charge.amount <= held)
         };
-        let buckets: [fn(&mut Usage) -> &mut u64; 13] = [
+        let buckets: [fn(&mut Usage) -> &mut u64; 14] = [
+            |usage| &mut usage.gpu_ms,
             |usage| &mut usage.output,
             |usage| &mut usage.audio_output,
             |usage| &mut usage.image_output,

@@ -49,6 +49,8 @@ impl Open {
         let may = self.plan.call.endpoint().generates() && !self.plan.candidate().allowance.is_fixed();
         // What adds to a state that the provider keeps would add to it twice.
         let may = may && self.plan.call.input_elsewhere().is_none();
+        // A free request is not to be made twice.
+        let may = may && !self.plan.candidate().funding.is_strict();
         (may && self.place_beside().is_some()).then_some(after)
     }
 
@@ -60,6 +62,7 @@ impl Open {
         let model = &self.plan.candidate().route.model;
         let fits = |other: &Candidate| {
             other.tries == 0
+                && !other.funding.is_strict()
                 && other.route.model == *model
                 && other.target.health.look(rules, now_us, tokens).usable
         };
@@ -153,7 +156,7 @@ impl Open {
 
     /// The present attempt's row as one that is given up: its provider has read the prompt by then, and may bill it.
     async fn outrun(&self) -> Option<CostRow> {
-        let usage = self.counted(String::new(), Seen::default()).await;
+        let usage = Usage { gpu_ms: self.gpu_ms(), ..self.counted(String::new(), Seen::default()).await };
         let tier = tier_asked(self.plan.sent());
         // Some counts are guesses above their bound, which is what was held.
         let allowance = &self.plan.candidate().allowance;

@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use dialect::{BadRequest, Call, Conversion};
 use directory::InFlight;
-use domain::Money;
+use domain::{Money, ServiceTier, Usage};
 use pricing::PriceVersion;
 
 use crate::allowance::{Allowance, Ask};
+use crate::funding::{Charge, Funding};
+use crate::pipeline::Settings;
 use crate::routes::{Route, Target};
 
 /// A target that may have the call, at a price that stays the same until the receipt.
@@ -25,6 +27,8 @@ pub(crate) struct Candidate {
     pub(crate) converted: Option<Box<Conversion>>,
     /// What the call can cost here, and how much output it may have.
     pub(crate) allowance: Allowance,
+    /// How it is paid for.
+    pub(crate) funding: Funding,
     /// How often the call was sent here.
     pub(crate) tries: u32,
 }
@@ -54,6 +58,8 @@ pub(crate) struct Admitted {
     pub(crate) price: Arc<PriceVersion>,
     /// The call in the provider's form, where that is not the caller's.
     pub(crate) converted: Option<Box<Conversion>>,
+    /// How a call is paid for there.
+    pub(crate) funding: Funding,
 }
 
 /// The targets of a route that may have a call, the preferred one first, and those that may not.
@@ -126,14 +132,22 @@ impl Choice {
     }
 }
 
+impl Candidate {
+    /// What a usage is charged here; `None` when no such cost can be booked.
+    pub(crate) fn charge(&self, usage: &Usage, tier: ServiceTier) -> Option<Charge> {
+        self.funding.charge(&self.price, usage, tier)
+    }
+}
+
 impl Candidates {
     /// The candidates in this order; the first is where the call goes.
-    pub(crate) fn new(choice: Choice, call: &Call, in_flight: InFlight, slice: u64) -> Self {
+    pub(crate) fn new(choice: Choice, call: &Call, in_flight: InFlight, settings: &Settings) -> Self {
         let Choice { first, rest, left_out } = choice;
-        let candidate = |Admitted { route, target, price, converted }: Admitted| {
+        let candidate = |Admitted { route, target, price, converted, funding }: Admitted| {
             let sent = converted.as_ref().map_or(call, |converted| converted.call());
-            let allowance = Allowance::new(sent, &price, in_flight, slice);
-            Candidate { route, target, price, converted, allowance, tries: 0 }
+            let allowance = Allowance::new(sent, &price, &funding, in_flight, settings.output_slice)
+                .for_time(target.rules.first_byte.unwrap_or(settings.first_byte));
+            Candidate { route, target, price, converted, allowance, funding, tries: 0 }
         };
         Self { now: candidate(first), others: rest.into_iter().map(candidate).collect(), left_out }
     }
@@ -155,7 +169,8 @@ impl Candidates {
 
     /// What to ask the books for: enough for the dearest of them, so that the call can go on at any of them within its
     /// one hold. The least is what the dearest of the first model needs: whoever cannot pay for another model that was
-    /// named is not refused the first one, and what is missing is asked for when the call goes on there.
+    /// named is not refused the first one, and what is missing is asked for when the call goes on there. So is what is
+    /// paid for in another way than the first: a free request touches no wallet before it has failed.
     pub(crate) fn ask(&self) -> Ask {
         let model = &self.now.route.model;
         let dearest = |ask: Ask, other: &Candidate| {
@@ -167,7 +182,8 @@ impl Candidates {
                 tokens: ask.tokens.max(tokens),
             }
         };
-        self.others.iter().fold(self.now.allowance.ask(), dearest)
+        let alike = self.others.iter().filter(|other| other.funding.is_like(&self.now.funding));
+        alike.fold(self.now.allowance.ask(), dearest)
     }
 
     /// Forgets the other one in this place, which cannot have the call after all.

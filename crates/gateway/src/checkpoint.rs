@@ -212,8 +212,8 @@ impl Checkpoint {
 
     fn submit(&mut self, target: u64, open: &mut Open, meter: &StreamMeter) {
         let held = open.held.left();
-        let more =
-            open.plan.candidate().allowance.ceiling(target).and_then(|ceiling| ceiling.checked_sub(held));
+        let (allowance, gpu_ms) = (&open.plan.candidate().allowance, open.gpu_ms());
+        let more = allowance.ceiling_after(target, gpu_ms).and_then(|ceiling| ceiling.checked_sub(held));
         let (amount, target) = match more {
             Some(more) => (more.max(Money::ZERO), target),
             // What no amount can say is not to be had.
@@ -227,13 +227,15 @@ impl Checkpoint {
             input: open.plan.input_guess,
             // Its cost must not be more than what is held, where nothing ever is.
             output: if self.stops { seen.min(self.covered) } else { seen },
+            gpu_ms,
             ..Usage::default()
         };
         let usage = begun(&open.plan, usage);
         let tokens = target.saturating_sub(self.covered);
-        let ticket = priced(&open.plan, &usage).and_then(|cost| {
-            open.held.note(usage, cost);
-            open.held.extend(amount, tokens, usage, cost.0)
+        let ceiling = open.plan.candidate().allowance.further_parts(self.covered, target);
+        let ticket = priced(&open.plan, &usage).and_then(|charge| {
+            open.held.note(usage, &charge);
+            open.held.extend((amount, tokens, ceiling), usage, &charge)
         });
         self.exhausted |= self.stops && ticket.is_none();
         self.asked = ticket.map(|ticket| Asked { ticket, amount, target });

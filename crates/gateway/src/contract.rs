@@ -9,64 +9,9 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use directory::{DataClass, Environment};
-use domain::{Country, OrganizationId, Refusal, RefusalCode, Timestamp};
+use domain::{AccessClass, Country, OrganizationId, Refusal, RefusalCode, Timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
-
-/// How the access to a provider was come by. A copied, shared or generated key (class 2.10) is none of these: it
-/// cannot be configured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AccessClass {
-    /// 2.1 An account of one's own at the provider, billed to oneself.
-    #[default]
-    Direct,
-    /// 2.2 A trial or promotional credit on an account of one's own.
-    Trial,
-    /// 2.3 Complimentary tokens a day for data that the provider may use.
-    Complimentary,
-    /// 2.4 Another gateway or reseller, on its own account at the provider.
-    Reseller,
-    /// 2.5 Free variants of models at a gateway, capped.
-    Free,
-    /// 2.6 The free tier of a provider, capped.
-    FreeTier,
-    /// 2.7 The caller's own key.
-    Byok,
-    /// 2.8 The end user's own session or key.
-    UserPays,
-    /// 2.9 Open weights on one's own hardware.
-    SelfHosted,
-}
-
-impl AccessClass {
-    /// Every class, in order.
-    pub const ALL: &'static [Self] = &[
-        Self::Direct,
-        Self::Trial,
-        Self::Complimentary,
-        Self::Reseller,
-        Self::Free,
-        Self::FreeTier,
-        Self::Byok,
-        Self::UserPays,
-        Self::SelfHosted,
-    ];
-
-    /// The word for it in the configuration and in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Trial => "trial",
-            Self::Complimentary => "complimentary",
-            Self::Reseller => "reseller",
-            Self::Free => "free",
-            Self::FreeTier => "free_tier",
-            Self::Byok => "byok",
-            Self::UserPays => "user_pays",
-            Self::SelfHosted => "self_hosted",
-        }
-    }
-}
 
 /// What the provider may do with prompts and answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +70,8 @@ impl Countries {
 pub struct Contract {
     /// How the access was come by.
     pub class: AccessClass,
+    /// The programme of complimentary tokens that it is of, for that class.
+    pub programme: Option<String>,
     /// Who owns the credential.
     pub owner: String,
     /// Who pays the provider.

@@ -20,6 +20,8 @@ use crate::contract::Traffic;
 use crate::credential::presented;
 use crate::failure::Failure;
 use crate::health::BreakerRules;
+use crate::pipeline::Settings;
+use crate::pools::Pools;
 use crate::routes::{Route, Routes, Target};
 use crate::routing::{Occasion, arrange, check_preferences};
 use crate::substitution::Substitution;
@@ -136,14 +138,14 @@ pub(crate) fn authorize(
     caller: Caller,
     call: Call,
     attribution: Attribution,
-    (routes, tiers, breaker): (&Routes, &Tiers, &BreakerRules),
+    (routes, tiers, pools, breaker): (&Routes, &Tiers, &Pools, &BreakerRules),
     (request, now, now_us): (RequestId, Timestamp, u64),
 ) -> Result<Permit, Failure> {
     let asked = routes_of(&call, routes)?;
     let (mut choices, mut left_out) = (VecDeque::with_capacity(asked.len()), Vec::new());
     let (mut farthest, mut keeper) = (None, None);
     for route in &asked {
-        match admit_model(&caller.0, &call, route, tiers, &mut keeper, now) {
+        match admit_model(&caller.0, &call, route, (tiers, pools), &mut keeper, now) {
             Ok(choice) => choices.push_back(choice),
             Err(failure) => {
                 left_out.push(LeftOut { target: Arc::clone(&route.model), code: failure.code() });
@@ -181,13 +183,13 @@ fn admit_model(
     principal: &Principal,
     call: &Call,
     route: &Arc<Route>,
-    tiers: &Tiers,
+    (tiers, pools): (&Tiers, &Pools),
     keeper: &mut Option<Arc<str>>,
     now: Timestamp,
 ) -> Result<Choice, Failure> {
     check_kind(route, call, now)?;
     access::check(principal, route, tiers)?;
-    let choice = choose(route, call, &traffic(principal), now)?;
+    let choice = choose(route, call, principal, pools, now)?;
     let choice = choice.keep("option_unpriced", |admitted| check_options(call, &admitted.price))?;
     let choice = choice.keep_state_of(call, keeper)?;
     let choice = choice.keep("inexpressible", |admitted| convert(call, admitted))?;
@@ -349,14 +351,22 @@ pub(crate) fn traffic(principal: &Principal) -> Traffic<'_> {
 
 /// The route's targets that may have the call, with their prices now, and those that may not. A layer is passed when any
 /// target passes it, so when none passes them all, the target that came farthest says what is missing.
-fn choose(route: &Arc<Route>, call: &Call, traffic: &Traffic<'_>, now: Timestamp) -> Result<Choice, Refusal> {
+fn choose(
+    route: &Arc<Route>,
+    call: &Call,
+    principal: &Principal,
+    pools: &Pools,
+    now: Timestamp,
+) -> Result<Choice, Refusal> {
+    let traffic = traffic(principal);
     let mut farthest: Option<Refusal> = None;
     let (mut first, mut rest, mut left_out) = (None, Vec::new(), Vec::new());
     for target in &route.targets {
-        match admit(route, target, call, traffic, now) {
-            Ok(price) => {
+        let price = admit(route, target, call, &traffic, now);
+        match price.and_then(|price| Ok((price, pools.fund(target, principal, now)?))) {
+            Ok((price, funding)) => {
                 let (route, price) = (Arc::clone(route), Arc::clone(price));
-                let admitted = Admitted { route, target: target.clone(), price, converted: None };
+                let admitted = Admitted { route, target: target.clone(), price, converted: None, funding };
                 match first {
                     None => first = Some(admitted),
                     Some(_) => rest.push(admitted),
@@ -430,10 +440,10 @@ fn not_spoken(route: &Route, target: &Target, endpoint: Endpoint) -> Refusal {
 }
 
 /// Bounds what the call can cost.
-pub(crate) fn plan(permit: Permit, output_slice: u64) -> Box<Plan> {
+pub(crate) fn plan(permit: Permit, settings: &Settings) -> Box<Plan> {
     let Permit { principal, call, attribution, choice } = permit;
     let in_flight = principal.organization().in_flight;
-    let candidates = Candidates::new(choice, &call, in_flight, output_slice);
+    let candidates = Candidates::new(choice, &call, in_flight, settings);
     let ask = candidates.ask();
     let is_free = call.endpoint().counts();
     let input_guess = if is_free { 0 } else { call.prompt_tokens_bound() / BYTES_PER_TOKEN };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::{Refusal, RefusalCode};
+use domain::{AccessClass, Refusal, RefusalCode};
 use pricing::Schedule;
 use providers::Provider;
 use serde_json::value::RawValue;
@@ -102,10 +102,12 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route that is open to everybody.
+    /// A route that is open to everybody. Where a reseller is among its targets, it is strict about which model answers:
+    /// nobody else sees to that the one that is paid for is the one that is called.
     pub fn new(model: &str, targets: Vec<Target>) -> Self {
-        let (strategy, substitution) = Default::default();
-        let (verified_only, hedge_after) = (false, None);
+        let (strategy, verified_only, hedge_after) = (Strategy::default(), false, None);
+        let resold = targets.iter().any(|target| target.contract.class == AccessClass::Reseller);
+        let substitution = if resold { Substitution::Refuse } else { Substitution::default() };
         Self { model: Arc::from(model), targets, verified_only, strategy, substitution, hedge_after }
     }
 }

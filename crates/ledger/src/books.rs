@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use domain::{Money, OrganizationId, RequestId, Timestamp, WalletId};
 
-use crate::{AttemptStatus, Budget, CostRow, Purpose, Use, UseKey, Wallet};
+use crate::{
+    AttemptStatus, Budget, Command, CostRow, Extension, PoolKey, PoolUse, Purpose, Use, UseKey, Wallet,
+};
 
 /// Money set aside for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub struct Hold {
     pub shares: Vec<Share>,
     /// Tokens as estimated, for budgets of tokens.
     pub tokens: u64,
+    /// Units of the draft's pool that it counts on.
+    pub units: u64,
     /// When it was admitted, by the clock.
     pub created_at: Timestamp,
     /// The budget periods it counts in. Follows from the draft, the time of admission and the budgets.
@@ -31,6 +35,21 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// All rows of the call as they stand, the present attempt's last.
+    pub fn rows(&self) -> impl Iterator<Item = &CostRow> {
+        self.earlier.iter().chain([&*self.draft])
+    }
+
+    /// The same as a list.
+    pub(crate) fn rows_so_far(&self) -> Vec<CostRow> {
+        self.rows().cloned().collect()
+    }
+
+    /// The pool whose units it counts on.
+    pub(crate) fn counts_on(&self) -> Option<&PoolKey> {
+        self.draft.cover.as_ref().filter(|cover| !cover.strict).map(|cover| &cover.key)
+    }
+
     /// The rows to book if the gateway dies before it settles, the present attempt's last, for this reason.
     pub fn rows_now(&self, reason: &str) -> Vec<CostRow> {
         let last = CostRow { reason: reason.into(), ..CostRow::clone(&self.draft) };
@@ -73,6 +92,9 @@ pub struct Books {
     /// Consumption by budget, subject and period. One that is not here is zero, or must be loaded before a call that
     /// counts in it is held (see [`Books::absent_uses`]).
     pub uses: HashMap<UseKey, Use>,
+    /// What was used of pools. One that is not here is zero, or must be loaded before a command that draws on it (see
+    /// [`Books::absent_pools`]).
+    pub pools: HashMap<PoolKey, PoolUse>,
 }
 
 impl Books {
@@ -90,6 +112,7 @@ impl Books {
             holds: HashMap::new(),
             budgets: Vec::new(),
             uses: HashMap::new(),
+            pools: HashMap::new(),
         }
     }
 
@@ -143,9 +166,32 @@ impl Books {
         keys
     }
 
+    /// The pools that a store must load before this command, since memory need not know all.
+    pub fn absent_pools(&self, command: &Command) -> Vec<PoolKey> {
+        let rows: Vec<&CostRow> = match command {
+            Command::Hold(hold) | Command::Probe(hold) => vec![&hold.draft],
+            Command::Settle { rows, .. } => rows.iter().collect(),
+            Command::Extend(Extension { next: Some(next), .. }) => next.earlier.iter().collect(),
+            Command::Open { .. }
+            | Command::Extend(_)
+            | Command::Sweep { .. }
+            | Command::Book(_)
+            | Command::Issue(_) => Vec::new(),
+        };
+        let mut covers: Vec<_> = rows.into_iter().filter_map(|row| row.cover.as_ref()).collect();
+        if let Command::Extend(Extension { next: Some(next), .. }) = command {
+            covers.extend(&next.cover);
+        }
+        covers.retain(|cover| !self.pools.contains_key(&cover.key));
+        covers.into_iter().map(|cover| cover.key.clone()).collect()
+    }
+
     /// Forgets consumption that no live hold counts in. What was saved can be loaded again.
     pub fn forget_idle_uses(&mut self) {
         let needed: HashSet<&UseKey> = self.holds.values().flat_map(|hold| &hold.uses).collect();
         self.uses.retain(|key, _| needed.contains(key));
+        let covers = self.holds.values().flat_map(Hold::rows).filter_map(|row| row.cover.as_ref());
+        let drawn: HashSet<&PoolKey> = covers.map(|cover| &cover.key).collect();
+        self.pools.retain(|key, _| drawn.contains(key));
     }
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::{BudgetId, LotId, Money, OrganizationId, RequestId, ServiceTier, Timestamp, Usage, WalletId};
+use domain::{
+    AccessClass, BudgetId, LotId, Money, OrganizationId, RequestId, ServiceTier, Timestamp, Usage, WalletId,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::{Budget, BudgetBound, CostRow, Draw, Lot, LotKind, PromoCode, Purpose};
+use crate::{Budget, BudgetBound, CostRow, Cover, Draw, Lot, LotKind, Part, PoolKey, PromoCode, Purpose};
 
 /// One request to the ledger. Each touches the books of one organization, and happens whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +79,11 @@ pub struct HoldRequest {
     pub least: Money,
     /// Input and output tokens as estimated, for budgets of tokens.
     pub tokens: u64,
+    /// What of the amount the draft's pool may pay for, in the order in which it does: as many of these units as the
+    /// pool has left need no money.
+    pub ceiling: Vec<Part>,
+    /// Whether promotional credit alone may pay.
+    pub grants_only: bool,
     /// The row that is booked if the gateway dies before it settles; refused like a settlement's when it does not fit.
     pub draft: Box<CostRow>,
 }
@@ -96,6 +103,12 @@ pub struct Extension {
     pub usage: Usage,
     /// The cost of `usage`, in pico-units.
     pub cost_pico: i64,
+    /// What of `usage` the draft's pool may pay for.
+    pub consumed: Vec<Part>,
+    /// What of the amount the draft's pool may pay for, as of a hold.
+    pub ceiling: Vec<Part>,
+    /// Whether promotional credit alone may pay.
+    pub grants_only: bool,
     /// Where the call goes on, if it does elsewhere or is tried again: from then on the draft is that attempt's.
     pub next: Option<Box<NextAttempt>>,
 }
@@ -118,6 +131,12 @@ pub struct NextAttempt {
     pub price_version: Arc<str>,
     /// The service tier that was asked for there.
     pub service_tier: ServiceTier,
+    /// How the access there was come by.
+    pub class: AccessClass,
+    /// What its usage so far costs at list price, in pico-units.
+    pub list_pico: Option<i64>,
+    /// The pool that pays there before money does.
+    pub cover: Option<Box<Cover>>,
     /// The rows of all other attempts, numbered from 1 to the one below `attempt`, booked as they are if the gateway
     /// dies. They replace those that the hold has: of two attempts that run at once, which one ends first is not known
     /// when the second begins.
@@ -130,6 +149,7 @@ impl NextAttempt {
         (draft.attempt, draft.at, draft.model) = (self.attempt, self.at, Arc::clone(&self.model));
         (draft.target, draft.provider) = (Arc::clone(&self.target), Arc::clone(&self.provider));
         (draft.price_version, draft.service_tier) = (Arc::clone(&self.price_version), self.service_tier);
+        (draft.class, draft.list_pico, draft.cover) = (self.class, self.list_pico, self.cover.clone());
     }
 }
 
@@ -263,7 +283,7 @@ pub struct Grant {
 pub enum Reply {
     /// The books or the wallet exist.
     Opened,
-    /// So much is held, durably.
+    /// So much the call may cost, durably: what is held, and what its pool pays for.
     Held(Money),
     /// A hold would be given so much now.
     WouldHold(Money),
@@ -294,6 +314,15 @@ pub struct Settled {
     pub debt: Money,
 }
 
+impl Settled {
+    /// What was charged.
+    pub fn charge(&self) -> Money {
+        // Both together were one amount before they were split.
+        let drawn = Money::sum(self.draws.iter().map(|draw| draw.amount)).unwrap_or(Money::MAX);
+        drawn.checked_add(self.debt).unwrap_or(Money::MAX)
+    }
+}
+
 /// Why the rules said no. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
@@ -315,6 +344,16 @@ pub enum Denial {
         available: Money,
         /// The amount asked for.
         needed: Money,
+    },
+    /// A pool that pays for all of an attempt, or for none of it, has no units left.
+    #[error("the pool {} is used up", .key.pool)]
+    PoolUsedUp {
+        /// The pool and its period.
+        key: PoolKey,
+        /// The units that it has.
+        cap: u64,
+        /// The units that are used.
+        used: u64,
     },
     /// An invariant broke; an operator must look.
     #[error("the books are frozen")]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use domain::{Money, OrganizationId, WalletId};
 
-use crate::{Books, Entry, UseKey, Wallet};
+use crate::{Books, Entry, PoolKey, UseKey, Wallet};
 
 /// The ledger's promises. Numbers are those of the design's list (I1 to I14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +23,10 @@ pub enum Invariant {
     HeldWithinBalance,
     /// What budgets reserve is what the live holds that count in them set aside.
     ReservedIsHolds,
+    /// What is held of pools is what the live holds count on.
+    PooledIsHolds,
+    /// What was used of pools is what they paid for and what running calls took.
+    PooledIsRows,
     /// I4: what the journal says there is, is what the wallets have and owe.
     NetIsWallets,
     /// I5: every hold has exactly one end.
@@ -68,6 +72,7 @@ impl Books {
         let ids: Vec<WalletId> = self.wallets.iter().map(|wallet| wallet.id).collect();
         self.check_wallets(&ids)?;
         self.check_holds()?;
+        self.check_pools()?;
         self.check_net()
     }
 
@@ -161,6 +166,28 @@ impl Books {
         if let Some((key, lost)) = reserved.iter().find(|(_, taken)| **taken != Default::default()) {
             let detail = format!("{key:?}: holds {lost:?}, nothing reserved");
             return Err(self.breach(Invariant::ReservedIsHolds, detail));
+        }
+        Ok(())
+    }
+
+    /// What is held of pools is what the holds count on.
+    fn check_pools(&self) -> Result<(), Breach> {
+        let mut counted_on: HashMap<&PoolKey, u64> = HashMap::new();
+        for hold in self.holds.values() {
+            if let Some(key) = hold.counts_on().filter(|_| hold.units > 0) {
+                let units = counted_on.entry(key).or_default();
+                *units = units.saturating_add(hold.units);
+            }
+        }
+        for (key, pool) in &self.pools {
+            let expected = counted_on.remove(key).unwrap_or_default();
+            if expected != pool.held {
+                let detail = format!("{key:?}: holds {expected}, held {}", pool.held);
+                return Err(self.breach(Invariant::PooledIsHolds, detail));
+            }
+        }
+        if let Some((key, lost)) = counted_on.iter().next() {
+            return Err(self.breach(Invariant::PooledIsHolds, format!("{key:?}: holds {lost}, nothing held")));
         }
         Ok(())
     }

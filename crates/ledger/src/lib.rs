@@ -4,7 +4,7 @@
 //! time, and answers with what changed. Stores only load and save what it decides. The crate knows no prices, no HTTP
 //! and no SQL.
 //!
-//! In reading order: [`Lot`], [`Wallet`], [`Budget`] and [`Books`] (the state), [`Command`], [`Reply`] and [`Denial`]
+//! In reading order: [`Lot`], [`Wallet`], [`Budget`], [`Cover`] and [`Books`] (the state), [`Command`], [`Reply`] and [`Denial`]
 //! (the vocabulary), [`Past`], the rules, [`Entry`] (what is booked) and [`Event`] (what is told), [`Invariant`] (what
 //! must always hold), [`LedgerStore`] (the port), [`CostRow`] (what an attempt cost), [`MemoryLedger`] (the port in
 //! memory).
@@ -22,6 +22,7 @@ mod lot;
 mod memory;
 mod past;
 mod period;
+mod pool;
 mod port;
 mod promo;
 mod receipt;
@@ -42,6 +43,7 @@ pub use lot::{Lot, LotKind};
 pub use memory::MemoryLedger;
 pub use past::{Charged, Past};
 pub use period::{Period, Span};
+pub use pool::{Cover, Part, PoolKey, PoolUse};
 pub use port::{LedgerAnswer, LedgerError, LedgerStore, Outbox, Postbox, ReplySender, Ticket};
 pub use promo::PromoCode;
 pub use receipt::{AttemptStatus, Attribution, CostRow};

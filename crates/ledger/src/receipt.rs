@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use domain::{KeyId, Money, OrganizationId, Pico, ProjectId, RequestId, ServiceTier, Timestamp, Usage};
+use domain::{
+    AccessClass, KeyId, Money, OrganizationId, Payer, Pico, ProjectId, RequestId, ServiceTier, Timestamp,
+    Usage,
+};
 use serde::{Deserialize, Serialize};
+
+use crate::Cover;
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,8 +71,17 @@ pub struct CostRow {
     /// The service tier whose prices of that version were charged.
     #[serde(default)]
     pub service_tier: ServiceTier,
+    /// How the access to the provider was come by.
+    #[serde(default)]
+    pub class: AccessClass,
     /// What was consumed.
     pub usage: Usage,
+    /// What that costs at list price, in pico-units; `None` when no list price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list_pico: Option<i64>,
+    /// What a pool pays for of it. Until the attempt is settled its cost is what it would be without the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cover: Option<Box<Cover>>,
     /// The exact cost, in pico-units.
     pub cost_pico: i64,
     /// The charge: `cost_pico` rounded up once.
@@ -95,6 +109,17 @@ pub struct CostRow {
 }
 
 impl CostRow {
+    /// Who paid for what the attempt consumed: of a call that straddles the end of a pool, two.
+    pub fn payers(&self) -> (Payer, Option<Payer>) {
+        let payer = self.class.payer();
+        match &self.cover {
+            Some(cover) if cover.units > 0 && payer == Payer::Organization => {
+                (Payer::Provider, (self.cost_pico > 0).then_some(payer))
+            }
+            Some(_) | None => (payer, None),
+        }
+    }
+
     /// Whether the charge is the exact cost rounded up once (invariant I6).
     pub fn is_rounded_right(&self) -> bool {
         self.cost_pico >= 0 && Pico::new(i128::from(self.cost_pico)).ceil_to_money() == Some(self.cost)

@@ -7,15 +7,17 @@
 
 mod booking;
 mod budgeting;
+mod pooling;
 
 use std::collections::BTreeSet;
 
 use domain::{LotId, Money, RequestId, Timestamp, WalletId};
 
+use self::pooling::Covered;
 use crate::{
     Account, Books, Breach, Command, Consumption, CostRow, Denial, Draw, Entry, EntryKind, Event, EventKind,
-    Extension, Hold, HoldRequest, Leg, Lot, NextAttempt, Note, Past, PromoCode, Reply, Settled, Share,
-    UseKey, Wallet,
+    Extension, Hold, HoldRequest, Leg, Lot, NextAttempt, Note, Past, PoolKey, PromoCode, Reply, Settled,
+    Share, UseKey, Wallet,
 };
 
 /// What commands changed, for a store to save: each list in the order things happened, so the last word counts.
@@ -35,6 +37,8 @@ pub struct Changes {
     pub rows: Vec<(u64, CostRow)>,
     /// Budget periods whose consumption changed; saved as the books show them.
     pub uses: Vec<UseKey>,
+    /// Pools whose units changed; saved as the books show them.
+    pub pools: Vec<PoolKey>,
     /// Budgets that were made, changed, or removed (then the books no longer have them).
     pub budgets: Vec<domain::BudgetId>,
     /// The promo code that was redeemed, as it is now.
@@ -53,6 +57,7 @@ impl Changes {
             && self.holds.is_empty()
             && self.holds_ended.is_empty()
             && self.uses.is_empty()
+            && self.pools.is_empty()
             && self.budgets.is_empty()
     }
 }
@@ -157,6 +162,8 @@ struct Admitted {
     uses: Vec<UseKey>,
     /// How much of it is to be had.
     amount: Money,
+    /// What its pool will pay for.
+    covered: Covered,
 }
 
 /// How one wallet pays its part of a charge.
@@ -170,39 +177,38 @@ struct Payment {
 
 impl Clerk<'_> {
     fn hold(&mut self, request: HoldRequest, ended: bool) -> Result<Reply, Denial> {
-        let Admitted { chain, uses, amount } = self.consider(&request, ended, Wallet::available)?;
-        let HoldRequest { request, tokens, mut draft, .. } = request;
-        let shares = self.shares(&chain, amount);
+        let Admitted { chain, uses, amount, covered } = self.consider(&request, ended)?;
+        let HoldRequest { request, tokens, mut draft, grants_only, .. } = request;
+        let shares = self.shares(&chain, amount, grants_only);
         self.reserve(&uses, amount, tokens, 1)?;
         for share in &shares {
             self.set_aside(*share)?;
         }
         draft.held = amount;
-        let (earlier, created_at) = (Vec::new(), self.now);
-        let hold = Hold { request, amount, shares, tokens, created_at, uses, earlier, draft };
+        let (earlier, created_at, units) = (Vec::new(), self.now, covered.units);
+        let hold = Hold { request, amount, shares, tokens, units, created_at, uses, earlier, draft };
+        self.begin_cover(&hold);
         self.books.holds.insert(request, hold);
         self.changes.holds.push(request);
-        Ok(Reply::Held(amount))
+        Ok(Reply::Held(worth_of(amount, &covered)))
     }
 
     /// What [`Self::hold`] would answer, were it asked instead.
     fn probe(&self, request: &HoldRequest, ended: bool) -> Result<Reply, Denial> {
-        let now = self.now;
-        let admitted = self.consider(request, ended, |wallet| wallet.available_at(now))?;
-        self.check_reservation(&admitted.uses, admitted.amount, request.tokens)?;
-        Ok(Reply::WouldHold(admitted.amount))
+        let Admitted { uses, amount, covered, .. } = self.consider(request, ended)?;
+        self.check_reservation(&uses, amount, request.tokens)?;
+        Ok(Reply::WouldHold(worth_of(amount, &covered)))
     }
 
-    /// Whether a hold is admitted, and how much of it, by what each wallet has available.
-    fn consider(
-        &self,
-        request: &HoldRequest,
-        ended: bool,
-        available: impl Fn(&Wallet) -> Money,
-    ) -> Result<Admitted, Denial> {
-        let HoldRequest { request, amount, least, tokens, ref draft, .. } = *request;
+    /// Whether a hold is admitted, and how much of it, by what each wallet has available when what is due has expired.
+    fn consider(&self, request: &HoldRequest, ended: bool) -> Result<Admitted, Denial> {
+        let HoldRequest { request, amount, least, tokens, grants_only, ref draft, ref ceiling, .. } =
+            *request;
         if least.is_negative() || amount < least {
             return Err(Denial::Invalid { field: "amount" });
+        }
+        if !pooling::are_fit(ceiling) {
+            return Err(Denial::Invalid { field: "ceiling" });
         }
         // A restart settles the draft, so it must be one that can be settled.
         self.consumption(request, std::slice::from_ref(&**draft))?;
@@ -212,67 +218,82 @@ impl Clerk<'_> {
         }
         let chain = self.books.chain(std::slice::from_ref(&**draft));
         let uses = self.books.uses_of(draft, self.now);
-        let room = self.budget_room(&uses, amount, least, tokens, 1)?;
-        let amount = self.admit(&chain, room, least, available)?;
-        Ok(Admitted { chain, uses, amount })
+        let covered = self.covered(draft.cover.as_deref(), ceiling, least);
+        let room = self.budget_room(&uses, amount, covered.need, tokens, 1)?;
+        self.check_takings([], [&**draft])?;
+        let amount = self.admit(&chain, room, covered.need, |wallet| self.available(wallet, grants_only))?;
+        Ok(Admitted { chain, uses, amount, covered })
     }
 
     fn extend(&mut self, extension: &Extension) -> Result<Reply, Denial> {
-        let Extension { request, amount, tokens, usage, cost_pico, .. } = *extension;
-        if amount.is_negative() {
+        let Extension { request, amount, tokens, grants_only, .. } = *extension;
+        let mut after = self.extended(extension)?;
+        let before = self.books.holds.get(&request).ok_or(Denial::HoldGone)?;
+        let chain = before.shares.iter().map(|share| share.wallet).collect::<Vec<_>>();
+        let elsewhere = extension.next.is_some().then(|| self.books.chain(&after.rows_so_far()));
+        let elsewhere = elsewhere.filter(|elsewhere| *elsewhere != chain);
+        let covered = self.covered(after.draft.cover.as_deref(), &extension.ceiling, amount);
+        let mut more = Money::ZERO;
+        if !amount.is_zero() {
+            more = self.budget_room(&before.uses, amount, covered.need, tokens, 0)?;
+        }
+        self.check_takings(before.rows(), after.rows())?;
+        match &elsewhere {
+            None if amount.is_zero() => {}
+            None => {
+                more = self.admit(&chain, more, covered.need, |wallet| self.available(wallet, grants_only))?
+            }
+            Some(chain) => {
+                more = covered.need;
+                // More than any amount can say is more than anybody has.
+                let all = before.amount.checked_add(more).unwrap_or(Money::MAX);
+                self.admit(chain, all, all, |wallet| available_beside(wallet, &before.shares, grants_only))?;
+            }
+        }
+        after.amount = add(before.amount, more)?;
+        after.draft.held = after.amount;
+        after.tokens = before.tokens.checked_add(tokens).ok_or(Denial::Overflow)?;
+        self.reserve(&after.uses, more, tokens, 0)?;
+        match elsewhere {
+            None => self.grow(&mut after.shares, more, grants_only)?,
+            Some(chain) => {
+                after.shares = self.move_shares(&after.shares, &chain, after.amount, grants_only)?
+            }
+        }
+        self.extend_cover(&mut after, covered.units);
+        self.books.holds.insert(request, after);
+        self.changes.holds.push(request);
+        Ok(Reply::Extended)
+    }
+
+    /// The hold with the usage, the costs and the attempts that an extension tells of.
+    fn extended(&self, extension: &Extension) -> Result<Hold, Denial> {
+        let Extension { request, usage, cost_pico, .. } = *extension;
+        if extension.amount.is_negative() {
             return Err(Denial::Invalid { field: "amount" });
         }
         if cost_pico < 0 {
             return Err(Denial::Invalid { field: "cost_pico" });
         }
+        if !pooling::are_fit(&extension.ceiling) {
+            return Err(Denial::Invalid { field: "ceiling" });
+        }
         let cost = domain::Pico::new(i128::from(cost_pico)).ceil_to_money().ok_or(Denial::Overflow)?;
-        let hold = self.books.holds.get(&request).ok_or(Denial::HoldGone)?;
-        let mut draft = CostRow { usage, cost_pico, cost, ..CostRow::clone(&hold.draft) };
-        let mut shares = hold.shares.clone();
-        let mut earlier = None;
-        let mut elsewhere = None;
+        let mut hold = self.books.holds.get(&request).ok_or(Denial::HoldGone)?.clone();
+        let draft = &mut *hold.draft;
+        (draft.usage, draft.cost_pico, draft.cost) = (usage, cost_pico, cost);
         if let Some(next) = &extension.next {
-            let rows = self.turn(request, next, &mut draft)?;
-            let chain = self.books.chain(&rows);
-            elsewhere =
-                Some(chain).filter(|chain| !chain.iter().eq(shares.iter().map(|share| &share.wallet)));
-            earlier = Some(rows);
-        }
-        let (uses, so_far, tokens_so_far) = (hold.uses.clone(), hold.amount, hold.tokens);
-        if !amount.is_zero() {
-            self.budget_room(&uses, amount, amount, tokens, 0)?;
-        }
-        match &elsewhere {
-            None if amount.is_zero() => {}
-            None => {
-                let chain: Vec<WalletId> = shares.iter().map(|share| share.wallet).collect();
-                self.admit(&chain, amount, amount, Wallet::available)?;
+            hold.earlier = self.turn(request, next, draft)?;
+        } else {
+            if let Some(cover) = draft.cover.as_mut().filter(|cover| !cover.strict) {
+                cover.parts.clone_from(&extension.consumed);
             }
-            Some(chain) => {
-                // More than any amount can say is more than anybody has.
-                let all = so_far.checked_add(amount).unwrap_or(Money::MAX);
-                self.admit(chain, all, all, |wallet| available_beside(wallet, &shares))?;
-            }
+            self.check_rows(request, std::slice::from_ref(draft))?;
         }
-        draft.held = add(so_far, amount)?;
-        let tokens_held = tokens_so_far.checked_add(tokens).ok_or(Denial::Overflow)?;
-        self.reserve(&uses, amount, tokens, 0)?;
-        match elsewhere {
-            None => self.grow(&mut shares, amount)?,
-            Some(chain) => shares = self.move_shares(&shares, &chain, draft.held)?,
-        }
-        let hold = self.books.holds.get_mut(&request).ok_or(Denial::HoldGone)?;
-        (hold.amount, hold.tokens, hold.shares) = (draft.held, tokens_held, shares);
-        *hold.draft = draft;
-        if let Some(mut rows) = earlier {
-            rows.pop();
-            hold.earlier = rows;
-        }
-        self.changes.holds.push(request);
-        Ok(Reply::Extended)
+        Ok(hold)
     }
 
-    /// Makes a draft that of the next attempt, and answers all rows of the call, the draft last.
+    /// Makes a draft that of the next attempt, and answers the rows of the others.
     fn turn(
         &self,
         request: RequestId,
@@ -288,16 +309,17 @@ impl Clerk<'_> {
             return Err(Denial::Invalid { field: "rows" });
         }
         next.write(draft);
-        let rows: Vec<CostRow> = next.earlier.iter().cloned().chain([CostRow::clone(draft)]).collect();
+        let mut rows: Vec<CostRow> = next.earlier.iter().cloned().chain([CostRow::clone(draft)]).collect();
         // A restart settles them, so they must be rows that can be settled.
         self.consumption(request, &rows)?;
+        rows.pop();
         Ok(rows)
     }
 
     /// Sets more aside along the chain of these shares.
-    fn grow(&mut self, shares: &mut [Share], amount: Money) -> Result<(), Denial> {
+    fn grow(&mut self, shares: &mut [Share], amount: Money, grants_only: bool) -> Result<(), Denial> {
         let chain: Vec<WalletId> = shares.iter().map(|share| share.wallet).collect();
-        for (share, more) in shares.iter_mut().zip(self.shares(&chain, amount)) {
+        for (share, more) in shares.iter_mut().zip(self.shares(&chain, amount, grants_only)) {
             self.set_aside(more)?;
             share.amount = add(share.amount, more.amount)?;
         }
@@ -310,12 +332,13 @@ impl Clerk<'_> {
         shares: &[Share],
         chain: &[WalletId],
         amount: Money,
+        grants_only: bool,
     ) -> Result<Vec<Share>, Denial> {
         for share in shares {
             let wallet = self.wallet_mut(share.wallet)?;
             wallet.held = subtract(wallet.held, share.amount)?;
         }
-        let moved = self.shares(chain, amount);
+        let moved = self.shares(chain, amount, grants_only);
         for share in &moved {
             self.set_aside(*share)?;
         }
@@ -327,6 +350,11 @@ impl Clerk<'_> {
         Ok(moved)
     }
 
+    /// What a wallet can set aside when what is due has expired.
+    fn available(&self, wallet: &Wallet, grants_only: bool) -> Money {
+        if grants_only { wallet.grants_at(self.now) } else { wallet.available_at(self.now) }
+    }
+
     /// How much of `amount`, but not less than `least`, the wallets of a chain can set aside.
     fn admit(
         &self,
@@ -336,7 +364,8 @@ impl Clerk<'_> {
         available: impl Fn(&Wallet) -> Money,
     ) -> Result<Money, Denial> {
         let wallets = || chain.iter().filter_map(|id| self.books.wallet(*id));
-        if let Some(owing) = wallets().find(|wallet| !wallet.debt.is_zero()) {
+        // Whoever needs no money is not asked for what is owed.
+        if let Some(owing) = wallets().find(|wallet| !least.is_zero() && !wallet.debt.is_zero()) {
             return Err(Denial::InDebt { wallet: owing.id, debt: owing.debt });
         }
         // More than any amount can say is more than anybody asks for.
@@ -349,10 +378,14 @@ impl Clerk<'_> {
 
     /// How an amount that the wallets of a chain can set aside spreads over them: each gives what it can before the
     /// next one is asked.
-    fn shares(&self, chain: &[WalletId], amount: Money) -> Vec<Share> {
+    fn shares(&self, chain: &[WalletId], amount: Money, grants_only: bool) -> Vec<Share> {
         let mut wanted = amount;
         let mut share = |id: &WalletId| {
-            let available = self.books.wallet(*id).map_or(Money::ZERO, Wallet::available);
+            let available = self.books.wallet(*id);
+            // Without a look at the clock: what is due and free has expired before, and what is due and not free is grace,
+            // which a hold that moves takes along.
+            let available =
+                available.map_or(Money::ZERO, |wallet| available_beside(wallet, &[], grants_only));
             let amount = wanted.min(available);
             wanted = wanted.checked_sub(amount).unwrap_or(Money::ZERO);
             Share { wallet: *id, amount }
@@ -370,7 +403,9 @@ impl Clerk<'_> {
 
     fn settle(&mut self, request: RequestId, rows: Vec<CostRow>) -> Result<Settled, Denial> {
         let hold = self.books.holds.get(&request).ok_or(Denial::HoldGone)?;
-        let consumed = self.consumption(request, &rows)?;
+        self.check_rows(request, &rows)?;
+        let rows = self.cover(rows)?;
+        let consumed = Consumption::of_rows(&rows).ok_or(Denial::Overflow)?;
         let charge = consumed.cost;
         let (payments, unpaid) = self.split(hold, charge)?;
         let debtor = hold.shares.last().ok_or(Denial::Overflow)?.wallet;
@@ -379,6 +414,7 @@ impl Clerk<'_> {
         let revenue = negate(charge)?;
 
         let hold = self.books.holds.remove(&request).ok_or(Denial::HoldGone)?;
+        self.end_cover(&hold, &rows);
         let mut draws = Vec::new();
         for payment in payments {
             let wallet = self.wallet_mut(payment.wallet)?;
@@ -430,8 +466,14 @@ impl Clerk<'_> {
         Ok((payments, unpaid))
     }
 
-    /// What the rows of one request consumed together. Each attempt has one row, on the account of the books' owner.
+    /// What the rows of one request consumed together.
     fn consumption(&self, request: RequestId, rows: &[CostRow]) -> Result<Consumption, Denial> {
+        self.check_rows(request, rows)?;
+        Consumption::of_rows(rows).ok_or(Denial::Overflow)
+    }
+
+    /// Whether these are rows of one request: one for each attempt, on the account of the books' owner.
+    fn check_rows(&self, request: RequestId, rows: &[CostRow]) -> Result<(), Denial> {
         let belongs = |row: &CostRow| row.request == request && row.organization == self.books.organization;
         let attempts: BTreeSet<u32> =
             rows.iter().map(|row| row.attempt).filter(|attempt| *attempt > 0).collect();
@@ -441,7 +483,11 @@ impl Clerk<'_> {
         if !rows.iter().all(CostRow::is_rounded_right) {
             return Err(Denial::Invalid { field: "cost" });
         }
-        Consumption::of_rows(rows).ok_or(Denial::Overflow)
+        let is_fit = |row: &CostRow| row.cover.as_ref().is_none_or(|cover| cover.is_fit(row.cost_pico));
+        if !rows.iter().all(is_fit) {
+            return Err(Denial::Invalid { field: "cover" });
+        }
+        Ok(())
     }
 
     /// Takes `amount`, which these lots of a wallet cover, out of them in waterfall order.
@@ -562,10 +608,9 @@ impl Clerk<'_> {
         for request in stale {
             let Some(hold) = self.books.holds.get(&request) else { continue };
             let rows = hold.rows_now("hold_timed_out");
-            let charged = Money::sum(rows.iter().map(|row| row.cost)).unwrap_or(Money::MAX);
             // One whose charge no longer fits into the debt stays; it must not keep the others from ending.
-            if self.settle(request, rows).is_ok() {
-                self.tell(EventKind::HoldTimedOut { request, charged });
+            if let Ok(settled) = self.settle(request, rows) {
+                self.tell(EventKind::HoldTimedOut { request, charged: settled.charge() });
                 ended = ended.saturating_add(1);
             }
         }
@@ -637,9 +682,18 @@ impl Lot {
 }
 
 /// What a wallet could set aside if these shares were not there.
-fn available_beside(wallet: &Wallet, shares: &[Share]) -> Money {
+fn available_beside(wallet: &Wallet, shares: &[Share], grants_only: bool) -> Money {
     let own = shares.iter().filter(|share| share.wallet == wallet.id).map(|share| share.amount);
-    Money::sum(own.chain([wallet.available()])).unwrap_or(Money::MAX)
+    // Parts of what the wallet holds, so it fits.
+    let own = Money::sum(own).unwrap_or(wallet.held);
+    let free = wallet.available().checked_add(own).unwrap_or(Money::MAX);
+    let others = wallet.held.checked_sub(own).unwrap_or(Money::ZERO);
+    if grants_only { wallet.grants_beside(others, free) } else { free }
+}
+
+/// What a call may cost by what is held for it and what its pool will pay for.
+fn worth_of(amount: Money, covered: &Covered) -> Money {
+    amount.checked_add(covered.worth).unwrap_or(Money::MAX)
 }
 
 fn legs_of(draws: &[Draw]) -> Vec<Leg> {

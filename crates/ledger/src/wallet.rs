@@ -3,7 +3,7 @@
 use domain::{Money, ProjectId, Timestamp, WalletId, name_fits};
 use serde::{Deserialize, Serialize};
 
-use crate::Lot;
+use crate::{Lot, LotKind};
 
 /// Whose calls a wallet pays for. The organization's own wallet has no restriction at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,5 +79,28 @@ impl Wallet {
         // What remains of the lots sums to the balance, so it fits.
         let due = Money::sum(due).unwrap_or(self.balance);
         self.available().checked_sub(due).unwrap_or(Money::ZERO).max(Money::ZERO)
+    }
+
+    /// What of that is promotional: what is held will be drawn from promotional lots first.
+    pub(crate) fn grants_at(&self, now: Timestamp) -> Money {
+        let due = self.grants(|lot| lot.is_due(now)).min(self.available());
+        self.grants_less(self.held, due).min(self.available_at(now))
+    }
+
+    /// What of `free` would be promotional if so much were held.
+    pub(crate) fn grants_beside(&self, held: Money, free: Money) -> Money {
+        self.grants_less(held, Money::ZERO).min(free)
+    }
+
+    fn grants_less(&self, held: Money, due: Money) -> Money {
+        let left = self.grants(|_| true).checked_sub(held).and_then(|left| left.checked_sub(due));
+        left.unwrap_or(Money::ZERO).max(Money::ZERO)
+    }
+
+    /// What remains in promotional lots, of those that are meant.
+    fn grants(&self, which: impl Fn(&Lot) -> bool) -> Money {
+        let meant = self.lots.iter().filter(|lot| lot.kind == LotKind::Promo && which(lot));
+        // What remains of all lots is the balance, so it fits.
+        Money::sum(meant.map(|lot| lot.remaining)).unwrap_or(self.balance)
     }
 }

@@ -199,9 +199,22 @@ impl Schedule {
     /// # Errors
     /// [`UnknownRegion`] when a version has no surcharge of it.
     pub fn in_region(&self, region: &str) -> Result<Self, UnknownRegion> {
-        let versions = self.versions.iter().map(|version| version.in_region(region).map(Arc::new));
-        let looks = self.looks.iter().map(|(look, own)| Ok((look.clone(), Arc::new(own.in_region(region)?))));
+        self.map(&|version| version.in_region(region))
+    }
+
+    /// Each version of it, also of the looks, changed by this.
+    pub(crate) fn map<E>(
+        &self,
+        change: &impl Fn(&PriceVersion) -> Result<PriceVersion, E>,
+    ) -> Result<Self, E> {
+        let versions = self.versions.iter().map(|version| change(version).map(Arc::new));
+        let looks = self.looks.iter().map(|(look, own)| Ok((look.clone(), Arc::new(own.map(change)?))));
         Ok(Self { versions: versions.collect::<Result<_, _>>()?, looks: looks.collect::<Result<_, _>>()? })
+    }
+
+    /// The same with these versions in place of its own.
+    pub(crate) fn with_versions(&self, versions: Vec<Arc<PriceVersion>>) -> Self {
+        Self { versions, looks: self.looks.clone() }
     }
 
     /// The price at a moment of an image of this size and quality, as the request names them. Where looks have prices of

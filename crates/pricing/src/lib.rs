@@ -13,6 +13,7 @@ mod listing;
 mod meter;
 mod prices;
 mod read;
+mod resale;
 mod version;
 
 pub use catalog::{Catalog, CatalogError, CatalogProblem, Schedule};
@@ -21,6 +22,7 @@ pub use factor::Factor;
 pub use listing::Change;
 pub use meter::{Bounds, METERS, Meter, Per};
 pub use prices::{PriceError, PriceSet, RoutePrice};
+pub use resale::{Resale, ResaleError};
 pub use version::{ModelKind, PriceVersion, UnknownRegion};
 
 #[cfg(test)]

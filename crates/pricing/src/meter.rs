@@ -35,6 +35,7 @@ pub(crate) enum Side {
     Audio,
     Characters,
     Searches,
+    Gpu,
 }
 
 /// The most that a call can consume, as far as is known before it is made.
@@ -52,6 +53,8 @@ pub struct Bounds {
     pub characters: u64,
     /// Searches of the web.
     pub searches: u64,
+    /// Milliseconds that the hardware has the call.
+    pub gpu_ms: u64,
 }
 
 impl Bounds {
@@ -63,12 +66,13 @@ impl Bounds {
             Side::Audio => self.audio_ms,
             Side::Characters => self.characters,
             Side::Searches => self.searches,
+            Side::Gpu => self.gpu_ms,
         }
     }
 }
 
 /// How many meters there are.
-pub(crate) const COUNT: usize = 13;
+pub(crate) const COUNT: usize = 14;
 
 const fn tokens(field: &'static str, side: Side, fallback: Option<&'static str>) -> Meter {
     Meter { field, per: Per::MillionTokens, side, fallback }
@@ -93,19 +97,20 @@ pub const METERS: [Meter; COUNT] = [
     unit("per_audio_second", Per::Second, Side::Audio),
     unit("per_character", Per::One, Side::Characters),
     unit("per_search", Per::One, Side::Searches),
+    unit("per_gpu_second", Per::Second, Side::Gpu),
 ];
 
 /// The place of each meter's bucket among [`Usage::counts`].
-pub(crate) const BUCKETS: [usize; COUNT] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13];
+pub(crate) const BUCKETS: [usize; COUNT] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14];
 
 /// How much of each meter a usage has: every bucket but `reasoning`, which is inside the output.
 pub(crate) const fn quantities(usage: &Usage) -> [u64; COUNT] {
     let [input, cached, write, write_long, audio_in, image_in, out, audio_out, image_out, _, rest @ ..] =
         usage.counts();
-    let [images, audio_ms, characters, searches] = rest;
+    let [images, audio_ms, characters, searches, gpu_ms] = rest;
     [
         input, cached, write, write_long, audio_in, image_in, out, audio_out, image_out, images, audio_ms,
-        characters, searches,
+        characters, searches, gpu_ms,
     ]
 }
 

@@ -51,6 +51,9 @@ pub struct RoutePrice {
     pub per_character: Option<String>,
     /// A search of the web.
     pub per_search: Option<String>,
+    /// A second of one's own hardware, from the call to the end of its answer. Beside it tokens are free unless they have a
+    /// price.
+    pub per_gpu_second: Option<String>,
     /// Service tiers that are sold beside the standard one, as multiples of its token prices, such as `"0.5"`.
     #[serde(default)]
     pub tiers: BTreeMap<String, String>,
@@ -149,6 +152,11 @@ impl PriceSet {
         if errors.is_empty() { Ok(Self(prices)) } else { Err(errors) }
     }
 
+    /// The set of these prices, in the order of the meters; `None` when there are not as many.
+    pub(crate) fn from_prices(prices: Vec<Option<Price>>) -> Option<Self> {
+        prices.try_into().map(Self).ok()
+    }
+
     /// The set of these prices, in the order of the meters.
     #[cfg(test)]
     pub(crate) const fn of(prices: [Option<Price>; COUNT]) -> Self {
@@ -190,12 +198,41 @@ impl PriceSet {
         })
     }
 
+    /// The tokens of a usage, each bucket that has some with the price of one, in the order of the meters.
+    pub(crate) fn token_parts(&self, usage: &Usage) -> Vec<(u64, Price)> {
+        let counted = self.iter().zip(quantities(usage));
+        let tokens = counted.filter(|((meter, _), count)| meter.is_tokens() && *count > 0);
+        tokens.filter_map(|((_, price), count)| Some((count, price?))).collect()
+    }
+
+    /// The dearest price of an input token, and that of an output token.
+    pub(crate) fn dearest_tokens(&self) -> [Price; 2] {
+        use crate::meter::Side;
+        [Side::Input, Side::Output].map(|side| {
+            let meters = self.iter().filter(|(meter, _)| meter.is_tokens() && meter.side == side);
+            meters.filter_map(|(_, price)| price).max().unwrap_or(Price::FREE)
+        })
+    }
+
+    /// Whether all of its prices are zero.
+    pub(crate) fn is_free(&self) -> bool {
+        self.0.iter().flatten().all(|price| *price == Price::FREE)
+    }
+
     /// The cost if every token fell into the dearest bucket of its direction, and all else were consumed up to its bound:
     /// a bound for any usage within the bounds. `None` when it does not fit.
     #[must_use]
     pub fn ceiling(&self, bounds: &Bounds) -> Option<Pico> {
         use crate::meter::Side;
-        let sides = [Side::Input, Side::Output, Side::Images, Side::Audio, Side::Characters, Side::Searches];
+        let sides = [
+            Side::Input,
+            Side::Output,
+            Side::Images,
+            Side::Audio,
+            Side::Characters,
+            Side::Searches,
+            Side::Gpu,
+        ];
         sides.into_iter().try_fold(Pico::ZERO, |sum, side| {
             let prices = self.iter().filter(|(meter, _)| meter.side == side).filter_map(|(_, price)| price);
             // What is not for sale costs nothing: a usage that has some of it has no cost at all.
@@ -227,6 +264,7 @@ impl RoutePrice {
             "per_audio_second" => &self.per_audio_second,
             "per_character" => &self.per_character,
             "per_search" => &self.per_search,
+            "per_gpu_second" => &self.per_gpu_second,
             _ => return None,
         };
         text.as_deref()

@@ -123,6 +123,7 @@ fn read_model(
         standard: standard?,
         tiers,
         regions,
+        list: None,
     })
 }
 

@@ -22,7 +22,7 @@ struct Case<'t> {
 fn cases() -> Vec<Case<'static>> {
     let mut lines = TABLE.lines();
     let names: Vec<&str> = lines.next().unwrap().split('\t').collect();
-    assert_eq!(names[5..19], Usage::NAMES, "the table's buckets are ours");
+    assert_eq!(names[5..20], Usage::NAMES, "the table's buckets are ours");
     lines.map(read).collect()
 }
 
@@ -55,9 +55,9 @@ fn every_cost_is_the_one_that_was_worked_out_elsewhere() {
         };
         let cost = version.cost(&usage, tier).unwrap_or_else(|| panic!("no cost: {line}"));
         assert_eq!(cost.get(), pico, "{} at {tier}: {line}", version.id);
-        let Usage { images, audio_ms, characters, searches, .. } = usage;
+        let Usage { images, audio_ms, characters, searches, gpu_ms, .. } = usage;
         let (input_tokens, output_tokens) = (usage.input_total(), usage.output_total());
-        let bounds = Bounds { input_tokens, output_tokens, images, audio_ms, characters, searches };
+        let bounds = Bounds { input_tokens, output_tokens, images, audio_ms, characters, searches, gpu_ms };
         assert!(version.ceiling(&bounds, tier).is_some_and(|ceiling| ceiling >= cost), "{line}");
     }
 }

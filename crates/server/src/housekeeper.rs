@@ -5,7 +5,7 @@
 //! It knows when to look; which tier figures lead to the table of tiers says, and what money may be spent the ledger.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use directory::{Actor, ActorKind, Mandate, Organization, OrganizationChanges};
@@ -17,6 +17,7 @@ use store::{DayCount, Store, StoreError};
 use tokio::sync::watch;
 
 use crate::admin::Admin;
+use crate::published::PublishedFile;
 
 /// Between two looks: so much of a day's counts is lost at most when the gateway dies.
 const EVERY: Duration = Duration::from_secs(1);
@@ -24,6 +25,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const ORGANIZATIONS_EVERY: u64 = 5;
 /// Every so many looks the keys are walked through for those that were used: a tenth of a second for a million.
 const USES_EVERY: u64 = 30;
+/// Every so many looks the list of published keys is read again if its file has changed.
+const PUBLISHED_EVERY: u64 = 5;
 /// Every so many looks what no longer counts is forgotten.
 const FORGET_EVERY: u64 = 60;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -41,6 +44,8 @@ pub(crate) struct Housekeeper {
     ceilings: HashMap<OrganizationId, Option<Money>>,
     /// Uses of keys up to this moment are written down.
     uses_until: Timestamp,
+    /// The operator's list of keys that anybody may hold.
+    published: Option<Arc<Mutex<PublishedFile>>>,
 }
 
 /// Why a round was cut short. The next one comes anyway.
@@ -57,15 +62,25 @@ enum Fault {
 }
 
 impl Housekeeper {
-    pub(crate) fn new(admin: Arc<Admin>, shared: Arc<Shared>, store: Arc<Store>) -> Self {
+    pub(crate) fn new(
+        admin: Arc<Admin>,
+        shared: Arc<Shared>,
+        store: Arc<Store>,
+        published: Option<Arc<Mutex<PublishedFile>>>,
+    ) -> Self {
         let uses_until = admin.clock.now();
-        Self { admin, shared, store, unsaved: Vec::new(), ceilings: HashMap::new(), uses_until }
+        Self { admin, shared, store, unsaved: Vec::new(), ceilings: HashMap::new(), uses_until, published }
     }
 
     /// Looks at every interval until the end, and once more then: whoever uses limits should have ended before. A look
     /// that ends in a panic is one look less: the next begins with what is stored.
     pub(crate) async fn run(mut self, mut ending: watch::Receiver<bool>) {
-        let parts = (Arc::clone(&self.admin), Arc::clone(&self.shared), Arc::clone(&self.store));
+        let parts = (
+            Arc::clone(&self.admin),
+            Arc::clone(&self.shared),
+            Arc::clone(&self.store),
+            self.published.clone(),
+        );
         for number in 0_u64.. {
             let last = *ending.borrow();
             // The last look leaves nothing for the next.
@@ -81,8 +96,8 @@ impl Housekeeper {
                 Ok(housekeeper) => self = housekeeper,
                 Err(error) => {
                     tracing::error!(%error, "a look after the house ended in a panic");
-                    let (admin, shared, store) = parts.clone();
-                    self = Self::new(admin, shared, store);
+                    let (admin, shared, store, published) = parts.clone();
+                    self = Self::new(admin, shared, store, published);
                 }
             }
             if last {
@@ -100,6 +115,9 @@ impl Housekeeper {
         if number.is_multiple_of(USES_EVERY) {
             self.write_uses()?;
         }
+        if number.is_multiple_of(PUBLISHED_EVERY) {
+            self.reread_published();
+        }
         if number.is_multiple_of(FORGET_EVERY) {
             let day = day_of(self.admin.clock.now());
             self.shared.rates.limiter.forget(self.admin.clock.monotonic_micros(), day);
@@ -107,11 +125,12 @@ impl Housekeeper {
         if number.is_multiple_of(ORGANIZATIONS_EVERY) { self.look_at_organizations() } else { Ok(()) }
     }
 
-    /// Counts what was used of today's limits before this start.
+    /// Counts what was used of today's limits before this start, and what organizations have bought.
     ///
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn restore(&self) -> Result<(), StoreError> {
+        self.note_purchased()?;
         let day = day_of(self.admin.clock.now());
         for count in self.admin.reader.day_counts(day)? {
             // A word that is none of ours is left by a newer program.
@@ -120,6 +139,26 @@ impl Housekeeper {
             }
         }
         Ok(())
+    }
+
+    /// Takes a changed list of published keys. One with mistakes in it is told of, and changes nothing.
+    fn reread_published(&self) {
+        let Some(published) = &self.published else { return };
+        // What a thread that panicked left here is whole.
+        match published.lock().unwrap_or_else(PoisonError::into_inner).reread() {
+            Ok(None) => {}
+            Ok(Some(keys)) => {
+                self.shared.directory.replace_published(keys.clone());
+                tracing::info!(keys = keys.len(), "the list of published keys has changed");
+            }
+            Err(mistakes) => {
+                let mistakes = mistakes.join("; ");
+                tracing::error!(
+                    mistakes,
+                    "the changed list of published keys cannot be read; the last one stands"
+                );
+            }
+        }
     }
 
     fn write_counts(&mut self) -> Result<(), Fault> {
@@ -140,11 +179,7 @@ impl Housekeeper {
     }
 
     fn look_at_organizations(&mut self) -> Result<(), Fault> {
-        let purchased: HashMap<OrganizationId, Money> = if self.shared.tiers.is_empty() {
-            HashMap::new()
-        } else {
-            self.admin.reader.purchased()?.into_iter().collect()
-        };
+        let purchased = self.note_purchased()?;
         for tenant in self.admin.directory.directory().tenants() {
             let bought = purchased.get(&tenant.organization.id).copied().unwrap_or_default();
             // What is wrong with one organization is no other's matter.
@@ -154,6 +189,13 @@ impl Housekeeper {
             }
         }
         Ok(())
+    }
+
+    /// Looks up what organizations have bought, and tells those who go by it.
+    fn note_purchased(&self) -> Result<HashMap<OrganizationId, Money>, StoreError> {
+        let purchased: HashMap<OrganizationId, Money> = self.admin.reader.purchased()?.into_iter().collect();
+        self.shared.pools.note_purchased(purchased.clone());
+        Ok(purchased)
     }
 
     fn look_at(&mut self, organization: &Arc<Organization>, bought: Money) -> Result<(), Fault> {

@@ -21,6 +21,7 @@ mod openrouter;
 mod organization;
 mod patience;
 mod payments;
+mod published;
 mod secrets;
 mod serve;
 pub mod statement;
@@ -31,8 +32,10 @@ mod user_pays;
 pub use self::payments::PaymentSettings;
 pub use clock::{SystemClock, SystemIds};
 pub use decisions::{ExplainSettings, Recorded};
+pub use directory::published_line;
 pub use doctor::{DoctorOptions, Finding, doctor, key_text};
 pub use log::start_logging;
+pub use published::PublishedFile;
 pub use secrets::{OPERATOR_KEY, SecretsError};
 pub use serve::{Options, Running, StartError, start};
 pub use store::{

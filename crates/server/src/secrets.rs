@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use directory::{KeyHash, KeyHasher, KeyKind, Secret};
+use directory::{KeyHash, KeyHasher, KeyKind, PublishedKeys, Secret};
 use domain::Ids;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -35,6 +35,9 @@ pub enum SecretsError {
     /// The variable holds something that cannot be a key.
     #[error("{OPERATOR_KEY} must have 16 to 256 characters without spaces")]
     Variable,
+    /// The variable holds a key that anybody may hold.
+    #[error("the key in {OPERATOR_KEY} is known to be published (access.published_keys): give another one")]
+    Published,
 }
 
 /// The operator's key by its hash, and the pepper of all hashes.
@@ -47,7 +50,12 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     /// Reads the secrets of a data folder, or makes them. A given operator's key is kept on the first start only.
-    pub(crate) fn open(folder: &Path, given: Option<&str>, ids: &dyn Ids) -> Result<Self, SecretsError> {
+    pub(crate) fn open(
+        folder: &Path,
+        given: Option<&str>,
+        published: &PublishedKeys,
+        ids: &dyn Ids,
+    ) -> Result<Self, SecretsError> {
         let pepper = pepper(&folder.join("key.pepper"), ids)?;
         let hasher = KeyHasher::new(pepper);
         let path = folder.join("operator.key");
@@ -61,6 +69,9 @@ impl Secrets {
                     (16..=256).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
                 if !plain {
                     return Err(SecretsError::Variable);
+                }
+                if published.has(key) {
+                    return Err(SecretsError::Published);
                 }
                 (SecretString::from(key), None)
             }

@@ -2,8 +2,8 @@
 
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ use crate::housekeeper::Housekeeper;
 use crate::metrics::Metrics;
 use crate::patience::Patient;
 use crate::payments::{Payments, Recharger};
+use crate::published::PublishedFile;
 use crate::secrets::{OPERATOR_KEY, Secrets, SecretsError};
 use crate::sweeper::{SweepSettings, Sweeper};
 use crate::tasks::{InFlight, RuntimeTasks};
@@ -113,8 +114,10 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     if store.recovered() > 0 {
         tracing::warn!(holds = store.recovered(), "settled what the last run left held");
     }
-    let secrets = Secrets::open(&data, environment.get(OPERATOR_KEY), ids.as_ref())?;
+    let published = config.published.as_ref().map(|file| file.keys().clone()).unwrap_or_default();
+    let secrets = Secrets::open(&data, environment.get(OPERATOR_KEY), &published, ids.as_ref())?;
     let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
+    directory.directory().replace_published(published);
     let in_flight = InFlight::default();
     let status = status_of(&config);
     let routes = Routes::new(config.routes.into_iter().chain(extra_routes));
@@ -125,6 +128,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         directory: Arc::clone(directory.directory()),
         routes,
         tiers: config.tiers,
+        pools: config.pools,
         retries: gateway::RetryBudget::new(config.settings.retry),
         rates: Arc::new(Rates::new(config.user_pays.caps)),
         clock: Arc::clone(&clock),
@@ -166,7 +170,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let (workers, mut threads) = serving.start(worker_count(config.workers))?;
     let (end_last, after) = watch::channel(false);
     let sweeper = sweep(&lobby, &clock, config.sweep, config.explain.keep_days, after.clone())?;
-    let last = (end_last, vec![sweeper, keep_house(&lobby, shared, after)?]);
+    let last = (end_last, vec![sweeper, keep_house(&lobby, shared, config.published, after)?]);
     threads.push(recharge(&lobby, ending.clone())?);
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
@@ -296,9 +300,11 @@ fn sweep(
 fn keep_house(
     lobby: &Lobby,
     shared: Arc<Shared>,
+    published: Option<PublishedFile>,
     ending: watch::Receiver<bool>,
 ) -> Result<JoinHandle<()>, StartError> {
-    let housekeeper = Housekeeper::new(Arc::clone(&lobby.admin), shared, Arc::clone(&lobby.store));
+    let published = published.map(|file| Arc::new(Mutex::new(file)));
+    let housekeeper = Housekeeper::new(Arc::clone(&lobby.admin), shared, Arc::clone(&lobby.store), published);
     housekeeper.restore()?;
     spawn("housekeeper", move || run_on_this_thread(housekeeper.run(ending)))
 }

@@ -284,6 +284,9 @@ mod tests {
                 model_answered: None,
                 price_version: Arc::clone(&text),
                 service_tier: domain::ServiceTier::Standard,
+                class: domain::AccessClass::Direct,
+                list_pico: None,
+                cover: None,
                 usage: Usage::default(),
                 cost_pico: 2_000,
                 cost: Money::from_nano(2),
@@ -304,6 +307,8 @@ mod tests {
                 amount,
                 least: amount,
                 tokens: 0,
+                ceiling: Vec::new(),
+                grants_only: false,
                 draft: Box::new(draft),
             };
             self.store.ledger().submit(Command::Hold(hold)).await.unwrap();

@@ -10,6 +10,7 @@ CREATE TABLE organization (
   country     TEXT,                         -- ISO 3166-1, two letters
   verified_at INTEGER,
   tier        TEXT,
+  programmes  TEXT    NOT NULL,             -- a JSON list of names
   created_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -242,6 +243,7 @@ CREATE TABLE hold (
   amount       INTEGER NOT NULL CHECK (amount >= 0),
   shares       BLOB    NOT NULL CHECK (length(shares) > 0 AND length(shares) % 24 = 0),
   tokens       INTEGER NOT NULL CHECK (tokens >= 0),
+  units        INTEGER NOT NULL CHECK (units >= 0), -- of the draft's pool
   created_at   INTEGER NOT NULL,
   draft        BLOB    NOT NULL,
   PRIMARY KEY (organization, request)
@@ -280,6 +282,15 @@ CREATE TABLE cost_row (
   model_answered      TEXT,
   price_version       TEXT    NOT NULL,
   service_tier        TEXT    NOT NULL CHECK (service_tier IN ('standard', 'flex', 'batch', 'priority', 'ultrafast')),
+  class               TEXT    NOT NULL,     -- how the access to the provider was come by
+  payer               TEXT    NOT NULL,     -- who paid: of a call that straddles the end of a pool, both
+  list_pico           INTEGER,              -- what it costs at list price
+  -- What a pool paid for of it; `cost` is what was left to pay.
+  pool                TEXT,
+  pool_start          INTEGER,
+  pool_cap            INTEGER,
+  pool_strict         INTEGER CHECK (pool_strict IN (0, 1)),
+  pool_units          INTEGER CHECK (pool_units >= 0),
   input_tokens        INTEGER NOT NULL,
   cached_tokens       INTEGER NOT NULL,
   cache_write_tokens  INTEGER NOT NULL,
@@ -294,6 +305,7 @@ CREATE TABLE cost_row (
   audio_ms            INTEGER NOT NULL,
   characters          INTEGER NOT NULL,
   searches            INTEGER NOT NULL,
+  gpu_ms              INTEGER NOT NULL,
   cost_pico           INTEGER NOT NULL CHECK (cost_pico >= 0),
   cost                INTEGER NOT NULL CHECK (cost = cost_pico / 1000 + (cost_pico % 1000 <> 0)),
   -- What the provider says that it cost, in pico-units; nothing is charged by it.
@@ -345,6 +357,16 @@ CREATE TABLE budget_use (
   steps        INTEGER NOT NULL CHECK (steps >= 0),
   told         INTEGER NOT NULL,            -- the highest percentage that was told of
   PRIMARY KEY (organization, budget, value, start)
+) STRICT, WITHOUT ROWID;
+
+-- One period of one pool: units that pay before money does.
+CREATE TABLE pool_use (
+  organization BLOB    NOT NULL,
+  pool         TEXT    NOT NULL,
+  start        INTEGER NOT NULL,
+  used         INTEGER NOT NULL CHECK (used >= 0),
+  held         INTEGER NOT NULL CHECK (held >= 0),
+  PRIMARY KEY (organization, pool, start)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE promo_code (

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use domain::{BudgetId, Clock, LotId, Money, OrganizationId, ProjectId, RequestId, Timestamp, WalletId};
-use ledger::{Books, Budget, Changes, Command, Hold, Lot, Past, Purpose, Use, UseKey, Wallet, apply};
+use ledger::{
+    Books, Budget, Changes, Command, Hold, Lot, Past, PoolKey, PoolUse, Purpose, Use, UseKey, Wallet, apply,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::columns::{from_json, kind_from_text, tokens};
@@ -37,6 +39,7 @@ pub(crate) fn load(
         holds: HashMap::new(),
         budgets: Vec::new(),
         uses: HashMap::new(),
+        pools: HashMap::new(),
     };
     for lot in load_lots(connection, organization, true)? {
         let wallet = books.wallets.iter_mut().find(|wallet| wallet.id == lot.wallet);
@@ -50,6 +53,9 @@ pub(crate) fn load(
             books.uses.insert(key, used);
         }
     }
+    let covers = books.holds.values().flat_map(Hold::rows).filter_map(|row| row.cover.as_ref());
+    let keys: Vec<PoolKey> = covers.map(|cover| cover.key.clone()).collect();
+    load_pools(connection, &mut books, keys)?;
     Ok(Some(books))
 }
 
@@ -200,9 +206,27 @@ pub(crate) fn load_use(
     rows.next()?.map(|row| read_use(row, 0)).transpose()
 }
 
+/// Loads what was used of these pools.
+pub(crate) fn load_pools(
+    connection: &Connection,
+    books: &mut Books,
+    keys: Vec<PoolKey>,
+) -> Result<(), StoreError> {
+    let sql = "SELECT used, held FROM pool_use WHERE organization = ?1 AND pool = ?2 AND start = ?3";
+    for key in keys {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows =
+            statement.query(params![books.organization.as_bytes(), &*key.pool, key.start.micros()])?;
+        if let Some(row) = rows.next()? {
+            books.pools.insert(key, PoolUse { used: tokens(row, 0)?, held: tokens(row, 1)? });
+        }
+    }
+    Ok(())
+}
+
 fn load_holds(connection: &Connection, books: &Books) -> Result<HashMap<RequestId, Hold>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT request, amount, shares, tokens, created_at, draft FROM hold WHERE organization = ?1",
+        "SELECT request, amount, shares, tokens, created_at, draft, units FROM hold WHERE organization = ?1",
     )?;
     let mut rows = statement.query([books.organization.as_bytes()])?;
     let mut holds = HashMap::new();
@@ -216,6 +240,7 @@ fn load_holds(connection: &Connection, books: &Books) -> Result<HashMap<RequestI
             amount: Money::from_nano(row.get(1)?),
             shares: draft::decode_shares(&row.get::<_, Vec<u8>>(2)?)?,
             tokens: tokens(row, 3)?,
+            units: tokens(row, 6)?,
             created_at,
             uses: books.uses_of(&draft, created_at),
             earlier,

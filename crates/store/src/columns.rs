@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use domain::{Money, ServiceTier, Timestamp, Usage};
-use ledger::{AttemptStatus, Attribution, CostRow, LotKind};
+use domain::{AccessClass, Money, ServiceTier, Timestamp, Usage};
+use ledger::{AttemptStatus, Attribution, CostRow, Cover, LotKind, PoolKey};
 use rusqlite::Row;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,13 +12,16 @@ use crate::StoreError;
 
 /// The columns of a cost row, in the order in which [`read_cost_row`] reads them.
 pub(crate) const COST_ROW: &str = "organization, request, attempt, at, project, key, environment, model, target, \
-     provider, model_answered, price_version, service_tier, input_tokens, cached_tokens, cache_write_tokens, \
+     provider, model_answered, price_version, service_tier, class, payer, list_pico, pool, pool_start, pool_cap, \
+     pool_strict, pool_units, input_tokens, cached_tokens, cache_write_tokens, \
      cache_write_long_tokens, audio_input_tokens, image_input_tokens, output_tokens, audio_output_tokens, \
-     image_output_tokens, reasoning_tokens, images, audio_ms, characters, searches, cost_pico, cost, reported_pico, \
+     image_output_tokens, reasoning_tokens, images, audio_ms, characters, searches, gpu_ms, cost_pico, cost, reported_pico, \
      status, reason, estimated, http_status, streamed, duration_us, held, user, feature, run, app";
 
 /// Where the first count of a usage stands in [`COST_ROW`]; the others follow in the order of [`Usage::NAMES`].
-const FIRST_COUNT: usize = 13;
+const FIRST_COUNT: usize = 21;
+/// Where what follows the counts begins.
+const AFTER_COUNTS: usize = FIRST_COUNT + Usage::NAMES.len();
 
 pub(crate) const fn kind_text(kind: LotKind) -> &'static str {
     match kind {
@@ -56,6 +59,29 @@ fn tier_from_text(row: &Row<'_>, index: usize) -> Result<ServiceTier, StoreError
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::Unreadable("cost_row.service_tier"))
 }
 
+pub(crate) fn class_from_text(row: &Row<'_>, index: usize) -> Result<AccessClass, StoreError> {
+    let text = row.get_ref(index)?.as_str().ok();
+    text.and_then(|text| text.parse().ok()).ok_or(StoreError::Unreadable("cost_row.class"))
+}
+
+/// What a pool paid for of a row, from its name's place on.
+fn read_cover(row: &Row<'_>, first: usize) -> Result<Option<Box<Cover>>, StoreError> {
+    let Some(pool) = row.get::<_, Option<Arc<str>>>(first)? else { return Ok(None) };
+    let start = Timestamp::from_micros(row.get(first + 1)?);
+    let (cap, units) = (tokens(row, first + 2)?, tokens(row, first + 4)?);
+    let (strict, parts) = (row.get(first + 3)?, Vec::new());
+    Ok(Some(Box::new(Cover { key: PoolKey { pool, start }, cap, strict, parts, units })))
+}
+
+/// Who paid for a row, as SQL may ask: of one that straddles the end of a pool, both.
+pub fn payer_text(row: &CostRow) -> &'static str {
+    match row.payers() {
+        (first, None) => first.as_str(),
+        // The one pair there is.
+        (_, Some(_)) => "provider+organization",
+    }
+}
+
 /// A count as SQLite stores it. Counts beyond 63 bits do not occur; one would be stored as the largest number.
 pub(crate) fn count(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
@@ -87,22 +113,25 @@ pub(crate) fn read_cost_row(row: &Row<'_>) -> Result<CostRow, StoreError> {
         model_answered: row.get(10)?,
         price_version: shared(11)?,
         service_tier: tier_from_text(row, 12)?,
+        class: class_from_text(row, 13)?,
         usage: Usage::from_counts(counts),
-        cost_pico: row.get(27)?,
-        cost: Money::from_nano(row.get(28)?),
-        reported_pico: row.get(29)?,
-        status: status_from_text(&row.get::<_, String>(30)?)?,
-        reason: shared(31)?,
-        estimated: row.get(32)?,
-        http_status: row.get(33)?,
-        streamed: row.get(34)?,
-        duration_us: tokens(row, 35)?,
-        held: Money::from_nano(row.get(36)?),
+        list_pico: row.get(15)?,
+        cover: read_cover(row, 16)?,
+        cost_pico: row.get(AFTER_COUNTS)?,
+        cost: Money::from_nano(row.get(AFTER_COUNTS + 1)?),
+        reported_pico: row.get(AFTER_COUNTS + 2)?,
+        status: status_from_text(&row.get::<_, String>(AFTER_COUNTS + 3)?)?,
+        reason: shared(AFTER_COUNTS + 4)?,
+        estimated: row.get(AFTER_COUNTS + 5)?,
+        http_status: row.get(AFTER_COUNTS + 6)?,
+        streamed: row.get(AFTER_COUNTS + 7)?,
+        duration_us: tokens(row, AFTER_COUNTS + 8)?,
+        held: Money::from_nano(row.get(AFTER_COUNTS + 9)?),
         attribution: Attribution {
-            user: row.get(37)?,
-            feature: row.get(38)?,
-            run: row.get(39)?,
-            app: row.get(40)?,
+            user: row.get(AFTER_COUNTS + 10)?,
+            feature: row.get(AFTER_COUNTS + 11)?,
+            run: row.get(AFTER_COUNTS + 12)?,
+            app: row.get(AFTER_COUNTS + 13)?,
         },
     })
 }

@@ -5,12 +5,14 @@
 
 use std::sync::Arc;
 
-use domain::{KeyId, Money, OrganizationId, ProjectId, RequestId, ServiceTier, Timestamp, Usage, WalletId};
-use ledger::{AttemptStatus, Attribution, CostRow, Share};
+use domain::{
+    AccessClass, KeyId, Money, OrganizationId, ProjectId, RequestId, ServiceTier, Timestamp, Usage, WalletId,
+};
+use ledger::{AttemptStatus, Attribution, CostRow, Cover, Part, PoolKey, Share};
 
 use crate::StoreError;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// The length that stands for a text that is not there. No text of ours is nearly as long.
 const ABSENT: u16 = u16::MAX;
 
@@ -40,9 +42,13 @@ fn encode_row(row: &CostRow, into: &mut Vec<u8>) {
         AttemptStatus::Failed => 1,
         AttemptStatus::Cancelled => 2,
     };
-    let tier = ServiceTier::ALL.iter().position(|tier| *tier == row.service_tier).unwrap_or_default();
-    let tier = u8::try_from(tier).unwrap_or_default();
-    into.extend_from_slice(&[status, tier, u8::from(row.estimated), u8::from(row.streamed)]);
+    let place = |place: Option<usize>| u8::try_from(place.unwrap_or_default()).unwrap_or_default();
+    let tier = place(ServiceTier::ALL.iter().position(|tier| *tier == row.service_tier));
+    let class = place(AccessClass::ALL.iter().position(|class| *class == row.class));
+    into.extend_from_slice(&[status, tier, class, u8::from(row.estimated), u8::from(row.streamed)]);
+    into.push(u8::from(row.list_pico.is_some()));
+    into.extend_from_slice(&row.list_pico.unwrap_or_default().to_be_bytes());
+    encode_cover(row.cover.as_deref(), into);
     into.extend_from_slice(&row.http_status.to_be_bytes());
     for text in [&row.environment, &row.model, &row.target, &row.provider, &row.price_version, &row.reason] {
         encode_text(Some(text), into);
@@ -51,6 +57,37 @@ fn encode_row(row: &CostRow, into: &mut Vec<u8>) {
     for text in [&row.model_answered, &told.user, &told.feature, &told.run, &told.app] {
         encode_text(text.as_deref(), into);
     }
+}
+
+fn encode_cover(cover: Option<&Cover>, into: &mut Vec<u8>) {
+    encode_text(cover.map(|cover| &*cover.key.pool), into);
+    let Some(Cover { key, cap, strict, parts, units }) = cover else { return };
+    into.extend_from_slice(&key.start.micros().to_be_bytes());
+    into.extend_from_slice(&cap.to_be_bytes());
+    into.extend_from_slice(&units.to_be_bytes());
+    into.push(u8::from(*strict));
+    // A usage has not nearly as many buckets.
+    let written = parts.len().min(usize::from(u8::MAX));
+    into.push(u8::try_from(written).unwrap_or_default());
+    for Part { units, unit_pico } in parts.iter().take(written) {
+        into.extend_from_slice(&units.to_be_bytes());
+        into.extend_from_slice(&unit_pico.to_be_bytes());
+    }
+}
+
+/// The next cover; the inner `None` is that there is none.
+fn read_cover(from: &mut Cursor<'_>) -> Option<Option<Box<Cover>>> {
+    let Some(pool) = from.text()? else { return Some(None) };
+    let start = Timestamp::from_micros(i64::from_be_bytes(from.take()?));
+    let (cap, units) = (u64::from_be_bytes(from.take()?), u64::from_be_bytes(from.take()?));
+    let [strict, count] = from.take()?;
+    let mut parts = Vec::with_capacity(usize::from(count));
+    for _ in 0..count {
+        let units = u64::from_be_bytes(from.take()?);
+        parts.push(Part { units, unit_pico: i64::from_be_bytes(from.take()?) });
+    }
+    let key = PoolKey { pool: Arc::from(pool), start };
+    Some(Some(Box::new(Cover { key, cap, strict: strict != 0, parts, units })))
 }
 
 /// Which buckets hold something, a bit each, and what those hold: most of a call's are empty.
@@ -143,7 +180,10 @@ fn read(from: &mut Cursor<'_>, organization: OrganizationId, request: RequestId)
     let held = Money::from_nano(i64::from_be_bytes(from.take()?));
     let [is_reported] = from.take()?;
     let reported = i64::from_be_bytes(from.take()?);
-    let [status, tier, estimated, streamed] = from.take()?;
+    let [status, tier, class, estimated, streamed] = from.take()?;
+    let [is_listed] = from.take()?;
+    let listed = i64::from_be_bytes(from.take()?);
+    let cover = read_cover(from)?;
     let status = match status {
         0 => AttemptStatus::Succeeded,
         1 => AttemptStatus::Failed,
@@ -166,7 +206,10 @@ fn read(from: &mut Cursor<'_>, organization: OrganizationId, request: RequestId)
         reason: Arc::from(from.text()??),
         model_answered: from.text()?.map(Box::from),
         service_tier: *ServiceTier::ALL.get(usize::from(tier))?,
+        class: *AccessClass::ALL.get(usize::from(class))?,
         usage,
+        list_pico: (is_listed != 0).then_some(listed),
+        cover,
         cost_pico,
         cost,
         reported_pico: (is_reported != 0).then_some(reported),
@@ -222,6 +265,10 @@ mod tests {
         row.attribution.feature = Some("größe".into());
         row.attribution.app = Some("app.example".into());
         row.model_answered = Some("".into());
+        (row.class, row.list_pico) = (AccessClass::Complimentary, Some(1_300));
+        let key = PoolKey { pool: "complimentary/large".into(), start: Timestamp::from_micros(-5) };
+        let parts = vec![Part { units: 7, unit_pico: 2 }, Part { units: u64::MAX, unit_pico: 0 }];
+        row.cover = Some(Box::new(Cover { key, cap: 1_000_000, strict: true, parts, units: 3 }));
         let mut bytes = Vec::new();
         let earlier = [1, 2].map(|attempt| Payer::number(3).row(5, attempt, 0));
         encode(&row, &[], &mut bytes);

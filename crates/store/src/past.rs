@@ -71,13 +71,16 @@ pub(crate) fn look_up(
     }
 }
 
-/// Loads the budget periods that a hold counts in, or would, so that the rules find them.
+/// Loads the budget periods that a hold counts in, or would, and the pools that a command draws on, so that the rules
+/// find them.
 pub(crate) fn load_uses(
     connection: &Connection,
     books: &mut Books,
     command: &Command,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let absent = books.absent_pools(command);
+    books::load_pools(connection, books, absent)?;
     let (Command::Hold(hold) | Command::Probe(hold)) = command else { return Ok(()) };
     for key in books.absent_uses(&hold.draft, now) {
         if let Some(used) = books::load_use(connection, books.organization, &key)? {

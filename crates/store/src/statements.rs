@@ -2,11 +2,12 @@
 
 use domain::{BudgetId, OrganizationId};
 use ledger::{
-    Books, Budget, CostRow, Entry, Event, Hold, Idempotency, Lot, Note, PromoCode, Reply, Use, UseKey, Wallet,
+    Books, Budget, CostRow, Entry, Event, Hold, Idempotency, Lot, Note, PoolKey, PoolUse, PromoCode, Reply,
+    Use, UseKey, Wallet,
 };
 use rusqlite::{Connection, PrepFlags, Statement, params};
 
-use crate::columns::{count, kind_text, status_text, to_json};
+use crate::columns::{count, kind_text, payer_text, status_text, to_json};
 use crate::{StoreError, draft};
 
 /// Every statement that writes the ledger. Borrowed from the connection for the writer's whole life.
@@ -22,6 +23,7 @@ pub(crate) struct Statements<'c> {
     insert_entry: Statement<'c>,
     insert_row: Statement<'c>,
     save_use: Statement<'c>,
+    save_pool: Statement<'c>,
     /// Where a hold's draft is put together; kept for its memory.
     draft: Vec<u8>,
 }
@@ -46,10 +48,10 @@ impl<'c> Statements<'c> {
                    expired = excluded.expired, withdrawn = excluded.withdrawn, warned = excluded.warned",
             )?,
             save_hold: prepare(
-                "INSERT INTO hold (organization, request, amount, shares, tokens, created_at, draft)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                "INSERT INTO hold (organization, request, amount, shares, tokens, units, created_at, draft)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                  ON CONFLICT DO UPDATE SET amount = excluded.amount, shares = excluded.shares,
-                   tokens = excluded.tokens, draft = excluded.draft",
+                   tokens = excluded.tokens, units = excluded.units, draft = excluded.draft",
             )?,
             delete_hold: prepare("DELETE FROM hold WHERE organization = ?1 AND request = ?2")?,
             insert_entry: prepare(
@@ -62,6 +64,10 @@ impl<'c> Statements<'c> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT DO UPDATE SET spent = excluded.spent, held = excluded.held, tokens = excluded.tokens,
                    tokens_held = excluded.tokens_held, steps = excluded.steps, told = excluded.told",
+            )?,
+            save_pool: prepare(
+                "INSERT INTO pool_use (organization, pool, start, used, held) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET used = excluded.used, held = excluded.held",
             )?,
             draft: Vec::new(),
         })
@@ -119,6 +125,7 @@ impl<'c> Statements<'c> {
             hold.amount.nano(),
             draft::encode_shares(&hold.shares),
             count(hold.tokens),
+            count(hold.units),
             hold.created_at.micros(),
             self.draft,
         ])?;
@@ -153,7 +160,7 @@ impl<'c> Statements<'c> {
     }
 
     pub(crate) fn append_row(&mut self, row: &CostRow, entry: u64) -> Result<(), StoreError> {
-        let u = row.usage.counts().map(count);
+        let (u, cover) = (row.usage.counts().map(count), row.cover.as_deref());
         self.insert_row.execute(params![
             row.organization.as_bytes(),
             row.request.as_bytes(),
@@ -168,6 +175,14 @@ impl<'c> Statements<'c> {
             row.model_answered.as_deref(),
             &*row.price_version,
             row.service_tier.as_str(),
+            row.class.as_str(),
+            payer_text(row),
+            row.list_pico,
+            cover.map(|cover| &*cover.key.pool),
+            cover.map(|cover| cover.key.start.micros()),
+            cover.map(|cover| count(cover.cap)),
+            cover.map(|cover| cover.strict),
+            cover.map(|cover| count(cover.units)),
             // One for each of `Usage::NAMES`, in their order.
             u[0],
             u[1],
@@ -183,6 +198,7 @@ impl<'c> Statements<'c> {
             u[11],
             u[12],
             u[13],
+            u[14],
             row.cost_pico,
             row.cost.nano(),
             row.reported_pico,
@@ -219,6 +235,25 @@ impl<'c> Statements<'c> {
             count(used.tokens_held),
             count(used.steps),
             used.told,
+        ])?;
+        Ok(())
+    }
+}
+
+impl Statements<'_> {
+    pub(crate) fn save_pool(
+        &mut self,
+        organization: OrganizationId,
+        PoolKey { pool, start }: &PoolKey,
+        used: PoolUse,
+    ) -> Result<(), StoreError> {
+        let owner = organization.as_bytes();
+        self.save_pool.execute(params![
+            owner,
+            &**pool,
+            start.micros(),
+            count(used.used),
+            count(used.held)
         ])?;
         Ok(())
     }

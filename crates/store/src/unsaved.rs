@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::{LotId, OrganizationId, WalletId};
-use ledger::{Books, Changes, Lot, UseKey};
+use ledger::{Books, Changes, Lot, PoolKey, UseKey};
 
 use crate::StoreError;
 use crate::statements::Statements;
@@ -14,6 +14,7 @@ use crate::statements::Statements;
 pub(crate) struct Unsaved {
     wallets: BTreeSet<(OrganizationId, WalletId)>,
     uses: BTreeSet<(OrganizationId, UseKey)>,
+    pools: BTreeSet<(OrganizationId, PoolKey)>,
     lots: BTreeMap<(OrganizationId, LotId), Lot>,
 }
 
@@ -67,6 +68,7 @@ impl Unsaved {
         }
         self.wallets.extend(changes.wallets.drain(..).map(|id| (organization, id)));
         self.uses.extend(changes.uses.drain(..).map(|key| (organization, key)));
+        self.pools.extend(changes.pools.drain(..).map(|key| (organization, key)));
         self.lots.extend(changes.lots.drain(..).map(|lot| ((organization, lot.id), lot)));
         Ok(())
     }
@@ -81,6 +83,10 @@ impl Unsaved {
         for (owner, key) in std::mem::take(&mut self.uses) {
             let used = all.get(&owner).and_then(|books| books.uses.get(&key)).copied().unwrap_or_default();
             statements.save_use(owner, &key, &used).map_err(|error| Unwritten { owner, error })?;
+        }
+        for (owner, key) in std::mem::take(&mut self.pools) {
+            let used = all.get(&owner).and_then(|books| books.pools.get(&key)).copied().unwrap_or_default();
+            statements.save_pool(owner, &key, used).map_err(|error| Unwritten { owner, error })?;
         }
         Ok(())
     }
@@ -107,6 +113,7 @@ impl Unsaved {
     pub(crate) fn clear(&mut self) {
         self.wallets.clear();
         self.uses.clear();
+        self.pools.clear();
         self.lots.clear();
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use domain::{LotId, Money, OrganizationId, RequestId};
-use ledger::{Books, Breach, EntryKind, Invariant, Lot, Replayed, replay};
+use ledger::{Books, Breach, EntryKind, Hold, Invariant, Lot, Replayed, replay};
 use rusqlite::{Connection, params};
 
+use crate::columns::tokens;
 use crate::reader::{ENTRY, read_entry};
 use crate::{StoreError, books, database_path, schema};
 
@@ -110,7 +111,8 @@ fn check_books(
             match_charges(connection, books, replayed, report)?;
         }
     }
-    check_uses(connection, books, report)
+    check_uses(connection, books, report)?;
+    check_pools(connection, books, report)
 }
 
 /// I11: what the journal says is what the tables say.
@@ -211,9 +213,51 @@ fn check_uses(connection: &Connection, books: &Books, report: &mut Report) -> Re
     Ok(())
 }
 
+/// What was used of pools is what they paid for, and what running calls took of strict ones; nothing is held that no
+/// live hold counts on.
+fn check_pools(connection: &Connection, books: &Books, report: &mut Report) -> Result<(), StoreError> {
+    let mut expected: BTreeMap<(String, i64), (u64, u64)> = BTreeMap::new();
+    let mut statement = connection.prepare_cached(
+        "SELECT pool, pool_start, sum(pool_units) FROM cost_row
+         WHERE organization = ?1 AND pool IS NOT NULL GROUP BY pool, pool_start",
+    )?;
+    let mut rows = statement.query([books.organization.as_bytes()])?;
+    while let Some(row) = rows.next()? {
+        expected.entry((row.get(0)?, row.get(1)?)).or_default().0 = tokens(row, 2)?;
+    }
+    for cover in books.holds.values().flat_map(Hold::rows).filter_map(|row| row.cover.as_deref()) {
+        let key = (cover.key.pool.to_string(), cover.key.start.micros());
+        let (used, _) = expected.entry(key).or_default();
+        *used = used.saturating_add(if cover.strict { cover.wanted() } else { 0 });
+    }
+    for (key, used) in &books.pools {
+        expected.entry((key.pool.to_string(), key.start.micros())).or_default().1 = used.held;
+    }
+    let mut statement =
+        connection.prepare_cached("SELECT pool, start, used, held FROM pool_use WHERE organization = ?1")?;
+    let mut rows = statement.query([books.organization.as_bytes()])?;
+    while let Some(row) = rows.next()? {
+        let key = (row.get::<_, String>(0)?, row.get::<_, i64>(1)?);
+        let (found, told) = ((tokens(row, 2)?, tokens(row, 3)?), expected.remove(&key).unwrap_or_default());
+        if found != told {
+            let detail = format!("{key:?}: used and held {found:?}, rows and holds {told:?}");
+            let (invariant, organization) = (Invariant::PooledIsRows, books.organization);
+            report.breaches.push(Breach { invariant, organization, detail }.to_string());
+        }
+    }
+    for (key, told) in expected.into_iter().filter(|(_, told)| *told != (0, 0)) {
+        let detail = format!("{key:?}: rows and holds {told:?}, nothing used");
+        let (invariant, organization) = (Invariant::PooledIsRows, books.organization);
+        report.breaches.push(Breach { invariant, organization, detail }.to_string());
+    }
+    Ok(())
+}
+
 /// Rows that belong to no books at all, or to nothing that was booked.
 fn check_strays(connection: &Connection, report: &mut Report) -> Result<(), StoreError> {
-    for table in ["wallet", "lot", "hold", "journal", "cost_row", "budget", "budget_use", "payment"] {
+    for table in
+        ["wallet", "lot", "hold", "journal", "cost_row", "budget", "budget_use", "pool_use", "payment"]
+    {
         let sql = format!(
             "SELECT count(*) FROM {table} WHERE organization NOT IN (SELECT organization FROM books)"
         );

@@ -579,7 +579,11 @@ impl Batch<'_> {
                     self.statements.save_answer(books, &named, reply)?;
                 }
             }
-            if self.books.get(&organization).is_some_and(|books| books.uses.len() > USES_MAX) {
+            if self
+                .books
+                .get(&organization)
+                .is_some_and(|books| books.uses.len() + books.pools.len() > USES_MAX)
+            {
                 self.flush()?;
                 self.books.get_mut(&organization).map(Books::forget_idle_uses);
             }

@@ -10,7 +10,7 @@ use crate::input::Input;
 use crate::usage::check_usage;
 
 /// What is charged for an answer that is written anew.
-const CHARGED: Usage = Usage::from_counts([10, 20, 0, 0, 0, 0, 7, 0, 0, 3, 0, 0, 0, 0]);
+const CHARGED: Usage = Usage::from_counts([10, 20, 0, 0, 0, 0, 7, 0, 0, 3, 0, 0, 0, 0, 0]);
 
 /// Longest text that an answer may come to, for each byte that came and beside.
 const GROWTH: usize = 16;

@@ -58,6 +58,7 @@ fn check_costs(version: &PriceVersion, usage: &Usage) {
         audio_ms: usage.audio_ms,
         characters: usage.characters,
         searches: usage.searches,
+        gpu_ms: usage.gpu_ms,
     };
     for tier in version.tiers() {
         let (cost, ceiling) = (version.cost(usage, tier), version.ceiling(&bounds, tier));

@@ -20,7 +20,7 @@ const GROWTH: usize = 64;
 const GROWTH_LEAST: usize = 64 * 1024;
 
 /// What is charged for a stream that is written anew. No bucket that a form cannot tell, so that all can.
-const CHARGED: Usage = Usage::from_counts([10, 20, 0, 0, 0, 0, 7, 0, 0, 3, 0, 0, 0, 0]);
+const CHARGED: Usage = Usage::from_counts([10, 20, 0, 0, 0, 0, 7, 0, 0, 3, 0, 0, 0, 0, 0]);
 
 const CALL: CutCall<'static> = CutCall {
     request_id: "req_018f2b6d9f1c7a30b1c2d3e4f5061728",

@@ -155,6 +155,8 @@ impl Stage {
             amount: Money::from_nano(random.within(0, 20)),
             least: Money::ZERO,
             tokens: random.below(20),
+            ceiling: Vec::new(),
+            grants_only: false,
             draft: Box::new(row.clone()),
         };
         let Reply::Held(held) = self.command(Command::Hold(hold))? else {
@@ -208,6 +210,9 @@ fn row(random: &mut Random, request: RequestId) -> CostRow {
         price_version: "v0".into(),
         service_tier: domain::ServiceTier::Standard,
         usage: domain::Usage { output: random.below(30), ..domain::Usage::default() },
+        class: domain::AccessClass::Direct,
+        list_pico: None,
+        cover: None,
         cost_pico: 0,
         cost: Money::ZERO,
         reported_pico: None,
@@ -273,7 +278,16 @@ mod tests {
                 let draft = Box::new(row(&mut Random::new(1), request));
                 let (least, tokens) = (amount, 0);
                 both(
-                    Command::Hold(HoldRequest { organization: OWNER, request, amount, least, tokens, draft }),
+                    Command::Hold(HoldRequest {
+                        organization: OWNER,
+                        request,
+                        amount,
+                        least,
+                        tokens,
+                        ceiling: Vec::new(),
+                        grants_only: false,
+                        draft,
+                    }),
                     NOW,
                 );
             }

@@ -102,6 +102,11 @@ pub(crate) enum KeysCommand {
     Rotate(KeysRotateArgs),
     /// End a key for good
     Revoke(KeysRevokeArgs),
+    /// Print the line by which a list of published keys knows a key; the key is read from standard input
+    ///
+    /// The line is the key's SHA-256, for the file that `access.published_keys` of the configuration names. It works for any
+    /// provider's key, asks no gateway, and shows nothing of the key.
+    Hash,
 }
 
 /// Arguments of `keys create`.

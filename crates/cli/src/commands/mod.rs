@@ -8,6 +8,7 @@ mod credits;
 mod demo;
 pub(crate) mod doctor;
 mod gateway;
+mod hash;
 mod init;
 pub(crate) mod limits;
 mod mock;

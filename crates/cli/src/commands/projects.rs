@@ -61,6 +61,7 @@ impl Operator<'_> {
                 let call = Call::post(&format!("/admin/v1/keys/{}/rotate", args.key), body);
                 self.call::<views::NewKey>(&args.gateway, call)
             }
+            KeysCommand::Hash => super::hash::run(self.output),
             KeysCommand::Revoke(args) => {
                 let question = format!("{} is refused from then on, for good.", args.key);
                 self.confirm(args.confirm.yes, &question)?;

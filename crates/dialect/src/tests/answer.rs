@@ -4,7 +4,7 @@ use domain::Usage;
 
 use crate::{AnswerFacts, Endpoint, Garbage, StreamMeter, StreamOptions};
 
-const NONE: Usage = Usage::from_counts([0; 14]);
+const NONE: Usage = Usage::from_counts([0; 15]);
 
 #[track_caller]
 fn usage(endpoint: Endpoint, usage: &str, expected: Option<Usage>) {

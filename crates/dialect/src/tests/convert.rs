@@ -53,7 +53,7 @@ pub(super) const USAGE: Usage = Usage {
     cache_write_long: 5,
     output: 7,
     reasoning: 3,
-    ..Usage::from_counts([0; 14])
+    ..Usage::from_counts([0; 15])
 };
 
 /// A whole answer of one form in another.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{join, json};
 use crate::{CutCall, Endpoint, StreamMeter, StreamOptions};
 
-const USAGE: Usage = Usage::from_counts([5, 4, 3, 0, 2, 6, 30, 10, 7, 8, 0, 0, 0, 0]);
+const USAGE: Usage = Usage::from_counts([5, 4, 3, 0, 2, 6, 30, 10, 7, 8, 0, 0, 0, 0, 0]);
 
 const STATED: &str = r#"{"prompt_tokens":20,"completion_tokens":47,"total_tokens":67,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":3,"audio_tokens":2,"image_tokens":6},"completion_tokens_details":{"reasoning_tokens":8,"audio_tokens":10,"image_tokens":7}}"#;
 

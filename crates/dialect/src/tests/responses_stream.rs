@@ -34,7 +34,7 @@ fn response(status: &str, usage: &str) -> String {
 }
 
 const USAGE: &str = r#"{"input_tokens":9,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":0},"output_tokens":2,"output_tokens_details":{"reasoning_tokens":1},"total_tokens":11}"#;
-const COUNTED: Usage = Usage { input: 5, cached: 4, output: 2, reasoning: 1, ..Usage::from_counts([0; 14]) };
+const COUNTED: Usage = Usage { input: 5, cached: 4, output: 2, reasoning: 1, ..Usage::from_counts([0; 15]) };
 
 fn created() -> String {
     event("response.created", &format!(r#""sequence_number":0,{}"#, response("in_progress", "null")))

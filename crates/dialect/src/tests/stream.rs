@@ -74,7 +74,7 @@ fn say(text: &str) -> String {
 
 const USAGE: &str = "data: {\"id\":\"c\",\"model\":\"gpt-x\",\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2,\"total_tokens\":11,\"prompt_tokens_details\":{\"cached_tokens\":4}}}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
-const COUNTED: Usage = Usage::from_counts([5, 4, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+const COUNTED: Usage = Usage::from_counts([5, 4, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0]);
 
 /// The streams of every test below, for the tests that cut them.
 pub(super) fn corpus() -> Vec<String> {

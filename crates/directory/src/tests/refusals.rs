@@ -8,8 +8,8 @@ use super::world::{
 };
 use super::{at, hasher};
 use crate::{
-    AdminKey, Bounds, Contents, Key, KeyKind, KeyOwner, Previous, Project, Scope, Secret, ServiceAccount,
-    User, Visit, mask, missing_key,
+    AdminKey, Bounds, Contents, Key, KeyKind, KeyOwner, Previous, Project, PublishedKeys, Scope, Secret,
+    ServiceAccount, User, Visit, mask, missing_key, published_line,
 };
 
 /// Asserts a refusal's words, and that they hide the secret and never send for another key.
@@ -68,6 +68,32 @@ fn a_wrong_key_is_told_what_is_wrong() {
          Authorization: Bearer YOUR_KEY).",
         "OPENAI_API_KEY",
     );
+}
+
+#[test]
+fn a_published_key_is_as_good_as_revoked() {
+    let directory = directory(contents());
+    let (caller, administrator) = (own_secret(), admin_secret());
+    let published =
+        [caller.expose(), administrator.expose(), "sk-of-a-provider"].map(published_line).join("\n");
+    assert!(directory.check_published(caller.expose()).is_ok());
+    directory.replace_published(PublishedKeys::read(&published).unwrap());
+    let refusals = [
+        (caller.expose(), directory.authenticate(caller.expose(), &visit(at(1))).unwrap_err()),
+        (administrator.expose(), directory.administrator(administrator.expose(), at(1)).unwrap_err()),
+        ("sk-of-a-provider", directory.check_published("sk-of-a-provider").unwrap_err()),
+    ];
+    for (presented, refusal) in refusals {
+        assert_eq!(refusal.code, RefusalCode::InvalidKey);
+        let message = format!(
+            "Incorrect API key provided: {}. This key is known to be published, so anybody may hold it; it is treated as \
+             revoked.",
+            mask(presented)
+        );
+        check(&refusal, presented, &message, "revoke it where it was made");
+    }
+    directory.replace_published(PublishedKeys::default());
+    assert!(directory.authenticate(caller.expose(), &visit(at(1))).is_ok());
 }
 
 #[test]

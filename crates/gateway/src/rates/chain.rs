@@ -20,6 +20,8 @@ pub(super) enum Whose {
     User,
     App,
     Person,
+    /// What all free models of the organization share.
+    Free,
 }
 
 /// What the operator caps of calls that their users pay for, besides what organizations cap: nothing, unless set.
@@ -41,6 +43,7 @@ impl Whose {
             Self::User => "user",
             Self::App => "app",
             Self::Person => "person",
+            Self::Free => "free",
         }
     }
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::house::{Got, House, answer, price};
 use crate::contract::Traffic;
-use crate::{AccessClass, Contract, Countries, Terms, Verified};
+use crate::{Contract, Countries, Terms, Verified};
+use domain::AccessClass;
 
 /// The house's clock stands still here.
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -23,6 +24,7 @@ pub(super) fn covering(data: DataClass, training: bool, verified: Verified) -> C
     let text = |text: &str| text.to_owned();
     Contract {
         class: AccessClass::Direct,
+        programme: None,
         owner: text("Acme"),
         payer: text("Acme"),
         limits: text("tier 4"),

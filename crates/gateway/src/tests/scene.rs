@@ -320,6 +320,9 @@ impl Scene {
             model_answered: None,
             price_version: "p/m".into(),
             service_tier: domain::ServiceTier::Standard,
+            class: domain::AccessClass::Direct,
+            list_pico: None,
+            cover: None,
             usage: Usage { input: 1, ..Usage::default() },
             cost_pico: cost.nano() * 1_000,
             cost,
@@ -335,7 +338,8 @@ impl Scene {
         };
         let nothing = Money::ZERO;
         let draft = Box::new(CostRow { cost_pico: 0, cost: nothing, ..row.clone() });
-        let hold = HoldRequest { organization, request, amount: nothing, least: nothing, tokens: 0, draft };
+        let (amount, least, tokens, ceiling, grants_only) = (nothing, nothing, 0, Vec::new(), false);
+        let hold = HoldRequest { organization, request, amount, least, tokens, ceiling, grants_only, draft };
         // Budgets would count it; there are none yet, or they are made room in.
         self.limit(|_| u64::MAX).await;
         self.house.gate.submit(Command::Hold(hold)).await.unwrap();

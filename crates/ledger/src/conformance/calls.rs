@@ -137,7 +137,10 @@ pub(super) fn owes_and_pays(trial: &Trial<'_>) {
     trial.answers(payer.hold(2, 70), held(70));
     // 30 are not held by the other: they pay, the rest is owed.
     trial.expect_settled(payer.settle_for(1, 75), &[(1, 30)], 45);
-    trial.answers(payer.hold(3, 0), Err(owes(1, 45)));
+    trial.answers(payer.hold(3, 1), Err(owes(1, 45)));
+    // Whoever needs no money is not asked for it.
+    trial.answers(payer.hold(4, 0), held(0));
+    trial.expect_settled(payer.settle_for(4, 0), &[], 0);
     trial.answers(payer.extend(2, 1), Err(owes(1, 45)));
     trial.answers(payer.extend(2, 0), Ok(Reply::Extended));
     trial.does(payer.grant(2, LotKind::Promo, 5, Timestamp::MAX));

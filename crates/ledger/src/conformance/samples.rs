@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use domain::{
-    BudgetId, Clock, KeyId, LotId, Money, OrganizationId, Pico, ProjectId, RequestId, ServiceTier, Timestamp,
-    Usage, WalletId, Zone,
+    AccessClass, BudgetId, Clock, KeyId, LotId, Money, OrganizationId, Pico, ProjectId, RequestId,
+    ServiceTier, Timestamp, Usage, WalletId, Zone,
 };
 
 use crate::{
-    Act, AttemptStatus, Attribution, Booking, Budget, Caps, Command, CostRow, Extension, Grant, HoldRequest,
-    Idempotency, LotKind, NextAttempt, Note, Period, PromoCode, Purpose, Subject,
+    Act, AttemptStatus, Attribution, Booking, Budget, Caps, Command, CostRow, Cover, Extension, Grant,
+    HoldRequest, Idempotency, LotKind, NextAttempt, Note, Part, Period, PoolKey, PromoCode, Purpose, Subject,
 };
 
 /// When the suite begins: 2026-09-21T14:13:20Z.
@@ -95,6 +95,26 @@ pub fn purpose(project: Option<u64>, models: &[&str], overflow: bool) -> Purpose
 pub fn budget(n: u64, subject: Subject, period: Period, caps: Caps) -> Budget {
     let (zone, thresholds) = (Zone::default(), Vec::new());
     Budget { id: budget_id(n), subject, period, zone, caps, hard: true, thresholds }
+}
+
+/// A pool of this name, in the period that began at [`START`].
+pub fn pool_key(pool: &str) -> PoolKey {
+    PoolKey { pool: pool.into(), start: START }
+}
+
+/// Parts, each with its units and what one of them costs in pico-units.
+pub fn parts(parts: &[(u64, i64)]) -> Vec<Part> {
+    parts.iter().map(|(units, unit_pico)| Part { units: *units, unit_pico: *unit_pico }).collect()
+}
+
+/// A pool of so many units that pays for these parts as far as it has them.
+pub fn cover(pool: &str, cap: u64, of: &[(u64, i64)]) -> Cover {
+    Cover { key: pool_key(pool), cap, strict: false, parts: parts(of), units: 0 }
+}
+
+/// A strict pool of so many units, of which these are taken; they cost nothing beside it.
+pub fn strict(pool: &str, cap: u64, units: u64) -> Cover {
+    Cover { strict: true, ..cover(pool, cap, &[(units, 0)]) }
 }
 
 /// A cap on money alone.
@@ -226,6 +246,8 @@ impl Payer {
             amount: Money::from_nano(nano),
             least: Money::from_nano(nano),
             tokens: 0,
+            ceiling: Vec::new(),
+            grants_only: false,
             draft: Box::new(draft),
         }
     }
@@ -239,6 +261,9 @@ impl Payer {
             tokens: 0,
             usage: Usage::default(),
             cost_pico: 0,
+            consumed: Vec::new(),
+            ceiling: Vec::new(),
+            grants_only: false,
             next: None,
         }
     }
@@ -247,7 +272,7 @@ impl Payer {
     pub fn next(&self, attempt: u32, model: &str, target: &str) -> NextAttempt {
         let provider = target.split('/').next().unwrap_or_default().into();
         let (model, target, price_version) = (model.into(), target.into(), format!("{target}@1").into());
-        let service_tier = ServiceTier::Standard;
+        let (service_tier, class) = (ServiceTier::Standard, AccessClass::Direct);
         NextAttempt {
             attempt,
             at: START,
@@ -256,6 +281,9 @@ impl Payer {
             provider,
             price_version,
             service_tier,
+            class,
+            list_pico: None,
+            cover: None,
             earlier: vec![],
         }
     }
@@ -285,8 +313,11 @@ impl Payer {
             provider: "simulated".into(),
             model_answered: None,
             price_version: "2026-09-01".into(),
-            service_tier: domain::ServiceTier::Standard,
+            service_tier: ServiceTier::Standard,
+            class: AccessClass::Direct,
             usage: Usage { input: 1_200, cached: 300, output: 250, reasoning: 40, ..Usage::default() },
+            list_pico: None,
+            cover: None,
             cost_pico,
             // An i64 of pico-units is always within Money once rounded.
             cost: Pico::new(i128::from(cost_pico)).ceil_to_money().unwrap_or(Money::MAX),

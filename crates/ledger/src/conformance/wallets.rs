@@ -109,15 +109,15 @@ pub(super) fn keeps_projects_apart(trial: &Trial<'_>) {
     trial.expect_available_to(other(9, 0), 100);
     // The charge is above the hold: what is free in the chain pays, then the project's wallet owes.
     trial.expect_settled(payer.settle_for(1, 20), &[(3, 5), (2, 10)], 5);
-    trial.answers(payer.hold(2, 0), Err(owes(2, 5)));
+    trial.answers(payer.hold(2, 1), Err(owes(2, 5)));
     // Nobody else is concerned, and credit elsewhere does not pay it.
     trial.answers(other(3, 50), held(50));
     trial.does(payer.grant(4, LotKind::Promo, 10, Timestamp::MAX));
     trial.does(payer.grant_to(3, 5, 10));
-    trial.answers(payer.hold(2, 0), Err(owes(2, 5)));
+    trial.answers(payer.hold(2, 1), Err(owes(2, 5)));
     trial.expect_available_to(other(9, 0), 70);
     trial.does(payer.transfer(1, 2, 3, 6));
-    trial.answers(payer.hold(2, 0), Err(owes(2, 2)));
+    trial.answers(payer.hold(2, 1), Err(owes(2, 2)));
     trial.does(payer.grant_to(2, 9, 4));
     trial.expect_available(payer, 12);
 }
@@ -237,7 +237,7 @@ pub(super) fn transfers(trial: &Trial<'_>) {
     trial.expect_available(payer, 0);
     // The lot that moved has kept its time: of its 10 three are over, seven are needed.
     trial.expect_settled(payer.settle_for(1, 14), &[(20, 7), (21, 5)], 2);
-    trial.answers(payer.hold(2, 0), Err(owes(2, 2)));
+    trial.answers(payer.hold(2, 1), Err(owes(2, 2)));
     // Credit that moves pays what its new wallet owes.
     trial.does(payer.transfer(3, 2, 6, 40));
     trial.expect_available(payer, 4);

@@ -87,7 +87,7 @@ fn nothing_can_be_held_for_nothing_and_its_end_is_booked() {
          100 | settle 1 0 0 | paid | 0 0 0 |  | settle 1
          100 | hold 2 0 | held 0
          100 | settle 2 3 | paid owes 3 | 0 0 3 |  | settle 2 owes 3; told 2 owes 3
-         100 | hold 3 0 | in debt 3",
+         100 | hold 3 1 | in debt 3",
     );
 }
 
@@ -156,7 +156,7 @@ fn debt_refuses_holds_until_the_next_grant_has_paid_it() {
          100 | hold 1 4 | held 4 | 10 4 0 | 1:10/0/0 |
          100 | hold 2 6 | held 6 | 10 10 0 | 1:10/0/0 |
          100 | settle 1 9 | paid 1:4 owes 5 | 6 6 5 | 1:6/4/0 | settle 1 1:4 owes 5; told 1 owes 5
-         100 | hold 3 0 | in debt 5
+         100 | hold 3 1 | in debt 5
          100 | extend 2 1 | in debt 5
          100 | extend 2 0 | extended
          100 | hold 2 1 | this id exists already
@@ -302,7 +302,7 @@ fn grace_is_warned_of_and_swept_like_the_rest() {
          300 | sweep 0 0 | swept 0 | 10 10 0 | 1:10/0/0! | told 1:10 until 200
          300 | sweep 0 0 | swept 0
          300 | sweep 0 never | swept 1 | 0 0 2 | 1:0/10/0! | settle 1 1:10 owes 2; told 1 owes 2; told 1 timed out 12
-         300 | hold 2 0 | in debt 2",
+         300 | hold 2 1 | in debt 2",
     );
 }
 

@@ -65,7 +65,7 @@ fn stocked() -> Books {
     let HoldRequest { request, amount, tokens, draft, .. } = payer().hold(1, 5);
     let shares = vec![Share { wallet: payer().wallet, amount }];
     let (uses, earlier) = Default::default();
-    let hold = Hold { request, amount, shares, tokens, created_at: NOW, uses, earlier, draft };
+    let hold = Hold { request, amount, shares, tokens, units: 0, created_at: NOW, uses, earlier, draft };
     books.holds.insert(request, hold);
     books.budgets.push(spare(7));
     books.wallets[0].held = amount;

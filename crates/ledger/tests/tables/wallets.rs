@@ -55,10 +55,10 @@ fn a_charge_above_its_hold_goes_along_the_chain_and_the_last_one_owes() {
          100 | settle 1 20 | paid 3:3 2:8 1:9 | 11 0 0, 2: 2 2 0, 3: 2 2 0 | 1:11/9/0 2@2:2/8/0 3@3:2/3/0 | settle 1 3:3 2:8 1:9
          100 | hold 3 1 project 2 | held 1 | 11 1 0, 2: 2 2 0, 3: 2 2 0 | 1:11/9/0 2@2:2/8/0 3@3:2/3/0 |
          100 | settle 3 15 | paid 1:11 owes 4 | 0 0 4, 2: 2 2 0, 3: 2 2 0 | 1:0/20/0 2@2:2/8/0 3@3:2/3/0 | settle 3 1:11 owes 4; told 3 owes 4
-         100 | hold 4 0 | in debt 4
-         100 | hold 4 0 project 2 | in debt 4
+         100 | hold 4 1 | in debt 4
+         100 | hold 4 1 project 2 | in debt 4
          100 | grant 4 prepaid 9 in 2 | granted | 0 0 4, 2: 11 2 0, 3: 2 2 0 | 1:0/20/0 2@2:2/8/0 3@3:2/3/0 4@2:9/0/0 | grant 4@2 to 4:9
-         100 | hold 4 0 | in debt 4
+         100 | hold 4 1 | in debt 4
          100 | extend 2 1 | in debt 4
          100 | extend 2 0 | extended
          100 | grant 5 prepaid 3 | granted | 0 0 1, 2: 11 2 0, 3: 2 2 0 | 1:0/20/0 2@2:2/8/0 3@3:2/3/0 4@2:9/0/0 5:0/3/0 | grant 5 to 5:3; pay 5:3
@@ -79,14 +79,14 @@ fn a_project_without_overflow_lives_on_its_own() {
          100 | hold 1 12 | held 12 | 100 0 0, 2: 10 7 0, 3: 5 5 0 | 1:100/0/0 2@2:10/0/0 3@3:5/0/0 |
          100 | hold 2 max | short 3 of 9223372036854775807
          100 | settle 1 20 | paid 3:5 2:10 owes 5 | 100 0 0, 2: 0 0 5 | 1:100/0/0 2@2:0/10/0 3@3:0/5/0 | settle 1@2 3:5 2:10 owes 5; told 1@2 owes 5
-         100 | hold 2 0 | in debt 5@2
+         100 | hold 2 1 | in debt 5@2
          100 | hold 2 50 project 2 | held 50 | 100 50 0, 2: 0 0 5 | 1:100/0/0 2@2:0/10/0 3@3:0/5/0 |
          100 | grant 4 promo 10 | granted | 110 50 0, 2: 0 0 5 | 1:100/0/0 2@2:0/10/0 3@3:0/5/0 4:10/0/0 | grant 4 to 4:10
          100 | grant 5 prepaid 10 in 3 | granted | 110 50 0, 2: 0 0 5, 3: 10 0 0 | 1:100/0/0 2@2:0/10/0 3@3:0/5/0 4:10/0/0 5@3:10/0/0 | grant 5@3 to 5:10
-         100 | hold 3 0 | in debt 5@2
+         100 | hold 3 1 | in debt 5@2
          100 | settle 2 50 | paid 4:10 1:40 | 60 0 0, 2: 0 0 5, 3: 10 0 0 | 1:60/40/0 2@2:0/10/0 3@3:0/5/0 4:0/10/0 5@3:10/0/0 | settle 2 4:10 1:40
          100 | transfer 1 2 3 6 | granted | 57 0 0, 2: 0 0 2, 3: 10 0 0 | 1:57/40/0/3 2@2:0/10/0 3@3:0/5/0 4:0/10/0 5@3:10/0/0 6@2:0/3/0 | transfer 6@2 1:3 to 6:3; pay@2 6:3
-         100 | hold 3 0 | in debt 2@2
+         100 | hold 3 1 | in debt 2@2
          100 | grant 7 promo 4 in 2 | granted | 57 0 0, 2: 2 0 0, 3: 10 0 0 | 1:57/40/0/3 2@2:0/10/0 3@3:0/5/0 4:0/10/0 5@3:10/0/0 6@2:0/3/0 7@2:2/2/0 | grant 7@2 to 7:4; pay@2 7:2
          100 | hold 3 12 | held 12 | 57 0 0, 2: 2 2 0, 3: 10 10 0 | 1:57/40/0/3 2@2:0/10/0 3@3:0/5/0 4:0/10/0 5@3:10/0/0 6@2:0/3/0 7@2:2/2/0 |",
     );

@@ -5,7 +5,7 @@ use domain::{ServiceTier, Usage};
 use super::{NOW, listed, moment};
 use crate::{Bounds, Catalog, ModelKind, PriceError, PriceVersion, RoutePrice};
 
-const NONE: Usage = Usage::from_counts([0; 14]);
+const NONE: Usage = Usage::from_counts([0; 15]);
 
 /// A cost in pico-units, and rounded up as the decimal that is booked.
 fn check(case: &str, version: &PriceVersion, usage: Usage, pico: i128, booked: &str) {
@@ -244,6 +244,27 @@ fn what_is_sold_by_the_piece_costs_what_the_hand_computes() {
         assert_eq!(cost.ceil_to_money().unwrap().to_string(), booked, "{model}");
         assert_eq!(version.cost(&Usage { input: 1, ..usage }, ServiceTier::Standard), None, "{model}");
     }
+}
+
+#[test]
+fn time_on_ones_own_hardware_is_charged_exactly() {
+    let by_time = |price: RoutePrice| {
+        let price = RoutePrice { per_gpu_second: Some("0.0008".to_owned()), ..price };
+        PriceVersion::from_route("own", "llama", &price, ModelKind::Chat).unwrap()
+    };
+    let tokens = Usage { input: 100, output: 50, ..NONE };
+    let alone = by_time(RoutePrice::default());
+    assert_eq!(&*alone.id, "own/llama@per_gpu_second=0.0008");
+    // Tokens are counted and cost nothing; a millisecond costs 800 pico-units of a thousandth, rounded up once.
+    check("time alone", &alone, Usage { gpu_ms: 1, ..tokens }, 800_000, "0.0000008");
+    check("time alone", &alone, Usage { gpu_ms: 12_345, ..tokens }, 9_876_000_000, "0.009876");
+    check("no time", &alone, tokens, 0, "0.00");
+    let both = by_time(route_price("1", Some("2")));
+    check("time and tokens", &both, Usage { gpu_ms: 1_000, ..tokens }, 800_000_000 + 200_000_000, "0.001");
+    let bounds = Bounds { input_tokens: 100, output_tokens: 50, gpu_ms: 1_000, ..Bounds::default() };
+    assert_eq!(both.ceiling(&bounds, ServiceTier::Standard).unwrap().get(), 1_000_000_000);
+    // What is a price of tokens alone sells no time.
+    assert!(!listed("simulated", "sim-small", moment(NOW)).sells_meter("per_gpu_second"));
 }
 
 #[test]

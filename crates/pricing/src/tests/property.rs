@@ -40,6 +40,7 @@ fn version() -> impl Strategy<Value = PriceVersion> {
         standard,
         tiers: BTreeMap::from([(ServiceTier::Flex, flex)]),
         regions: BTreeMap::new(),
+        list: None,
     })
 }
 
@@ -48,16 +49,16 @@ fn tier() -> impl Strategy<Value = ServiceTier> {
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
-    prop::array::uniform14(number()).prop_map(Usage::from_counts)
+    prop::array::uniform15(number()).prop_map(Usage::from_counts)
 }
 
-fn bounds() -> impl Strategy<Value = [u64; 6]> {
-    prop::array::uniform6(number())
+fn bounds() -> impl Strategy<Value = [u64; 7]> {
+    prop::array::uniform7(number())
 }
 
 /// The bounds of a usage with so much more room in each.
-fn around(usage: &Usage, slack: [u64; 6]) -> Bounds {
-    let [input, output, images, audio, characters, searches] = slack;
+fn around(usage: &Usage, slack: [u64; 7]) -> Bounds {
+    let [input, output, images, audio, characters, searches, gpu] = slack;
     Bounds {
         input_tokens: usage.input_total().saturating_add(input),
         output_tokens: usage.output_total().saturating_add(output),
@@ -65,6 +66,7 @@ fn around(usage: &Usage, slack: [u64; 6]) -> Bounds {
         audio_ms: usage.audio_ms.saturating_add(audio),
         characters: usage.characters.saturating_add(characters),
         searches: usage.searches.saturating_add(searches),
+        gpu_ms: usage.gpu_ms.saturating_add(gpu),
     }
 }
 
@@ -116,7 +118,7 @@ proptest! {
         more in bounds(),
         tier in tier(),
     ) {
-        let (below, above) = (around(&low, [0; 6]), around(&low, more));
+        let (below, above) = (around(&low, [0; 7]), around(&low, more));
         // A ceiling that does not fit is above all that do.
         if let Some(high) = version.ceiling(&above, tier) {
             let low = version.ceiling(&below, tier);

@@ -79,6 +79,7 @@ impl Admin {
 
     fn administrator(&self, headers: &HeaderMap) -> Result<Administrator, Refusal> {
         let key = bearer(headers).ok_or_else(missing)?;
+        self.directory.directory().check_published(key)?;
         if self.is_operator(key) {
             return Ok(Administrator::Operator);
         }

@@ -209,7 +209,9 @@ fn denied(denial: &Denial) -> Problem {
             "The books know this already, or have known it and never take its id again; nothing was changed. Look what \
              there is, and make another.",
         ),
-        Denial::BudgetExceeded(_) | Denial::InDebt { .. } | Denial::HoldGone => Problem::internal(denial),
+        Denial::BudgetExceeded(_) | Denial::PoolUsedUp { .. } | Denial::InDebt { .. } | Denial::HoldGone => {
+            Problem::internal(denial)
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use providers::{AccessKey, Kind, Provider, ProviderError};
 
-use super::Environment;
+use super::access::Keys;
 use super::read::{Mistakes, Section};
 
 /// The settings that only such a provider has.
@@ -22,7 +22,7 @@ pub(super) struct Amazon {
 pub(super) fn read(
     section: &mut Section,
     kind: &Kind,
-    environment: &Environment,
+    keys: &mut Keys<'_>,
     mistakes: &mut Mistakes,
 ) -> Option<Amazon> {
     let is_well = if kind.signs() { check(section, mistakes) } else { none(section, mistakes) };
@@ -30,7 +30,7 @@ pub(super) fn read(
     let mut secret = |name| {
         let reference = section.text(name, mistakes)?;
         let field = section.field(name);
-        environment.secret(&reference).map_err(|error| mistakes.add(&field, error)).ok()
+        keys.secret(&reference).map_err(|error| mistakes.add(&field, error)).ok()
     };
     let (id, signing, session_token) = (secret(ID), secret(SECRET), secret(TOKEN));
     if let Some(region) = region.as_ref().filter(|region| is_well && kind.base_url_in(region).is_none()) {

@@ -6,8 +6,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use directory::{DataClass, Environment};
+use domain::AccessClass;
 use domain::{Country, Timestamp};
-use gateway::{AccessClass, Contract, Countries, Terms, Verified, date};
+use gateway::{Contract, Countries, Terms, Verified, date};
 
 use super::read::{Mistakes, Section};
 
@@ -107,14 +108,16 @@ fn read(section: &mut Section, verification: Verification, mistakes: &mut Mistak
     let terms = read_terms(section, mistakes);
     let verified_on = read_day(section, verification.today, mistakes);
     let class = read_class(section, mistakes);
+    let programme = read_programme(section, class, terms.as_ref(), mistakes);
     let countries = read_countries(section, mistakes);
-    let data = read_data(section, terms.as_ref().map(|terms| terms.training), mistakes);
+    let data = read_data(section, (terms.as_ref().map(|terms| terms.training), class), mistakes);
     let environments = match words::<Environment>(section, "environments", mistakes) {
         Ok(written) => Some(written.unwrap_or_else(|| Environment::ALL.to_vec())),
         Err(()) => None,
     };
     Some(Contract {
         class: class?,
+        programme: programme?,
         owner: owner?,
         payer: payer?,
         limits: limits?,
@@ -195,6 +198,37 @@ fn read_day(section: &mut Section, today: Timestamp, mistakes: &mut Mistakes) ->
     Some(day)
 }
 
+/// The programme of a contract of class `complimentary`, which is the one that needs it: its provider may use what it is
+/// sent, or it would not give anything away.
+fn read_programme(
+    section: &mut Section,
+    class: Option<AccessClass>,
+    terms: Option<&Terms>,
+    mistakes: &mut Mistakes,
+) -> Option<Option<String>> {
+    let field = section.field("programme");
+    let written = section.text("programme", mistakes);
+    match (class?, written) {
+        (AccessClass::Complimentary, None) => {
+            mistakes.add(&field, "is missing; name the [[programmes]] whose tokens these are");
+            None
+        }
+        (AccessClass::Complimentary, Some(_)) if !terms?.training => {
+            let problem = "complimentary tokens are for data that the provider may use; write training = true, or \
+                           another class if it may not";
+            mistakes.add(&section.field("terms"), problem);
+            None
+        }
+        (AccessClass::Complimentary, Some(name)) => Some(Some(name)),
+        (_, Some(_)) => {
+            mistakes
+                .add(&field, "is for contracts of class \"complimentary\"; leave it out, or set the class");
+            None
+        }
+        (_, None) => Some(None),
+    }
+}
+
 fn read_class(section: &mut Section, mistakes: &mut Mistakes) -> Option<AccessClass> {
     if !section.has("class") {
         return Some(AccessClass::default());
@@ -235,11 +269,17 @@ fn read_countries(section: &mut Section, mistakes: &mut Mistakes) -> Option<Coun
     }
 }
 
-/// The most guarded data a route may carry; `training` is `None` when its terms have mistakes.
-fn read_data(section: &mut Section, training: Option<bool>, mistakes: &mut Mistakes) -> Option<DataClass> {
+/// The most guarded data a route may carry; `training` is `None` when its terms have mistakes, `class` when it is none.
+fn read_data(
+    section: &mut Section,
+    (training, class): (Option<bool>, Option<AccessClass>),
+    mistakes: &mut Mistakes,
+) -> Option<DataClass> {
     if !section.has("data") {
-        // A provider that learns from what it reads may tell it to others.
-        return Some(if training? { DataClass::Public } else { DataClass::Internal });
+        // A provider that learns from what it reads may tell it to others; and what a reseller's contract with the provider
+        // says nobody here has read.
+        let is_public = training? || class? == AccessClass::Reseller;
+        return Some(if is_public { DataClass::Public } else { DataClass::Internal });
     }
     let text = section.text("data", mistakes)?;
     let field = section.field("data");

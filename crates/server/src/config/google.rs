@@ -3,7 +3,7 @@
 
 use providers::{Kind, METADATA_HOST, Provider, ProviderError, ServiceAccount, TokenSource};
 
-use super::Environment;
+use super::access::Keys;
 use super::read::{Mistakes, Section};
 
 /// The settings that only such a provider has.
@@ -24,14 +24,14 @@ pub(super) struct Google {
 pub(super) fn read(
     section: &mut Section,
     kind: &Kind,
-    environment: &Environment,
+    keys: &mut Keys<'_>,
     mistakes: &mut Mistakes,
 ) -> Option<Google> {
     let is_well =
         if kind.publisher.is_some() { check(section, kind, mistakes) } else { none(section, mistakes) };
     let (project, location) = (section.text("project", mistakes), section.text("location", mistakes));
     let account = section.text(ACCOUNT, mistakes).map(|reference| {
-        let text = environment.secret(&reference)?;
+        let text = keys.secret(&reference)?;
         ServiceAccount::read(&text).map_err(|error| error.to_string())
     });
     let metadata = section.word(CREDENTIAL, &[("metadata", ())], mistakes);
@@ -48,7 +48,7 @@ pub(super) fn read(
             return None;
         }
     };
-    let host = || environment.get(METADATA_VARIABLE).unwrap_or(METADATA_HOST).to_owned();
+    let host = || keys.environment.get(METADATA_VARIABLE).unwrap_or(METADATA_HOST).to_owned();
     let tokens = account.or_else(|| metadata.map(|()| TokenSource::Metadata(host())));
     is_well.then_some(Google { place: project.zip(location), tokens })
 }

@@ -2,6 +2,7 @@
 //!
 //! `config/default.toml` is compiled in: it gives the defaults and is the sample that `tollkeeper init` writes.
 
+mod access;
 mod amazon;
 mod builtin;
 mod contract;
@@ -9,8 +10,10 @@ mod environment;
 mod google;
 mod offers;
 mod payments;
+mod pools;
 mod prices;
 mod read;
+mod resale;
 mod routing;
 mod tiers;
 mod user_pays;
@@ -22,9 +25,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, Timestamp};
-use gateway::{Contract, Route, Settings, Target, Tiers};
+use gateway::{Contract, Pools, Programme, Route, Settings, Target, Tiers};
 use ipnet::IpNet;
-use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
+use pricing::{Catalog, ModelKind, PriceVersion, Resale, RoutePrice, Schedule};
 use providers::{KINDS, Kind, Provider, Timeouts};
 use store::Durability;
 use toml::{Table, Value};
@@ -35,8 +38,10 @@ pub use offers::simulated_models;
 use crate::clock::SystemClock;
 use crate::decisions::{ExplainSettings, Recorded};
 use crate::payments::PaymentSettings;
+use crate::published::PublishedFile;
 use crate::sweeper::SweepSettings;
 use crate::user_pays::UserPaysSettings;
+use access::Keys;
 use contract::Verification;
 use read::{Mistakes, Section};
 
@@ -75,8 +80,12 @@ pub struct Config {
     pub log: Log,
     /// Which providers are offered unasked.
     pub offers: Offers,
+    /// Keys that anybody may hold, if the operator has a list of such.
+    pub published: Option<PublishedFile>,
     /// The usage tiers.
     pub tiers: Tiers,
+    /// By which rules pools pay before money does.
+    pub pools: Pools,
     /// The written routes, and those of the providers that the environment offers.
     pub routes: Vec<Route>,
 }
@@ -104,6 +113,10 @@ struct KnownProvider {
     provider: Arc<Provider>,
     /// What its targets go by that have no contract of their own; `None` when there were mistakes in it.
     contract: Option<Arc<Contract>>,
+    /// The hashes of its secrets, by which two of them are found to be one.
+    secrets: Vec<String>,
+    /// How its prices become ours, if it is a reseller with a unit or a markup of its own.
+    resale: Option<Resale>,
 }
 
 /// Every mistake of a configuration.
@@ -166,6 +179,10 @@ fn merge(defaults: &mut Table, written: Table) {
     }
 }
 
+/// The words for what a booked call survives.
+const DURABILITIES: [(&str, Durability); 2] =
+    [("power", Durability::Power), ("process", Durability::Process)];
+
 fn read_config(
     table: Table,
     environment: &Environment,
@@ -187,11 +204,7 @@ fn read_config(
     let [request_bytes_max, form_bytes_max, answer_bytes_max] = read_sizes(&mut server, mistakes);
     let trusted_proxies = read_networks(&mut server, "trusted_proxies", mistakes);
     let drain = server.number("drain_seconds", 0..=86_400, mistakes);
-    let durability = ledger.word(
-        "durability",
-        &[("power", Durability::Power), ("process", Durability::Process)],
-        mistakes,
-    );
+    let durability = ledger.word("durability", &DURABILITIES, mistakes);
     let output_slice = ledger.number("first_slice_tokens", 1..=1_000_000, mistakes);
     let sweep = read_sweep(&mut ledger, mistakes);
     let client_idle = waits.millis("client_idle_ms", mistakes);
@@ -200,14 +213,24 @@ fn read_config(
     [server, ledger, waits].into_iter().for_each(|section| section.finish(mistakes));
     let contracts = root.section("contracts", mistakes);
     let verification = Verification::read(contracts, today, mistakes);
-    let providers = read_providers(root.sections("providers", mistakes), environment, verification, mistakes);
+    let published = access::read(root.section("access", mistakes), mistakes);
+    let mut keys = Keys::new(environment, published.as_ref());
+    let providers = read_providers(root.sections("providers", mistakes), &mut keys, verification, mistakes);
     let offers = read_offers(offers, providers.is_empty(), mistakes);
-    let known = Known { providers: &providers, catalog, verification };
+    let pools = pools::read(
+        root.section("free", mistakes),
+        root.sections("programmes", mistakes),
+        root.section("byok", mistakes),
+        mistakes,
+    );
+    let programmes = pools.as_ref().map_or(&[][..], |pools| &pools.programmes);
+    let known = Known { providers: &providers, catalog, verification, programmes };
     let tiers = tiers::read(root.sections("tiers", mistakes), mistakes);
     let mut routes = read_routes(root.sections("routes", mistakes), &known, mistakes);
+    access::check_owners(&providers, &routes, mistakes);
     root.finish(mistakes);
     if offers.environment {
-        routes.extend(offers::from_environment(environment, catalog, verification, mistakes));
+        routes.extend(offers::from_environment(&mut keys, catalog, verification, mistakes));
     }
     Some(Config {
         listen: listen?,
@@ -219,6 +242,7 @@ fn read_config(
             answer_bytes_max: answer_bytes_max?,
             client_idle: client_idle?,
             output_slice: output_slice?,
+            first_byte: first_byte?,
             retry: routing?.0,
             breaker: routing?.1,
         },
@@ -231,7 +255,9 @@ fn read_config(
         user_pays: user_pays?,
         log: log?,
         offers,
+        published,
         tiers,
+        pools: pools?,
         routes,
     })
 }
@@ -299,7 +325,7 @@ fn read_offers(mut section: Section, unasked: bool, mistakes: &mut Mistakes) -> 
 
 fn read_providers(
     sections: Vec<Section>,
-    environment: &Environment,
+    keys: &mut Keys<'_>,
     verification: Verification,
     mistakes: &mut Mistakes,
 ) -> Vec<KnownProvider> {
@@ -307,16 +333,18 @@ fn read_providers(
     for mut section in sections {
         let name = section.required_text("name", mistakes);
         let kind = read_kind(&mut section, mistakes);
-        let amazon = kind.and_then(|kind| amazon::read(&mut section, kind, environment, mistakes));
-        let google = kind.and_then(|kind| google::read(&mut section, kind, environment, mistakes));
+        let amazon = kind.and_then(|kind| amazon::read(&mut section, kind, keys, mistakes));
+        let google = kind.and_then(|kind| google::read(&mut section, kind, keys, mistakes));
         let base_url = section.text("base_url", mistakes);
         let api_version = section.text("api_version", mistakes);
         let field = section.field("api_key");
-        let api_key = section.text("api_key", mistakes).and_then(|reference| {
-            environment.secret(&reference).map_err(|error| mistakes.add(&field, error)).ok()
-        });
+        let api_key = section
+            .text("api_key", mistakes)
+            .and_then(|reference| keys.secret(&reference).map_err(|error| mistakes.add(&field, error)).ok());
         let http2 = section.boolean("http2", mistakes).unwrap_or(false);
         let contract = contract::required(&mut section, verification, mistakes).map(Arc::new);
+        let secrets = keys.take_hashes();
+        let resale = resale::read(&mut section, contract.as_deref(), mistakes);
         if let (Some(name), Some(kind), Some(amazon), Some(google)) = (name, kind, amazon, google) {
             if name.is_empty()
                 || name.contains(|character: char| character == '/' || character.is_whitespace())
@@ -340,7 +368,7 @@ fn read_providers(
             match built {
                 Ok(mut provider) => {
                     provider.http2_prior_knowledge = http2;
-                    providers.push(KnownProvider { provider: Arc::new(provider), contract });
+                    providers.push(KnownProvider { provider: Arc::new(provider), contract, secrets, resale });
                 }
                 Err(error) => mistakes.add(&section.field(error.field()), error),
             }
@@ -367,6 +395,8 @@ struct Known<'a> {
     providers: &'a [KnownProvider],
     catalog: &'a Catalog,
     verification: Verification,
+    /// The programmes of complimentary tokens.
+    programmes: &'a [Programme],
 }
 
 fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistakes) -> Vec<Route> {
@@ -375,7 +405,6 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
         let model = section.required_text("model", mistakes);
         let verified_only = section.boolean("verified_only", mistakes).unwrap_or(false);
         let strategy = routing::read_strategy(&mut section, mistakes);
-        let substitution = routing::read_substitution(&mut section, mistakes);
         let field = section.field("targets");
         let written = section.sections("targets", mistakes);
         if written.is_empty() {
@@ -385,11 +414,14 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
         let targets: Vec<Target> =
             written.into_iter().filter_map(|target| read_target(target, known, mistakes)).collect();
         routing::check_pool(&field, &targets, mistakes);
+        let substitution = routing::read_substitution(&mut section, &targets, mistakes);
         if let Some(model) = model {
             if routes.iter().any(|route| *route.model == *model) {
                 mistakes.add(&section.field("model"), format_args!("`{model}` has another route already"));
             }
             let route = Route::new(&model, targets);
+            let substitution = substitution.unwrap_or(route.substitution);
+            pools::check_route(&section.field("model"), &route, mistakes);
             routes.push(Route { verified_only, strategy, substitution, hedge_after, ..route });
         }
         section.finish(mistakes);
@@ -406,6 +438,9 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     let region = section.text("region", mistakes);
     let region_field = section.field("region");
     let own = contract::written(&mut section, known.verification, mistakes);
+    let (list, list_field) = (section.value("list"), section.field("list"));
+    let own_resale = resale::written(&mut section, mistakes);
+    let resale_field = section.field("resale");
     let rules = routing::read_target(&mut section, mistakes);
     section.finish(mistakes);
     let (provider, model) = (provider?, model?);
@@ -415,7 +450,7 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     };
     let catalogued = known.catalog.schedule(&provider, &model).cloned();
     let prices = match price {
-        None => catalogued,
+        None => catalogued.clone(),
         Some(price) => Some(read_price(&field, price, (&provider, &model), catalogued.as_deref(), mistakes)?),
     };
     let prices = match (region, prices) {
@@ -426,7 +461,24 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
         (_, prices) => prices,
     };
     let contract = own.map_or_else(|| written.contract.clone(), |own| own.map(Arc::new))?;
-    Some(Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules))
+    if own_resale.is_some() {
+        resale::check_class(&resale_field, Some(&contract), mistakes);
+    }
+    let list = match list {
+        Some(Value::String(name)) => Some(resale::list_named(&list_field, &name, known.catalog, mistakes)?),
+        Some(price) => {
+            Some(read_price(&list_field, price, (&provider, &model), catalogued.as_deref(), mistakes)?)
+        }
+        // A free variant is worth what the model costs that it is one of.
+        None => model.strip_suffix(":free").and_then(|paid| known.catalog.schedule(&provider, paid).cloned()),
+    };
+    let resale = own_resale.or_else(|| written.resale.clone());
+    let prices = resale::priced((&provider, &model), prices, list, resale.as_ref())
+        .map_err(|error| mistakes.add(&field, error))
+        .ok()?;
+    let target = Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules);
+    pools::check_target(&field, &target, known.programmes, mistakes);
+    Some(target)
 }
 
 /// A price written at a target. Without an output price it is one for embeddings.
@@ -441,7 +493,8 @@ fn read_price(
         written.try_into().map_err(|error| mistakes.add(field, error.to_string().trim_end())).ok()?;
     let known =
         catalogued.and_then(|schedule| schedule.at(domain::Timestamp::MAX)).map(|version| version.kind);
-    let kind = price.kind.or(known).unwrap_or(if price.output.is_some() {
+    let by_time = price.per_gpu_second.is_some() && price.input.is_empty();
+    let kind = price.kind.or(known).unwrap_or(if price.output.is_some() || by_time {
         ModelKind::Chat
     } else {
         ModelKind::Embedding

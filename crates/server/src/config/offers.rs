@@ -8,10 +8,11 @@ use gateway::{Contract, Route, Target};
 use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
 use providers::{Kind, Provider};
 
+use super::SIMULATED;
+use super::access::Keys;
 use super::builtin::{self, Vendor};
 use super::contract::Verification;
 use super::read::Mistakes;
-use super::{Environment, SIMULATED};
 
 /// A provider that people have in their environment.
 struct Usual {
@@ -37,11 +38,12 @@ const USUAL: [Usual; 7] = [
 
 /// The routes to every provider that the environment has a key for.
 pub(super) fn from_environment(
-    environment: &Environment,
+    keys: &mut Keys<'_>,
     catalog: &Catalog,
     verification: Verification,
     mistakes: &mut Mistakes,
 ) -> Vec<Route> {
+    let environment = keys.environment;
     let mut routes = Vec::new();
     for usual in &USUAL {
         if environment.get(usual.key).is_none() {
@@ -51,32 +53,28 @@ pub(super) fn from_environment(
         // Another address is another party, whose terms nobody has told.
         let own = elsewhere.is_none() || elsewhere == Kind::named(usual.name).and_then(|kind| kind.base_url);
         let vendor = if own { usual.vendor } else { &builtin::ELSEWHERE };
-        if let Some(provider) = provider(environment, (usual.name, elsewhere), Some(usual.key), mistakes) {
+        if let Some(provider) = provider(keys, (usual.name, elsewhere), Some(usual.key), mistakes) {
             let contract = Arc::new(vendor.contract(usual.key, verification));
             routes.extend(catalogued(&provider, &contract, catalog));
         }
     }
-    routes.extend(openrouter(environment, verification, mistakes));
-    routes.extend(ollama(environment, mistakes));
+    routes.extend(openrouter(keys, verification, mistakes));
+    routes.extend(ollama(keys, mistakes));
     routes
 }
 
-fn openrouter(
-    environment: &Environment,
-    verification: Verification,
-    mistakes: &mut Mistakes,
-) -> Option<Route> {
+fn openrouter(keys: &mut Keys<'_>, verification: Verification, mistakes: &mut Mistakes) -> Option<Route> {
     const KEY: &str = "OPENROUTER_API_KEY";
-    environment.get(KEY)?;
-    let provider = provider(environment, ("openrouter", None), Some(KEY), mistakes)?;
+    keys.environment.get(KEY)?;
+    let provider = provider(keys, ("openrouter", None), Some(KEY), mistakes)?;
     let contract = Arc::new(builtin::OPENROUTER.contract(KEY, verification));
     // Its prices are its own: without one written down its models are refused, and the refusal says how to price.
     Some(pattern("openrouter/*", Target::new(provider, "*", contract, None)))
 }
 
-fn ollama(environment: &Environment, mistakes: &mut Mistakes) -> Option<Route> {
-    let base_url = ollama_url(environment.get("OLLAMA_HOST")?);
-    let provider = provider(environment, ("ollama", Some(&base_url)), None, mistakes)?;
+fn ollama(keys: &mut Keys<'_>, mistakes: &mut Mistakes) -> Option<Route> {
+    let base_url = ollama_url(keys.environment.get("OLLAMA_HOST")?);
+    let provider = provider(keys, ("ollama", Some(&base_url)), None, mistakes)?;
     // Your own hardware: free is what it is, said explicitly.
     let price = RoutePrice { input: "0".to_owned(), output: Some("0".to_owned()), ..RoutePrice::default() };
     let free = PriceVersion::from_route("ollama", "*", &price, ModelKind::Chat).ok();
@@ -111,18 +109,22 @@ pub fn simulated_models(base_url: &str) -> Result<Vec<Route>, String> {
 
 /// A provider whose name is that of its kind.
 fn provider(
-    environment: &Environment,
+    keys: &mut Keys<'_>,
     (name, base_url): (&str, Option<&str>),
     key: Option<&str>,
     mistakes: &mut Mistakes,
 ) -> Option<Arc<Provider>> {
-    let secret = key.and_then(|key| environment.secret(&format!("env:{key}")).ok());
+    let place = |part| format!("environment, provider {name}, {part}");
+    let secret = match key.map(|key| keys.secret(&format!("env:{key}"))).transpose() {
+        Ok(secret) => secret,
+        Err(error) => {
+            mistakes.add(&place("api_key"), error);
+            return None;
+        }
+    };
     let kind = Kind::named(name)?;
     let built = Provider::new(name, kind, base_url, secret.as_ref());
-    built
-        .map(Arc::new)
-        .map_err(|error| mistakes.add(&format!("environment, provider {name}, {}", error.field()), error))
-        .ok()
+    built.map(Arc::new).map_err(|error| mistakes.add(&place(error.field()), error)).ok()
 }
 
 /// A route for every model of the catalogue's that the provider has or will have.

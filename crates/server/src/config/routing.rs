@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::AccessClass;
 use gateway::{BreakerRules, Capability, RetryRules, Strategy, Substitution, Target, TargetRules};
 
 use super::read::{Mistakes, Section};
@@ -35,9 +36,24 @@ pub(super) fn read_strategy(section: &mut Section, mistakes: &mut Mistakes) -> S
     section.word("strategy", &Strategy::WORDS, mistakes).unwrap_or_default()
 }
 
-/// What a route does when another model answers than its target's.
-pub(super) fn read_substitution(section: &mut Section, mistakes: &mut Mistakes) -> Substitution {
-    section.word("substitution", &Substitution::WORDS, mistakes).unwrap_or_default()
+/// What a route to these targets does when another model answers than its target's; `None` where nothing is written. A
+/// reseller's route cannot only log it: which model answers is the reseller's own word.
+pub(super) fn read_substitution(
+    section: &mut Section,
+    targets: &[Target],
+    mistakes: &mut Mistakes,
+) -> Option<Substitution> {
+    let found = section.word("substitution", &Substitution::WORDS, mistakes)?;
+    let reseller = targets.iter().find(|target| target.contract.class == AccessClass::Reseller);
+    if let (Substitution::Log, Some(target)) = (found, reseller) {
+        let message = format!(
+            "must be \"refuse\" or \"alert\" here, is \"log\": `{}` is a reseller's, who says itself which model \
+             answers. Leave it out for \"refuse\"",
+            target.label
+        );
+        mistakes.add(&section.field("substitution"), message);
+    }
+    Some(found)
 }
 
 /// Refuses a route that makes a pool of the accounts of several owners: the same model of the same provider by the keys of

@@ -1,10 +1,12 @@
 //! The configuration: the sample, the defaults, and every mistake at once.
 
 use directory::{DataClass, Environment as Stage};
-use gateway::{AccessClass, Countries, Verified};
+use domain::AccessClass;
+use gateway::{Countries, Verified};
 
 use super::*;
 
+mod classes;
 mod google;
 
 /// The day on which the configurations of these tests are read.

@@ -50,6 +50,7 @@ pub(super) fn identify(admin: &Admin, head: &Parts, audience: Audience) -> Resul
         return Ok(Who::Anybody);
     }
     let key = bearer(&head.headers).ok_or_else(directory::missing_key)?;
+    admin.directory.directory().check_published(key)?;
     let address = head.extensions.get().and_then(|ClientAddress(address)| *address);
     if admin.is_operator(key) {
         return for_administrators(audience, || of_operator(admin, head, address));

@@ -123,6 +123,9 @@ fn a_generation_has_every_member() {
         model_answered: None,
         price_version: text("mock/sim-small@input=1.00"),
         service_tier: domain::ServiceTier::Standard,
+        class: domain::AccessClass::Direct,
+        list_pico: None,
+        cover: None,
         usage: Usage { input: 10, cached: 2, output: 5, ..Usage::default() },
         cost_pico: 1_000,
         cost: Money::from_nano(1),
@@ -137,6 +140,7 @@ fn a_generation_has_every_member() {
         attribution: Attribution { user: Some("u-1".into()), ..Attribution::default() },
     };
     let failed = CostRow { status: AttemptStatus::Failed, cost: Money::from_nano(2), ..row.clone() };
+    let brought = CostRow { class: domain::AccessClass::Byok, list_pico: Some(4_001), ..row.clone() };
     let members = "api_type app_id cache_discount cancelled created_at data_region external_user finish_reason \
                    generation_time http_referer id is_byok latency model moderation_latency native_finish_reason \
                    native_tokens_cached native_tokens_completion native_tokens_completion_images native_tokens_prompt \
@@ -166,7 +170,19 @@ fn a_generation_has_every_member() {
         (Some(12), Some(2))
     );
     assert_eq!(shown["provider_responses"].as_array().map(Vec::len), Some(2));
+    assert_eq!((&shown["is_byok"], &shown["upstream_inference_cost"]), (&false.into(), &Value::Null));
     assert!(Generation::of("gen-1", &[]).is_none());
+    // By a key of the caller's, the provider bills the list price and we bill the fee.
+    let shown =
+        serde_json::to_value(Generation::of("gen-1", std::slice::from_ref(&brought)).unwrap()).unwrap();
+    assert_eq!((&shown["is_byok"], &shown["provider_responses"][0]["is_byok"]), (&true.into(), &true.into()));
+    assert_eq!(
+        (shown["upstream_inference_cost"].as_f64(), shown["usage"].as_f64()),
+        (Some(5e-9), Some(1e-9))
+    );
+    let unlisted = CostRow { list_pico: None, ..brought.clone() };
+    let shown = serde_json::to_value(Generation::of("gen-1", &[brought, unlisted]).unwrap()).unwrap();
+    assert_eq!(shown["upstream_inference_cost"], Value::Null);
 }
 
 #[test]

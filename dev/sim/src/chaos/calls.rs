@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Money, OrganizationId, Pico, RequestId, ServiceTier, Timestamp, Usage};
+use domain::{AccessClass, Money, OrganizationId, Pico, RequestId, ServiceTier, Timestamp, Usage};
 use ledger::{AttemptStatus, Attribution, Command, CostRow, Extension, HoldRequest, NextAttempt};
 
 use super::{Chaos, Scale, id};
@@ -54,14 +54,18 @@ impl Chaos {
         };
         let pico = if self.random.chance(500) { nano.saturating_mul(1000) } else { draft.cost_pico };
         charge(&mut draft, if self.random.chance(200) { pico } else { pico / 2 });
-        HoldRequest {
+        let mut hold = HoldRequest {
             organization: owner.id,
             request,
             amount: Money::from_nano(nano),
             least: Money::from_nano(least),
             tokens: self.tokens(),
+            ceiling: Vec::new(),
+            grants_only: false,
             draft: Box::new(draft),
-        }
+        };
+        self.pool_hold(&mut hold);
+        hold
     }
 
     fn tokens(&mut self) -> u64 {
@@ -128,7 +132,10 @@ impl Chaos {
             model_answered: None,
             price_version,
             service_tier: ServiceTier::Standard,
+            class: AccessClass::Direct,
             usage,
+            list_pico: None,
+            cover: None,
             cost_pico: 0,
             cost: Money::ZERO,
             reported_pico: None,
@@ -154,16 +161,21 @@ impl Chaos {
             1 => Money::from_nano(self.random.within(0, self.universe.unit)),
             _ => Money::from_nano(self.random.within(0, (self.universe.unit / 16).max(2))),
         };
-        let next = self.random.chance(250).then(|| Box::new(self.next_attempt(owner, request)));
-        Command::Extend(Extension {
+        let next = self.random.chance(400).then(|| Box::new(self.next_attempt(owner, request)));
+        let mut extension = Extension {
             organization: owner.id,
             request,
             amount,
             tokens: self.tokens(),
             usage,
             cost_pico: self.random.within(0, held.saturating_mul(1200).max(1)),
+            consumed: Vec::new(),
+            ceiling: Vec::new(),
+            grants_only: false,
             next,
-        })
+        };
+        self.pool_extension(&mut extension, owner.stakes.get(&request).map(|stake| &stake.draft));
+        Command::Extend(extension)
     }
 
     /// A further attempt of a call, at another target or another model, or the present one elsewhere; now and then its
@@ -201,6 +213,9 @@ impl Chaos {
             provider: Arc::from("fallback"),
             price_version: Arc::from("fallback/model@1"),
             service_tier: pick(&mut self.random, &TIERS, ServiceTier::Standard),
+            class: AccessClass::Direct,
+            list_pico: None,
+            cover: None,
             earlier,
         }
     }
@@ -216,6 +231,7 @@ impl Chaos {
         if self.random.chance(20) {
             row.attempt = row.attempt.saturating_add(1);
         }
+        self.cover_less(&mut row);
         row
     }
 
@@ -276,6 +292,7 @@ impl Chaos {
         for row in &mut rows {
             let pico = self.reported(row, stake, tally);
             charge(row, pico);
+            self.cover_in_the_end(row, tally);
         }
         rows
     }
@@ -328,7 +345,7 @@ fn priced(usage: &Usage, price: u64) -> i64 {
 }
 
 /// Writes a cost into a row, rounded as it must be.
-fn charge(row: &mut CostRow, pico: i64) {
+pub(super) fn charge(row: &mut CostRow, pico: i64) {
     row.cost_pico = pico.max(0);
     row.cost = Pico::new(i128::from(row.cost_pico)).ceil_to_money().unwrap_or(Money::MAX);
 }

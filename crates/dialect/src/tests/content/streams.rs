@@ -14,7 +14,7 @@ const FIRST: &str = r#"data: {"candidates": [{"content": {"parts": [{"text": "He
 const LAST: &str = r#"data: {"candidates": [{"content": {"parts": [{"text": "lo"}],"role": "model"},"finishReason": "STOP","index": 0}],"usageMetadata": {"promptTokenCount": 9,"cachedContentTokenCount": 4,"candidatesTokenCount": 2,"thoughtsTokenCount": 10,"totalTokenCount": 21,"serviceTier": "flex"},"modelVersion": "gemini-x","responseId": "r1"}"#;
 const END: &str = "\r\n\r\n";
 
-const NONE: Usage = Usage::from_counts([0; 14]);
+const NONE: Usage = Usage::from_counts([0; 15]);
 const INPUT: Usage = Usage { input: 5, cached: 4, ..NONE };
 const WHOLE: Usage = Usage { output: 12, reasoning: 10, ..INPUT };
 

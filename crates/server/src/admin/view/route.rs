@@ -27,6 +27,10 @@ fn one(explained: &TargetExplanation, now: Timestamp) -> Value {
         let cost = price.as_ref()?.cost(&usage, ServiceTier::default())?;
         cost.ceil_to_money().map(|cost| cost.to_string())
     };
+    let listed = |usage: Usage| {
+        let cost = price.as_ref()?.list_cost(&usage, ServiceTier::default())?;
+        cost.ceil_to_money().map(|cost| cost.to_string())
+    };
     json!({
         "target": target.label,
         "provider": target.provider.name,
@@ -35,6 +39,9 @@ fn one(explained: &TargetExplanation, now: Timestamp) -> Value {
         "price_version": price.as_ref().map(|price| &price.id),
         "thousand_input": thousand(Usage { input: 1_000, ..Usage::default() }),
         "thousand_output": thousand(Usage { output: 1_000, ..Usage::default() }),
+        "list_version": price.as_ref().and_then(|price| price.list()).map(|list| &list.id),
+        "thousand_input_at_list": listed(Usage { input: 1_000, ..Usage::default() }),
+        "thousand_output_at_list": listed(Usage { output: 1_000, ..Usage::default() }),
         "contract": {
             "class": target.contract.class.as_str(),
             "owner": target.contract.owner,
