@@ -1,7 +1,7 @@
 //! Starting and stopping: the threads that serve, the one that accepts, and the order in which they end.
 
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -18,7 +18,7 @@ use ledger::Postbox;
 use providers::{Client, Timeouts};
 use secrecy::ExposeSecret;
 use serde_json::json;
-use store::Store;
+use store::{Durability, Store};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -110,10 +110,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let Options { data, listen, config, environment, extra_routes } = options;
     // First, so that a start on a taken address leaves nothing behind, the operator's key above all.
     let (listener, address) = bind(listen.unwrap_or(config.listen))?;
-    let store = Arc::new(Store::open(&data, config.durability, Arc::clone(&clock))?);
-    if store.recovered() > 0 {
-        tracing::warn!(holds = store.recovered(), "settled what the last run left held");
-    }
+    let store = open_store(&data, config.durability, &clock)?;
     let published = config.published.as_ref().map(|file| file.keys().clone()).unwrap_or_default();
     let secrets = Secrets::open(&data, environment.get(OPERATOR_KEY), &published, ids.as_ref())?;
     let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
@@ -175,6 +172,18 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
     Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, last })
+}
+
+fn open_store(
+    data: &Path,
+    durability: Durability,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Store>, store::StoreError> {
+    let store = Store::open(data, durability, Arc::clone(clock))?;
+    if store.recovered() > 0 {
+        tracing::warn!(holds = store.recovered(), "settled what the last run left held");
+    }
+    Ok(Arc::new(store))
 }
 
 /// The way to hand a serving thread its connections.

@@ -198,7 +198,6 @@ fn read_config(
     let user_pays = user_pays::read(root.section("user_pays", mistakes), mistakes);
     let explain = read_explain(root.section("explain", mistakes), mistakes);
     let log = read_log(root.section("log", mistakes), mistakes);
-    let offers = root.section("offers", mistakes);
     let listen = server.address("listen", mistakes);
     let workers = server.number("workers", 0..=1_024, mistakes);
     let [request_bytes_max, form_bytes_max, answer_bytes_max] = read_sizes(&mut server, mistakes);
@@ -207,22 +206,15 @@ fn read_config(
     let durability = ledger.word("durability", &DURABILITIES, mistakes);
     let output_slice = ledger.number("first_slice_tokens", 1..=1_000_000, mistakes);
     let sweep = read_sweep(&mut ledger, mistakes);
-    let client_idle = waits.millis("client_idle_ms", mistakes);
-    let [connect, first_byte, idle] =
-        ["connect_ms", "first_byte_ms", "idle_ms"].map(|name| waits.millis(name, mistakes));
+    let [client_idle, connect, first_byte, idle] =
+        ["client_idle_ms", "connect_ms", "first_byte_ms", "idle_ms"].map(|name| waits.millis(name, mistakes));
     [server, ledger, waits].into_iter().for_each(|section| section.finish(mistakes));
-    let contracts = root.section("contracts", mistakes);
-    let verification = Verification::read(contracts, today, mistakes);
+    let verification = Verification::read(root.section("contracts", mistakes), today, mistakes);
     let published = access::read(root.section("access", mistakes), mistakes);
     let mut keys = Keys::new(environment, published.as_ref());
     let providers = read_providers(root.sections("providers", mistakes), &mut keys, verification, mistakes);
-    let offers = read_offers(offers, providers.is_empty(), mistakes);
-    let pools = pools::read(
-        root.section("free", mistakes),
-        root.sections("programmes", mistakes),
-        root.section("byok", mistakes),
-        mistakes,
-    );
+    let offers = read_offers(root.section("offers", mistakes), providers.is_empty(), mistakes);
+    let pools = read_pools(&mut root, mistakes);
     let programmes = pools.as_ref().map_or(&[][..], |pools| &pools.programmes);
     let known = Known { providers: &providers, catalog, verification, programmes };
     let tiers = tiers::read(root.sections("tiers", mistakes), mistakes);
@@ -260,6 +252,11 @@ fn read_config(
         pools: pools?,
         routes,
     })
+}
+
+fn read_pools(root: &mut Section, mistakes: &mut Mistakes) -> Option<Pools> {
+    let (free, byok) = (root.section("free", mistakes), root.section("byok", mistakes));
+    pools::read(free, root.sections("programmes", mistakes), byok, mistakes)
 }
 
 /// The most bytes of a request, of a form and of an answer.
