@@ -8,6 +8,7 @@ mod effective;
 mod explanation;
 mod organizations;
 mod people;
+mod pools;
 mod projects;
 mod route;
 
@@ -24,6 +25,7 @@ pub(crate) use effective::EffectiveLimits;
 pub(crate) use explanation::Explained;
 pub(crate) use organizations::{NewOrganization, Organization, Organizations};
 pub(crate) use people::{Audit, Gone, Limit, Limits, Members, NewAdminKey, NewMember};
+pub(crate) use pools::Pools;
 pub(crate) use projects::{Key, Keys, NewKey, NewProject, Project, Projects};
 pub(crate) use route::RouteExplained;
 

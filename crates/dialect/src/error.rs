@@ -226,6 +226,7 @@ const fn words(refused: RefusalCode) -> Words {
         | RefusalCode::OutputTokensPerMinuteExceeded
         | RefusalCode::TokensPerDayExceeded => (429, "tokens", Some(RATE), None, Some(refused.as_str())),
         RefusalCode::CreditExhausted => (429, QUOTA, Some(QUOTA), None, Some("credit_balance_exhausted")),
+        RefusalCode::GrantsUsedUp => (429, QUOTA, Some(QUOTA), None, Some("grants_used_up")),
         // As OpenRouter says it of its free models: a limit of requests, and none that money is owed for.
         RefusalCode::FreeRequestsUsedUp => (429, "requests", Some(RATE), None, Some(refused.as_str())),
         RefusalCode::WalletInDebt => (429, QUOTA, Some(QUOTA), None, Some("wallet_in_debt")),

@@ -50,6 +50,8 @@ pub enum Permission {
     ManageAdminKeys,
     /// Sees and revokes other people's consents; one's own everybody may.
     ManageConsents,
+    /// Joins and leaves programmes in which data is shared with a provider.
+    ShareData,
 }
 
 impl Permission {
@@ -66,6 +68,7 @@ impl Permission {
         Self::ManagePeople,
         Self::ManageAdminKeys,
         Self::ManageConsents,
+        Self::ShareData,
     ];
 }
 
@@ -124,7 +127,9 @@ const fn allows(role: OrganizationRole, part: Option<ProjectRole>, permission: P
             Owner | Admin => true,
             Reader => part.is_some(),
         },
-        Permission::ManagePeople | Permission::ManageAdminKeys => matches!(role, Owner),
+        Permission::ManagePeople | Permission::ManageAdminKeys | Permission::ShareData => {
+            matches!(role, Owner)
+        }
     }
 }
 

@@ -9,10 +9,10 @@ use domain::{
 
 use crate::port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
 use crate::record::{
-    AccessMode, Actor, ActorKind, AdminKey, App, AuditEntry, Bounds, Caps, Consent, DataClass, Environment,
-    InFlight, Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitReset, LimitSubject, Member, ModelAccess,
-    Organization, OrganizationRole, Previous, Project, ProjectRole, RateLimit, Revocation, Scope,
-    ServiceAccount, User,
+    AccessMode, Actor, ActorKind, AdminKey, AfterGrant, App, AuditEntry, Bounds, Caps, Consent, DataClass,
+    Environment, InFlight, Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitReset, LimitSubject, Member,
+    ModelAccess, Organization, OrganizationRole, Previous, Project, ProjectRole, RateLimit, Revocation,
+    Scope, ServiceAccount, User,
 };
 
 /// Runs the whole suite; `make_store` must give a fresh, empty store each time. Panics on the first difference.
@@ -64,6 +64,7 @@ fn project(n: u8) -> Project {
         name: format!("project {n}"),
         environment: Environment::Staging,
         data_class: DataClass::Sensitive,
+        after_grant: AfterGrant::Stop,
         models: Some(access()),
         created_at: Timestamp::from_micros(-1),
         archived_at: Some(Timestamp::MAX),
@@ -308,12 +309,15 @@ fn keeps_every_field(store: &dyn DirectoryStore) {
 fn keeps_every_word(store: &dyn DirectoryStore) {
     assert_eq!(put(store, organization(1)), Ok(()));
     let words = Environment::ALL.iter().flat_map(|e| DataClass::ALL.iter().map(move |d| (*e, *d)));
+    let after = AfterGrant::ALL.iter().cycle();
     let projects: Vec<Project> = (1_u8..)
         .zip(words)
-        .map(|(n, (environment, data_class))| Project {
+        .zip(after)
+        .map(|((n, (environment, data_class)), after_grant)| Project {
             id: ProjectId::from_bytes([n; 16]),
             environment,
             data_class,
+            after_grant: *after_grant,
             ..project(1)
         })
         .collect();

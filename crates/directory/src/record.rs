@@ -18,8 +18,8 @@ pub use key::{AdminKey, Key, KeyHash, KeyOwner, Previous};
 pub use limit::{Caps, LimitSubject, RateLimit};
 pub use people::{Invite, InvitedTo, Member, ServiceAccount, User};
 pub use words::{
-    AccessMode, DataClass, Environment, InFlight, LimitReset, OrganizationRole, ProjectRole, Scope,
-    UnknownWord,
+    AccessMode, AfterGrant, DataClass, Environment, InFlight, LimitReset, OrganizationRole, ProjectRole,
+    Scope, UnknownWord,
 };
 
 /// The owner of credit.
@@ -60,6 +60,8 @@ pub struct Project {
     pub environment: Environment,
     /// What its prompts may contain.
     pub data_class: DataClass,
+    /// What pays for its calls when no grant can.
+    pub after_grant: AfterGrant,
     /// Models that it may call; `None` for all.
     pub models: Option<ModelAccess>,
     /// When it was made.

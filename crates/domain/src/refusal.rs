@@ -106,6 +106,8 @@ pub enum RefusalCode {
     FreeRequestsUsedUp,
     /// The wallet owes; new holds wait for a top-up. It has no credit either.
     WalletInDebt,
+    /// No grant can cover the hold, and the project has chosen to stop there.
+    GrantsUsedUp,
     /// The wallet cannot cover the hold.
     CreditExhausted,
 }
@@ -149,6 +151,7 @@ impl RefusalCode {
         Self::WalletFrozen,
         Self::FreeRequestsUsedUp,
         Self::WalletInDebt,
+        Self::GrantsUsedUp,
         Self::CreditExhausted,
     ];
 
@@ -186,9 +189,11 @@ impl RefusalCode {
             | Self::RequestsPerDayExceeded
             | Self::TokensPerDayExceeded
             | Self::ConcurrentRequestsExceeded => Owner::RateLimit,
-            Self::WalletFrozen | Self::FreeRequestsUsedUp | Self::WalletInDebt | Self::CreditExhausted => {
-                Owner::Billing
-            }
+            Self::WalletFrozen
+            | Self::FreeRequestsUsedUp
+            | Self::WalletInDebt
+            | Self::GrantsUsedUp
+            | Self::CreditExhausted => Owner::Billing,
         }
     }
 
@@ -229,6 +234,7 @@ impl RefusalCode {
             Self::TokensPerDayExceeded => "tokens_per_day_exceeded",
             Self::ConcurrentRequestsExceeded => "concurrent_requests_exceeded",
             Self::CreditExhausted => "credit_exhausted",
+            Self::GrantsUsedUp => "grants_used_up",
             Self::FreeRequestsUsedUp => "free_requests_used_up",
             Self::WalletInDebt => "wallet_in_debt",
             Self::WalletFrozen => "wallet_frozen",

@@ -21,6 +21,7 @@ use crate::pipeline::Gateway;
 use crate::rates::Pace;
 use crate::retry::{Next, Remedy, Standing};
 use crate::settle::{Consumed, Ending, Open, Told};
+use crate::shown::tell_access;
 use crate::tasks::Presence;
 
 /// The target that answered, or that was tried last, as `provider/model`.
@@ -241,10 +242,15 @@ impl Open {
     /// Tells on an answer where it came from and how many attempts it took.
     pub(crate) fn tell_way(&self, headers: &mut HeaderMap) {
         way(&self.plan.target().label, self.held.attempts(), headers);
-        if !self.plan.call.fallbacks().is_empty()
-            && let Ok(model) = HeaderValue::from_str(self.plan.model())
+        // Where several models could have answered, the one that does is named.
+        let own = self.plan.target().of.as_ref().map(|route| &route.model);
+        if (own.is_some() || !self.plan.call.fallbacks().is_empty())
+            && let Ok(model) = HeaderValue::from_str(own.unwrap_or(self.plan.model()))
         {
             headers.insert(MODEL, model);
+        }
+        if self.plan.shows_access {
+            tell_access(self.plan.candidate(), self.began.at, headers);
         }
         let dropped = self.plan.candidate().converted.as_ref().map(|converted| converted.dropped());
         if let Some(dropped) = dropped.filter(|dropped| !dropped.is_empty()) {

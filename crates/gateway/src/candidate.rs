@@ -6,12 +6,14 @@
 
 use std::sync::Arc;
 
+use dialect::tokens::count_prompt;
 use dialect::{BadRequest, Call, Conversion};
 use directory::InFlight;
 use domain::{Money, ServiceTier, Usage};
 use pricing::PriceVersion;
 
 use crate::allowance::{Allowance, Ask};
+use crate::capability::Needs;
 use crate::funding::{Charge, Funding};
 use crate::pipeline::Settings;
 use crate::routes::{Route, Target};
@@ -103,6 +105,37 @@ impl Choice {
         Ok(Self { first, rest: kept, left_out })
     }
 
+    /// Those of them that can do what the call needs; the others are left out with what they lack.
+    ///
+    /// # Errors
+    /// If none can: which lacks what.
+    pub(crate) fn fitting(self, call: &Call) -> Result<Self, BadRequest> {
+        let Self { first, rest, mut left_out } = self;
+        let all: Vec<Admitted> = std::iter::once(first).chain(rest).collect();
+        let shortest = all.iter().filter_map(|one| one.price.context).min();
+        let needs = Needs::of(call, input_tokens(call, shortest));
+        let (mut fit, mut lacking) = (Vec::new(), Vec::new());
+        for admitted in all {
+            match needs.lacking(&admitted.target.rules, &admitted.price) {
+                None => fit.push(admitted),
+                Some(code) => lacking.push(LeftOut { target: Arc::clone(&admitted.target.label), code }),
+            }
+        }
+        if fit.is_empty() {
+            let each = lacking.iter().map(|out| format!("`{}`: {}", out.target, out.code.replace('_', " ")));
+            let message = format!(
+                "No free model can do what this call needs. {}. Leave that out of the call, or name a model that is paid \
+                 for.",
+                each.collect::<Vec<_>>().join("; ")
+            );
+            let param = Some("model".to_owned());
+            return Err(BadRequest { message, param, code: Some("no_free_model_fits") });
+        }
+        left_out.append(&mut lacking);
+        let first = fit.remove(0);
+        Ok(Self { first, rest: fit, left_out })
+    }
+
     /// The same for a call that refers to what a provider keeps: no other one has it than the first, which is `keeper`
     /// once it is known.
     ///
@@ -137,6 +170,19 @@ impl Candidate {
     pub(crate) fn charge(&self, usage: &Usage, tier: ServiceTier) -> Option<Charge> {
         self.funding.charge(&self.price, usage, tier)
     }
+}
+
+/// Bodies up to this size are counted where the bound of their tokens does not decide: that takes some ten milliseconds.
+const COUNTED_BYTES_MAX: usize = 256 * 1024;
+
+/// The input tokens of a call, as far as a context of so many must be told from them: the bound, which is never too small;
+/// the exact count where that is beyond the context and the body is no book.
+fn input_tokens(call: &Call, shortest: Option<u64>) -> u64 {
+    let bound = call.prompt_tokens_bound();
+    if shortest.is_some_and(|context| bound > context) && call.body().len() <= COUNTED_BYTES_MAX {
+        return count_prompt(call.endpoint(), call.body(), call.model());
+    }
+    bound
 }
 
 impl Candidates {

@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) ask: Ask,
     /// A guess at the cost of the input alone, charged when the gateway dies during the call; 0 where nothing is charged.
     pub(crate) input_guess: u64,
+    /// Whether the caller wants to be told on whose account the call is made.
+    pub(crate) shows_access: bool,
 }
 
 impl Plan {
@@ -189,7 +191,8 @@ fn admit_model(
 ) -> Result<Choice, Failure> {
     check_kind(route, call, now)?;
     access::check(principal, route, tiers)?;
-    let choice = choose(route, call, principal, pools, now)?;
+    let choice = choose(route, call, principal, (tiers, pools), now)?;
+    let choice = if route.must_fit { choice.fitting(call)? } else { choice };
     let choice = choice.keep("option_unpriced", |admitted| check_options(call, &admitted.price))?;
     let choice = choice.keep_state_of(call, keeper)?;
     let choice = choice.keep("inexpressible", |admitted| convert(call, admitted))?;
@@ -355,14 +358,16 @@ fn choose(
     route: &Arc<Route>,
     call: &Call,
     principal: &Principal,
-    pools: &Pools,
+    (tiers, pools): (&Tiers, &Pools),
     now: Timestamp,
 ) -> Result<Choice, Refusal> {
     let traffic = traffic(principal);
     let mut farthest: Option<Refusal> = None;
     let (mut first, mut rest, mut left_out) = (None, Vec::new(), Vec::new());
     for target in &route.targets {
-        let price = admit(route, target, call, &traffic, now);
+        // By the free router, too, nobody gets at a model that is not for them.
+        let open = target.of.as_ref().map_or(Ok(()), |own| access::check(principal, own, tiers));
+        let price = open.and_then(|()| admit(route, target, call, &traffic, now));
         match price.and_then(|price| Ok((price, pools.fund(target, principal, now)?))) {
             Ok((price, funding)) => {
                 let (route, price) = (Arc::clone(route), Arc::clone(price));
@@ -448,7 +453,7 @@ pub(crate) fn plan(permit: Permit, settings: &Settings) -> Box<Plan> {
     let is_free = call.endpoint().counts();
     let input_guess = if is_free { 0 } else { call.prompt_tokens_bound() / BYTES_PER_TOKEN };
     // Boxed, because it travels through every step from here on.
-    Box::new(Plan { principal, attribution, candidates, ask, input_guess, call })
+    Box::new(Plan { principal, attribution, candidates, ask, input_guess, shows_access: false, call })
 }
 
 /// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.

@@ -33,6 +33,7 @@ mod route_explanation;
 mod routes;
 mod routing;
 mod settle;
+mod shown;
 mod substitution;
 mod tasks;
 #[cfg(test)]

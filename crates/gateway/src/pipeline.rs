@@ -31,6 +31,7 @@ use crate::pools::Pools;
 use crate::rates::{OverRate, Pace, Rates, pace};
 use crate::retry::{RetryBudget, RetryRules};
 use crate::routes::{Route, Routes};
+use crate::shown::asks_for_access;
 use crate::tasks::{Persistent, Presence, Tasks};
 use crate::tiers::Tiers;
 
@@ -206,6 +207,7 @@ impl Gateway {
         identify_on(trail, directory, headers, &visit)?;
         // What: one parse that keeps the body's bytes; nothing is consumed by a request that cannot be read.
         let (call, attribution) = decode(endpoint, head, body, settings.body_limits()).await?;
+        let shows_access = asks_for_access(headers)?;
         // Who, again: a body may take its time, and a key that ended meanwhile has ended. What follows goes by what is so
         // now, the caller's limits and the prices too.
         let now = clock.now();
@@ -225,6 +227,7 @@ impl Gateway {
             .inspect_err(|failure| trail.passed_before(failure, &model, routes.name_of(&model)))?;
         // How much it can cost at most.
         let mut plan = plan(permit, settings);
+        plan.shows_access = shows_access;
         // How fast: taken before the hold, so that a call over its rate never becomes a write. Of several models it is for
         // the first one whose limits have room.
         let paced = pace(rates, (tiers, pools), clock, &mut plan, now);
@@ -370,6 +373,7 @@ async fn hold_on(
                     refusal.code,
                     RefusalCode::CreditExhausted
                         | RefusalCode::WalletInDebt
+                        | RefusalCode::GrantsUsedUp
                         | RefusalCode::FreeRequestsUsedUp
                 )
             {

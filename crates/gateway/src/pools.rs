@@ -241,7 +241,7 @@ impl Programme {
                 organization.name
             );
             let next = format!(
-                "An owner of the organization joins it: `tollkeeper programmes join {name} --org {}`; or call a model \
+                "An owner of the organization joins it: `tollkeeper pools join {name} --org {}`; or call a model \
                  with another route.",
                 organization.id
             );

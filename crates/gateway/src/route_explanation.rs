@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialect::{Call, Endpoint};
 use directory::Principal;
-use domain::{Refusal, RequestId, Timestamp};
+use domain::{Payer, Refusal, RequestId, Timestamp};
 use pricing::{ModelKind, PriceVersion};
 
 use crate::access;
@@ -47,6 +47,8 @@ pub struct TargetExplanation {
     pub target: Target,
     /// Its place in the order, from 1; `None` when it would not be tried.
     pub place: Option<usize>,
+    /// Who pays for a call there, as far as that can be told before one; of two, the first before the other.
+    pub payers: (Payer, Option<Payer>),
     /// Its price now.
     pub price: Option<Arc<PriceVersion>>,
     /// Whether its contract covers the key's traffic; `None` when no key was named, and nobody can say.
@@ -87,6 +89,7 @@ pub fn explain_route(
             Err(refusal) => targets.push(TargetExplanation {
                 target: target.clone(),
                 place: None,
+                payers: (target.contract.class.payer(), None),
                 price,
                 covered: principal.map(|_| refusal.code == domain::RefusalCode::ModelUnpriced),
                 look: looked(target),
@@ -97,11 +100,12 @@ pub fn explain_route(
     let mut explained: Vec<TargetExplanation> = Vec::new();
     if let Some(choice) = chosen(admitted, call.as_ref(), shared) {
         for (place, admitted) in (1..).zip(std::iter::once(choice.first).chain(choice.rest)) {
-            let Admitted { target, price, .. } = admitted;
+            let Admitted { target, price, funding, .. } = admitted;
+            let payers = funding.payers();
             let look = looked(&target);
             let why = why(route.strategy, place, &look);
             let (place, price, covered) = (Some(place), Some(price), principal.map(|_| true));
-            explained.push(TargetExplanation { target, place, price, covered, look, why });
+            explained.push(TargetExplanation { target, place, payers, price, covered, look, why });
         }
     }
     explained.append(&mut targets);

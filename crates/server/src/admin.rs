@@ -16,6 +16,7 @@ pub(crate) mod input;
 pub(crate) mod keys;
 pub(crate) mod openapi;
 mod organizations;
+mod pools;
 mod problem;
 mod promo;
 pub(crate) mod query;

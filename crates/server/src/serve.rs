@@ -118,6 +118,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let in_flight = InFlight::default();
     let status = status_of(&config);
     let routes = Routes::new(config.routes.into_iter().chain(extra_routes));
+    let routes = routes.with_free_router(&config.pools.free.router);
     contracts::warn(&routes, clock.now());
     let metrics = Arc::new(Metrics::new(routes.providers()));
     let keeper = Arc::new(Keeper::new(store.decisions(), Arc::clone(&clock), config.explain));

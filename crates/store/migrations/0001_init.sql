@@ -20,6 +20,7 @@ CREATE TABLE project (
   name         TEXT    NOT NULL,
   environment  TEXT    NOT NULL,
   data_class   TEXT    NOT NULL,
+  after_grant  TEXT    NOT NULL,            -- what pays when no grant can: paid or stop
   models       TEXT,                        -- a JSON list with its mode; NULL may call all
   created_at   INTEGER NOT NULL,
   archived_at  INTEGER,

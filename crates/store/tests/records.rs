@@ -51,6 +51,7 @@ fn sign_up(store: &Store, payer: Payer) {
         name: "web".to_owned(),
         environment: Environment::default(),
         data_class: DataClass::default(),
+        after_grant: directory::AfterGrant::default(),
         models: None,
         created_at: START,
         archived_at: None,

@@ -11,7 +11,7 @@ use super::credits::ConfirmArgs;
 pub(crate) enum ProjectCommand {
     /// Make a project of an organization
     Create(ProjectCreateArgs),
-    /// Change a project's name, environment, data class or models
+    /// Change a project's name, environment, data class, models or what follows a grant
     Update(ProjectUpdateArgs),
     /// List an organization's projects, the archived ones too
     List(ProjectListArgs),
@@ -33,6 +33,10 @@ pub(crate) struct ProjectCreateArgs {
     #[arg(long, value_parser = ["dev", "staging", "prod"], default_value = "dev")]
     pub(crate) environment: String,
 
+    /// What pays for its calls when no grant can: nothing, or the organization's other credit
+    #[arg(long, value_parser = ["stop", "paid"])]
+    pub(crate) after_grant: Option<String>,
+
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,
 }
@@ -44,7 +48,7 @@ pub(crate) struct ProjectUpdateArgs {
     pub(crate) project: ProjectId,
 
     /// What to call it from now on
-    #[arg(long, required_unless_present_any = ["environment", "data_class", "models"])]
+    #[arg(long, required_unless_present_any = ["environment", "data_class", "after_grant", "models"])]
     pub(crate) name: Option<String>,
 
     /// What its traffic is for
@@ -54,6 +58,10 @@ pub(crate) struct ProjectUpdateArgs {
     /// What its prompts may contain
     #[arg(long, value_parser = ["public", "internal", "sensitive"])]
     pub(crate) data_class: Option<String>,
+
+    /// What pays for its calls when no grant can: nothing, or the organization's other credit
+    #[arg(long, value_parser = ["stop", "paid"])]
+    pub(crate) after_grant: Option<String>,
 
     /// The only models that it may call, such as gpt-5*,o3; all takes the list away
     #[arg(long, value_name = "NAME,…|all", value_delimiter = ',')]

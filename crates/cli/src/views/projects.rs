@@ -15,6 +15,7 @@ pub(crate) struct Project {
     organization: OrganizationId,
     environment: String,
     data_class: String,
+    after_grant: String,
     models: Option<Models>,
     created_at: Timestamp,
     archived_at: Option<Timestamp>,
@@ -46,6 +47,7 @@ impl View for Project {
             ("organization", self.organization.to_string()),
             ("environment", self.environment.clone()),
             ("data class", self.data_class.clone()),
+            ("after grants", self.after_grant.clone()),
             ("models", Models::words(self.models.as_ref())),
             ("created", second(self.created_at)),
         ];
@@ -61,6 +63,7 @@ pub(crate) struct NewProject {
     name: String,
     organization: OrganizationId,
     environment: String,
+    after_grant: String,
     created_at: Timestamp,
 }
 
@@ -71,6 +74,7 @@ impl View for NewProject {
             ("name", self.name.clone()),
             ("organization", self.organization.to_string()),
             ("environment", self.environment.clone()),
+            ("after grants", self.after_grant.clone()),
             ("created", second(self.created_at)),
         ])
     }
@@ -93,6 +97,7 @@ impl View for Projects {
             Column::Text("NAME"),
             Column::Text("ENVIRONMENT"),
             Column::Text("DATA"),
+            Column::Text("AFTER GRANTS"),
             Column::Text("MODELS"),
             Column::Text("ARCHIVED"),
         ];
@@ -102,6 +107,7 @@ impl View for Projects {
                 project.name.clone(),
                 project.environment.clone(),
                 project.data_class.clone(),
+                project.after_grant.clone(),
                 Models::words(project.models.as_ref()),
                 project.archived_at.map(second).unwrap_or_default(),
             ]

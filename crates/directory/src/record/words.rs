@@ -82,6 +82,15 @@ word_enums! {
         Sensitive = "sensitive",
     }
 
+    /// What pays for a project's calls when no grant can (2.2).
+    AfterGrant, "what follows a grant", "stop or paid" {
+        /// The organization's other credit.
+        #[default]
+        Paid = "paid",
+        /// Nothing: calls are refused until there is a grant again.
+        Stop = "stop",
+    }
+
     /// What becomes of an organization's running calls when its credit or a budget runs out (3.1).
     InFlight, "a policy for running calls", "completes or stops" {
         /// They end as they would have, and what they cost beyond their holds is booked, if need be as debt.

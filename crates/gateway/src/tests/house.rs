@@ -340,6 +340,7 @@ impl House {
             name: "chat".to_owned(),
             environment: directory::Environment::default(),
             data_class,
+            after_grant: directory::AfterGrant::default(),
         };
         let closed = NewProject { name: "closed".to_owned(), ..project.clone() };
         let mandate = Mandate::operator(&ids, now);

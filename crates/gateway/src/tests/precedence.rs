@@ -65,6 +65,7 @@ fn reasons() -> Vec<(Wrong, RefusalCode)> {
     reasons.extend([
         (Wrong::Frozen, Code::WalletFrozen),
         (Wrong::Owing, Code::WalletInDebt),
+        (Wrong::NoGrant, Code::GrantsUsedUp),
         (Wrong::Poor, Code::CreditExhausted),
     ]);
     reasons

@@ -181,5 +181,6 @@ const fn needs(permission: Permission) -> (&'static str, &'static str) {
             ("owners and admins see and revoke other people's consents", "an owner or admin")
         }
         Permission::ManageAdminKeys => ("only owners make and end administrators' keys", "an owner"),
+        Permission::ShareData => ("only owners decide whether data is shared with a provider", "an owner"),
     }
 }

@@ -3,15 +3,15 @@
 use axum::routing::{delete, get, patch, post, put};
 use directory::Permission::{
     ManageAdminKeys, ManageLimits, ManageOrganization, ManagePeople, ManageProject, ManageProjects, OwnKeys,
-    Read, ReadAudit,
+    Read, ReadAudit, ShareData,
 };
 
 use super::route::Access::{May, OfConsent, OfKey, OfRequest, Open};
 use super::route::Verb::{Delete, Get, Patch, Post, Put};
 use super::route::{Route, Work};
 use super::{
-    accounts, audit, budgets, consents, credits, effective, explain, keys, organizations, promo, rates,
-    records, routing, statement, status, topups, wallets,
+    accounts, audit, budgets, consents, credits, effective, explain, keys, organizations, pools, promo,
+    rates, records, routing, statement, status, topups, wallets,
 };
 
 /// Members of a body that makes or changes a key.
@@ -94,6 +94,27 @@ pub(super) const ORGANIZATIONS: &[Route] = &[
     ),
     Route::new(
         Get,
+        "/admin/v1/organizations/{organization}/pools",
+        May(Read),
+        "Show what pays before money does: free requests, complimentary tokens, calls without a fee",
+        pools::list,
+    ),
+    Route::new(
+        Put,
+        "/admin/v1/organizations/{organization}/programmes/{programme}",
+        May(ShareData),
+        "Join a programme, in which prompts and answers are shared with its provider for complimentary tokens",
+        pools::join,
+    ),
+    Route::new(
+        Delete,
+        "/admin/v1/organizations/{organization}/programmes/{programme}",
+        May(ShareData),
+        "Leave a programme",
+        pools::leave,
+    ),
+    Route::new(
+        Get,
         "/admin/v1/organizations/{organization}/projects",
         May(Read),
         "List projects, the archived ones too",
@@ -162,6 +183,7 @@ pub(super) const PROJECTS: &[Route] = &[
             "organization!: string",
             "environment: dev|staging|prod",
             "data_class: public|internal|sensitive",
+            "after_grant: stop|paid",
         ],
     ),
     Route::new(Get, "/admin/v1/projects/{project}", May(Read), "Show a project", accounts::show_project),
@@ -169,13 +191,14 @@ pub(super) const PROJECTS: &[Route] = &[
         Patch,
         "/admin/v1/projects/{project}",
         May(ManageProject),
-        "Change a project; its environment and data class ask for a role in the organization",
+        "Change a project; its environment, data class and what follows a grant ask for a role in the organization",
         accounts::update_project,
     )
     .takes(&[
         "name: string",
         "environment: dev|staging|prod",
         "data_class: public|internal|sensitive",
+        "after_grant: stop|paid",
         "models: object",
     ]),
     Route::new(

@@ -274,7 +274,13 @@ fn furnish(service: &DirectoryService, mandate: &Mandate<'_>) -> (Vec<(&'static 
 
 fn project_of(service: &DirectoryService, mandate: &Mandate<'_>, organization: OrganizationId) -> ProjectId {
     let (environment, data_class) = Default::default();
-    let new = NewProject { organization, name: "tests".to_owned(), environment, data_class };
+    let new = NewProject {
+        organization,
+        name: "tests".to_owned(),
+        environment,
+        data_class,
+        after_grant: directory::AfterGrant::default(),
+    };
     service.create_project(new, mandate).unwrap().id
 }
 

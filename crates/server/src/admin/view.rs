@@ -63,6 +63,7 @@ pub(crate) fn organization(organization: &Organization) -> Value {
         "country": organization.country,
         "verified_at": organization.verified_at,
         "tier": organization.tier,
+        "programmes": organization.programmes,
         "created_at": organization.created_at,
     })
 }
@@ -75,6 +76,7 @@ pub(crate) fn project(project: &Project) -> Value {
         "organization": project.organization,
         "environment": project.environment,
         "data_class": project.data_class,
+        "after_grant": project.after_grant,
         "models": project.models,
         "archived_at": project.archived_at,
         "created_at": project.created_at,

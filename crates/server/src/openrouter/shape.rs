@@ -178,12 +178,18 @@ pub(super) struct OwnKey {
     key_id: domain::KeyId,
 }
 
-/// There are no free variants of models here.
-#[derive(Default, Serialize)]
-struct FreeRequests {
-    limit: u32,
-    remaining: u32,
-    used: u32,
+/// The free requests of a day (5.1).
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct FreeRequests {
+    limit: u64,
+    remaining: u64,
+    used: u64,
+}
+
+impl FreeRequests {
+    pub(super) const fn new(limit: u64, used: u64) -> Self {
+        Self { limit, remaining: limit.saturating_sub(used), used }
+    }
 }
 
 #[derive(Serialize)]
@@ -200,6 +206,7 @@ impl OwnKey {
         budgets: &[(Budget, Use)],
         cost: KeyCost,
         has_bought: bool,
+        free: FreeRequests,
         now: Timestamp,
     ) -> Self {
         let shown: Vec<KeyBudget> = budgets.iter().filter_map(|each| KeyBudget::of(each, now)).collect();
@@ -215,7 +222,7 @@ impl OwnKey {
             allowed_data_regions: ["global"],
             effective_budget: tightest.cloned(),
             budgets: shown,
-            free_model_daily_requests: FreeRequests::default(),
+            free_model_daily_requests: free,
             organization_id: key.organization,
             workspace_id: key.project,
             expires_at: key.expires_at,

@@ -16,7 +16,7 @@ use serde_json::Value;
 use store::KeyCost;
 
 use super::access::Sight;
-use super::shape::{Generation, ManagedKey, OwnKey, hash_of, limit_of};
+use super::shape::{FreeRequests, Generation, ManagedKey, OwnKey, hash_of, limit_of};
 use super::{Call, Fault, Query, endpoint, is_for, told};
 
 const COSTS: &str = "usage usage_daily usage_weekly usage_monthly byok_usage byok_usage_daily byok_usage_weekly \
@@ -79,8 +79,13 @@ fn a_key_has_every_member() {
     let now = "2026-11-21T12:00:00Z".parse().unwrap();
     let members = "allowed_data_regions budgets effective_budget free_model_daily_requests is_free_tier \
                    is_management_key is_provisioning_key organization_id rate_limit";
-    let shown = with(&OwnKey::new(&key, &budgets, cost, false, now), &format!("{COSTS} {members}"));
+    let shown = with(
+        &OwnKey::new(&key, &budgets, cost, false, FreeRequests::new(50, 51), now),
+        &format!("{COSTS} {members}"),
+    );
     assert_eq!((shown["limit"].as_f64(), shown["limit_remaining"].as_f64()), (Some(10.0), Some(9.5)));
+    let free = serde_json::json!({ "limit": 50, "remaining": 0, "used": 51 });
+    assert_eq!(shown["free_model_daily_requests"], free);
     assert_eq!((&shown["limit_reset"], &shown["is_free_tier"]), (&"weekly".into(), &true.into()));
     let scopes: Vec<&str> =
         shown["budgets"].as_array().unwrap().iter().map(|b| b["scope"].as_str().unwrap()).collect();

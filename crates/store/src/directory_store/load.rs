@@ -26,7 +26,8 @@ pub(crate) fn load(connection: &Connection) -> Result<Contents, StoreError> {
         )?,
         projects: collect(
             connection,
-            "SELECT organization, id, name, environment, data_class, models, created_at, archived_at FROM project",
+            "SELECT organization, id, name, environment, data_class, models, created_at, archived_at, after_grant
+             FROM project",
             project,
         )?,
         users: collect(
@@ -104,6 +105,7 @@ fn project(row: &Row<'_>) -> Result<Project, StoreError> {
         models: models.map(|text| from_json(&text, "project.models")).transpose()?,
         created_at: Timestamp::from_micros(row.get(6)?),
         archived_at: moment(row, 7)?,
+        after_grant: word(row, 8, "project.after_grant")?,
     })
 }
 

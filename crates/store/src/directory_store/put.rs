@@ -94,6 +94,7 @@ fn put_project(connection: &Connection, project: &Project) -> rusqlite::Result<(
             ("name", &project.name),
             ("environment", &project.environment.as_str()),
             ("data_class", &project.data_class.as_str()),
+            ("after_grant", &project.after_grant.as_str()),
             ("models", &project.models.as_ref().map(to_json)),
             ("archived_at", &micros(project.archived_at)),
         ],
