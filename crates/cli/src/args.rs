@@ -28,7 +28,7 @@ pub(crate) use credits::{
 };
 pub(crate) use limits::{LimitsCommand, LimitsSetArgs, LimitsShowArgs};
 pub(crate) use organizations::{OrgCommand, OrgUpdateArgs};
-pub(crate) use people::{AuditArgs, MembersCommand};
+pub(crate) use people::{AuditArgs, ConsentsCommand, MembersCommand};
 pub(crate) use pools::{PoolArgs, PoolsCommand};
 pub(crate) use prices::{
     PriceFiles, PricesCommand, PricesDiffArgs, PricesHistoryArgs, PricesImportArgs, PricesListArgs,
@@ -144,6 +144,10 @@ pub(crate) enum Command {
     /// Work with the vault that brought keys are kept in
     #[command(subcommand)]
     Vault(VaultCommand),
+
+    /// See and end what members agreed to: apps that call at their expense
+    #[command(subcommand)]
+    Consents(ConsentsCommand),
 
     /// Work with rate limits, and see everything that limits a key
     #[command(subcommand)]

@@ -48,6 +48,8 @@ pub enum Permission {
     ManagePeople,
     /// Makes and revokes administrators' keys.
     ManageAdminKeys,
+    /// Sees and revokes other people's consents; one's own everybody may.
+    ManageConsents,
     /// Joins and leaves programmes in which data is shared with a provider.
     ShareData,
 }
@@ -65,6 +67,7 @@ impl Permission {
         Self::ManageReaders,
         Self::ManagePeople,
         Self::ManageAdminKeys,
+        Self::ManageConsents,
         Self::ShareData,
     ];
 }
@@ -114,6 +117,7 @@ const fn allows(role: OrganizationRole, part: Option<ProjectRole>, permission: P
         | Permission::ReadAudit
         | Permission::ManageProjects
         | Permission::ManageLimits
+        | Permission::ManageConsents
         | Permission::ManageReaders => matches!(role, Owner | Admin),
         Permission::ManageProject => match role {
             Owner | Admin => true,
@@ -146,6 +150,7 @@ mod tests {
             P::OwnKeys,
             P::ManageLimits,
             P::ManageReaders,
+            P::ManageConsents,
         ];
         for (role, part, allowed) in [
             (OrganizationRole::Owner, None, owner),

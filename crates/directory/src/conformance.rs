@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use domain::{
-    AdminKeyId, AuditId, InviteId, KeyId, LimitId, OrganizationId, ProjectId, ProviderKeyId,
-    ServiceAccountId, Timestamp, UserId, WalletId, Zone,
+    AdminKeyId, AuditId, ConsentId, InviteId, KeyId, LimitId, Money, OrganizationId, ProjectId,
+    ProviderKeyId, ServiceAccountId, Timestamp, UserId, WalletId, Zone,
 };
 
 use crate::port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
 use crate::record::{
-    AccessMode, Actor, ActorKind, AdminKey, AfterGrant, AuditEntry, Bounds, Byok, Caps, DataClass,
-    Environment, InFlight, Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitSubject, Member, ModelAccess,
-    Organization, OrganizationRole, Previous, Project, ProjectRole, ProviderKey, RateLimit, Scope, Sealed,
-    ServiceAccount, User,
+    AccessMode, Actor, ActorKind, AdminKey, AfterGrant, App, AuditEntry, Bounds, Byok, Caps, Consent,
+    DataClass, Environment, InFlight, Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitReset, LimitSubject,
+    Member, ModelAccess, Organization, OrganizationRole, Previous, Project, ProjectRole, ProviderKey,
+    RateLimit, Revocation, Scope, Sealed, ServiceAccount, User,
 };
 
 /// Runs the whole suite; `make_store` must give a fresh, empty store each time. Panics on the first difference.
@@ -106,6 +106,27 @@ fn service_account(n: u8) -> ServiceAccount {
     }
 }
 
+fn consent(n: u8) -> Consent {
+    Consent {
+        id: ConsentId::from_bytes([n; 16]),
+        organization: organization(n).id,
+        project: project(n).id,
+        user: user(n).id,
+        app: App::new("https://app.example:8443".to_owned(), Some("Notes «ü»")),
+        limit: Money::from_nano(i64::MAX),
+        reset: LimitReset::Weekly,
+        models: Some(access()),
+        given_at: Timestamp::from_micros(1),
+        fetch_until: Timestamp::from_micros(2),
+        expires_at: Timestamp::MAX,
+        key: Some(KeyId::from_bytes([n; 16])),
+        revoked: Some(Revocation {
+            at: Timestamp::from_micros(3),
+            by: Actor { by: ActorKind::Gateway, address: "2001:db8::1".parse().ok() },
+        }),
+    }
+}
+
 /// The key number `n` of the suite, of the project with the same number.
 fn key(n: u8) -> Key {
     Key {
@@ -113,6 +134,7 @@ fn key(n: u8) -> Key {
         organization: organization(n).id,
         project: project(n).id,
         owner: KeyOwner::User(user(n).id),
+        consent: Some(consent(n).id),
         name: "x".repeat(100),
         hash: KeyHash::from_bytes([n; 32]),
         redacted: "tk-a1b…xyz9".to_owned(),
@@ -208,6 +230,7 @@ fn family(n: u8) -> Vec<Record> {
         user(n).into(),
         member(n).into(),
         service_account(n).into(),
+        consent(n).into(),
         key(n).into(),
         admin_key(n).into(),
         invite(n).into(),
@@ -223,6 +246,7 @@ fn families(numbers: std::ops::RangeInclusive<u8>) -> Contents {
         users: numbers.clone().map(user).collect(),
         members: numbers.clone().map(member).collect(),
         service_accounts: numbers.clone().map(service_account).collect(),
+        consents: numbers.clone().map(consent).collect(),
         keys: numbers.clone().map(key).collect(),
         admin_keys: numbers.clone().map(admin_key).collect(),
         invites: numbers.clone().map(invite).collect(),
@@ -248,6 +272,7 @@ fn assert_holds(store: &dyn DirectoryStore, mut expected: Contents) {
         contents.users.sort_by_key(|user| user.id);
         contents.members.sort_by_key(|member| (member.project, member.user));
         contents.service_accounts.sort_by_key(|account| account.id);
+        contents.consents.sort_by_key(|consent| consent.id);
         contents.keys.sort_by_key(|key| key.id);
         contents.admin_keys.sort_by_key(|key| key.id);
         contents.invites.sort_by_key(|invite| invite.id);
@@ -276,6 +301,7 @@ fn keeps_every_field(store: &dyn DirectoryStore) {
         id: KeyId::from_bytes([9; 16]),
         hash: KeyHash::from_bytes([9; 32]),
         owner: KeyOwner::ServiceAccount(service_account(1).id),
+        consent: None,
         previous: None,
         bounds: Bounds::default(),
         expires_at: None,
@@ -303,11 +329,21 @@ fn keeps_every_field(store: &dyn DirectoryStore) {
     };
     assert_eq!(put(store, bare_project.clone()), Ok(()));
     assert_eq!(put(store, bare_key.clone()), Ok(()));
+    let bare_consent = Consent {
+        id: ConsentId::from_bytes([9; 16]),
+        app: App { name: None, ..consent(1).app },
+        models: None,
+        key: None,
+        revoked: None,
+        ..consent(1)
+    };
     assert_eq!(put(store, bare_provider_key.clone()), Ok(()));
+    assert_eq!(put(store, bare_consent.clone()), Ok(()));
     let mut expected = families(1..=2);
     expected.projects.push(bare_project);
     expected.keys.push(bare_key);
     expected.provider_keys.push(bare_provider_key);
+    expected.consents.push(bare_consent);
     assert_holds(store, expected);
 }
 
@@ -391,6 +427,7 @@ fn changes_what_may_change(store: &dyn DirectoryStore) {
     };
     let written = Key {
         owner: KeyOwner::ServiceAccount(service_account(1).id),
+        consent: None,
         created_at: Timestamp::from_micros(99),
         ..changed.clone()
     };
@@ -404,6 +441,9 @@ fn changes_what_may_change(store: &dyn DirectoryStore) {
     let changed = Member { role: ProjectRole::Member, ..member(1) };
     assert_eq!(put(store, changed.clone()), Ok(()));
     expected.members[0] = changed;
+    let changed = Consent { key: None, revoked: None, ..consent(1) };
+    assert_eq!(put(store, changed.clone()), Ok(()));
+    expected.consents[0] = changed;
     let changed = RateLimit { caps: Caps { requests_per_day: Some(3), ..Caps::default() }, ..limit(1) };
     assert_eq!(put(store, changed.clone()), Ok(()));
     expected.limits[0] = changed;
@@ -425,8 +465,19 @@ fn keeps_what_never_changes(store: &dyn DirectoryStore) {
     assert_eq!(put_all(store, family(1)), Ok(()));
     let at = Timestamp::from_micros(99);
     let hash = KeyHash::from_bytes([9; 32]);
-    let written: [Record; 8] = [
+    let written: [Record; 9] = [
         Project { created_at: at, ..project(1) }.into(),
+        Consent {
+            app: App::new("https://other.example".to_owned(), None),
+            limit: Money::ZERO,
+            reset: LimitReset::Never,
+            models: None,
+            given_at: at,
+            fetch_until: at,
+            expires_at: at,
+            ..consent(1)
+        }
+        .into(),
         User { added_at: at, ..user(1) }.into(),
         Member { added_at: at, ..member(1) }.into(),
         ServiceAccount { created_at: at, ..service_account(1) }.into(),
@@ -513,7 +564,8 @@ fn refuses_moves(store: &dyn DirectoryStore) {
     assert_eq!(put_all(store, family(1)), Ok(()));
     assert_eq!(put_all(store, family(2)), Ok(()));
     let hash = KeyHash::from_bytes([9; 32]);
-    let moved: [Record; 8] = [
+    let moved: [Record; 9] = [
+        Consent { id: consent(1).id, ..consent(2) }.into(),
         Project { id: project(1).id, ..project(2) }.into(),
         User { id: user(1).id, email: "new@example.com".to_owned(), ..user(2) }.into(),
         ServiceAccount { id: service_account(1).id, ..service_account(2) }.into(),
@@ -557,6 +609,10 @@ fn refuses_orphans(store: &dyn DirectoryStore) {
             Key { id: KeyId::from_bytes([9; 16]), hash: KeyHash::from_bytes([9; 32]), owner, ..key(1) };
         assert_eq!(put(store, crossed), orphan(RecordKind::Key));
     }
+    let consent = Some(consent(2).id);
+    let crossed =
+        Key { id: KeyId::from_bytes([9; 16]), hash: KeyHash::from_bytes([9; 32]), consent, ..key(1) };
+    assert_eq!(put(store, crossed), orphan(RecordKind::Key));
     let crossed = Member { user: user(2).id, ..member(1) };
     assert_eq!(put(store, crossed), orphan(RecordKind::Member));
     let crossed = AdminKey {

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use crate::authority::Administrator;
 use crate::port::{Change, Contents};
 use crate::published::PublishedKeys;
-use crate::record::{AdminKey, Invite, Key, KeyHash, Organization, Project, Scope};
+use crate::record::{AdminKey, Consent, Invite, Key, KeyHash, Organization, Project, Scope};
 use crate::refusal;
 use crate::secret::{KeyHasher, KeyKind};
 use crate::snapshot::{Inconsistent, Snapshot};
@@ -31,6 +31,11 @@ impl Principal {
     /// The organization that pays.
     pub fn organization(&self) -> &Organization {
         &self.tenant.organization
+    }
+
+    /// The consent that the key was made by: which app calls, at its user's expense. `None` for a key that its owner has.
+    pub fn consent(&self) -> Option<&Arc<Consent>> {
+        self.tenant.consent(self.key.consent?)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use domain::Timestamp;
 
 use crate::port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
-use crate::record::{AdminKey, AuditEntry, Invite, KeyOwner, ProviderKey, RateLimit, User};
+use crate::record::{AdminKey, AuditEntry, Consent, Invite, KeyOwner, ProviderKey, RateLimit, User};
 
 /// Keeps a directory as long as it lives.
 #[derive(Debug, Default)]
@@ -99,14 +99,22 @@ fn has_parent(contents: &Contents, record: &Record) -> bool {
             project(member.project, member.organization) && user(member.user, member.organization)
         }
         Record::ServiceAccount(account) => project(account.project, account.organization),
+        Record::Consent(consent) => {
+            project(consent.project, consent.organization) && user(consent.user, consent.organization)
+        }
         Record::Key(key) => {
+            let consented = key.consent.is_none_or(|id| {
+                contents.consents.iter().any(|consent| {
+                    (consent.id, consent.project, consent.organization) == (id, key.project, key.organization)
+                })
+            });
             let owner = match key.owner {
                 KeyOwner::User(id) => user(id, key.organization),
                 KeyOwner::ServiceAccount(id) => contents.service_accounts.iter().any(|account| {
                     (account.id, account.project, account.organization) == (id, key.project, key.organization)
                 }),
             };
-            owner && project(key.project, key.organization)
+            owner && consented && project(key.project, key.organization)
         }
         Record::AdminKey(key) => user(key.user, key.organization),
         Record::Invite(invite) => organization(invite.organization),
@@ -137,6 +145,9 @@ fn is_taken(contents: &Contents, record: &Record) -> bool {
         Record::Key(new) => contents.keys.iter().any(|other| {
             let moved = (other.project, other.organization) != (new.project, new.organization);
             if other.id == new.id { moved } else { other.hash == new.hash }
+        }),
+        Record::Consent(new) => contents.consents.iter().any(|other| {
+            other.id == new.id && (other.organization, other.project) != (new.organization, new.project)
         }),
         Record::AdminKey(new) => contents.admin_keys.iter().any(|other| {
             let moved = other.organization != new.organization;
@@ -196,9 +207,10 @@ fn put(contents: &mut Contents, record: Record) -> Result<(), StoreError> {
             new,
             |k| k.id,
             |new, old| {
-                (new.owner, new.created_at) = (old.owner, old.created_at);
+                (new.owner, new.consent, new.created_at) = (old.owner, old.consent, old.created_at);
             },
         ),
+        Record::Consent(new) => set(&mut contents.consents, new, |c| c.id, keep_agreed),
         Record::AdminKey(new) => set(
             &mut contents.admin_keys,
             new,
@@ -244,6 +256,11 @@ fn put_provider_key(contents: &mut Contents, new: ProviderKey) {
         };
     };
     set(&mut contents.provider_keys, new, |key| key.id, keep);
+}
+
+/// What was agreed to stays.
+fn keep_agreed(new: &mut Consent, old: &Consent) {
+    *new = Consent { key: new.key, revoked: new.revoked.take(), ..old.clone() };
 }
 
 /// Puts a record in the place of the one with its id, which keeps what never changes.

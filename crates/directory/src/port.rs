@@ -5,8 +5,8 @@ use std::fmt;
 use domain::{LimitId, OrganizationId, ProjectId, ProviderKeyId, Timestamp, UserId};
 
 use crate::record::{
-    AdminKey, AuditEntry, Invite, Key, Member, Organization, Project, ProviderKey, RateLimit, ServiceAccount,
-    User,
+    AdminKey, AuditEntry, Consent, Invite, Key, Member, Organization, Project, ProviderKey, RateLimit,
+    ServiceAccount, User,
 };
 
 /// Everything a directory holds. The order of records has no meaning.
@@ -22,6 +22,8 @@ pub struct Contents {
     pub members: Vec<Member>,
     /// All service accounts, the removed ones too.
     pub service_accounts: Vec<ServiceAccount>,
+    /// All consents, the revoked ones too.
+    pub consents: Vec<Consent>,
     /// All keys, the revoked ones too.
     pub keys: Vec<Key>,
     /// All administrators' keys, the revoked ones too.
@@ -49,6 +51,8 @@ pub enum Record {
     Member(Member),
     /// A service account.
     ServiceAccount(ServiceAccount),
+    /// A consent.
+    Consent(Consent),
     /// A key.
     Key(Key),
     /// An administrator's key.
@@ -109,6 +113,8 @@ pub enum RecordKind {
     Member,
     /// A [`ServiceAccount`].
     ServiceAccount,
+    /// A [`Consent`].
+    Consent,
     /// A [`Key`].
     Key,
     /// An [`AdminKey`].
@@ -132,6 +138,7 @@ impl Record {
             Self::User(_) => RecordKind::User,
             Self::Member(_) => RecordKind::Member,
             Self::ServiceAccount(_) => RecordKind::ServiceAccount,
+            Self::Consent(_) => RecordKind::Consent,
             Self::Key(_) => RecordKind::Key,
             Self::AdminKey(_) => RecordKind::AdminKey,
             Self::Invite(_) => RecordKind::Invite,
@@ -149,6 +156,7 @@ impl fmt::Display for RecordKind {
             Self::User => "user",
             Self::Member => "member",
             Self::ServiceAccount => "service account",
+            Self::Consent => "consent",
             Self::Key => "key",
             Self::AdminKey => "admin key",
             Self::Invite => "invite",
@@ -203,6 +211,7 @@ records! {
     User(User),
     Member(Member),
     ServiceAccount(ServiceAccount),
+    Consent(Consent),
     Key(Key),
     AdminKey(AdminKey),
     Invite(Invite),

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod consent;
 mod key;
 mod limit;
 mod people;
@@ -13,13 +14,14 @@ use serde::Serialize;
 
 pub use access::{Bounds, ModelAccess};
 pub use audit::{Actor, ActorKind, AuditEntry};
+pub use consent::{App, Consent, ConsentState, Revocation};
 pub use key::{AdminKey, Key, KeyHash, KeyOwner, Previous};
 pub use limit::{Caps, LimitSubject, RateLimit};
 pub use people::{Invite, InvitedTo, Member, ServiceAccount, User};
 pub use provider_key::{ProviderKey, Sealed};
 pub use words::{
-    AccessMode, AfterGrant, Byok, DataClass, Environment, InFlight, OrganizationRole, ProjectRole, Scope,
-    UnknownWord,
+    AccessMode, AfterGrant, Byok, DataClass, Environment, InFlight, LimitReset, OrganizationRole,
+    ProjectRole, Scope, UnknownWord,
 };
 
 /// The owner of credit.

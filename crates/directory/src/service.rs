@@ -4,6 +4,7 @@
 //! Whether somebody *may* make a change is not asked here (see [`Permission`](crate::Permission)); whether it can be
 //! made is.
 
+mod consents;
 mod elsewhere;
 mod invites;
 mod keys;
@@ -24,6 +25,7 @@ use crate::secret::KeyHasher;
 use crate::snapshot::Inconsistent;
 use crate::tenant::Tenant;
 
+pub use consents::NewConsent;
 pub use elsewhere::Elsewhere;
 pub use invites::{Accepted, NewInvite, SentInvite};
 pub use keys::{
@@ -266,7 +268,7 @@ fn valid_name(name: &str) -> Result<String, ChangeError> {
 
 /// Characters that no name needs and that make one look like another: controls, and what turns the direction of text or
 /// takes no room (the Unicode bidirectional controls, zero-width characters, fillers, tags and the byte order mark).
-fn is_invisible(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

@@ -108,6 +108,7 @@ impl Snapshot {
             .chain(users.into_iter().map(Record::User))
             .chain(members.into_iter().map(Record::Member))
             .chain(service_accounts.into_iter().map(Record::ServiceAccount))
+            .chain(contents.consents.into_iter().map(Record::Consent))
             .chain(contents.keys.into_iter().map(Record::Key))
             .chain(contents.admin_keys.into_iter().map(Record::AdminKey))
             .chain(contents.invites.into_iter().map(Record::Invite))
@@ -189,6 +190,12 @@ impl Snapshot {
                 tenant.projects.get(&account.project)?;
                 tenant.service_accounts.insert(account.id, Arc::new(account));
             }
+            Record::Consent(consent) => {
+                let tenant = self.tenant_mut(consent.organization)?;
+                tenant.projects.get(&consent.project)?;
+                tenant.users.get(&consent.user)?;
+                tenant.consents.insert(consent.id, Arc::new(consent));
+            }
             Record::Key(key) => return self.put_key(key),
             Record::AdminKey(key) => return self.put_admin_key(key),
             Record::Invite(invite) => {
@@ -210,7 +217,11 @@ impl Snapshot {
 
     fn put_key(&mut self, key: Key) -> Option<()> {
         // A key never reaches another organization's project, even if a row says so.
-        self.tenant(key.organization)?.projects.get(&key.project)?;
+        let tenant = self.tenant(key.organization)?;
+        tenant.projects.get(&key.project)?;
+        if let Some(consent) = key.consent {
+            tenant.consents.get(&consent)?;
+        }
         let before = self.key(key.id).cloned();
         let known = Known::new(key, before.as_ref());
         let id = known.key.id;
@@ -251,6 +262,7 @@ fn id_of(record: &Record) -> String {
         Record::User(user) => user.id.to_string(),
         Record::Member(member) => format!("{} of {}", member.user, member.project),
         Record::ServiceAccount(account) => account.id.to_string(),
+        Record::Consent(consent) => consent.id.to_string(),
         Record::Key(key) => key.id.to_string(),
         Record::AdminKey(key) => key.id.to_string(),
         Record::Invite(invite) => invite.id.to_string(),

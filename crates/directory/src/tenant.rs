@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::{
-    InviteId, LimitId, OrganizationId, ProjectId, ProviderKeyId, ServiceAccountId, UserId, name_fits,
+    ConsentId, InviteId, LimitId, OrganizationId, ProjectId, ProviderKeyId, ServiceAccountId, Timestamp,
+    UserId, name_fits,
 };
 
 use crate::record::{
-    Invite, KeyOwner, LimitSubject, Member, Organization, OrganizationRole, Project, ProviderKey, RateLimit,
-    ServiceAccount, User,
+    Consent, ConsentState, Invite, KeyOwner, LimitSubject, Member, Organization, OrganizationRole, Project,
+    ProviderKey, RateLimit, ServiceAccount, User,
 };
 use crate::tag::IdMap;
 
@@ -26,6 +27,7 @@ pub struct Tenant {
     pub(crate) users: IdMap<UserId, Arc<User>>,
     pub(crate) members: IdMap<(ProjectId, UserId), Arc<Member>>,
     pub(crate) service_accounts: IdMap<ServiceAccountId, Arc<ServiceAccount>>,
+    pub(crate) consents: IdMap<ConsentId, Arc<Consent>>,
     pub(crate) invites: IdMap<InviteId, Arc<Invite>>,
     pub(crate) provider_keys: IdMap<ProviderKeyId, Arc<ProviderKey>>,
     limits: IdMap<LimitId, Arc<RateLimit>>,
@@ -42,6 +44,7 @@ impl Tenant {
             users: IdMap::default(),
             members: IdMap::default(),
             service_accounts: IdMap::default(),
+            consents: IdMap::default(),
             invites: IdMap::default(),
             provider_keys: IdMap::default(),
             limits: IdMap::default(),
@@ -97,6 +100,26 @@ impl Tenant {
         let here =
             |account: &&Arc<ServiceAccount>| account.project == project && account.removed_at.is_none();
         sorted(self.service_accounts.values().filter(here), |account| account.id)
+    }
+
+    /// A consent, whatever became of it.
+    pub fn consent(&self, id: ConsentId) -> Option<&Arc<Consent>> {
+        self.consents.get(&id)
+    }
+
+    /// All consents, whatever became of them, in the order in which they were given.
+    pub fn consents(&self) -> Vec<Arc<Consent>> {
+        sorted(self.consents.values(), |consent| consent.id)
+    }
+
+    /// How a consent stands: also one whose person has no part in its project any more is no consent.
+    pub fn state_of(&self, consent: &Consent, now: Timestamp) -> ConsentState {
+        let state = consent.state(now);
+        let is_open = matches!(state, ConsentState::Pending | ConsentState::Active);
+        if is_open && !self.has_part(KeyOwner::User(consent.user), consent.project) {
+            return ConsentState::Ended;
+        }
+        state
     }
 
     /// An invitation, whatever became of it.

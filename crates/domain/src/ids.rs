@@ -133,6 +133,8 @@ typed_ids! {
     LimitId = "rl_";
     /// A line of the audit log.
     AuditId = "audit_log_";
+    /// A person's consent that an app calls at their expense.
+    ConsentId = "con_";
     /// A top-up: one try to bring money in from outside, by a person or by auto-recharge.
     TopUpId = "top_";
 }

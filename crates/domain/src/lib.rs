@@ -20,8 +20,8 @@ pub use access::{AccessClass, NotAccessClass, Payer};
 pub use country::{Country, UnknownCountry};
 pub use decimal::{Scaled, scaled};
 pub use ids::{
-    AdminKeyId, AuditId, BudgetId, IdError, Ids, InviteId, KeyId, LimitId, LotId, OrganizationId, ProjectId,
-    ProviderKeyId, RequestId, ServiceAccountId, TopUpId, UserId, WalletId,
+    AdminKeyId, AuditId, BudgetId, ConsentId, IdError, Ids, InviteId, KeyId, LimitId, LotId, OrganizationId,
+    ProjectId, ProviderKeyId, RequestId, ServiceAccountId, TopUpId, UserId, WalletId,
 };
 pub use money::{Money, MoneyError, Pico, Price};
 pub use pattern::name_fits;

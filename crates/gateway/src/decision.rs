@@ -8,7 +8,9 @@
 //! neither delayed nor failed for the sake of its record.
 
 use directory::Principal;
-use domain::{Country, KeyId, Money, OrganizationId, Owner, ProjectId, Refusal, RequestId, Timestamp};
+use domain::{
+    ConsentId, Country, KeyId, Money, OrganizationId, Owner, ProjectId, Refusal, RequestId, Timestamp,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -71,6 +73,11 @@ struct SawKey<'a> {
     name: &'a str,
     redacted: &'a str,
     expires_at: Option<Timestamp>,
+    /// The app that has the key, by which consent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consent: Option<ConsentId>,
 }
 
 /// What the project's layer saw (1.2).
@@ -215,6 +222,8 @@ impl Trail {
             name: &caller.key.name,
             redacted: &caller.key.redacted,
             expires_at: caller.key.expires_at,
+            app: caller.consent().map(|consent| consent.app.host()),
+            consent: caller.key.consent,
         };
         self.passed(Owner::Key, &saw);
     }

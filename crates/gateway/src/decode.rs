@@ -70,6 +70,8 @@ where
         run: header_text(headers, RUN_HEADER)
             .or_else(|| call.run().map(shorten))
             .or_else(|| header_text(headers, SESSION_HEADER)),
+        // What nobody can say of themselves: it is known by the key.
+        app: None,
     };
     Ok((call, attribution))
 }

@@ -167,7 +167,8 @@ pub(crate) fn authorize(
     drop(keys);
     let mut choice = arrange(first, choices.into(), &call, &Occasion { breaker, request, now_us });
     choice.left_out.extend(left_out);
-    Ok(Permit { principal: caller.0, call, attribution, choice })
+    let app = caller.0.consent().map(|consent| consent.app.host().into());
+    Ok(Permit { principal: caller.0, call, attribution: Attribution { app, ..attribution }, choice })
 }
 
 /// The routes of the models that a call names, in its order.

@@ -54,7 +54,7 @@ pub use health::{BreakerRules, Health, Look};
 pub use observer::{Finished, Observer};
 pub use pipeline::{Gateway, Settings, Shared};
 pub use pools::{BYOK_POOL, ByokAllowance, ByokRules, FREE_POOL, FreeRules, Pools, Programme, TokenGroup};
-pub use rates::{EffectiveLimit, ModelGroup, Rates, by_measure, day_of, effective_limits};
+pub use rates::{ConsentedCaps, EffectiveLimit, ModelGroup, Rates, by_measure, day_of, effective_limits};
 pub use retry::{RetryBudget, RetryRules};
 pub use route_explanation::{RouteExplanation, TargetExplanation, explain_route};
 pub use routes::{Route, Routes, Target, TargetRules};

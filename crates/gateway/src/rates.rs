@@ -22,6 +22,7 @@ use crate::evidence::Plan;
 use crate::pools::{FREE_POOL, Pools};
 use crate::tiers::{Tier, Tiers};
 
+pub use self::chain::ConsentedCaps;
 pub use self::effective::{EffectiveLimit, ModelGroup, effective_limits};
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -34,6 +35,14 @@ pub struct Rates {
     /// What is counted.
     pub limiter: Limiter,
     learned: Learned,
+    consented: ConsentedCaps,
+}
+
+impl Rates {
+    /// With these caps on calls that their users pay for. Nothing is counted yet.
+    pub fn new(consented: ConsentedCaps) -> Self {
+        Self { consented, ..Self::default() }
+    }
 }
 
 /// The number of the calendar day (UTC) around a moment, by which days' counts are kept.
@@ -145,7 +154,7 @@ fn pace_model(
 ) -> Result<Pace, Box<OverRate>> {
     let principal = &plan.principal;
     let pair = pair_of(principal, plan.model());
-    let limited = limits_of(principal, tiers.of(principal.organization()), plan);
+    let limited = limits_of(principal, (tiers.of(principal.organization()), &rates.consented), plan);
     let (rates, clock) = (Arc::clone(rates), Arc::clone(clock));
     if limited.is_empty() {
         let (need, told) = (Need::default(), RateHeaders::default());
@@ -197,7 +206,8 @@ impl Pace {
             return Ok(());
         }
         self.pair = pair;
-        let limited = limits_of(&plan.principal, tiers.of(plan.principal.organization()), plan);
+        let tier = tiers.of(plan.principal.organization());
+        let limited = limits_of(&plan.principal, (tier, &self.rates.consented), plan);
         let counted = |limited: &[Limited]| -> Vec<(Bucket, Measure)> {
             limited.iter().map(|limited| (limited.cap.bucket, limited.cap.measure)).collect()
         };
@@ -279,10 +289,14 @@ impl Pace {
 }
 
 /// Every limit that a call falls under, in the order in which they refuse.
-fn limits_of(principal: &Principal, tier: Option<&Tier>, plan: &Plan) -> Vec<Limited> {
+fn limits_of(
+    principal: &Principal,
+    configured: (Option<&Tier>, &ConsentedCaps),
+    plan: &Plan,
+) -> Vec<Limited> {
     let mut limited = Vec::new();
     let user = EndUsers::Of(plan.attribution.user.as_deref());
-    chain::walk(principal, tier, plan.model(), user, |link| {
+    chain::walk(principal, configured, plan.model(), user, |link| {
         let Some(bucket) = link.bucket else { return };
         for (measure, most) in by_measure(link.caps) {
             if let Some(most) = most {
@@ -359,6 +373,14 @@ fn refuse(whose: Whose, bound: &Bound, plan: &Plan, now: Timestamp) -> Refusal {
             let user: String = user.chars().filter(|character| !character.is_control()).collect();
             (format!("user {user}"), raised(principal))
         }
+        Whose::App => {
+            let app = plan.attribution.app.as_deref().unwrap_or_default();
+            (format!("app {app} (all who pay for its calls together)"), by_operator("per_app_rpm"))
+        }
+        Whose::Person => {
+            let owner = principal.consent().map_or_else(String::new, |consent| consent.user.to_string());
+            (format!("apps whose calls {owner} pays for"), by_operator("per_user_rpm"))
+        }
     };
     let wait = wait_of(bound.fits, now);
     let (again, step) = match wait {
@@ -385,6 +407,12 @@ fn refuse(whose: Whose, bound: &Bound, plan: &Plan, now: Timestamp) -> Refusal {
         When::In(_) | When::NextDay => wait.map(|wait| now.plus_micros(micros_of(wait))),
     };
     refusal
+}
+
+fn by_operator(setting: &str) -> String {
+    format!(
+        "have it raised by whoever operates the gateway: it is `user_pays.{setting}` of the configuration"
+    )
 }
 
 fn raised(principal: &Principal) -> String {

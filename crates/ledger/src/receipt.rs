@@ -22,7 +22,8 @@ pub enum AttemptStatus {
     Cancelled,
 }
 
-/// Who and what caused a call, as far as the caller told. Each text is at most 128 bytes.
+/// Who and what caused a call: the app by the consent that its key was made by, the rest as far as the caller told. Each
+/// text is at most 128 bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribution {
     /// The end user on whose behalf the call was made.
@@ -34,6 +35,9 @@ pub struct Attribution {
     /// The run of an agent or job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Box<str>>,
+    /// The host of the app that called at its user's expense.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<Box<str>>,
 }
 
 /// One attempt's row. Texts that repeat from row to row are shared.

@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 pub(crate) mod audit;
 mod budgets;
+mod consents;
 mod credits;
 pub(crate) mod effective;
 mod explain;
@@ -62,6 +63,7 @@ pub(crate) struct Admin {
     pub(crate) keyring: crate::keyring::Keyring,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) user_pays: crate::user_pays::UserPays,
     pub(crate) decisions: store::Decisions,
     pub(crate) explain: crate::decisions::ExplainSettings,
     /// The answer to `/admin/v1/status`, but for what changes.

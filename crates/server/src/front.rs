@@ -28,12 +28,14 @@ use crate::address;
 use crate::admin::openapi::DESCRIPTION;
 use crate::admin::{Admin, ClientAddress, Reception};
 use crate::contracts;
+use crate::cross_origin;
 use crate::decisions::Keeper;
 use crate::gemini;
 use crate::metrics::Metrics;
 use crate::openrouter;
 use crate::payments::{Delivered, WEBHOOK_BYTES_MAX};
 use crate::tasks::{InFlight, InFlightGuard};
+use crate::user_pays;
 
 /// What the front door needs besides the gateway.
 pub(crate) struct Lobby {
@@ -103,7 +105,14 @@ impl Front {
         gemini::take_key(&mut request);
         let id = RequestId::fresh(self.gateway.shared().ids.as_ref());
         let dialect = dialect_of(&request);
-        let mut response = self.dispatch(id, request).await;
+        let page = cross_origin::allowed(&self.lobby.admin.user_pays.settings, &request);
+        let mut response = match &page {
+            Some(_) if cross_origin::is_question(&request) => cross_origin::answer(request.headers()),
+            Some(_) | None => self.dispatch(id, request).await,
+        };
+        if let Some(page) = page {
+            cross_origin::admit(response.headers_mut(), page);
+        }
         if !response.headers().contains_key(REQUEST_ID)
             && let Ok(value) = HeaderValue::try_from(id.to_string())
         {
@@ -125,6 +134,9 @@ impl Front {
         if let Some(endpoint) = openrouter::endpoint(path) {
             let response = self.call(endpoint, id, request).await;
             return openrouter::told(endpoint, response, |body| FrontBody::Plain(body.into()));
+        }
+        if path == user_pays::PAGE || path == user_pays::CONSENTS {
+            return self.consent(request).await;
         }
         if path == "/webhooks/stripe" {
             return self.webhook(id, request).await;
@@ -250,6 +262,21 @@ impl Front {
             }
         };
         text(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), answer, JSON)
+    }
+
+    /// The pages on which users agree that apps call at their expense, and end it. Who asks is typed into a form.
+    async fn consent(&self, request: Request<Incoming>) -> Response<FrontBody> {
+        let (head, body) = request.into_parts();
+        let idle = self.gateway.shared().settings.client_idle;
+        let body = Limited::new(body, user_pays::BODY_BYTES_MAX).collect();
+        // A form that broke off or is too long is an empty one, which the page says.
+        let body = match tokio::time::timeout(idle, body).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) | Err(_) => Bytes::new(),
+        };
+        let _guard = self.lobby.in_flight.enter();
+        let answer = user_pays::answer(&self.lobby.admin, head, body).await;
+        answer.map(|body| FrontBody::Plain(Answer::from(body)))
     }
 
     /// A payment provider's webhook. Its signature is its credential, so no key is asked for. It is taken while a
@@ -493,6 +520,13 @@ pub(crate) enum FrontBody {
     Plain(Answer),
     /// The administration.
     Admin(axum::body::Body),
+}
+
+impl Default for FrontBody {
+    /// Nothing.
+    fn default() -> Self {
+        Self::Plain(Answer::from(Bytes::new()))
+    }
 }
 
 impl Body for FrontBody {

@@ -1,13 +1,15 @@
 //! The server: the only place that knows axum, the environment, the real clock, real chance and spawning.
 //!
 //! `serve.rs` wires everything and owns start and stop; `front.rs` says which path goes where; `admin.rs` is the
-//! administration and `organization.rs` the part of it that OpenAI's clients know; `sweeper.rs` does what time alone makes due; `config` is what can be configured.
+//! administration and `organization.rs` the part of it that OpenAI's clients know; `sweeper.rs` does what time alone makes due; `user_pays.rs` is where users agree that apps call at
+//! their expense; `config` is what can be configured.
 
 mod address;
 mod admin;
 mod clock;
 pub mod config;
 mod contracts;
+mod cross_origin;
 mod decisions;
 mod doctor;
 mod front;
@@ -26,6 +28,7 @@ mod serve;
 pub mod statement;
 mod sweeper;
 mod tasks;
+mod user_pays;
 mod vault;
 
 pub use self::payments::PaymentSettings;
@@ -41,4 +44,5 @@ pub use store::{
     Backup, BackupError, Head, Report, Restored, StoreError, UnfreezeError, backup, restore, unfreeze, verify,
 };
 pub use sweeper::SweepSettings;
+pub use user_pays::UserPaysSettings;
 pub use vault::MasterKeys;

@@ -5,6 +5,7 @@
 
 mod access;
 mod amount;
+mod auth;
 mod fault;
 mod keys;
 mod shape;
@@ -12,6 +13,7 @@ mod shape;
 mod tests;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
@@ -19,18 +21,19 @@ use axum::http::{Method, Response, StatusCode};
 use bytes::Bytes;
 use dialect::{Endpoint, ErrorBody};
 use directory::Principal;
-use domain::{KeyId, OrganizationId, ProjectId, RequestId, Zone};
-use ledger::{CostRow, Period};
+use domain::{KeyId, OrganizationId, RequestId, Zone};
+use ledger::{CostRow, Period, Subject};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::KeyCost;
 
-use self::access::{Audience, Manager, Who, identify};
+use self::access::{Audience, Manager, Sight, Who, identify};
 use self::amount::Amount;
 pub(crate) use self::fault::Fault;
+pub(crate) use self::keys::THRESHOLDS as LIMIT_THRESHOLDS;
 use self::shape::{Credits, Data, FreeRequests, Generation, OwnKey};
-use crate::admin::Admin;
 use crate::admin::effective::budgets_of;
+use crate::admin::{Admin, ClientAddress};
 
 /// Where all of it is.
 pub(crate) const PATH: &str = "/api/v1/";
@@ -77,6 +80,8 @@ enum Call {
     RemoveKey(String),
     Credits,
     Generation,
+    Exchange,
+    MakeCode,
 }
 
 /// A call, and who makes it.
@@ -84,6 +89,7 @@ pub(crate) struct Asked {
     call: Call,
     who: Who,
     query: Query,
+    address: Option<IpAddr>,
 }
 
 /// The fields of a query, as they were written: ids, numbers and words, none of which is ever encoded.
@@ -101,7 +107,8 @@ impl Query {
 pub(crate) fn receive(admin: &Admin, head: &Parts) -> Result<Asked, Fault> {
     let call = Call::of(&head.method, head.uri.path())?;
     let who = identify(admin, head, call.audience())?;
-    Ok(Asked { call, who, query: Query(head.uri.query().unwrap_or_default().to_owned()) })
+    let address = head.extensions.get().and_then(|ClientAddress(address)| *address);
+    Ok(Asked { call, who, query: Query(head.uri.query().unwrap_or_default().to_owned()), address })
 }
 
 /// The answer, by its status and body.
@@ -125,6 +132,7 @@ impl Call {
         let allowed = match (first, second) {
             ("key" | "credits" | "generation", None) => "GET",
             ("keys", None) => "GET, POST",
+            ("auth", Some("keys" | "keys/code")) => "POST",
             ("keys", Some(hash)) if !hash.contains('/') => "GET, PATCH, DELETE",
             _ => return Err(Fault::new(404, format!("There is no {path} here."))),
         };
@@ -135,6 +143,8 @@ impl Call {
             ("generation", &Method::GET, _) => Self::Generation,
             ("keys", &Method::GET, None) => Self::ListKeys,
             ("keys", &Method::POST, None) => Self::CreateKey,
+            ("auth", &Method::POST, Some("keys")) => Self::Exchange,
+            ("auth", &Method::POST, _) => Self::MakeCode,
             ("keys", &Method::GET, Some(_)) => Self::ShowKey(hash()),
             ("keys", &Method::PATCH, Some(_)) => Self::UpdateKey(hash()),
             ("keys", &Method::DELETE, Some(_)) => Self::RemoveKey(hash()),
@@ -147,7 +157,8 @@ impl Call {
 
     const fn audience(&self) -> Audience {
         match self {
-            Self::OwnKey => Audience::Projects,
+            Self::Exchange => Audience::Open,
+            Self::OwnKey | Self::MakeCode => Audience::Projects,
             Self::Generation => Audience::Both,
             Self::ListKeys
             | Self::CreateKey
@@ -162,6 +173,8 @@ impl Call {
 impl Asked {
     fn answer(&self, admin: &Admin, body: &[u8]) -> Answer {
         match (&self.call, &self.who) {
+            (Call::Exchange, _) => auth::exchange(admin, self.address, body),
+            (Call::MakeCode, Who::Caller(caller)) => auth::make_code(admin, caller, self.address, body),
             (Call::Generation, who) => generation(admin, who, &self.query),
             (Call::OwnKey, Who::Caller(caller)) => own_key(admin, caller),
             (Call::ListKeys, Who::Manager(manager)) => keys::list(admin, manager, &self.query),
@@ -171,7 +184,9 @@ impl Asked {
             (Call::RemoveKey(hash), Who::Manager(manager)) => keys::remove(admin, manager, hash),
             (Call::Credits, Who::Manager(manager)) => credits(admin, manager),
             // Whoever has come this far is of the call's audience.
-            (_, Who::Caller(_) | Who::Manager(_)) => Err(Fault::internal(&"a caller of the wrong kind")),
+            (_, Who::Caller(_) | Who::Manager(_) | Who::Anybody) => {
+                Err(Fault::internal(&"a caller of the wrong kind"))
+            }
         }
     }
 }
@@ -179,7 +194,12 @@ impl Asked {
 /// `GET /key`: what a key may still spend and what it has cost.
 fn own_key(admin: &Admin, caller: &Principal) -> Answer {
     let (now, organization) = (admin.clock.now(), caller.organization().id);
-    let budgets = budgets_of(&admin.reader, caller, None, now)?;
+    let mut budgets = budgets_of(&admin.reader, caller, None, now)?;
+    if caller.key.consent.is_some() {
+        // What else its user and their organization may spend is no app's affair.
+        let own = caller.key.id.to_string();
+        budgets.retain(|(budget, _)| matches!(&budget.subject, Subject::Key(Some(which)) if **which == *own));
+    }
     let cost = costs_of(admin, organization, Some(caller.key.id))?.remove(&caller.key.id);
     let has_bought = !admin.reader.credit_totals(organization)?.purchased.is_zero();
     let (day, cap, _) = admin.gateway.pools.free_pool(organization, now);
@@ -205,17 +225,19 @@ fn generation(admin: &Admin, who: &Who, query: &Query) -> Answer {
     let record = request.map(|request| admin.reader.request(request)).transpose()?.flatten();
     // A call of somebody else's is no call to this one; one that runs has no cost yet.
     let rows = record.map(|record| record.rows).unwrap_or_default();
-    let rows = if is_for(&rows, who.organization(), who.project()) { rows } else { Vec::new() };
+    let is_shown = who.sight().is_some_and(|sight| is_for(&rows, &sight));
+    let rows = if is_shown { rows } else { Vec::new() };
     let generation = Generation::of(id, &rows).ok_or_else(|| Fault::not_found("generation"))?;
     found(&Data { data: generation })
 }
 
-/// Whether a call may be shown to somebody of this organization and, by a project's key, of this project alone.
-fn is_for(rows: &[CostRow], organization: OrganizationId, project: Option<ProjectId>) -> bool {
-    let own = |row: &CostRow| {
-        row.organization == organization && project.is_none_or(|project| row.project == project)
-    };
-    rows.iter().all(own)
+/// Whether a call may be shown to whoever sees so much.
+fn is_for(rows: &[CostRow], sight: &Sight) -> bool {
+    rows.iter().all(|row| {
+        row.organization == sight.organization
+            && sight.project.is_none_or(|project| row.project == project)
+            && sight.key.is_none_or(|key| row.key == key)
+    })
 }
 
 /// What keys have cost: in all, today, this week and this month (UTC).

@@ -38,6 +38,7 @@ use crate::published::PublishedFile;
 use crate::secrets::{OPERATOR_KEY, Secrets, SecretsError};
 use crate::sweeper::{SweepSettings, Sweeper};
 use crate::tasks::{InFlight, RuntimeTasks};
+use crate::user_pays::UserPays;
 use crate::vault::Vault;
 
 /// How long the settlements of calls that were cut off may take.
@@ -129,7 +130,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         tiers: config.tiers,
         pools: config.pools,
         retries: gateway::RetryBudget::new(config.settings.retry),
-        rates: Arc::new(Rates::default()),
+        rates: Arc::new(Rates::new(config.user_pays.caps)),
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
         tasks: Arc::new(RuntimeTasks::new(in_flight.clone())),
@@ -152,6 +153,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         keyring,
         clock: Arc::clone(&clock),
         ids,
+        user_pays: UserPays::new(config.user_pays),
         decisions: store.decisions(),
         explain: config.explain,
         status: status(Arc::clone(&shared), Arc::clone(&store)),

@@ -6,6 +6,8 @@
 mod page;
 mod table;
 
+pub(crate) use page::escaped;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -152,7 +154,7 @@ pub struct Borne {
 pub enum Line {
     /// One booking.
     Booking(Booking),
-    /// All calls of one project for one model.
+    /// All calls of one project for one model, of one app or of none.
     Usage(Usage),
 }
 
@@ -187,7 +189,7 @@ pub struct Booking {
     pub amount: Money,
 }
 
-/// All calls of one project for one model, on a sheet.
+/// All calls of one project for one model, of one app or of none, on a sheet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// The project.
@@ -196,6 +198,8 @@ pub struct Usage {
     pub project_name: Option<String>,
     /// The model that was asked for.
     pub model: String,
+    /// The app that called, at its user's expense.
+    pub app: Option<String>,
     /// How many calls.
     pub calls: u64,
     /// All input tokens.
@@ -331,6 +335,7 @@ fn usage(line: UsageLine, amount: Money) -> Usage {
         project: line.project,
         project_name: line.project_name,
         model: line.model,
+        app: line.app,
         calls: line.calls,
         input_tokens: line.input_tokens,
         cached_tokens: line.cached_tokens,

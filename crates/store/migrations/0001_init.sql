@@ -64,12 +64,36 @@ CREATE TABLE service_account (
   FOREIGN KEY (organization, project) REFERENCES project (organization, id)
 ) STRICT, WITHOUT ROWID;
 
+-- A person lets an app call at the expense of the project: within a limit, until a day.
+CREATE TABLE consent (
+  organization  BLOB    NOT NULL,
+  project       BLOB    NOT NULL,
+  id            BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+  user          BLOB    NOT NULL,
+  app_origin    TEXT    NOT NULL,
+  app_name      TEXT,
+  spend_limit   INTEGER NOT NULL CHECK (spend_limit >= 0),
+  limit_reset   TEXT    NOT NULL,
+  models        TEXT,                       -- a JSON list with its mode; NULL may call all
+  given_at      INTEGER NOT NULL,
+  fetch_until   INTEGER NOT NULL,           -- until when the app may fetch its key
+  expires_at    INTEGER NOT NULL,
+  key           BLOB,                       -- NULL until the app has fetched it
+  revoked_at    INTEGER,
+  revoked_by    TEXT,                       -- JSON
+  PRIMARY KEY (organization, project, id),
+  FOREIGN KEY (organization, project) REFERENCES project (organization, id),
+  FOREIGN KEY (organization, user) REFERENCES user (organization, id),
+  CHECK ((revoked_at IS NULL) = (revoked_by IS NULL))
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE key (
   organization      BLOB    NOT NULL,
   project           BLOB    NOT NULL,
   id                BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
   user              BLOB,
   service_account   BLOB,
+  consent           BLOB,                   -- of an app's key
   name              TEXT    NOT NULL,
   hash              BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
   redacted          TEXT    NOT NULL,
@@ -85,6 +109,7 @@ CREATE TABLE key (
   FOREIGN KEY (organization, project) REFERENCES project (organization, id),
   FOREIGN KEY (organization, user) REFERENCES user (organization, id),
   FOREIGN KEY (organization, project, service_account) REFERENCES service_account (organization, project, id),
+  FOREIGN KEY (organization, project, consent) REFERENCES consent (organization, project, id),
   CHECK ((user IS NULL) <> (service_account IS NULL)),
   CHECK ((previous_hash IS NULL) = (previous_redacted IS NULL)),
   CHECK ((previous_hash IS NULL) = (previous_until IS NULL))
@@ -318,6 +343,7 @@ CREATE TABLE cost_row (
   user                TEXT,
   feature             TEXT,
   run                 TEXT,
+  app                 TEXT,                 -- the host of an app that its user pays for
   entry               INTEGER NOT NULL,
   PRIMARY KEY (organization, request, attempt)
 ) STRICT, WITHOUT ROWID;

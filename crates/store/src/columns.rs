@@ -16,7 +16,7 @@ pub(crate) const COST_ROW: &str = "organization, request, attempt, at, project, 
      pool_strict, pool_units, input_tokens, cached_tokens, cache_write_tokens, \
      cache_write_long_tokens, audio_input_tokens, image_input_tokens, output_tokens, audio_output_tokens, \
      image_output_tokens, reasoning_tokens, images, audio_ms, characters, searches, gpu_ms, cost_pico, cost, reported_pico, \
-     status, reason, estimated, http_status, streamed, duration_us, held, user, feature, run";
+     status, reason, estimated, http_status, streamed, duration_us, held, user, feature, run, app";
 
 /// Where the first count of a usage stands in [`COST_ROW`]; the others follow in the order of [`Usage::NAMES`].
 const FIRST_COUNT: usize = 21;
@@ -122,6 +122,7 @@ pub(crate) fn read_cost_row(row: &Row<'_>) -> Result<CostRow, StoreError> {
             user: row.get(AFTER_COUNTS + 10)?,
             feature: row.get(AFTER_COUNTS + 11)?,
             run: row.get(AFTER_COUNTS + 12)?,
+            app: row.get(AFTER_COUNTS + 13)?,
         },
     })
 }

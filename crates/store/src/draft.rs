@@ -54,7 +54,7 @@ fn encode_row(row: &CostRow, into: &mut Vec<u8>) {
         encode_text(Some(text), into);
     }
     let told = &row.attribution;
-    for text in [&row.model_answered, &told.user, &told.feature, &told.run] {
+    for text in [&row.model_answered, &told.user, &told.feature, &told.run, &told.app] {
         encode_text(text.as_deref(), into);
     }
 }
@@ -223,6 +223,7 @@ fn read(from: &mut Cursor<'_>, organization: OrganizationId, request: RequestId)
             user: from.text()?.map(Box::from),
             feature: from.text()?.map(Box::from),
             run: from.text()?.map(Box::from),
+            app: from.text()?.map(Box::from),
         },
     })
 }
@@ -262,6 +263,7 @@ mod tests {
             Usage::from_counts(std::array::from_fn(|place| if place % 2 == 0 { 0 } else { 1 << place }));
         (row.service_tier, row.reported_pico) = (ServiceTier::Priority, Some(-1));
         row.attribution.feature = Some("größe".into());
+        row.attribution.app = Some("app.example".into());
         row.model_answered = Some("".into());
         (row.class, row.list_pico) = (AccessClass::Complimentary, Some(1_300));
         let key = PoolKey { pool: "complimentary/large".into(), start: Timestamp::from_micros(-5) };

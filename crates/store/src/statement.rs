@@ -51,7 +51,7 @@ pub struct StatementLine {
 pub enum StatementItem {
     /// One entry of the journal that is no call's.
     Booking(BookingLine),
-    /// All settled calls of one project for one model.
+    /// All settled calls of one project for one model, of one app or of none.
     Usage(UsageLine),
 }
 
@@ -78,7 +78,7 @@ pub struct BookingLine {
     pub note: Option<Note>,
 }
 
-/// All settled calls of one project for one model. A call counts where it was settled.
+/// All settled calls of one project for one model, of one app or of none. A call counts where it was settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageLine {
     /// The project.
@@ -87,6 +87,8 @@ pub struct UsageLine {
     pub project_name: Option<String>,
     /// The model that was asked for.
     pub model: String,
+    /// The app that called, at its user's expense.
+    pub app: Option<String>,
     /// How many calls, failed ones included.
     pub calls: u64,
     /// All input tokens.
@@ -391,7 +393,8 @@ fn usage(connection: &Connection, range: &Range) -> Result<Used, StoreError> {
              + cost_row.cache_write_long_tokens + cost_row.audio_input_tokens + cost_row.image_input_tokens,
            cost_row.cached_tokens,
            cost_row.output_tokens + cost_row.audio_output_tokens + cost_row.image_output_tokens, cost_row.cost,
-           cost_row.class, cost_row.list_pico, coalesce(cost_row.pool_units, 0)
+           cost_row.class, cost_row.list_pico, coalesce(cost_row.pool_units, 0),
+           cost_row.app
          FROM journal CROSS JOIN cost_row
            ON cost_row.organization = journal.organization AND cost_row.request = journal.reference
          WHERE journal.organization = ?1 AND journal.sequence >= ?2 AND journal.sequence < ?3 AND journal.kind = ?4
@@ -399,11 +402,12 @@ fn usage(connection: &Connection, range: &Range) -> Result<Used, StoreError> {
     )?;
     let settle = EntryKind::Settle.code();
     let mut rows = statement.query(params![range.organization.as_bytes(), range.first, range.end, settle])?;
-    let mut sums: BTreeMap<(ProjectId, String), Sum> = BTreeMap::new();
+    let mut sums: BTreeMap<(ProjectId, String, Option<String>), Sum> = BTreeMap::new();
     let mut borne: BTreeMap<Payer, Money> = BTreeMap::new();
     let too_much = || StoreError::Unreadable("sum of cost_row.cost");
     while let Some(row) = rows.next()? {
-        let sum = sums.entry((ProjectId::from_bytes(row.get(1)?), row.get(2)?)).or_default();
+        let key = (ProjectId::from_bytes(row.get(1)?), row.get(2)?, row.get(10)?);
+        let sum = sums.entry(key).or_default();
         let entry: i64 = row.get(0)?;
         // The rows of a call with several attempts follow each other.
         if sum.last_entry != entry {
@@ -428,15 +432,16 @@ fn usage(connection: &Connection, range: &Range) -> Result<Used, StoreError> {
 fn named(
     connection: &Connection,
     range: &Range,
-    sums: BTreeMap<(ProjectId, String), Sum>,
+    sums: BTreeMap<(ProjectId, String, Option<String>), Sum>,
 ) -> Result<Vec<StatementLine>, StoreError> {
     let names = project_names(connection, range.organization)?;
-    let line = |((project, model), sum): ((ProjectId, String), Sum)| {
+    let line = |((project, model, app), sum): ((ProjectId, String, Option<String>), Sum)| {
         let amount = sum.cost.checked_neg().ok_or(StoreError::Unreadable("sum of cost_row.cost"))?;
         let usage = UsageLine {
             project,
             project_name: names.get(&project).cloned(),
             model,
+            app,
             calls: sum.calls,
             input_tokens: sum.input,
             cached_tokens: sum.cached,

@@ -212,6 +212,7 @@ impl<'c> Statements<'c> {
             row.attribution.user.as_deref(),
             row.attribution.feature.as_deref(),
             row.attribution.run.as_deref(),
+            row.attribution.app.as_deref(),
             count(entry),
         ])?;
         Ok(())

@@ -1,7 +1,7 @@
-//! Members, rate limits and the audit log, as typed.
+//! Members, their consents and the audit log, as typed.
 
 use clap::{Args, Subcommand};
-use domain::{AuditId, OrganizationId, UserId};
+use domain::{AuditId, ConsentId, OrganizationId, UserId};
 
 use super::GatewayArgs;
 use super::credits::ConfirmArgs;
@@ -82,6 +82,47 @@ pub(crate) struct MembersKeyArgs {
     /// What to call the key
     #[arg(long)]
     pub(crate) name: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// What `consents` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConsentsCommand {
+    /// List what members agreed to, newest first: one's own; for owners, admins and the operator everybody's
+    List(ConsentsListArgs),
+    /// End a consent for good, and the app's key with it
+    Revoke(ConsentsRevokeArgs),
+}
+
+/// Arguments of `consents list`.
+#[derive(Debug, Args)]
+pub(crate) struct ConsentsListArgs {
+    /// The organization
+    #[arg(long, value_name = "ID")]
+    pub(crate) org: OrganizationId,
+
+    /// Those of this member alone
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<UserId>,
+
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+}
+
+/// Arguments of `consents revoke`.
+#[derive(Debug, Args)]
+pub(crate) struct ConsentsRevokeArgs {
+    /// The consent
+    pub(crate) consent: ConsentId,
+
+    /// The organization
+    #[arg(long, value_name = "ID")]
+    pub(crate) org: OrganizationId,
+
+    #[command(flatten)]
+    pub(crate) confirm: ConfirmArgs,
 
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,

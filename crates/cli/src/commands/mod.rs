@@ -56,6 +56,7 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Project(command) => operator(output).project(command),
         Command::Keys(command) => operator(output).keys(command),
         Command::Members(command) => operator(output).members(command),
+        Command::Consents(command) => operator(output).consents(command),
         Command::Audit(args) => operator(output).audit(&args),
         Command::Wallets(command) => operator(output).wallets(command),
         Command::Credits(command) => operator(output).credits(command),

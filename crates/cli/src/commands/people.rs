@@ -1,11 +1,11 @@
-//! `members …` and `audit`.
+//! `members …`, `consents …` and `audit`.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::operator::{Operator, object};
-use crate::args::{AuditArgs, MembersCommand};
+use crate::args::{AuditArgs, ConsentsCommand, MembersCommand};
 use crate::client::{Call, send};
 use crate::failure::{Exit, Failure};
 use crate::views;
@@ -37,6 +37,23 @@ impl Operator<'_> {
                 let body = object([("user", Some(json!(args.user))), ("name", args.name.map(Value::from))]);
                 let call = Call::post(&format!("/admin/v1/organizations/{}/admin-keys", args.org), body);
                 self.call::<views::NewAdminKey>(&args.gateway, call)
+            }
+        }
+    }
+
+    /// `consents …`
+    pub(crate) fn consents(&mut self, command: ConsentsCommand) -> Result<(), Failure> {
+        match command {
+            ConsentsCommand::List(args) => {
+                let user = args.user.map(|user| format!("?user={user}")).unwrap_or_default();
+                let path = format!("/admin/v1/organizations/{}/consents{user}", args.org);
+                self.call::<views::Consents>(&args.gateway, Call::get(path))
+            }
+            ConsentsCommand::Revoke(args) => {
+                let question = format!("{} ends, and the app is refused from now on.", args.consent);
+                self.confirm(args.confirm.yes, &question)?;
+                let path = format!("/admin/v1/organizations/{}/consents/{}", args.org, args.consent);
+                self.call::<views::Consent>(&args.gateway, Call::delete(path))
             }
         }
     }

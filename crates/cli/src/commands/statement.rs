@@ -57,7 +57,8 @@ fn cells(line: &Line) -> Vec<String> {
         }
         Line::Usage(line) => {
             let project = line.project_name.clone().unwrap_or_else(|| line.project.to_string());
-            let what = format!("{project}: {}", line.model);
+            let app = line.app.as_ref().map(|app| format!(", by {app}"));
+            let what = format!("{project}: {}{}", line.model, app.unwrap_or_default());
             let (calls, listed) = (line.calls.to_string(), line.list_price.to_string());
             vec!["usage".to_owned(), what, calls, listed, line.amount.to_string()]
         }

@@ -30,6 +30,35 @@ proj_01920000000070008000000000000002  chat  dev          public  paid          
     );
 }
 
+#[test]
+fn a_consent_says_which_app_spends_how_much_of_whose_money() {
+    const CONSENT: &str = r#"{"id":"con_0192000000007000800000000000000b","object":"consent","organization":"org_01920000000070008000000000000001","project":"proj_01920000000070008000000000000002","user":"user_01920000000070008000000000000009","app":{"origin":"https://notes.example","name":"Notes"},"state":"active","limit":"5.00","limit_reset":"monthly","models":null,"given_at":"2026-11-21T06:55:50Z","fetch_until":"2026-11-21T07:05:50Z","expires_at":"2026-12-21T06:55:50Z","key":"key_01920000000070008000000000000004","revoked":null}"#;
+    check::<views::Consent>(
+        CONSENT,
+        "
+id       con_0192000000007000800000000000000b
+app      Notes (https://notes.example)
+member   user_01920000000070008000000000000009
+state    active
+limit    5.00 monthly
+expires  2026-12-21T06:55:50Z
+key      key_01920000000070008000000000000004
+",
+        "",
+    );
+    let bare =
+        CONSENT.replace(r#""Notes"}"#, "null}").replace("monthly", "none").replace("active", "pending");
+    let listed = format!(r#"{{"object":"list","data":[{bare}],"has_more":false}}"#);
+    check::<views::Consents>(
+        &listed,
+        "
+CONSENT                               APP                    MEMBER                                 STATE    LIMIT        EXPIRES
+con_0192000000007000800000000000000b  https://notes.example  user_01920000000070008000000000000009  pending  5.00 in all  2026-12-21T06:55:50Z
+",
+        "",
+    );
+}
+
 const KEY: &str = r#"{"id":"key_01920000000070008000000000000004","object":"key","name":"laptop","project":"proj_01920000000070008000000000000002","organization":"org_01920000000070008000000000000001","owner":"user_01920000000070008000000000000009","redacted":"tk-012…wxyz","previous":null,"endpoints":["models"],"models":{"mode":"allow_list","models":["gpt-5*","o3"]},"networks":[],"expires_at":null,"disabled_at":"2026-11-22T06:55:50Z","revoked_at":null,"last_used_at":null,"created_at":"2026-11-21T06:55:50Z"}"#;
 
 #[test]

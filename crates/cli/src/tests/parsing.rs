@@ -11,6 +11,7 @@ const WALLET: &str = "wal_01920000000070008000000000000006";
 const BUDGET: &str = "bud_01920000000070008000000000000007";
 const KEY: &str = "key_01920000000070008000000000000008";
 const USER: &str = "user_01920000000070008000000000000009";
+const CONSENT: &str = "con_0192000000007000800000000000000b";
 const LIMIT: &str = "rl_0192000000007000800000000000000a";
 
 /// Parses a line, in which `ORG`, `PROJECT`, … stand for ids; arguments are parted by blanks, `_` is a blank.
@@ -23,6 +24,7 @@ fn parse(line: &str) -> Result<Cli, clap::Error> {
         "BUDGET" => BUDGET.to_owned(),
         "KEY" => KEY.to_owned(),
         "USER" => USER.to_owned(),
+        "CONSENT" => CONSENT.to_owned(),
         "LIMIT" => LIMIT.to_owned(),
         _ => word.replace('_', " "),
     });
@@ -101,6 +103,8 @@ fn lines_mean_what_they_say() {
         ("members list --org ORG", "Members(List("),
         ("members remove USER --org ORG", "yes: false"),
         ("members key USER --org ORG --name ci", "name: Some(\"ci\")"),
+        ("consents list --org ORG --user USER", "user: Some(user_0192"),
+        ("consents revoke CONSENT --org ORG --yes", "Consents(Revoke("),
         ("limits set --org ORG --requests-per-minute 60", "of: \"organization\", which: None, model: \"*\""),
         ("limits set --org ORG --of key --which KEY --model sim* --concurrent-requests 2", "of: \"key\""),
         ("limits list --org ORG", "Limits(List("),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use domain::{AdminKeyId, AuditId, OrganizationId, ProjectId, Timestamp, UserId};
+use domain::{AdminKeyId, AuditId, ConsentId, KeyId, OrganizationId, ProjectId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 /// One change of the directory. Written with the change or not at all, and never changed again.
@@ -54,6 +54,22 @@ pub enum ActorKind {
         /// Their address for mail at that moment.
         email: String,
     },
+    /// A member, by a key of their own that calls models: how one consents that an app calls.
+    Person {
+        /// The key.
+        key: KeyId,
+        /// The member.
+        user: UserId,
+        /// Their address for mail at that moment.
+        email: String,
+    },
+    /// An app that a member consented to, by the code that it was given for that.
+    App {
+        /// The consent.
+        consent: ConsentId,
+        /// Where the app is.
+        origin: String,
+    },
     /// Somebody who was invited, by the invitation's token.
     Invited {
         /// Their address for mail.
@@ -67,8 +83,10 @@ impl Actor {
     /// The member, where one acts.
     pub const fn user(&self) -> Option<UserId> {
         match self.by {
-            ActorKind::AdminKey { user, .. } => Some(user),
-            ActorKind::Operator | ActorKind::Invited { .. } | ActorKind::Gateway => None,
+            ActorKind::AdminKey { user, .. } | ActorKind::Person { user, .. } => Some(user),
+            ActorKind::Operator | ActorKind::App { .. } | ActorKind::Invited { .. } | ActorKind::Gateway => {
+                None
+            }
         }
     }
 
@@ -79,6 +97,10 @@ impl Actor {
             ActorKind::AdminKey { key, user, email } => {
                 vec![key.to_string(), user.to_string(), email.clone()]
             }
+            ActorKind::Person { key, user, email } => {
+                vec![key.to_string(), user.to_string(), email.clone()]
+            }
+            ActorKind::App { consent, origin } => vec![consent.to_string(), origin.clone()],
             ActorKind::Invited { email } => vec![email.clone()],
             ActorKind::Gateway => vec!["gateway".to_owned()],
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::{AdminKeyId, KeyId, OrganizationId, ProjectId, ServiceAccountId, Timestamp, UserId};
+use domain::{AdminKeyId, ConsentId, KeyId, OrganizationId, ProjectId, ServiceAccountId, Timestamp, UserId};
 use serde::Serialize;
 
 use super::Bounds;
@@ -18,6 +18,8 @@ pub struct Key {
     pub project: ProjectId,
     /// Who calls with it.
     pub owner: KeyOwner,
+    /// The consent that it was made by, which says which app has it; `None` for a key that its owner has.
+    pub consent: Option<ConsentId>,
     /// What people call it; not unique.
     pub name: String,
     /// What its secret is recognised by.

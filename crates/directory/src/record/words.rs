@@ -131,6 +131,19 @@ word_enums! {
         Member = "member",
     }
 
+    /// When the limit of a consent starts anew.
+    LimitReset, "a time when a limit starts anew", "none, daily, weekly or monthly" {
+        /// Never: the limit is for all that the app ever spends.
+        #[default]
+        Never = "none",
+        /// Each day (UTC).
+        Daily = "daily",
+        /// Each Monday (UTC).
+        Weekly = "weekly",
+        /// On the first of each month (UTC).
+        Monthly = "monthly",
+    }
+
     /// Where a project's or a key's calls may go.
     AccessMode, "a mode of a model list", "allow_list or deny_list" {
         /// To the listed models only.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::{AdminKeyId, KeyId, OrganizationId, ProjectId, Timestamp, UserId};
+use domain::{AdminKeyId, ConsentId, KeyId, OrganizationId, ProjectId, Timestamp, UserId};
 use ipnet::IpNet;
 
+use super::consents::check_own;
 use super::organizations::check_models;
 use super::{ChangeError, DirectoryService, Draft, Mandate, told, valid_name};
 use crate::record::{AdminKey, Bounds, Key, KeyOwner, ModelAccess, Previous, Scope};
@@ -99,9 +100,9 @@ pub struct CreatedAdminKey {
 impl DirectoryService {
     /// Makes a key of an existing, open project. The secret in the answer is nowhere else.
     pub fn create_key(&self, new: NewKey, mandate: &Mandate<'_>) -> Result<CreatedKey, ChangeError> {
-        let name = valid_name(new.name.as_deref().unwrap_or(DEFAULT_KEY_NAME))?;
         in_the_future("expires_at", new.expires_at, mandate.now)?;
         check_bounds(&new.bounds)?;
+        valid_name(new.name.as_deref().unwrap_or(DEFAULT_KEY_NAME))?;
         let _guard = self.one_at_a_time();
         let (tenant, project) = self.open_project(new.project)?;
         let mut draft = Draft::new(mandate, project.organization);
@@ -111,24 +112,37 @@ impl DirectoryService {
             Some(KeyOwner::ServiceAccount(id)) => return Err(ChangeError::not_found("service_account", id)),
             None => KeyOwner::ServiceAccount(draft.default_account(&tenant, project.id)),
         };
-        let secret = Secret::generate(KeyKind::Project, mandate.ids);
+        let created = self.add_key(&mut draft, new, owner, None)?;
+        self.finish(draft)?;
+        Ok(created)
+    }
+
+    /// Adds a key of this owner to a change, and of the consent that it is made by.
+    pub(super) fn add_key(
+        &self,
+        draft: &mut Draft<'_>,
+        new: NewKey,
+        owner: KeyOwner,
+        consent: Option<ConsentId>,
+    ) -> Result<CreatedKey, ChangeError> {
+        let secret = Secret::generate(KeyKind::Project, draft.mandate.ids);
         let key = Key {
-            id: KeyId::fresh(mandate.ids),
-            organization: project.organization,
-            project: project.id,
+            id: KeyId::fresh(draft.mandate.ids),
+            organization: draft.organization,
+            project: new.project,
             owner,
-            name,
+            consent,
+            name: valid_name(new.name.as_deref().unwrap_or(DEFAULT_KEY_NAME))?,
             hash: self.directory.hash(secret.expose()),
             redacted: secret.redacted(),
             previous: None,
             bounds: new.bounds,
-            created_at: mandate.now,
+            created_at: draft.mandate.now,
             expires_at: new.expires_at,
             disabled_at: None,
             revoked_at: None,
         };
         draft.put(told("api_key.created", Some(key.project), key.id), None, &key);
-        self.finish(draft)?;
         Ok(CreatedKey { key, secret })
     }
 
@@ -143,6 +157,9 @@ impl DirectoryService {
         in_the_future("expires_at", changes.expires_at.flatten(), mandate.now)?;
         let _guard = self.one_at_a_time();
         let before = self.live_key(id)?;
+        if changes.expires_at.is_some() || changes.bounds.models.is_some() {
+            check_own(&before)?;
+        }
         let bounds = Bounds {
             endpoints: changes.bounds.endpoints.unwrap_or_else(|| before.bounds.endpoints.clone()),
             models: changes.bounds.models.unwrap_or_else(|| before.bounds.models.clone()),
@@ -178,6 +195,7 @@ impl DirectoryService {
         }
         let _guard = self.one_at_a_time();
         let before = self.live_key(id)?;
+        check_own(&before)?;
         let secret = Secret::generate(KeyKind::Project, mandate.ids);
         let previous = Previous {
             hash: before.hash,
@@ -193,12 +211,19 @@ impl DirectoryService {
         Ok(CreatedKey { key: self.change_key("api_key.rotated", &before, after, mandate)?, secret })
     }
 
-    /// Ends a key for good, with every secret it has: the former one, too, tells whoever still has it why.
+    /// Ends a key for good, with every secret it has: the former one, too, tells whoever still has it why. With an app's
+    /// key the consent ends that it was made by.
     pub fn revoke_key(&self, id: KeyId, mandate: &Mandate<'_>) -> Result<Key, ChangeError> {
         let _guard = self.one_at_a_time();
         let before = self.live_key(id)?;
         let after = Key { revoked_at: Some(mandate.now), ..Key::clone(&before) };
-        self.change_key("api_key.deleted", &before, after, mandate)
+        let mut draft = Draft::new(mandate, before.organization);
+        draft.put(told("api_key.deleted", Some(before.project), id), Some(&*before), &after);
+        if let Some(consent) = self.consent_of(&before) {
+            draft.revoke_consent(&consent);
+        }
+        self.finish(draft)?;
+        Ok(after)
     }
 
     /// Makes an administrator's key. The secret in the answer is nowhere else.
@@ -286,7 +311,11 @@ impl Draft<'_> {
     }
 }
 
-fn in_the_future(field: &'static str, at: Option<Timestamp>, now: Timestamp) -> Result<(), ChangeError> {
+pub(super) fn in_the_future(
+    field: &'static str,
+    at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), ChangeError> {
     match at {
         Some(at) if at <= now => {
             Err(ChangeError::invalid(field, format!("is not in the future; now is {now}")))

@@ -1,6 +1,7 @@
 //! Tests of the directory, by subject.
 
 mod changes;
+mod consents;
 mod house;
 mod invites;
 mod keys;

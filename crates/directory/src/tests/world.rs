@@ -112,6 +112,7 @@ pub(super) fn key() -> Key {
         organization: organization().id,
         project: project().id,
         owner: KeyOwner::User(user().id),
+        consent: None,
         name: "laptop".to_owned(),
         hash: hasher().hash(own_secret().expose()),
         redacted: own_secret().redacted(),

@@ -18,8 +18,19 @@ pub(super) enum Whose {
     Project,
     Key,
     User,
+    App,
+    Person,
     /// What all free models of the organization share.
     Free,
+}
+
+/// What the operator caps of calls that their users pay for, besides what organizations cap: nothing, unless set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConsentedCaps {
+    /// The calls of one app, with all consents that it has.
+    pub app: Caps,
+    /// The calls of all apps at one person's expense.
+    pub person: Caps,
 }
 
 impl Whose {
@@ -30,6 +41,8 @@ impl Whose {
             Self::Project => "project",
             Self::Key => "key",
             Self::User => "user",
+            Self::App => "app",
+            Self::Person => "person",
             Self::Free => "free",
         }
     }
@@ -47,7 +60,7 @@ pub(super) enum EndUsers<'a> {
 /// One limit of the chain.
 pub(super) struct Link<'a> {
     pub(super) whose: Whose,
-    /// Its record; a tier's limit is in the configuration and has none.
+    /// Its record; a limit of the configuration has none.
     pub(super) limit: Option<LimitId>,
     /// The end user that it names, if it is one's alone.
     pub(super) user: Option<&'a str>,
@@ -58,11 +71,11 @@ pub(super) struct Link<'a> {
     pub(super) bucket: Option<Bucket>,
 }
 
-/// Walks the chain of a caller's calls to `model`. A pattern in place of the model's name finds the limits that all
+/// Walks the chain of a caller's calls to `model`, which in the configuration begins with `tier` and `consented`. A pattern in place of the model's name finds the limits that all
 /// models share that it means.
 pub(super) fn walk<'a>(
     principal: &'a Principal,
-    tier: Option<&'a Tier>,
+    (tier, consented): (Option<&'a Tier>, &'a ConsentedCaps),
     model: &'a str,
     users: EndUsers<'a>,
     mut link: impl FnMut(Link<'a>),
@@ -71,6 +84,17 @@ pub(super) fn walk<'a>(
         let bucket = named(&[principal.organization().id.as_bytes(), b"tier", limit.models.as_bytes()]);
         let (caps, bucket) = (&limit.caps, Some(bucket));
         link(Link { whose: Whose::Tier, limit: None, user: None, models: &limit.models, caps, bucket });
+    }
+    if let Some(consent) = principal.consent() {
+        let (organization, user) = (principal.organization().id.as_bytes(), consent.user.as_bytes());
+        // Whatever runs on a user's own machine has the same origin as everybody's: there it is an app for each person.
+        let mut app: Vec<&[u8]> = vec![b"app", consent.app.origin.as_bytes()];
+        if consent.app.is_local() {
+            app.extend([&organization[..], &user[..]]);
+        }
+        let whole = |whose, caps, bucket| Link { whose, limit: None, user: None, models: "*", caps, bucket };
+        link(whole(Whose::App, &consented.app, Some(named(&app))));
+        link(whole(Whose::Person, &consented.person, Some(named(&[b"person", organization, user]))));
     }
     if !principal.tenant.has_limits() {
         return;

@@ -27,9 +27,9 @@ pub struct ModelGroup {
 pub struct EffectiveLimit {
     /// What it counts.
     pub measure: Measure,
-    /// Whose it is: `tier`, `organization`, `project`, `key` or `user`.
+    /// Whose it is: `tier`, `organization`, `project`, `key`, `user`, or of a key that an app has `app` and `person`.
     pub whose: &'static str,
-    /// Its record; a tier's limit stands in the configuration and has none.
+    /// Its record; a limit of the configuration has none.
     pub limit: Option<LimitId>,
     /// The end user that it is for, if it is for one.
     pub user: Option<String>,
@@ -59,7 +59,9 @@ pub fn effective_limits(
     let groups = groups(principal, tier).into_iter();
     let groups = groups.map(|models| {
         let mut limits = Vec::new();
-        chain::walk(principal, tier, models, users, |link| add(&mut limits, &link, rates, clock));
+        chain::walk(principal, (tier, &rates.consented), models, users, |link| {
+            add(&mut limits, &link, rates, clock)
+        });
         limits.sort_by(|(whose, a), (other, b)| {
             (a.measure, whose, &a.user, a.limit).cmp(&(b.measure, other, &b.user, b.limit))
         });

@@ -3,6 +3,7 @@
 mod allowance;
 mod audio;
 mod charges;
+mod consented;
 mod contract;
 mod decisions;
 mod denial;

@@ -332,6 +332,7 @@ impl Payer {
             attribution: Attribution {
                 user: Some("u-17".into()),
                 feature: Some("sümmary".into()),
+                app: Some("notes.example".into()),
                 run: None,
             },
         }

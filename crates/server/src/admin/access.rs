@@ -177,6 +177,9 @@ const fn needs(permission: Permission) -> (&'static str, &'static str) {
         Permission::ManageLimits => ("owners and admins set limits and budgets", "an owner or admin"),
         Permission::ManageReaders => ("owners and admins invite and remove readers", "an owner or admin"),
         Permission::ManagePeople => ("only owners decide on owners, admins and roles", "an owner"),
+        Permission::ManageConsents => {
+            ("owners and admins see and revoke other people's consents", "an owner or admin")
+        }
         Permission::ManageAdminKeys => ("only owners make and end administrators' keys", "an owner"),
         Permission::ShareData => ("only owners decide whether data is shared with a provider", "an owner"),
     }

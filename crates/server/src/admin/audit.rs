@@ -1,5 +1,6 @@
 //! The audit log: filtered and paged, or all of it as lines of JSON.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,7 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use directory::ActorKind;
-use domain::{OrganizationId, Timestamp};
+use domain::{OrganizationId, Timestamp, UserId};
 use http_body::Frame;
 use serde_json::{Value, json};
 use store::{AuditFilter, AuditLine, StoreError};
@@ -159,9 +160,11 @@ pub(crate) fn openai(line: &AuditLine, project_name: Option<&str>) -> Value {
 fn actor(line: &AuditLine) -> Value {
     let address = line.actor.address;
     match &line.actor.by {
-        ActorKind::AdminKey { key, user, email } => json!({
+        ActorKind::AdminKey { key, user, email } => of_person(&key.to_string(), *user, email, address),
+        ActorKind::Person { key, user, email } => of_person(&key.to_string(), *user, email, address),
+        ActorKind::App { consent, origin } => json!({
             "type": "api_key",
-            "api_key": { "id": key, "type": "user", "user": { "id": user, "email": email } },
+            "api_key": { "id": consent, "type": "app", "app": { "origin": origin } },
             "ip_address": address,
         }),
         ActorKind::Operator => json!({
@@ -176,6 +179,14 @@ fn actor(line: &AuditLine) -> Value {
         }),
         ActorKind::Gateway => json!({ "type": "gateway", "ip_address": null }),
     }
+}
+
+fn of_person(key: &str, user: UserId, email: &str, address: Option<IpAddr>) -> Value {
+    json!({
+        "type": "api_key",
+        "api_key": { "id": key, "type": "user", "user": { "id": user, "email": email } },
+        "ip_address": address,
+    })
 }
 
 /// The members that are not what they were.

@@ -109,6 +109,7 @@ fn access(access: Access) -> String {
         Access::Operator => "the operator".to_owned(),
         Access::May(permission) => format!("{permission:?}"),
         Access::OfKey => "ManageProject, or OwnKeys for one's own key".to_owned(),
+        Access::OfConsent => "ManageConsents, or Read for one's own consent".to_owned(),
         Access::OfRequest => "Read, in the organization of the request".to_owned(),
     }
 }

@@ -17,7 +17,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use directory::{Administrator, Key, KeyOwner, Permission, Project, Tenant};
-use domain::{KeyId, OrganizationId, ProjectId, RequestId};
+use domain::{KeyId, OrganizationId, ProjectId, RequestId, UserId};
 
 use super::access::{Hand, not_allowed, operator_only};
 use super::input::{blocking, shown};
@@ -45,6 +45,8 @@ pub(crate) enum Access {
     May(Permission),
     /// The operator, members who manage the key's project, and the member whose own key it is.
     OfKey,
+    /// The operator, members who manage others' consents, and the member whose own consent it is.
+    OfConsent,
     /// The operator, and members who see the organization whose request it is; a handler finds out whose it is.
     OfRequest,
 }
@@ -210,7 +212,9 @@ impl Route {
             key.organization == organization && found.as_ref().is_none_or(|found| found.id == key.project)
         });
         let place = project.or_else(|| key.as_ref().map(|key| key.project));
-        if let Some(permission) = self.needed(&hand, key.as_deref())
+        let consent =
+            path.get("consent").and_then(|text| text.parse().ok()).and_then(|id| tenant.consent(id));
+        if let Some(permission) = self.needed(&hand, key.as_deref(), consent.map(|consent| consent.user))
             && !hand.by.may(permission, organization, place)
         {
             return Err(Problem::refused(&not_allowed(&hand.by, permission)));
@@ -225,7 +229,7 @@ impl Route {
     }
 
     /// The permission that a member needs; `None` where there is nothing to ask a member for.
-    fn needed(&self, hand: &Hand, key: Option<&Key>) -> Option<Permission> {
+    fn needed(&self, hand: &Hand, key: Option<&Key>, consenting: Option<UserId>) -> Option<Permission> {
         match (self.access, &hand.by) {
             (Access::May(permission), _) => Some(permission),
             (Access::OfKey, Administrator::Member { user, .. })
@@ -234,6 +238,11 @@ impl Route {
                 Some(Permission::OwnKeys)
             }
             (Access::OfKey, _) => Some(Permission::ManageProject),
+            // Also of somebody who has no part in the project any more.
+            (Access::OfConsent, Administrator::Member { user, .. }) if consenting == Some(user.id) => {
+                Some(Permission::Read)
+            }
+            (Access::OfConsent, _) => Some(Permission::ManageConsents),
             (Access::Open | Access::Operator | Access::OfRequest, _) => None,
         }
     }
@@ -315,7 +324,7 @@ async fn guard(access: Access, request: Request, next: Next) -> Response {
     let is_let_in = match access {
         Access::Open => true,
         Access::OfRequest => hand.is_some(),
-        Access::Operator | Access::May(_) | Access::OfKey => {
+        Access::Operator | Access::May(_) | Access::OfKey | Access::OfConsent => {
             hand.is_some_and(|hand| matches!(hand.by, Administrator::Operator))
         }
     };

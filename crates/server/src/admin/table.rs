@@ -6,12 +6,12 @@ use directory::Permission::{
     Read, ReadAudit, ShareData,
 };
 
-use super::route::Access::{May, OfKey, OfRequest, Open};
+use super::route::Access::{May, OfConsent, OfKey, OfRequest, Open};
 use super::route::Verb::{Delete, Get, Patch, Post, Put};
 use super::route::{Route, Work};
 use super::{
-    accounts, audit, budgets, credits, effective, explain, keys, organizations, pools, promo, provider_keys,
-    rates, records, routing, statement, status, topups, wallets,
+    accounts, audit, budgets, consents, credits, effective, explain, keys, organizations, pools, promo,
+    provider_keys, rates, records, routing, statement, status, topups, wallets,
 };
 
 /// Members of a body that makes or changes a key.
@@ -119,6 +119,21 @@ pub(super) const ORGANIZATIONS: &[Route] = &[
         May(Read),
         "List projects, the archived ones too",
         accounts::projects,
+    ),
+    Route::new(
+        Get,
+        "/admin/v1/organizations/{organization}/consents",
+        May(Read),
+        "List the consents by which apps call: one's own; for owners and admins everybody's",
+        consents::list,
+    )
+    .query(&["user"]),
+    Route::new(
+        Delete,
+        "/admin/v1/organizations/{organization}/consents/{consent}",
+        OfConsent,
+        "Revoke a consent, for good: one's own; for owners and admins anybody's",
+        consents::revoke,
     ),
     Route::new(
         Get,

@@ -2,6 +2,7 @@
 //! operator. What a route does is tested elsewhere; here only whether it may be taken.
 
 mod bounds;
+mod consents;
 
 use axum::body::Body;
 use axum::http::Request as HttpRequest;
@@ -28,6 +29,7 @@ use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::payments::{PaymentSettings, Payments};
 use crate::tasks::{InFlight, RuntimeTasks};
+use crate::user_pays::UserPays;
 use crate::vault::{MasterKeys, Vault};
 
 const OPERATOR: &str = "operator-of-the-tests";
@@ -111,6 +113,7 @@ fn admin_of(store: &Store, clock: &Arc<dyn Clock>) -> Arc<Admin> {
         keyring,
         clock: Arc::clone(clock),
         ids,
+        user_pays: UserPays::new(consents::settings()),
         decisions: store.decisions(),
         explain,
         status: Box::new(|| Value::Null),
@@ -284,6 +287,7 @@ fn furnish(service: &DirectoryService, mandate: &Mandate<'_>) -> (Vec<(&'static 
         ("user", guest_id.to_string()),
         ("service_account", account.to_string()),
         ("key", key.key.id.to_string()),
+        ("consent", consents::given(service, mandate, project, guest_id).to_string()),
         ("limit", limit.to_string()),
         ("rate_limit", limit.to_string()),
         ("provider_key", provider_key.to_string()),
@@ -317,6 +321,8 @@ fn may(role: &str, access: Access) -> bool {
         Access::OfRequest => return true,
         // The key of the house is a service account's, so it takes a right to its project.
         Access::OfKey => P::ManageProject,
+        // The consent of the house is the guest's, who is none of the roles.
+        Access::OfConsent => P::ManageConsents,
         Access::May(permission) => permission,
     };
     match role {
@@ -360,11 +366,11 @@ fn every_route_is_for_those_it_is_for() {
         match route.access {
             Access::Operator => assert_eq!(status, 403, "{}", told("another's owner", status)),
             Access::OfRequest => assert!(is_let_in(status, route), "{}", told("another's owner", status)),
-            Access::Open | Access::May(_) | Access::OfKey if names_something => {
+            Access::Open | Access::May(_) | Access::OfKey | Access::OfConsent if names_something => {
                 assert_eq!(status, 404, "{}", told("another's owner", status));
             }
             // Their own organization is what such a route is about.
-            Access::Open | Access::May(_) | Access::OfKey => {
+            Access::Open | Access::May(_) | Access::OfKey | Access::OfConsent => {
                 assert!(is_let_in(status, route), "{}", told("another's owner", status));
             }
         }

@@ -10,7 +10,8 @@ mod row;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use directory::{
-    CreatedAdminKey, CreatedKey, Key, KeyOwner, LimitSubject, Organization, Project, RateLimit, User,
+    Consent, ConsentState, CreatedAdminKey, CreatedKey, Key, KeyOwner, LimitSubject, Organization, Project,
+    RateLimit, User,
 };
 use domain::{Money, RequestId, Timestamp};
 use ledger::CostRow;
@@ -97,6 +98,7 @@ pub(crate) fn key(key: &Key, last_used: Option<Timestamp>) -> Value {
         "project": key.project,
         "organization": key.organization,
         "owner": owner,
+        "consent": key.consent,
         "redacted": key.redacted,
         "previous": key.previous,
         "endpoints": key.bounds.endpoints,
@@ -107,6 +109,27 @@ pub(crate) fn key(key: &Key, last_used: Option<Timestamp>) -> Value {
         "revoked_at": key.revoked_at,
         "last_used_at": last_used,
         "created_at": key.created_at,
+    })
+}
+
+/// A consent, and how it stands.
+pub(crate) fn consent(consent: &Consent, state: ConsentState) -> Value {
+    json!({
+        "id": consent.id,
+        "object": "consent",
+        "organization": consent.organization,
+        "project": consent.project,
+        "user": consent.user,
+        "app": consent.app,
+        "state": state,
+        "limit": consent.limit,
+        "limit_reset": consent.reset,
+        "models": consent.models,
+        "given_at": consent.given_at,
+        "fetch_until": consent.fetch_until,
+        "expires_at": consent.expires_at,
+        "key": consent.key,
+        "revoked": consent.revoked,
     })
 }
 

@@ -16,6 +16,7 @@ mod read;
 mod resale;
 mod routing;
 mod tiers;
+mod user_pays;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -39,6 +40,7 @@ use crate::decisions::{ExplainSettings, Recorded};
 use crate::payments::PaymentSettings;
 use crate::published::PublishedFile;
 use crate::sweeper::SweepSettings;
+use crate::user_pays::UserPaysSettings;
 use crate::vault::MasterKeys;
 use access::Keys;
 use contract::Verification;
@@ -73,6 +75,8 @@ pub struct Config {
     pub explain: ExplainSettings,
     /// How money comes in.
     pub payments: PaymentSettings,
+    /// Whether and how apps may ask users to pay for their calls.
+    pub user_pays: UserPaysSettings,
     /// What is logged, and how.
     pub log: Log,
     /// Which providers are offered unasked.
@@ -194,6 +198,7 @@ fn read_config(
     let waits = read_waits(root.section("timeouts", mistakes), mistakes);
     let routing = routing::read(root.section("routing", mistakes), mistakes);
     let payments = payments::read_payments(root.section("payments", mistakes), environment, mistakes);
+    let user_pays = user_pays::read(root.section("user_pays", mistakes), mistakes);
     let explain = read_explain(root.section("explain", mistakes), mistakes);
     let log = read_log(root.section("log", mistakes), mistakes);
     let vault = read_vault(root.section("vault", mistakes), environment, mistakes);
@@ -243,6 +248,7 @@ fn read_config(
         sweep: sweep?,
         explain: explain?,
         payments: payments?,
+        user_pays: user_pays?,
         log: log?,
         offers,
         published,

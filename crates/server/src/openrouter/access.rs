@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 use directory::{Administrator, Key, KeyKind, Permission, Principal, Project, Tenant, Visit};
-use domain::{OrganizationId, ProjectId};
+use domain::{KeyId, OrganizationId, ProjectId};
 use ledger::Budget;
 
 use super::fault::Fault;
@@ -26,12 +26,15 @@ pub(super) enum Audience {
     Administrators,
     /// Both.
     Both,
+    /// Whoever brings its credential in the body.
+    Open,
 }
 
 /// Who came.
 pub(super) enum Who {
     Caller(Box<Principal>),
     Manager(Manager),
+    Anybody,
 }
 
 /// Somebody who administers an organization.
@@ -43,6 +46,9 @@ pub(super) struct Manager {
 
 /// Who comes, from the head alone.
 pub(super) fn identify(admin: &Admin, head: &Parts, audience: Audience) -> Result<Who, Fault> {
+    if audience == Audience::Open {
+        return Ok(Who::Anybody);
+    }
     let key = bearer(&head.headers).ok_or_else(directory::missing_key)?;
     admin.directory.directory().check_published(key)?;
     let address = head.extensions.get().and_then(|ClientAddress(address)| *address);
@@ -116,20 +122,28 @@ fn named(head: &Parts) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-impl Who {
-    /// The organization that it is about.
-    pub(super) fn organization(&self) -> OrganizationId {
-        match self {
-            Self::Caller(caller) => caller.organization().id,
-            Self::Manager(manager) => manager.tenant.organization.id,
-        }
-    }
+/// Which calls somebody may see.
+pub(super) struct Sight {
+    pub(super) organization: OrganizationId,
+    /// Those of this project alone.
+    pub(super) project: Option<ProjectId>,
+    /// Those of this key alone.
+    pub(super) key: Option<KeyId>,
+}
 
-    /// The one project that it is about, if not the whole organization.
-    pub(super) fn project(&self) -> Option<ProjectId> {
+impl Who {
+    /// An administrator sees the organization's calls, a project's key those of its project, and an app its own.
+    pub(super) fn sight(&self) -> Option<Sight> {
         match self {
-            Self::Caller(caller) => Some(caller.project.id),
-            Self::Manager(_) => None,
+            Self::Anybody => None,
+            Self::Manager(manager) => {
+                Some(Sight { organization: manager.tenant.organization.id, project: None, key: None })
+            }
+            Self::Caller(caller) => Some(Sight {
+                organization: caller.organization().id,
+                project: Some(caller.project.id),
+                key: caller.key.consent.map(|_| caller.key.id),
+            }),
         }
     }
 }

@@ -25,7 +25,7 @@ const PAGE: usize = 100;
 /// Keys that are looked through at once for those that are asked for.
 const KEYS_AT_ONCE: usize = 1_000;
 /// When whoever administers hears of a limit, in percent of it.
-const THRESHOLDS: [u8; 3] = [50, 80, 100];
+pub(crate) const THRESHOLDS: [u8; 3] = [50, 80, 100];
 
 /// The keys of a project that were not revoked, a page of them.
 pub(super) fn list(admin: &Admin, manager: &Manager, query: &Query) -> Answer {

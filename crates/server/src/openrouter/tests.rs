@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 use store::KeyCost;
 
+use super::access::Sight;
 use super::shape::{FreeRequests, Generation, ManagedKey, OwnKey, hash_of, limit_of};
 use super::{Call, Fault, Query, endpoint, is_for, told};
 
@@ -28,6 +29,7 @@ fn key() -> Key {
         organization: OrganizationId::from_bytes([1; 16]),
         project: ProjectId::from_bytes([3; 16]),
         owner: KeyOwner::User(UserId::from_bytes([4; 16])),
+        consent: None,
         name: "laptop".to_owned(),
         hash: KeyHash::from_bytes([0xab; 32]),
         redacted: "tk-a1b…xyz9".to_owned(),
@@ -151,17 +153,20 @@ fn a_generation_has_every_member() {
                    num_search_results origin preset_id provider_name provider_responses router service_tier streamed \
                    tokens_completion tokens_prompt total_cost upstream_id upstream_inference_cost usage user_agent \
                    web_search_engine workspace_id request_id session_id response_cache_source_id";
-    // A project's key sees the calls of its project, an administrator's those of the organization.
+    // A project's key sees the calls of its project, an app's its own, an administrator's those of the organization.
     let (own, other) = (row.organization, OrganizationId::from_bytes([9; 16]));
     let (ours, theirs) = (Some(row.project), Some(ProjectId::from_bytes([9; 16])));
-    for (organization, project, shown) in [
-        (own, None, true),
-        (own, ours, true),
-        (own, theirs, false),
-        (other, None, false),
-        (other, ours, false),
+    for (organization, project, key, shown) in [
+        (own, None, None, true),
+        (own, ours, None, true),
+        (own, ours, Some(row.key), true),
+        (own, ours, Some(KeyId::from_bytes([9; 16])), false),
+        (own, theirs, None, false),
+        (other, None, None, false),
+        (other, ours, None, false),
     ] {
-        assert_eq!(is_for(&[failed.clone(), row.clone()], organization, project), shown, "{project:?}");
+        let sight = Sight { organization, project, key };
+        assert_eq!(is_for(&[failed.clone(), row.clone()], &sight), shown, "{project:?} {key:?}");
     }
     let shown = with(&Generation::of("gen-1", &[failed, row]).unwrap(), members);
     assert_eq!((&shown["id"], shown["total_cost"].as_f64()), (&"gen-1".into(), Some(3e-9)));

@@ -240,11 +240,13 @@ fn usage(page: &mut String, sheet: &Sheet, amounts: &Amounts) {
     for line in sheet.usage() {
         let project = if before == Some(line.project) { String::new() } else { project(line) };
         before = Some(line.project);
+        let app = line.app.as_deref().map(|app| format!(" \u{b7} by <bdi>{}</bdi>", escaped(app)));
         put(
             page,
             format_args!(
-                "<tr><td>{project}</td><td class=wide><bdi>{}</bdi></td>{}<td class=n>{}</td><td class=n>{}</td></tr>\n",
+                "<tr><td>{project}</td><td class=wide><bdi>{}</bdi>{}</td>{}<td class=n>{}</td><td class=n>{}</td></tr>\n",
                 escaped(&line.model),
+                app.unwrap_or_default(),
                 counts([line.calls, line.input_tokens, line.cached_tokens, line.output_tokens]),
                 amounts.html(line.list_price),
                 amounts.html(line.amount),
@@ -339,7 +341,7 @@ fn grouped(digits: &str) -> String {
 }
 
 /// Somebody's text so that a browser shows it and does not obey it.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -3,7 +3,7 @@
 use super::{Booking, Line, Sheet, Usage};
 
 /// Names of the columns, in their order.
-const HEAD: [&str; 24] = [
+const HEAD: [&str; 25] = [
     "organization",
     "month",
     "type",
@@ -12,6 +12,7 @@ const HEAD: [&str; 24] = [
     "project",
     "project_name",
     "model",
+    "app",
     "calls",
     "input_tokens",
     "cached_tokens",
@@ -89,6 +90,7 @@ fn usage(line: &Usage) -> Cells {
         ("project", line.project.to_string()),
         ("project_name", line.project_name.as_deref().map(tame).unwrap_or_default()),
         ("model", tame(&line.model)),
+        ("app", line.app.as_deref().map(tame).unwrap_or_default()),
         ("calls", line.calls.to_string()),
         ("input_tokens", line.input_tokens.to_string()),
         ("cached_tokens", line.cached_tokens.to_string()),

@@ -28,6 +28,7 @@ fn hostile() -> Sheet {
             project: ProjectId::from_bytes([1; 16]),
             project_name: Some("</title><script>alert(1)</script>".to_owned()),
             model: "<img src=x onerror=y>&amp;".to_owned(),
+            app: Some("=<script>.example".to_owned()),
             calls: 1_234_567,
             input_tokens: 1_000,
             cached_tokens: 100,
@@ -109,15 +110,15 @@ fn a_spreadsheet_shows_what_was_written_and_runs_nothing() {
     let lot = "lot_00000000000000000000000000000001";
     let note = "'+1,\"'=cmd|' /C calc'!A0\n<script>\"";
     let expected = [
-        "organization,month,type,sequence,date,project,project_name,model,calls,input_tokens,cached_tokens,output_tokens,list_price,payer,borne,wallet,reference,payment,actor,reason,moved,currency,amount,balance".to_owned(),
-        format!("{org},opening_balance,,,,,,,,,,,,,,,,,,,USD,,0.000000007"),
-        format!("{org},top_up,1,2026-11-01 00:30,,,,,,,,,,,\"\"\"a, b\"\"\",{lot},'@SUM(1),{note},,USD,1.50,"),
-        format!("{org},promo_code,2,2026-11-02 11:00,,,,,,,,,,,\"\"\"a, b\"\"\",{lot},,{note},,USD,0.50,"),
-        format!("{org},transfer,3,2026-11-03 11:00,,,,,,,,,,,\"\"\"a, b\"\"\",{lot},,{note},0.000000005,USD,0.00,"),
-        format!("{org},usage,,,proj_01010101010101010101010101010101,</title><script>alert(1)</script>,<img src=x onerror=y>&amp;,1234567,1000,100,999,1234568.000000001,,,,,,,,,USD,-1234567.000000001,"),
-        format!("{org},payer,,,,,,,,,,,organization,1234567.000000001,,,,,,,USD,,"),
-        format!("{org},payer,,,,,,,,,,,provider,1.00,,,,,,,USD,,"),
-        format!("{org},closing_balance,,,,,,,,,,,,,,,,,,,USD,,-1234564.999999994"),
+        "organization,month,type,sequence,date,project,project_name,model,app,calls,input_tokens,cached_tokens,output_tokens,list_price,payer,borne,wallet,reference,payment,actor,reason,moved,currency,amount,balance".to_owned(),
+        format!("{org},opening_balance,,,,,,,,,,,,,,,,,,,,USD,,0.000000007"),
+        format!("{org},top_up,1,2026-11-01 00:30,,,,,,,,,,,,\"\"\"a, b\"\"\",{lot},'@SUM(1),{note},,USD,1.50,"),
+        format!("{org},promo_code,2,2026-11-02 11:00,,,,,,,,,,,,\"\"\"a, b\"\"\",{lot},,{note},,USD,0.50,"),
+        format!("{org},transfer,3,2026-11-03 11:00,,,,,,,,,,,,\"\"\"a, b\"\"\",{lot},,{note},0.000000005,USD,0.00,"),
+        format!("{org},usage,,,proj_01010101010101010101010101010101,</title><script>alert(1)</script>,<img src=x onerror=y>&amp;,'=<script>.example,1234567,1000,100,999,1234568.000000001,,,,,,,,,USD,-1234567.000000001,"),
+        format!("{org},payer,,,,,,,,,,,,organization,1234567.000000001,,,,,,,USD,,"),
+        format!("{org},payer,,,,,,,,,,,,provider,1.00,,,,,,,USD,,"),
+        format!("{org},closing_balance,,,,,,,,,,,,,,,,,,,,USD,,-1234564.999999994"),
         String::new(),
     ];
     let rows: Vec<&str> = text.split("\r\n").collect();
@@ -130,7 +131,7 @@ fn a_page_shows_what_was_written_and_obeys_none_of_it() {
     for shown in [
         "<title>Statement 2026-11 \u{2013} R&amp;D &lt;b&gt;&quot;Ltd&quot;&lt;/b&gt;</title>",
         "<h1>November 2026</h1>",
-        "&lt;img src=x onerror=y&gt;&amp;amp;",
+        "&lt;img src=x onerror=y&gt;&amp;amp;</bdi> \u{b7} by <bdi>=&lt;script&gt;.example</bdi>",
         "0.000000005 USD from wallet <bdi>-x</bdi> to wallet <bdi>&quot;a, b&quot;</bdi>",
         "<td class=n>1,234,567</td>",
         // The decimal points stand below each other: what an amount lacks of the most exact one is filled in, unseen.

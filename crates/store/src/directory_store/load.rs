@@ -3,12 +3,12 @@
 use std::str::FromStr;
 
 use directory::{
-    AdminKey, Caps, Contents, Invite, Key, KeyHash, KeyOwner, Member, Organization, Previous, Project,
-    ProviderKey, RateLimit, Sealed, ServiceAccount, User,
+    AdminKey, App, Caps, Consent, Contents, Invite, Key, KeyHash, KeyOwner, Member, Organization, Previous,
+    Project, ProviderKey, RateLimit, Revocation, Sealed, ServiceAccount, User,
 };
 use domain::{
-    AdminKeyId, InviteId, KeyId, LimitId, OrganizationId, ProjectId, ProviderKeyId, ServiceAccountId,
-    Timestamp, UserId, WalletId,
+    AdminKeyId, ConsentId, InviteId, KeyId, LimitId, Money, OrganizationId, ProjectId, ProviderKeyId,
+    ServiceAccountId, Timestamp, UserId, WalletId,
 };
 use rusqlite::{Connection, Row};
 
@@ -42,10 +42,17 @@ pub(crate) fn load(connection: &Connection) -> Result<Contents, StoreError> {
             "SELECT organization, project, id, name, created_at, removed_at FROM service_account",
             service_account,
         )?,
+        consents: collect(
+            connection,
+            "SELECT organization, project, id, user, app_origin, app_name, spend_limit, limit_reset, models, given_at,
+                    fetch_until, expires_at, key, revoked_at, revoked_by FROM consent",
+            consent,
+        )?,
         keys: collect(
             connection,
             "SELECT organization, project, id, user, service_account, name, hash, redacted, previous_hash,
-                    previous_redacted, previous_until, bounds, created_at, expires_at, disabled_at, revoked_at FROM key",
+                    previous_redacted, previous_until, bounds, created_at, expires_at, disabled_at, revoked_at,
+                    consent FROM key",
             key,
         )?,
         admin_keys: collect(
@@ -144,6 +151,29 @@ fn service_account(row: &Row<'_>) -> Result<ServiceAccount, StoreError> {
     })
 }
 
+fn consent(row: &Row<'_>) -> Result<Consent, StoreError> {
+    let models: Option<String> = row.get(8)?;
+    let revoked = match (moment(row, 13)?, row.get::<_, Option<String>>(14)?) {
+        (Some(at), Some(by)) => Some(Revocation { at, by: from_json(&by, "consent.revoked_by")? }),
+        (_, None) | (None, _) => None,
+    };
+    Ok(Consent {
+        organization: OrganizationId::from_bytes(row.get(0)?),
+        project: ProjectId::from_bytes(row.get(1)?),
+        id: ConsentId::from_bytes(row.get(2)?),
+        user: UserId::from_bytes(row.get(3)?),
+        app: App { origin: row.get(4)?, name: row.get(5)? },
+        limit: Money::from_nano(row.get(6)?),
+        reset: word(row, 7, "consent.limit_reset")?,
+        models: models.map(|text| from_json(&text, "consent.models")).transpose()?,
+        given_at: Timestamp::from_micros(row.get(9)?),
+        fetch_until: Timestamp::from_micros(row.get(10)?),
+        expires_at: Timestamp::from_micros(row.get(11)?),
+        key: row.get::<_, Option<_>>(12)?.map(KeyId::from_bytes),
+        revoked,
+    })
+}
+
 fn key(row: &Row<'_>) -> Result<Key, StoreError> {
     let owner = match (row.get::<_, Option<_>>(3)?, row.get::<_, Option<_>>(4)?) {
         (Some(user), None) => KeyOwner::User(UserId::from_bytes(user)),
@@ -172,6 +202,7 @@ fn key(row: &Row<'_>) -> Result<Key, StoreError> {
         expires_at: moment(row, 13)?,
         disabled_at: moment(row, 14)?,
         revoked_at: moment(row, 15)?,
+        consent: row.get::<_, Option<_>>(16)?.map(ConsentId::from_bytes),
     })
 }
 

@@ -2,10 +2,10 @@
 //! changes.
 
 use directory::{
-    AdminKey, Invite, Key, KeyOwner, Member, Organization, Project, ProviderKey, RateLimit, Record,
+    AdminKey, Consent, Invite, Key, KeyOwner, Member, Organization, Project, ProviderKey, RateLimit, Record,
     ServiceAccount, User,
 };
-use domain::{ProjectId, Timestamp, UserId};
+use domain::{ConsentId, KeyId, ProjectId, Timestamp, UserId};
 use rusqlite::{Connection, ToSql};
 
 use crate::columns::{count, to_json};
@@ -26,6 +26,7 @@ pub(super) fn put(connection: &Connection, record: &Record) -> rusqlite::Result<
         Record::User(user) => put_user(connection, user),
         Record::Member(member) => put_member(connection, member),
         Record::ServiceAccount(account) => put_service_account(connection, account),
+        Record::Consent(consent) => put_consent(connection, consent),
         Record::Key(key) => put_key(connection, key),
         Record::AdminKey(key) => put_admin_key(connection, key),
         Record::Invite(invite) => put_invite(connection, invite),
@@ -149,6 +150,33 @@ fn put_service_account(connection: &Connection, account: &ServiceAccount) -> rus
     )
 }
 
+fn put_consent(connection: &Connection, consent: &Consent) -> rusqlite::Result<()> {
+    let revoked = consent.revoked.as_ref();
+    upsert(
+        connection,
+        &Table { name: "consent", key: "organization, project, id" },
+        &[
+            ("organization", consent.organization.as_bytes()),
+            ("project", consent.project.as_bytes()),
+            ("id", consent.id.as_bytes()),
+            ("user", consent.user.as_bytes()),
+            ("app_origin", &consent.app.origin),
+            ("app_name", &consent.app.name),
+            ("spend_limit", &consent.limit.nano()),
+            ("limit_reset", &consent.reset.as_str()),
+            ("models", &consent.models.as_ref().map(to_json)),
+            ("given_at", &consent.given_at.micros()),
+            ("fetch_until", &consent.fetch_until.micros()),
+            ("expires_at", &consent.expires_at.micros()),
+        ],
+        &[
+            ("key", &consent.key.as_ref().map(KeyId::as_bytes)),
+            ("revoked_at", &revoked.map(|revoked| revoked.at.micros())),
+            ("revoked_by", &revoked.map(|revoked| to_json(&revoked.by))),
+        ],
+    )
+}
+
 fn put_key(connection: &Connection, key: &Key) -> rusqlite::Result<()> {
     let (user, account) = match &key.owner {
         KeyOwner::User(user) => (Some(user.as_bytes()), None),
@@ -164,6 +192,7 @@ fn put_key(connection: &Connection, key: &Key) -> rusqlite::Result<()> {
             ("id", key.id.as_bytes()),
             ("user", &user),
             ("service_account", &account),
+            ("consent", &key.consent.as_ref().map(ConsentId::as_bytes)),
             ("created_at", &key.created_at.micros()),
         ],
         &[

@@ -116,6 +116,7 @@ impl Chaos {
             user: maybe(random, &universe.users),
             feature: maybe(random, &universe.features),
             run: maybe(random, &universe.runs),
+            app: None,
         };
         let mut row = CostRow {
             organization,

@@ -44,6 +44,7 @@ pub(super) fn cost_row(row: &CostRow) -> Value {
         "user": row.attribution.user,
         "feature": row.attribution.feature,
         "run": row.attribution.run,
+        "app": row.attribution.app,
     });
     if let (Some(members), Value::Object(money)) = (shown.as_object_mut(), money(row)) {
         members.extend(money);
