@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use directory::{Organization, Principal};
-use domain::{AccessClass, Money, OrganizationId, Refusal, RefusalCode, Timestamp, Zone, name_fits};
+use domain::{AccessClass, Money, OrganizationId, Payer, Refusal, RefusalCode, Timestamp, Zone, name_fits};
 use ledger::{Period, PoolKey, Span};
 
 use crate::funding::{Funding, PoolShare, Unit};
@@ -179,6 +179,10 @@ impl Pools {
             | AccessClass::UserPays
             | AccessClass::SelfHosted => None,
         };
+        // What an organization's money would pay for is an end user's where they let an app call at their expense (2.8).
+        let by_consent = principal.key.consent.is_some() && pool.is_none();
+        let is_ours = class.payer() == Payer::Organization;
+        let class = if by_consent && is_ours { AccessClass::UserPays } else { class };
         Ok(Funding { class, pool, fee_permille: None })
     }
 
