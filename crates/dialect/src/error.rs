@@ -224,6 +224,10 @@ const fn words(refused: RefusalCode) -> Words {
         | RefusalCode::OutputTokensPerMinuteExceeded
         | RefusalCode::TokensPerDayExceeded => (429, "tokens", Some(RATE), None, Some(refused.as_str())),
         RefusalCode::CreditExhausted => (429, QUOTA, Some(QUOTA), None, Some("credit_balance_exhausted")),
+        // Not the caller's rate, so not the code of one: nothing that a client does about its own helps.
+        RefusalCode::ProviderCapReached => {
+            (429, "rate_limit_error", Some("provider_cap_reached"), None, None)
+        }
         RefusalCode::WalletInDebt => (429, QUOTA, Some(QUOTA), None, Some("wallet_in_debt")),
         // Our own fault, and none that the caller could cure by paying: a 429 would send it to top up in vain. As a
         // 5xx it shows where operators look for failures of the service.

@@ -102,6 +102,8 @@ pub enum RefusalCode {
     WalletInDebt,
     /// The wallet cannot cover the hold.
     CreditExhausted,
+    /// What the provider lets the gateway's credential have is used up. It is looked at before the credit is.
+    ProviderCapReached,
 }
 
 impl RefusalCode {
@@ -141,6 +143,7 @@ impl RefusalCode {
         Self::WalletFrozen,
         Self::WalletInDebt,
         Self::CreditExhausted,
+        Self::ProviderCapReached,
     ];
 
     /// The layer that owns this code.
@@ -176,6 +179,7 @@ impl RefusalCode {
             | Self::TokensPerDayExceeded
             | Self::ConcurrentRequestsExceeded => Owner::RateLimit,
             Self::WalletFrozen | Self::WalletInDebt | Self::CreditExhausted => Owner::Billing,
+            Self::ProviderCapReached => Owner::Provider,
         }
     }
 
@@ -216,6 +220,7 @@ impl RefusalCode {
             Self::CreditExhausted => "credit_exhausted",
             Self::WalletInDebt => "wallet_in_debt",
             Self::WalletFrozen => "wallet_frozen",
+            Self::ProviderCapReached => "provider_cap_reached",
         }
     }
 }

@@ -10,6 +10,7 @@ mod attempts;
 mod beside;
 mod candidate;
 mod capability;
+mod caps;
 mod checkpoint;
 mod contract;
 mod count;
@@ -40,6 +41,7 @@ mod whole;
 
 pub use answer::{Answer, BrokenOff};
 pub use capability::Capability;
+pub use caps::{Account, CapLook, CapRules, DayOfAccount};
 pub use contract::{Contract, Countries, Terms, Verified, date};
 pub use decision::{Decision, Recorder};
 pub use decode::{Limit, discard};

@@ -222,6 +222,15 @@ impl Gateway {
             .inspect_err(|failure| trail.passed_before(failure, &model, routes.name_of(&model)))?;
         // How much it can cost at most.
         let mut plan = plan(permit, settings);
+        // Whether the provider lets our credential have it: a target whose caps have no room is left out, before anything is
+        // sent that it would refuse.
+        if let Err(refusal) = plan.sit(clock) {
+            trail.passed_route(&plan, routes.name_of(plan.model()));
+            if !plan.call.endpoint().counts() && probe(&self.ledger, began, &plan).await? {
+                trail.passed_budgets(&plan);
+            }
+            return Err(Failure::Refused(refusal));
+        }
         // How fast: taken before the hold, so that a call over its rate never becomes a write. Of several models it is for
         // the first one whose limits have room.
         let paced = pace(rates, tiers, clock, &mut plan, now);

@@ -9,11 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialect::{Call, Endpoint};
 use directory::Principal;
-use domain::{Refusal, RequestId, Timestamp};
+use domain::{Refusal, RefusalCode, RequestId, Timestamp};
 use pricing::{ModelKind, PriceVersion};
 
 use crate::access;
 use crate::candidate::{Admitted, Choice};
+use crate::caps::{self, CapLook};
 use crate::evidence::{admit, traffic};
 use crate::health::Look;
 use crate::pipeline::Shared;
@@ -51,6 +52,8 @@ pub struct TargetExplanation {
     pub covered: Option<bool>,
     /// How it is now.
     pub look: Look,
+    /// How the provider's caps stand that its calls count under.
+    pub caps: Vec<CapLook>,
     /// Why it has its place, or none.
     pub why: String,
 }
@@ -73,11 +76,21 @@ pub fn explain_route(
         let tokens = usage.input.saturating_add(usage.output);
         target.health.look(&shared.settings.breaker, shared.clock.monotonic_micros(), tokens)
     };
+    let tokens = call.as_ref().map_or(0, |call| {
+        let usage = expected(call);
+        usage.input.saturating_add(usage.output)
+    });
+    let has_room = |target: &Target| caps::check(&target.accounts, tokens, shared.clock.as_ref());
+    let standing = |target: &Target| {
+        let now_us = shared.clock.monotonic_micros();
+        target.accounts.iter().flat_map(|account| account.look(now_us, now)).collect::<Vec<_>>()
+    };
     let mut admitted = Vec::new();
     let mut targets = Vec::new();
     for target in &route.targets {
         let price = target.prices.as_ref().and_then(|prices| prices.at(now)).cloned();
-        match verdict(&route, target, call.as_ref(), price.as_ref(), principal, now) {
+        let verdict = verdict(&route, target, call.as_ref(), price.as_ref(), principal, now);
+        match verdict.and_then(|price| has_room(target).map(|()| price).map_err(|refusal| *refusal)) {
             Ok(price) => {
                 let route = Arc::clone(&route);
                 admitted.push(Admitted { route, target: target.clone(), price, converted: None });
@@ -86,8 +99,11 @@ pub fn explain_route(
                 target: target.clone(),
                 place: None,
                 price,
-                covered: principal.map(|_| refusal.code == domain::RefusalCode::ModelUnpriced),
+                covered: principal.map(|_| {
+                    matches!(refusal.code, RefusalCode::ModelUnpriced | RefusalCode::ProviderCapReached)
+                }),
                 look: looked(target),
+                caps: standing(target),
                 why: refusal.message,
             }),
         }
@@ -99,7 +115,8 @@ pub fn explain_route(
             let look = looked(&target);
             let why = why(route.strategy, place, &look);
             let (place, price, covered) = (Some(place), Some(price), principal.map(|_| true));
-            explained.push(TargetExplanation { target, place, price, covered, look, why });
+            let caps = standing(&target);
+            explained.push(TargetExplanation { target, place, price, covered, look, caps, why });
         }
     }
     explained.append(&mut targets);

@@ -10,6 +10,7 @@ use providers::Provider;
 use serde_json::value::RawValue;
 
 use crate::capability::Capability;
+use crate::caps::Account;
 use crate::contract::Contract;
 use crate::health::Health;
 use crate::routing::Strategy;
@@ -34,6 +35,8 @@ pub struct Target {
     pub rules: Arc<TargetRules>,
     /// How it is now.
     pub health: Arc<Health>,
+    /// The provider's caps that its calls count under: the credential's, then the model's own.
+    pub accounts: Arc<[Arc<Account>]>,
 }
 
 /// How a target is used among the targets of its route, as configured.
@@ -67,14 +70,21 @@ impl Target {
     ) -> Self {
         let label = Arc::from(format!("{}/{model}", provider.name));
         let facts = contract.facts();
-        let (rules, health) = Default::default();
-        Self { provider, model: Arc::from(model), label, contract, facts, prices, rules, health }
+        let (rules, health, accounts) = Default::default();
+        let model = Arc::from(model);
+        Self { provider, model, label, contract, facts, prices, rules, health, accounts }
     }
 
     /// The same, used by these rules.
     #[must_use]
     pub fn with_rules(self, rules: TargetRules) -> Self {
         Self { rules: Arc::new(rules), ..self }
+    }
+
+    /// The same, whose calls count under these caps of the provider's: the credential's before the model's own.
+    #[must_use]
+    pub fn with_accounts(self, accounts: impl IntoIterator<Item = Arc<Account>>) -> Self {
+        Self { accounts: accounts.into_iter().collect(), ..self }
     }
 
     /// The same for another model of the provider.
@@ -119,6 +129,8 @@ pub struct Routes {
     exact: BTreeMap<Arc<str>, Arc<Route>>,
     patterns: Vec<Arc<Route>>,
     health: Known,
+    /// The provider's caps that calls count under, by whose they are.
+    accounts: BTreeMap<Arc<str>, Arc<Account>>,
 }
 
 /// How targets are, by `provider/model`: routes that lead to one target see it with one pair of eyes, and the models of
@@ -159,6 +171,12 @@ impl Routes {
             for target in &mut route.targets {
                 let own = || Arc::clone(&target.health);
                 target.health = table.health.of(&target.label, &target.health, own);
+                // Whichever route leads there, what is used is used of one cap.
+                let known = |account: &Arc<Account>| {
+                    let whose = Arc::clone(account.whose());
+                    Arc::clone(table.accounts.entry(whose).or_insert_with(|| Arc::clone(account)))
+                };
+                target.accounts = target.accounts.iter().map(known).collect();
             }
             let route = Arc::new(route);
             if route.model.ends_with('*') {
@@ -216,6 +234,11 @@ impl Routes {
     /// Every route: by name, then the patterns, the most specific first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.exact.values().chain(&self.patterns)
+    }
+
+    /// The provider's caps that calls count under.
+    pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.accounts.values()
     }
 
     /// The names of the providers that routes lead to, each as often as it is led to.

@@ -5,6 +5,7 @@
 mod access;
 mod amazon;
 mod builtin;
+mod caps;
 mod contract;
 mod environment;
 mod google;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, Timestamp};
-use gateway::{Contract, Route, Settings, Target, Tiers};
+use gateway::{Account, Contract, Route, Settings, Target, Tiers};
 use ipnet::IpNet;
 use pricing::{Catalog, ModelKind, PriceVersion, Resale, RoutePrice, Schedule};
 use providers::{KINDS, Kind, Provider, Timeouts};
@@ -110,6 +111,8 @@ struct KnownProvider {
     secrets: Vec<String>,
     /// How its prices become ours, if it is a reseller with a unit or a markup of its own.
     resale: Option<Resale>,
+    /// What it lets the credential have.
+    caps: Option<Arc<Account>>,
 }
 
 /// Every mistake of a configuration.
@@ -330,6 +333,7 @@ fn read_providers(
         let contract = contract::required(&mut section, verification, mistakes).map(Arc::new);
         let secrets = keys.take_hashes();
         let resale = resale::read(&mut section, contract.as_deref(), mistakes);
+        let caps = caps::read(&mut section, name.as_deref(), mistakes);
         if let (Some(name), Some(kind), Some(amazon), Some(google)) = (name, kind, amazon, google) {
             if name.is_empty()
                 || name.contains(|character: char| character == '/' || character.is_whitespace())
@@ -353,7 +357,13 @@ fn read_providers(
             match built {
                 Ok(mut provider) => {
                     provider.http2_prior_knowledge = http2;
-                    providers.push(KnownProvider { provider: Arc::new(provider), contract, secrets, resale });
+                    providers.push(KnownProvider {
+                        provider: Arc::new(provider),
+                        contract,
+                        secrets,
+                        resale,
+                        caps,
+                    });
                 }
                 Err(error) => mistakes.add(&section.field(error.field()), error),
             }
@@ -424,12 +434,15 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     let own_resale = resale::written(&mut section, mistakes);
     let resale_field = section.field("resale");
     let rules = routing::read_target(&mut section, mistakes);
+    let label = provider.as_ref().zip(model.as_ref()).map(|(provider, model)| format!("{provider}/{model}"));
+    let own_caps = caps::read(&mut section, label.as_deref(), mistakes);
     section.finish(mistakes);
     let (provider, model) = (provider?, model?);
     let Some(written) = known.providers.iter().find(|known| *known.provider.name == *provider) else {
         mistakes.add(&provider_field, format_args!("there is no [[providers]] named `{provider}`"));
         return None;
     };
+    let states_price = price.is_some();
     let catalogued = known.catalog.schedule(&provider, &model).cloned();
     let prices = match price {
         None => catalogued,
@@ -443,14 +456,20 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
         (_, prices) => prices,
     };
     let contract = own.map_or_else(|| written.contract.clone(), |own| own.map(Arc::new))?;
+    contract::check_free_tier(&field, &contract, states_price, mistakes);
     if own_resale.is_some() {
         resale::check_class(&resale_field, Some(&contract), mistakes);
     }
     let resale = own_resale.or_else(|| written.resale.clone());
+    let accounts = written.caps.iter().cloned().chain(own_caps);
     let prices = resale::priced((&provider, &model), prices, list, resale.as_ref())
         .map_err(|error| mistakes.add(&field, error))
         .ok()?;
-    Some(Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules))
+    Some(
+        Target::new(Arc::clone(&written.provider), &model, contract, prices)
+            .with_rules(rules)
+            .with_accounts(accounts),
+    )
 }
 
 /// A price written at a target. Without an output price it is one for embeddings.
