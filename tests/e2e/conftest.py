@@ -9,8 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from harness import CLAUDE_PRICE, EMBEDDING_PRICE, FREE, SETTINGS, Gateway, Mock, Provider, Route, Tenant, config
+from harness import (
+    CLAUDE_PRICE,
+    EMBEDDING_PRICE,
+    FREE,
+    SETTINGS,
+    Contract,
+    Gateway,
+    Mock,
+    Provider,
+    Route,
+    Tenant,
+    config,
+)
 from claude import NodeClaude, PythonClaude
+from clock import GatewayAt, moment
 from gemini import NodeGemini, PythonGemini
 from sdk import NodeSdk, PythonSdk, Sdk
 from upstreams import Recorder, black_hole, closed_port, recorder
@@ -21,6 +34,8 @@ for name in [name for name in os.environ if name.startswith(("OPENAI_", "ANTHROP
 
 #: Starts another gateway with this configuration, in a folder of this name.
 MakeGateway = Callable[..., Gateway]
+#: Starts one whose clock shows this moment.
+MakeGatewayAt = Callable[..., GatewayAt]
 
 
 @contextlib.contextmanager
@@ -102,6 +117,24 @@ def make_gateway(mock: Mock, tmp_path: Path) -> Iterator[MakeGateway]:
             routes = [Route("sim", "mock", "sim-small"), Route("sim?*", "mock", "sim-small?*")]
             text = text or config([Provider("mock", mock.base_url)], routes, SETTINGS)
             return stack.enter_context(stopping(Gateway(tmp_path / name, text, env))).start()
+
+        yield make
+
+
+@pytest.fixture
+def gateway_at(mock: Mock, tmp_path: Path) -> Iterator[MakeGatewayAt]:
+    """Gateways of a test's own whose clock it sets: `gateway_at("2026-12-31 12:00:00")`, then `.travel(to)`."""
+    with contextlib.ExitStack() as stack:
+
+        def make(at: str, text: str | None = None, name: str = "gateway", **env: str) -> GatewayAt:
+            # By this clock, the contract must not be of a day to come.
+            contract = Contract(verified_on=at[:10])
+            routes = [Route("sim", "mock", "sim-small"), Route("sim?*", "mock", "sim-small?*")]
+            text = text or config([Provider("mock", mock.base_url, contract=contract)], routes, SETTINGS)
+            gateway = GatewayAt(tmp_path / name, text, env)
+            gateway.set_clock(moment(at))
+            stack.enter_context(stopping(gateway))
+            return gateway.start()
 
         yield make
 

@@ -109,6 +109,8 @@ class Contract:
 
     training: bool = False
     verified_days_ago: int = 0
+    #: A day instead, for gateways whose clock is set.
+    verified_on: str = ""
     #: Further lines of TOML.
     more: str = ""
 
@@ -121,7 +123,7 @@ class Contract:
                 'limits = "none"',
                 'support = "the tests"',
                 f"terms = {{ training = {str(self.training).lower()}, retention_days = 0, region = \"here\" }}",
-                f'verified_on = "{days_ago(self.verified_days_ago)}"',
+                f'verified_on = "{self.verified_on or days_ago(self.verified_days_ago)}"',
                 self.more,
             ]
         )
@@ -334,15 +336,15 @@ class Gateway:
         self.child = None
 
     def verify(self) -> Outcome:
-        return run("verify", "--json", "--data", str(self.data))
+        return run("verify", "--json", "--data", str(self.data), env=environment(**self.env))
 
     def log(self) -> str:
         return (self.folder / "gateway.log").read_text()
 
     def cli(self, *args: str) -> Outcome:
         """A client command of the operator."""
-        env = environment(TOLLKEEPER_URL=self.url, TOLLKEEPER_OPERATOR_KEY=self.operator_key)
-        return run(*args, env=env)
+        own = {"TOLLKEEPER_URL": self.url, "TOLLKEEPER_OPERATOR_KEY": self.operator_key}
+        return run(*args, env=environment(**(self.env | own)))
 
     def api(self, method: str, path: str, body: Json | None = None, **headers: str) -> httpx.Response:
         """A call of the operator API."""

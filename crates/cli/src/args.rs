@@ -5,6 +5,7 @@ mod credits;
 mod limits;
 mod organizations;
 mod people;
+mod pools;
 mod prices;
 mod projects;
 mod route;
@@ -26,6 +27,7 @@ pub(crate) use credits::{
 pub(crate) use limits::{LimitsCommand, LimitsSetArgs, LimitsShowArgs};
 pub(crate) use organizations::{OrgCommand, OrgUpdateArgs};
 pub(crate) use people::{AuditArgs, MembersCommand};
+pub(crate) use pools::{PoolArgs, PoolsCommand};
 pub(crate) use prices::{
     PriceFiles, PricesCommand, PricesDiffArgs, PricesHistoryArgs, PricesImportArgs, PricesListArgs,
     PricesSetArgs, PricesShowArgs, PricesSource,
@@ -136,6 +138,10 @@ pub(crate) enum Command {
     /// Work with rate limits, and see everything that limits a key
     #[command(subcommand)]
     Limits(LimitsCommand),
+
+    /// See what pays before money does, and join or leave programmes of complimentary tokens
+    #[command(subcommand)]
+    Pools(PoolsCommand),
 
     /// Look at routes: where the calls of a model go
     #[command(subcommand)]

@@ -7,10 +7,11 @@ mod effective;
 mod explanation;
 mod organizations;
 mod people;
+mod pools;
 mod projects;
 mod route;
 
-use domain::{Money, RequestId, Timestamp};
+use domain::{AccessClass, Money, RequestId, Timestamp};
 use serde::Deserialize;
 
 use crate::output::View;
@@ -22,6 +23,7 @@ pub(crate) use effective::EffectiveLimits;
 pub(crate) use explanation::Explained;
 pub(crate) use organizations::{NewOrganization, Organization, Organizations};
 pub(crate) use people::{Audit, Gone, Limit, Limits, Members, NewAdminKey, NewMember};
+pub(crate) use pools::Pools;
 pub(crate) use projects::{Key, Keys, NewKey, NewProject, Project, Projects};
 pub(crate) use route::RouteExplained;
 
@@ -43,7 +45,12 @@ struct CostRow {
     input_tokens: u64,
     cached_tokens: u64,
     output_tokens: u64,
+    access_class: AccessClass,
+    payer: String,
+    list_price: Option<Money>,
     cost: Money,
+    pool: Option<String>,
+    pool_units: Option<u64>,
     service_tier: Option<String>,
     reported_cost: Option<String>,
     status: String,
@@ -61,7 +68,9 @@ impl CostRow {
         Column::Number("INPUT"),
         Column::Number("CACHED"),
         Column::Number("OUTPUT"),
+        Column::Number("LIST"),
         Column::Number("COST"),
+        Column::Text("PAID BY"),
         Column::Text("STATUS"),
     ];
 
@@ -76,6 +85,17 @@ impl CostRow {
         Some(format!("{tier} for try {}", self.attempt))
     }
 
+    /// How the access was come by, where it is not by an account of one's own, and what a pool paid for.
+    fn access(&self) -> Option<String> {
+        let drawn = self.pool.as_ref().zip(self.pool_units.filter(|units| *units > 0));
+        let drawn = drawn.map(|(pool, units)| format!(", {units} units of {pool}"));
+        if self.access_class == AccessClass::Direct && drawn.is_none() {
+            return None;
+        }
+        let class = self.access_class.as_str().replace('_', " ");
+        Some(format!("{class} for try {}{}", self.attempt, drawn.unwrap_or_default()))
+    }
+
     fn cells(&self) -> Vec<String> {
         let reason = self.reason.as_deref().filter(|reason| self.status != "succeeded" && !reason.is_empty());
         let mark = if self.estimated { "~" } else { "" };
@@ -88,7 +108,9 @@ impl CostRow {
             self.input_tokens.to_string(),
             self.cached_tokens.to_string(),
             self.output_tokens.to_string(),
+            self.list_price.map_or_else(|| "unknown".to_owned(), |listed| format!("{mark}{listed}")),
             format!("{mark}{}", self.cost),
+            self.payer.replace('+', ", ").replace('_', " "),
             reason.map_or_else(|| self.status.clone(), |reason| format!("{}: {reason}", self.status)),
         ]
     }
@@ -115,7 +137,7 @@ impl View for Usage {
 }
 
 /// One block of text below another, with a blank line between; an empty one leaves no trace.
-fn below(upper: String, lower: String) -> String {
+pub(crate) fn below(upper: String, lower: String) -> String {
     if lower.is_empty() { upper } else { format!("{upper}\n\n{lower}") }
 }
 

@@ -200,6 +200,8 @@ const fn words(refused: RefusalCode) -> Words {
         }
         RefusalCode::ContractUnfit => (403, INVALID, Some("route_contract_unfit"), None, None),
         RefusalCode::ContractStale => (403, INVALID, Some("route_contract_stale"), None, None),
+        RefusalCode::ProgrammeNotJoined => (403, INVALID, Some("programme_not_joined"), None, None),
+        RefusalCode::ProgrammeOver => (403, INVALID, Some("programme_over"), None, None),
         RefusalCode::OrganizationUsageLimitExceeded => {
             (429, QUOTA, Some("organization_usage_limit_exceeded"), None, None)
         }
@@ -228,6 +230,8 @@ const fn words(refused: RefusalCode) -> Words {
         RefusalCode::ProviderCapReached => {
             (429, "rate_limit_error", Some("provider_cap_reached"), None, None)
         }
+        // As OpenRouter says it of its free models: a limit of requests, and none that money is owed for.
+        RefusalCode::FreeRequestsUsedUp => (429, "requests", Some(RATE), None, Some(refused.as_str())),
         RefusalCode::WalletInDebt => (429, QUOTA, Some(QUOTA), None, Some("wallet_in_debt")),
         // Our own fault, and none that the caller could cure by paying: a 429 would send it to top up in vain. As a
         // 5xx it shows where operators look for failures of the service.

@@ -48,6 +48,8 @@ pub enum Permission {
     ManagePeople,
     /// Makes and revokes administrators' keys.
     ManageAdminKeys,
+    /// Joins and leaves programmes in which data is shared with a provider.
+    ShareData,
 }
 
 impl Permission {
@@ -63,6 +65,7 @@ impl Permission {
         Self::ManageReaders,
         Self::ManagePeople,
         Self::ManageAdminKeys,
+        Self::ShareData,
     ];
 }
 
@@ -120,7 +123,9 @@ const fn allows(role: OrganizationRole, part: Option<ProjectRole>, permission: P
             Owner | Admin => true,
             Reader => part.is_some(),
         },
-        Permission::ManagePeople | Permission::ManageAdminKeys => matches!(role, Owner),
+        Permission::ManagePeople | Permission::ManageAdminKeys | Permission::ShareData => {
+            matches!(role, Owner)
+        }
     }
 }
 

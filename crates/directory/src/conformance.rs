@@ -40,6 +40,7 @@ fn organization(n: u8) -> Organization {
         country: "DE".parse().ok(),
         verified_at: Some(Timestamp::from_micros(3)),
         tier: Some("tier 2".to_owned()),
+        programmes: vec![format!("shared-{n}")],
         created_at: Timestamp::from_micros(1_790_000_000_123_456 + i64::from(n)),
     }
 }
@@ -319,6 +320,7 @@ fn changes_what_may_change(store: &dyn DirectoryStore) {
         country: None,
         verified_at: None,
         tier: None,
+        programmes: Vec::new(),
         ..organization(1)
     };
     // What never changes is not read: neither another's wallet nor another time gets in this way.

@@ -38,6 +38,8 @@ pub struct Organization {
     pub verified_at: Option<Timestamp>,
     /// The usage tier it has reached; `None` before the first.
     pub tier: Option<String>,
+    /// The programmes that it has joined, in which data is shared for complimentary tokens; by name, in order.
+    pub programmes: Vec<String>,
     /// When it was made.
     pub created_at: Timestamp,
 }

@@ -65,6 +65,10 @@ pub enum RefusalCode {
     ContractUnfit,
     /// The route's contract was not verified for too long.
     ContractStale,
+    /// The route is that of a programme which the organization has not joined.
+    ProgrammeNotJoined,
+    /// The route is that of a programme which does not run now.
+    ProgrammeOver,
     /// The monthly ceiling of the organization's usage tier is reached.
     OrganizationUsageLimitExceeded,
     /// A budget of the organization has no room.
@@ -98,6 +102,8 @@ pub enum RefusalCode {
     /// The wallet was frozen by a broken invariant and waits for an operator. What it holds nobody knows, nor what its
     /// budgets have left: it alone is told before them ([`Owner::UsageLimit`]).
     WalletFrozen,
+    /// The day's free requests are used up.
+    FreeRequestsUsedUp,
     /// The wallet owes; new holds wait for a top-up. It has no credit either.
     WalletInDebt,
     /// The wallet cannot cover the hold.
@@ -125,6 +131,8 @@ impl RefusalCode {
         Self::CountryNotSupported,
         Self::ContractUnfit,
         Self::ContractStale,
+        Self::ProgrammeNotJoined,
+        Self::ProgrammeOver,
         Self::OrganizationUsageLimitExceeded,
         Self::OrganizationBudgetExceeded,
         Self::ProjectBudgetExceeded,
@@ -141,6 +149,7 @@ impl RefusalCode {
         Self::TokensPerDayExceeded,
         Self::ConcurrentRequestsExceeded,
         Self::WalletFrozen,
+        Self::FreeRequestsUsedUp,
         Self::WalletInDebt,
         Self::CreditExhausted,
         Self::ProviderCapReached,
@@ -162,7 +171,9 @@ impl RefusalCode {
             | Self::VerificationRequired
             | Self::ModelUnpriced => Owner::ModelAccess,
             Self::CountryNotSupported => Owner::Region,
-            Self::ContractUnfit | Self::ContractStale => Owner::Route,
+            Self::ContractUnfit | Self::ContractStale | Self::ProgrammeNotJoined | Self::ProgrammeOver => {
+                Owner::Route
+            }
             Self::OrganizationUsageLimitExceeded
             | Self::OrganizationBudgetExceeded
             | Self::ProjectBudgetExceeded
@@ -178,7 +189,9 @@ impl RefusalCode {
             | Self::RequestsPerDayExceeded
             | Self::TokensPerDayExceeded
             | Self::ConcurrentRequestsExceeded => Owner::RateLimit,
-            Self::WalletFrozen | Self::WalletInDebt | Self::CreditExhausted => Owner::Billing,
+            Self::WalletFrozen | Self::FreeRequestsUsedUp | Self::WalletInDebt | Self::CreditExhausted => {
+                Owner::Billing
+            }
             Self::ProviderCapReached => Owner::Provider,
         }
     }
@@ -202,6 +215,8 @@ impl RefusalCode {
             Self::CountryNotSupported => "country_not_supported",
             Self::ContractUnfit => "contract_unfit",
             Self::ContractStale => "contract_stale",
+            Self::ProgrammeNotJoined => "programme_not_joined",
+            Self::ProgrammeOver => "programme_over",
             Self::OrganizationUsageLimitExceeded => "organization_usage_limit_exceeded",
             Self::OrganizationBudgetExceeded => "organization_budget_exceeded",
             Self::ProjectBudgetExceeded => "project_budget_exceeded",
@@ -218,6 +233,7 @@ impl RefusalCode {
             Self::TokensPerDayExceeded => "tokens_per_day_exceeded",
             Self::ConcurrentRequestsExceeded => "concurrent_requests_exceeded",
             Self::CreditExhausted => "credit_exhausted",
+            Self::FreeRequestsUsedUp => "free_requests_used_up",
             Self::WalletInDebt => "wallet_in_debt",
             Self::WalletFrozen => "wallet_frozen",
             Self::ProviderCapReached => "provider_cap_reached",

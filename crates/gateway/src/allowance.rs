@@ -30,8 +30,11 @@ use std::time::Duration;
 
 use dialect::Call;
 use directory::InFlight;
-use domain::{Money, Pico, ServiceTier, Usage};
+use domain::{Money, ServiceTier, Usage};
+use ledger::Part;
 use pricing::{Bounds, PriceVersion};
+
+use crate::funding::Funding;
 
 /// Output tokens of each choice below which a call is of no use under `stops`, and is refused. One whose provider takes
 /// no cap as small needs more.
@@ -51,6 +54,7 @@ pub(crate) fn tier_asked(call: &Call) -> ServiceTier {
 pub(crate) struct Allowance {
     in_flight: InFlight,
     price: Arc<PriceVersion>,
+    funding: Funding,
     /// The service tier that was asked for.
     tier: ServiceTier,
     /// The most input tokens that the call can be billed.
@@ -91,12 +95,19 @@ pub(crate) struct Ask {
 }
 
 impl Allowance {
-    pub(crate) fn new(call: &Call, price: &Arc<PriceVersion>, in_flight: InFlight, slice: u64) -> Self {
+    pub(crate) fn new(
+        call: &Call,
+        price: &Arc<PriceVersion>,
+        funding: &Funding,
+        in_flight: InFlight,
+        slice: u64,
+    ) -> Self {
         let (named, model) = (call.output_cap(), price.max_output);
         let is_fixed = call.output_is_fixed();
         Self {
             in_flight,
             price: Arc::clone(price),
+            funding: funding.clone(),
             tier: tier_asked(call),
             input: input_bound(call, price),
             searches: if call.web_search().is_some() { SEARCHES } else { 0 },
@@ -169,9 +180,25 @@ impl Allowance {
     /// The same of a call that has had the hardware for so many milliseconds, and may have it for as long again as was held
     /// for.
     pub(crate) fn ceiling_after(&self, output: u64, gone_ms: u64) -> Option<Money> {
+        self.funding.ceiling(&self.price, &self.bounds(output, gone_ms), self.tier)
+    }
+
+    /// What of the first ask a pool may pay for.
+    pub(crate) fn ceiling_parts(&self) -> Vec<Part> {
+        let output = self.first().saturating_mul(self.choices);
+        self.funding.ceiling_parts(&self.price, &self.bounds(output, 0), self.tier)
+    }
+
+    /// What a pool may pay for of so much output beyond `covered`.
+    pub(crate) fn further_parts(&self, covered: u64, output: u64) -> Vec<Part> {
+        let bounds = Bounds { output_tokens: output.saturating_sub(covered), ..Bounds::default() };
+        self.funding.ceiling_parts(&self.price, &bounds, self.tier)
+    }
+
+    fn bounds(&self, output: u64, gone_ms: u64) -> Bounds {
         // Of audio only one unit is charged.
         let by_tokens = self.price.sells_tokens();
-        let bounds = Bounds {
+        Bounds {
             input_tokens: self.input,
             output_tokens: output,
             images: self.images,
@@ -179,8 +206,7 @@ impl Allowance {
             characters: if by_tokens { 0 } else { self.characters },
             searches: self.searches,
             gpu_ms: if self.gpu_ms > 0 { self.gpu_ms.saturating_add(gone_ms) } else { 0 },
-        };
-        self.price.ceiling(&bounds, self.tier).and_then(Pico::ceil_to_money)
+        }
     }
 
     /// The most output tokens, of all choices and up to `most`, that this amount pays for.
@@ -213,7 +239,8 @@ impl Allowance {
     /// The largest part of a usage that costs no more than this amount at a service tier: output gives way first.
     pub(crate) fn fit(&self, usage: Usage, tier: ServiceTier, held: Money) -> Usage {
         let fits = |usage: &Usage| {
-            self.price.cost(usage, tier).and_then(Pico::ceil_to_money).is_some_and(|cost| cost <= held)
+            let charge = self.funding.charge(&self.price, usage, tier);
+            charge.is_some_and(|charge| charge.amount <= held)
         };
         let buckets: [fn(&mut Usage) -> &mut u64; 14] = [
             |usage| &mut usage.gpu_ms,

@@ -229,14 +229,29 @@ impl Open {
                 "an attempt failed, and there is another one"
             );
             let Some(place) = next.other else {
-                self.held.retry(row, &self.began, &self.plan, self.shared.clock.now());
-                return Ok(self);
+                return if self.again(row).await { Ok(self) } else { Err(self) };
             };
             if self.move_to(place, Some(row.clone())).await {
                 return Ok(self);
             }
         }
         Err(self)
+    }
+
+    /// Begins another attempt at the present target, after one that failed. A free one must have a request left.
+    async fn again(&mut self, failed: CostRow) -> bool {
+        let at = self.shared.clock.now();
+        let again = match self.pace.again(&self.shared.pools, &self.plan, at) {
+            Err(over) => Err(over.refusal.message),
+            Ok(()) => {
+                let again = self.held.retry(failed, &self.began, &self.plan, at).await;
+                again.map_err(|error| error.to_string())
+            }
+        };
+        if let Err(why) = &again {
+            tracing::info!(request = %self.began.id, why, "a call is not tried again");
+        }
+        again.is_ok()
     }
 
     /// Moves the call to the candidate in this place, after an attempt that failed or before the first one is sent. Where
@@ -246,7 +261,8 @@ impl Open {
         let at = self.shared.clock.now();
         let why = match (self.pace.turn(&self.shared.tiers, &self.plan, at), failed) {
             (Err(over), _) => over.refusal.message.clone(),
-            (Ok(()), failed) => {
+            // Turning to a free target takes one of its requests.
+            (Ok(()), failed) if self.pace.again(&self.shared.pools, &self.plan, at).is_ok() => {
                 let moved = match failed {
                     Some(row) => self.held.turn(row, &self.began, &self.plan, at).await,
                     None => self.held.aim(&self.began, &self.plan).await,
@@ -254,6 +270,7 @@ impl Open {
                 let Err(error) = moved else { return true };
                 error.to_string()
             }
+            (Ok(()), _) => "no free request is left in this minute".to_owned(),
         };
         let target = Arc::clone(&self.plan.target().label);
         tracing::info!(request = %self.began.id, %target, why, "the call cannot go on at this target");
@@ -272,8 +289,10 @@ impl Open {
     /// Tells on an answer where it came from and how many attempts it took.
     pub(crate) fn tell_way(&self, headers: &mut HeaderMap) {
         way(&self.plan.target().label, self.held.attempts(), headers);
-        if !self.plan.call.fallbacks().is_empty()
-            && let Ok(model) = HeaderValue::from_str(self.plan.model())
+        // Where several models could have answered, the one that does is named.
+        let own = self.plan.target().of.as_ref().map(|route| &route.model);
+        if (own.is_some() || !self.plan.call.fallbacks().is_empty())
+            && let Ok(model) = HeaderValue::from_str(own.unwrap_or(self.plan.model()))
         {
             headers.insert(MODEL, model);
         }

@@ -51,6 +51,8 @@ impl Open {
         let may = self.plan.call.endpoint().generates() && !self.plan.candidate().allowance.is_fixed();
         // What adds to a state that the provider keeps would add to it twice.
         let may = may && self.plan.call.input_elsewhere().is_none();
+        // A free request is not to be made twice.
+        let may = may && !self.plan.candidate().funding.is_strict();
         (may && self.place_beside().is_some()).then_some(after)
     }
 
@@ -62,6 +64,7 @@ impl Open {
         let model = &self.plan.candidate().route.model;
         let fits = |other: &Candidate| {
             other.tries == 0
+                && !other.funding.is_strict()
                 && other.route.model == *model
                 && other.target.health.look(rules, now_us, tokens).usable
                 && self.has_room(other)

@@ -6,12 +6,15 @@
 
 use std::sync::Arc;
 
+use dialect::tokens::count_prompt;
 use dialect::{BadRequest, Call, Conversion};
 use directory::InFlight;
-use domain::Money;
+use domain::{Money, ServiceTier, Usage};
 use pricing::PriceVersion;
 
 use crate::allowance::{Allowance, Ask};
+use crate::capability::Needs;
+use crate::funding::{Charge, Funding};
 use crate::pipeline::Settings;
 use crate::routes::{Route, Target};
 
@@ -26,6 +29,8 @@ pub(crate) struct Candidate {
     pub(crate) converted: Option<Box<Conversion>>,
     /// What the call can cost here, and how much output it may have.
     pub(crate) allowance: Allowance,
+    /// How it is paid for.
+    pub(crate) funding: Funding,
     /// How often the call was sent here.
     pub(crate) tries: u32,
 }
@@ -55,6 +60,8 @@ pub(crate) struct Admitted {
     pub(crate) price: Arc<PriceVersion>,
     /// The call in the provider's form, where that is not the caller's.
     pub(crate) converted: Option<Box<Conversion>>,
+    /// How a call is paid for there.
+    pub(crate) funding: Funding,
 }
 
 /// The targets of a route that may have a call, the preferred one first, and those that may not.
@@ -98,6 +105,37 @@ impl Choice {
         Ok(Self { first, rest: kept, left_out })
     }
 
+    /// Those of them that can do what the call needs; the others are left out with what they lack.
+    ///
+    /// # Errors
+    /// If none can: which lacks what.
+    pub(crate) fn fitting(self, call: &Call) -> Result<Self, BadRequest> {
+        let Self { first, rest, mut left_out } = self;
+        let all: Vec<Admitted> = std::iter::once(first).chain(rest).collect();
+        let shortest = all.iter().filter_map(|one| one.price.context).min();
+        let needs = Needs::of(call, input_tokens(call, shortest));
+        let (mut fit, mut lacking) = (Vec::new(), Vec::new());
+        for admitted in all {
+            match needs.lacking(&admitted.target.rules, &admitted.price) {
+                None => fit.push(admitted),
+                Some(code) => lacking.push(LeftOut { target: Arc::clone(&admitted.target.label), code }),
+            }
+        }
+        if fit.is_empty() {
+            let each = lacking.iter().map(|out| format!("`{}`: {}", out.target, out.code.replace('_', " ")));
+            let message = format!(
+                "No free model can do what this call needs. {}. Leave that out of the call, or name a model that is paid \
+                 for.",
+                each.collect::<Vec<_>>().join("; ")
+            );
+            let param = Some("model".to_owned());
+            return Err(BadRequest { message, param, code: Some("no_free_model_fits") });
+        }
+        left_out.append(&mut lacking);
+        let first = fit.remove(0);
+        Ok(Self { first, rest: fit, left_out })
+    }
+
     /// The same for a call that refers to what a provider keeps: no other one has it than the first, which is `keeper`
     /// once it is known.
     ///
@@ -127,15 +165,35 @@ impl Choice {
     }
 }
 
+impl Candidate {
+    /// What a usage is charged here; `None` when no such cost can be booked.
+    pub(crate) fn charge(&self, usage: &Usage, tier: ServiceTier) -> Option<Charge> {
+        self.funding.charge(&self.price, usage, tier)
+    }
+}
+
+/// Bodies up to this size are counted where the bound of their tokens does not decide: that takes some ten milliseconds.
+const COUNTED_BYTES_MAX: usize = 256 * 1024;
+
+/// The input tokens of a call, as far as a context of so many must be told from them: the bound, which is never too small;
+/// the exact count where that is beyond the context and the body is no book.
+fn input_tokens(call: &Call, shortest: Option<u64>) -> u64 {
+    let bound = call.prompt_tokens_bound();
+    if shortest.is_some_and(|context| bound > context) && call.body().len() <= COUNTED_BYTES_MAX {
+        return count_prompt(call.endpoint(), call.body(), call.model());
+    }
+    bound
+}
+
 impl Candidates {
     /// The candidates in this order; the first is where the call goes.
     pub(crate) fn new(choice: Choice, call: &Call, in_flight: InFlight, settings: &Settings) -> Self {
         let Choice { first, rest, left_out } = choice;
-        let candidate = |Admitted { route, target, price, converted }: Admitted| {
+        let candidate = |Admitted { route, target, price, converted, funding }: Admitted| {
             let sent = converted.as_ref().map_or(call, |converted| converted.call());
-            let allowance = Allowance::new(sent, &price, in_flight, settings.output_slice)
+            let allowance = Allowance::new(sent, &price, &funding, in_flight, settings.output_slice)
                 .for_time(target.rules.first_byte.unwrap_or(settings.first_byte));
-            Candidate { route, target, price, converted, allowance, tries: 0 }
+            Candidate { route, target, price, converted, allowance, funding, tries: 0 }
         };
         Self { now: candidate(first), others: rest.into_iter().map(candidate).collect(), left_out }
     }
@@ -157,7 +215,8 @@ impl Candidates {
 
     /// What to ask the books for: enough for the dearest of them, so that the call can go on at any of them within its
     /// one hold. The least is what the dearest of the first model needs: whoever cannot pay for another model that was
-    /// named is not refused the first one, and what is missing is asked for when the call goes on there.
+    /// named is not refused the first one, and what is missing is asked for when the call goes on there. So is what is
+    /// paid for in another way than the first: a free request touches no wallet before it has failed.
     pub(crate) fn ask(&self) -> Ask {
         let model = &self.now.route.model;
         let dearest = |ask: Ask, other: &Candidate| {
@@ -169,7 +228,8 @@ impl Candidates {
                 tokens: ask.tokens.max(tokens),
             }
         };
-        self.others.iter().fold(self.now.allowance.ask(), dearest)
+        let alike = self.others.iter().filter(|other| other.funding.is_like(&self.now.funding));
+        alike.fold(self.now.allowance.ask(), dearest)
     }
 
     /// Forgets the other one in this place, which cannot have the call after all.

@@ -232,9 +232,10 @@ impl Checkpoint {
         };
         let usage = begun(&open.plan, usage);
         let tokens = target.saturating_sub(self.covered);
-        let ticket = priced(&open.plan, &usage).and_then(|cost| {
-            open.held.note(usage, cost);
-            open.held.extend(amount, tokens, usage, cost.0)
+        let ceiling = open.plan.candidate().allowance.further_parts(self.covered, target);
+        let ticket = priced(&open.plan, &usage).and_then(|charge| {
+            open.held.note(usage, &charge);
+            open.held.extend((amount, tokens, ceiling), usage, &charge)
         });
         self.exhausted |= self.stops && ticket.is_none();
         self.asked = ticket.map(|ticket| Asked { ticket, amount, target });

@@ -70,6 +70,8 @@ impl Countries {
 pub struct Contract {
     /// How the access was come by.
     pub class: AccessClass,
+    /// The programme of complimentary tokens that it is of, for that class.
+    pub programme: Option<String>,
     /// Who owns the credential.
     pub owner: String,
     /// Who pays the provider.

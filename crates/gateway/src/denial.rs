@@ -3,16 +3,23 @@
 use std::borrow::Cow;
 
 use directory::Principal;
-use domain::{Money, Refusal, RefusalCode, WalletId};
+use domain::{Money, Refusal, RefusalCode, Timestamp, WalletId};
 use ledger::{BudgetBound, Denial, LedgerError, Measure, Subject, Tag};
 
 use crate::allowance::Ask;
 use crate::failure::Failure;
+use crate::pools::FreeRules;
 use crate::tiers::ceiling_id;
 
+/// The rules of free requests, and when their day ends.
+pub(crate) type FreeDay<'a> = (&'a FreeRules, Option<Timestamp>);
+
 /// Why a call does not begin.
-pub(crate) fn refuse(error: LedgerError, principal: &Principal, ask: &Ask) -> Failure {
+pub(crate) fn refuse(error: LedgerError, principal: &Principal, ask: &Ask, free: FreeDay<'_>) -> Failure {
     match error {
+        LedgerError::Denied(Denial::PoolUsedUp { cap, used, .. }) => {
+            free_used_up(cap, used, principal, free).into()
+        }
         LedgerError::Denied(Denial::BudgetExceeded(bound)) => over_budget(&bound, principal).into(),
         LedgerError::Denied(Denial::InDebt { wallet, debt }) => in_debt(wallet, debt, principal).into(),
         LedgerError::Denied(Denial::InsufficientCredit { available, needed }) => {
@@ -50,6 +57,33 @@ fn exhausted(available: Money, needed: Money, principal: &Principal, ask: &Ask) 
     let mut refusal = Refusal::new(RefusalCode::CreditExhausted, message, next_step);
     refusal.limit = Some(available.to_string());
     refusal.used = Some(needed.to_string());
+    refusal
+}
+
+/// The day's free requests are used up: whose they are, when they start anew, and what raises the cap.
+fn free_used_up(cap: u64, used: u64, principal: &Principal, (rules, ends): FreeDay<'_>) -> Refusal {
+    let organization = principal.organization();
+    let anew = ends.map(|ends| format!(" They start anew at {ends}.")).unwrap_or_default();
+    let message = format!(
+        "You exceeded your current quota: organization {} has had {used} of the {cap} free requests of a day; failed \
+         attempts count, and all free models share them.{anew}",
+        organization.name
+    );
+    let more = if cap < rules.per_day_purchased {
+        format!(
+            "buy credit of {} in all, from which on there are {} a day (`tollkeeper topup` or the operator's \
+             `tollkeeper credits grant --org {} --kind prepaid`)",
+            rules.threshold, rules.per_day_purchased, organization.id
+        )
+    } else {
+        "call a model that is paid for".to_owned()
+    };
+    let next_step = match ends {
+        Some(ends) => format!("Wait until {ends}, or {more}."),
+        None => format!("Call a model that is paid for, or {more}."),
+    };
+    let mut refusal = Refusal::new(RefusalCode::FreeRequestsUsedUp, message, next_step);
+    (refusal.limit, refusal.used, refusal.resets_at) = (Some(cap.to_string()), Some(used.to_string()), ends);
     refusal
 }
 

@@ -22,6 +22,7 @@ use crate::credential::presented;
 use crate::failure::Failure;
 use crate::health::BreakerRules;
 use crate::pipeline::Settings;
+use crate::pools::Pools;
 use crate::routes::{Route, Routes, Target};
 use crate::routing::{Occasion, arrange, check_preferences, expected};
 use crate::substitution::Substitution;
@@ -165,14 +166,14 @@ pub(crate) fn authorize(
     caller: Caller,
     call: Call,
     attribution: Attribution,
-    (routes, tiers, breaker): (&Routes, &Tiers, &BreakerRules),
+    (routes, tiers, pools, breaker): (&Routes, &Tiers, &Pools, &BreakerRules),
     (request, now, now_us): (RequestId, Timestamp, u64),
 ) -> Result<Permit, Failure> {
     let asked = routes_of(&call, routes)?;
     let (mut choices, mut left_out) = (VecDeque::with_capacity(asked.len()), Vec::new());
     let (mut farthest, mut keeper) = (None, None);
     for route in &asked {
-        match admit_model(&caller.0, &call, route, tiers, &mut keeper, now) {
+        match admit_model(&caller.0, &call, route, (tiers, pools), &mut keeper, now) {
             Ok(choice) => choices.push_back(choice),
             Err(failure) => {
                 left_out.push(LeftOut { target: Arc::clone(&route.model), code: failure.code() });
@@ -209,13 +210,14 @@ fn admit_model(
     principal: &Principal,
     call: &Call,
     route: &Arc<Route>,
-    tiers: &Tiers,
+    (tiers, pools): (&Tiers, &Pools),
     keeper: &mut Option<Arc<str>>,
     now: Timestamp,
 ) -> Result<Choice, Failure> {
     check_kind(route, call, now)?;
     access::check(principal, route, tiers)?;
-    let choice = choose(route, call, &traffic(principal), now)?;
+    let choice = choose(route, call, principal, (tiers, pools), now)?;
+    let choice = if route.must_fit { choice.fitting(call)? } else { choice };
     let choice = choice.keep("option_unpriced", |admitted| check_options(call, &admitted.price))?;
     let choice = choice.keep_state_of(call, keeper)?;
     let choice = choice.keep("inexpressible", |admitted| convert(call, admitted))?;
@@ -377,14 +379,24 @@ pub(crate) fn traffic(principal: &Principal) -> Traffic<'_> {
 
 /// The route's targets that may have the call, with their prices now, and those that may not. A layer is passed when any
 /// target passes it, so when none passes them all, the target that came farthest says what is missing.
-fn choose(route: &Arc<Route>, call: &Call, traffic: &Traffic<'_>, now: Timestamp) -> Result<Choice, Refusal> {
+fn choose(
+    route: &Arc<Route>,
+    call: &Call,
+    principal: &Principal,
+    (tiers, pools): (&Tiers, &Pools),
+    now: Timestamp,
+) -> Result<Choice, Refusal> {
+    let traffic = traffic(principal);
     let mut farthest: Option<Refusal> = None;
     let (mut first, mut rest, mut left_out) = (None, Vec::new(), Vec::new());
     for target in &route.targets {
-        match admit(route, target, call, traffic, now) {
-            Ok(price) => {
+        // By the free router, too, nobody gets at a model that is not for them.
+        let open = target.of.as_ref().map_or(Ok(()), |own| access::check(principal, own, tiers));
+        let price = open.and_then(|()| admit(route, target, call, &traffic, now));
+        match price.and_then(|price| Ok((price, pools.fund(target, principal, now)?))) {
+            Ok((price, funding)) => {
                 let (route, price) = (Arc::clone(route), Arc::clone(price));
-                let admitted = Admitted { route, target: target.clone(), price, converted: None };
+                let admitted = Admitted { route, target: target.clone(), price, converted: None, funding };
                 match first {
                     None => first = Some(admitted),
                     Some(_) => rest.push(admitted),

@@ -8,16 +8,18 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use dialect::Made;
-use domain::{Money, Pico, ServiceTier, Timestamp, Usage};
+use domain::{Money, Timestamp, Usage};
 use ledger::{
     AttemptStatus, Command, CostRow, Denial, Extension, HoldRequest, LedgerError, LedgerStore, NextAttempt,
-    Reply,
+    Part, PoolKey, Reply,
 };
 
 use crate::allowance::tier_asked;
-use crate::denial::refuse;
+use crate::denial::{FreeDay, refuse};
 use crate::evidence::{Began, Plan};
 use crate::failure::Failure;
+use crate::funding::Charge;
+use crate::pools::Pools;
 
 /// Money set aside for one request. Only [`hold`] makes one, and only a settlement ends it: dropped without one, it is
 /// settled at its last checkpoint, as after a crash.
@@ -36,7 +38,12 @@ pub(crate) struct Held {
 }
 
 /// Sets aside what the plan allows itself, or what of it is to be had, and waits until that is durable.
-pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Plan) -> Result<Held, Failure> {
+pub(crate) async fn hold(
+    ledger: &Arc<dyn LedgerStore>,
+    began: &Began,
+    plan: &Plan,
+    pools: &Pools,
+) -> Result<Held, Failure> {
     let request = request_of(began, plan);
     let draft = request.draft.clone();
     // From here until the answer the request's fate is the ledger's, so the evidence exists before the wait: if this
@@ -62,7 +69,7 @@ pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Pl
         }
         Err(error) => {
             held.draft = None;
-            Err(refuse(error, &plan.principal, &plan.ask))
+            Err(refuse(error, &plan.principal, &plan.ask, free_day(plan, pools)))
         }
     }
 }
@@ -70,13 +77,37 @@ pub(crate) async fn hold(ledger: &Arc<dyn LedgerStore>, began: &Began, plan: &Pl
 impl Held {
     /// The next attempt begins where the present one was: this is what became of that. The ledger is told, so that a
     /// gateway that dies in it books both; nobody waits for that, since what is held is durable already, and paid from the
-    /// same wallets.
-    pub(crate) fn retry(&mut self, failed: CostRow, began: &Began, plan: &Plan, at: Timestamp) {
+    /// same wallets. Where each attempt takes from a pool, it must have one left.
+    ///
+    /// # Errors
+    /// When it has none; the hold is as it was.
+    pub(crate) async fn retry(
+        &mut self,
+        failed: CostRow,
+        began: &Began,
+        plan: &Plan,
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
+        if plan.candidate().funding.is_strict() {
+            return self.turn(failed, began, plan, at).await;
+        }
         let earlier = self.with(failed);
         if let Some((draft, ticket)) = self.next(&earlier, (Money::ZERO, 0), began, plan, at) {
             drop(ticket);
             self.begin(earlier, draft, plan);
         }
+        Ok(())
+    }
+
+    /// Whether the present attempt draws on the same pool as one where the plan says now, or neither on any.
+    fn stays_in_pool(&self, plan: &Plan) -> bool {
+        let there = plan.candidate().funding.pool.as_ref().map(|pool| &pool.key);
+        self.pool() == there
+    }
+
+    /// The pool that the present attempt draws on.
+    fn pool(&self) -> Option<&PoolKey> {
+        self.draft()?.cover.as_ref().map(|cover| &cover.key)
     }
 
     /// The next attempt begins where the plan says now, where other wallets may have to pay: the ledger moves what is
@@ -110,6 +141,10 @@ impl Held {
     /// models could be held for one that is cheaper.
     fn missing(&self, plan: &Plan) -> Money {
         let needed = plan.candidate().allowance.ask().least;
+        // What a pool would have paid for elsewhere, it does not pay for here.
+        if self.pool().is_some() && !self.stays_in_pool(plan) {
+            return needed;
+        }
         needed.checked_sub(self.left()).map_or(Money::ZERO, |more| more.max(Money::ZERO))
     }
 
@@ -149,10 +184,15 @@ impl Held {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<(), LedgerError> {
+        let leaves_pool = self.pool().is_some() && !self.stays_in_pool(plan);
         let Some((draft, ticket)) = self.next(&earlier, more, began, plan, at) else {
             return Err(Denial::HoldGone.into());
         };
         ticket.await?;
+        if leaves_pool {
+            // How much of what was held is money nobody has told; what was asked for now is there in any case.
+            self.amount = Money::ZERO;
+        }
         self.grow(more.0);
         self.begin(earlier, draft, plan);
         Ok(())
@@ -202,6 +242,9 @@ impl Held {
             cover: draft.cover.clone(),
             earlier: earlier.to_vec(),
         };
+        // What was counted on of a pool stays, where it is the same one.
+        let ceiling =
+            if self.stays_in_pool(plan) { Vec::new() } else { plan.candidate().allowance.ceiling_parts() };
         let ticket = self.ledger.submit(Command::Extend(Extension {
             organization: draft.organization,
             request: draft.request,
@@ -210,7 +253,7 @@ impl Held {
             usage: draft.usage,
             cost_pico: draft.cost_pico,
             consumed: Vec::new(),
-            ceiling: Vec::new(),
+            ceiling,
             grants_only: false,
             next: Some(Box::new(next)),
         }));
@@ -265,9 +308,10 @@ impl Held {
     }
 
     /// Records how far the call has come, for our own drop.
-    pub(crate) fn note(&mut self, usage: Usage, (cost_pico, cost): (i64, Money)) {
+    pub(crate) fn note(&mut self, usage: Usage, charge: &Charge) {
         if let Some(draft) = &mut self.draft {
-            (draft.usage, draft.cost_pico, draft.cost) = (usage, cost_pico, cost);
+            draft.usage = usage;
+            write_charge(draft, charge.clone());
         }
     }
 
@@ -275,24 +319,22 @@ impl Held {
     /// the answer nobody knows whether what is asked for is there.
     pub(crate) fn extend(
         &self,
-        amount: Money,
-        tokens: u64,
+        (amount, tokens, ceiling): (Money, u64, Vec<Part>),
         usage: Usage,
-        cost_pico: i64,
+        charge: &Charge,
     ) -> Option<ledger::Ticket> {
         let CostRow { organization, request, .. } = *self.draft()?;
-        let (consumed, ceiling, next) = Default::default();
         let extension = Extension {
             organization,
             request,
             amount,
             tokens,
             usage,
-            cost_pico,
-            consumed,
+            cost_pico: charge.pico,
+            consumed: charge.parts.clone(),
             ceiling,
             grants_only: false,
-            next,
+            next: None,
         };
         Some(self.ledger.submit(Command::Extend(extension)))
     }
@@ -346,16 +388,23 @@ pub(crate) async fn probe(
     ledger: &Arc<dyn LedgerStore>,
     began: &Began,
     plan: &Plan,
+    pools: &Pools,
 ) -> Result<bool, Failure> {
     match ledger.submit(Command::Probe(request_of(began, plan))).await {
         Err(error @ LedgerError::Denied(Denial::BudgetExceeded(_))) => {
-            Err(refuse(error, &plan.principal, &plan.ask))
+            Err(refuse(error, &plan.principal, &plan.ask, free_day(plan, pools)))
         }
-        Ok(_) | Err(LedgerError::Denied(Denial::InsufficientCredit { .. } | Denial::InDebt { .. })) => {
-            Ok(true)
-        }
+        Ok(_)
+        | Err(LedgerError::Denied(
+            Denial::InsufficientCredit { .. } | Denial::InDebt { .. } | Denial::PoolUsedUp { .. },
+        )) => Ok(true),
         Err(_) => Ok(false),
     }
+}
+
+/// The rules of free requests, and when the day of the present ones ends.
+fn free_day<'a>(plan: &Plan, pools: &'a Pools) -> FreeDay<'a> {
+    (&pools.free, plan.candidate().funding.pool.as_ref().map(|pool| pool.ends))
 }
 
 fn request_of(began: &Began, plan: &Plan) -> HoldRequest {
@@ -366,16 +415,25 @@ fn request_of(began: &Began, plan: &Plan) -> HoldRequest {
         amount: ask.amount,
         least: ask.least,
         tokens: plan.input_guess.saturating_add(ask.tokens),
-        ceiling: Vec::new(),
+        ceiling: plan.candidate().allowance.ceiling_parts(),
         grants_only: false,
         draft: Box::new(draft_row(began, plan)),
+    }
+}
+
+/// Makes a row one of this charge.
+pub(crate) fn write_charge(row: &mut CostRow, charge: Charge) {
+    (row.cost_pico, row.cost, row.list_pico) = (charge.pico, charge.amount, charge.list_pico);
+    if let Some(cover) = &mut row.cover {
+        cover.parts = charge.parts;
     }
 }
 
 /// The row that is booked if the gateway dies during the call: the input, guessed, was consumed.
 fn draft_row(began: &Began, plan: &Plan) -> CostRow {
     let usage = begun(plan, Usage { input: plan.input_guess, ..Usage::default() });
-    let (cost_pico, cost) = priced(plan, &usage).unwrap_or((0, Money::ZERO));
+    let charge = priced(plan, &usage).unwrap_or(Charge::NOTHING);
+    let funding = &plan.candidate().funding;
     CostRow {
         organization: plan.principal.organization().id,
         request: began.id,
@@ -390,12 +448,12 @@ fn draft_row(began: &Began, plan: &Plan) -> CostRow {
         model_answered: None,
         price_version: Arc::clone(&plan.candidate().price.id),
         service_tier: tier_asked(plan.sent()),
-        class: plan.target().contract.class,
+        class: funding.class,
         usage,
-        list_pico: Some(cost_pico),
-        cover: None,
-        cost_pico,
-        cost,
+        list_pico: charge.list_pico,
+        cover: funding.cover(charge.parts),
+        cost_pico: charge.pico,
+        cost: charge.amount,
         reported_pico: None,
         status: AttemptStatus::Failed,
         reason: Arc::from("gateway_restarted"),
@@ -415,14 +473,8 @@ pub(crate) fn begun(plan: &Plan, usage: Usage) -> Usage {
     plan.candidate().price.by_unit(&Usage { input, output, gpu_ms, ..brought })
 }
 
-/// The exact and the charged cost of a usage at the plan's price and the service tier that was asked for; `None` when
-/// no such cost can be booked.
-pub(crate) fn priced(plan: &Plan, usage: &Usage) -> Option<(i64, Money)> {
-    priced_at(plan, usage, tier_asked(plan.sent()))
-}
-
-/// The same at a service tier.
-pub(crate) fn priced_at(plan: &Plan, usage: &Usage, tier: ServiceTier) -> Option<(i64, Money)> {
-    let exact: Pico = plan.candidate().price.cost(usage, tier)?;
-    Some((i64::try_from(exact.get()).ok()?, exact.ceil_to_money()?))
+/// What a usage is charged at the plan's price and the service tier that was asked for; `None` when no such cost can be
+/// booked.
+pub(crate) fn priced(plan: &Plan, usage: &Usage) -> Option<Charge> {
+    plan.candidate().charge(usage, tier_asked(plan.sent()))
 }

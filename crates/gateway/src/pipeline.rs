@@ -27,6 +27,7 @@ use crate::failure::Failure;
 use crate::health::BreakerRules;
 use crate::hold::{Held, hold, probe};
 use crate::observer::{Finished, Observer};
+use crate::pools::Pools;
 use crate::rates::{OverRate, Pace, Rates, pace};
 use crate::retry::{RetryBudget, RetryRules};
 use crate::routes::{Route, Routes};
@@ -89,6 +90,8 @@ pub struct Shared {
     pub rates: Arc<Rates>,
     /// What organizations may do that have bought so much.
     pub tiers: Tiers,
+    /// By which rules pools pay before money does.
+    pub pools: Pools,
     /// The retries of all calls together.
     pub retries: RetryBudget,
     /// The time.
@@ -196,7 +199,7 @@ impl Gateway {
     where
         B: Body<Data = Bytes>,
     {
-        let Shared { directory, routes, rates, tiers, settings, clock, .. } = &*self.shared;
+        let Shared { directory, routes, rates, tiers, pools, settings, clock, .. } = &*self.shared;
         let headers = &head.headers;
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
         let visit = Visit { address, endpoint: scope(endpoint), now: began.at };
@@ -218,7 +221,7 @@ impl Gateway {
         // quota. The price is pinned here, so that a change of it never touches a call that is under way.
         let model = Box::<str>::from(call.model());
         let moment = (began.id, now, clock.monotonic_micros());
-        let permit = authorize(caller, call, attribution, (routes, tiers, &settings.breaker), moment)
+        let permit = authorize(caller, call, attribution, (routes, tiers, pools, &settings.breaker), moment)
             .inspect_err(|failure| trail.passed_before(failure, &model, routes.name_of(&model)))?;
         // How much it can cost at most.
         let mut plan = plan(permit, settings);
@@ -226,14 +229,14 @@ impl Gateway {
         // sent that it would refuse.
         if let Err(refusal) = plan.sit(clock) {
             trail.passed_route(&plan, routes.name_of(plan.model()));
-            if !plan.call.endpoint().counts() && probe(&self.ledger, began, &plan).await? {
+            if !plan.call.endpoint().counts() && probe(&self.ledger, began, &plan, pools).await? {
                 trail.passed_budgets(&plan);
             }
             return Err(Failure::Refused(refusal));
         }
         // How fast: taken before the hold, so that a call over its rate never becomes a write. Of several models it is for
         // the first one whose limits have room.
-        let paced = pace(rates, tiers, clock, &mut plan, now);
+        let paced = pace(rates, (tiers, pools), clock, &mut plan, now);
         trail.passed_route(&plan, routes.name_of(plan.model()));
         let pace = self.paced_on(trail, began, &plan, paced).await?;
         Ok((plan, pace))
@@ -251,7 +254,9 @@ impl Gateway {
         match paced {
             Ok(pace) => Ok(pace),
             Err(over) => {
-                if !plan.call.endpoint().counts() && probe(&self.ledger, began, plan).await? {
+                if !plan.call.endpoint().counts()
+                    && probe(&self.ledger, began, plan, &self.shared.pools).await?
+                {
                     trail.passed_budgets(plan);
                 }
                 Err(Failure::Limited(over))
@@ -360,7 +365,7 @@ async fn hold_on(
     plan: &Plan,
     pace: Pace,
 ) -> Result<(Held, Pace), Failure> {
-    let held = hold(&gateway.ledger, began, plan).await;
+    let held = hold(&gateway.ledger, began, plan, &gateway.shared.pools).await;
     let decision = match &held {
         Ok(held) => {
             trail.passed_budgets(plan);
@@ -370,7 +375,12 @@ async fn hold_on(
         Err(failure) => {
             // The ledger looks at the budgets before it looks for credit; frozen books are not looked into at all.
             if let Failure::Refused(refusal) = failure
-                && matches!(refusal.code, RefusalCode::CreditExhausted | RefusalCode::WalletInDebt)
+                && matches!(
+                    refusal.code,
+                    RefusalCode::CreditExhausted
+                        | RefusalCode::WalletInDebt
+                        | RefusalCode::FreeRequestsUsedUp
+                )
             {
                 trail.passed_budgets(plan);
                 trail.passed_rates(&pace);

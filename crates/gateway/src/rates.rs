@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use self::chain::{EndUsers, Whose, named};
 use crate::evidence::Plan;
+use crate::pools::{FREE_POOL, Pools};
 use crate::tiers::{Tier, Tiers};
 
 pub use self::effective::{EffectiveLimit, ModelGroup, effective_limits};
@@ -66,6 +67,8 @@ pub(crate) struct Pace {
     pair: Bucket,
     need: Need,
     told: RateHeaders,
+    /// What the first attempt has taken of the free requests of a minute.
+    free: Option<Slot>,
 }
 
 /// A call that a rate limit refuses.
@@ -81,17 +84,55 @@ pub struct OverRate {
 /// limits have no room is left out of the plan as long as there is another one.
 pub(crate) fn pace(
     rates: &Arc<Rates>,
-    tiers: &Tiers,
+    (tiers, pools): (&Tiers, &Pools),
     clock: &Arc<dyn Clock>,
     plan: &mut Plan,
     now: Timestamp,
 ) -> Result<Pace, Box<OverRate>> {
     loop {
-        match pace_model(rates, tiers, clock, plan, now) {
+        let paced = pace_model(rates, tiers, clock, plan, now).and_then(|mut pace| {
+            match take_free(&pace, pools, plan, now) {
+                Ok(free) => {
+                    pace.free = free;
+                    pace.tell_free(plan, pools, now);
+                    Ok(pace)
+                }
+                Err(over) => {
+                    pace.give_back();
+                    Err(over)
+                }
+            }
+        });
+        match paced {
             Err(over) if plan.leave_model(over.refusal.code.as_str()) => {}
             paced => return paced,
         }
     }
+}
+
+/// Takes one of the free requests of a minute, which all free models of an organization share; none where the call is
+/// not for a free target.
+fn take_free(pace: &Pace, pools: &Pools, plan: &Plan, now: Timestamp) -> Result<Option<Slot>, Box<OverRate>> {
+    let Some(limited) = free_limit(plan, pools) else { return Ok(None) };
+    let (micros, day) = (pace.clock.monotonic_micros(), day_of(now));
+    match pace.rates.limiter.admit(micros, day, &[limited.cap], &Need::default()) {
+        Ok(slot) => Ok(Some(slot)),
+        Err(bound) => {
+            let standings = pace.rates.limiter.standings(micros, day, &[limited.cap]).into_iter();
+            let told = RateHeaders::of(std::slice::from_ref(&limited), standings, now);
+            Err(Box::new(OverRate { refusal: refuse(limited.whose, &bound, plan, now), told }))
+        }
+    }
+}
+
+/// The limit of free requests a minute, for a call to a free target.
+fn free_limit(plan: &Plan, pools: &Pools) -> Option<Limited> {
+    if !plan.candidate().funding.is_strict() {
+        return None;
+    }
+    let bucket = named(&[plan.principal.organization().id.as_bytes(), FREE_POOL.as_bytes()]);
+    let cap = Cap { bucket, measure: Measure::RequestsPerMinute, most: pools.free.per_minute };
+    Some(Limited { cap, whose: Whose::Free })
 }
 
 /// The same for the model that the call is for now.
@@ -108,7 +149,7 @@ fn pace_model(
     let (rates, clock) = (Arc::clone(rates), Arc::clone(clock));
     if limited.is_empty() {
         let (need, told) = (Need::default(), RateHeaders::default());
-        return Ok(Pace { rates, clock, slot: None, limited, pair, need, told });
+        return Ok(Pace { rates, clock, slot: None, limited, pair, need, told, free: None });
     }
     let each = rates.learned.expected_output(pair, plan.call.output_cap());
     let each = match plan.call.output_cap() {
@@ -126,7 +167,7 @@ fn pace_model(
     match rates.limiter.admit(micros, day, &caps, &need) {
         Ok(slot) => {
             let told = RateHeaders::of(&limited, slot.standings(), now);
-            Ok(Pace { rates, clock, slot: Some(slot), limited, pair, need, told })
+            Ok(Pace { rates, clock, slot: Some(slot), limited, pair, need, told, free: None })
         }
         Err(bound) => {
             let standings = rates.limiter.standings(micros, day, &caps).into_iter();
@@ -168,8 +209,26 @@ impl Pace {
             slot.give_back(self.clock.monotonic_micros());
         }
         self.limited.clear();
-        *self = pace_model(&self.rates, tiers, &self.clock, plan, now)?;
+        let free = self.free.take();
+        *self = Self { free, ..pace_model(&self.rates, tiers, &self.clock, plan, now)? };
         Ok(())
+    }
+
+    /// A further attempt begins: at a free target it takes one more of the free requests, since those that failed count
+    /// too.
+    ///
+    /// # Errors
+    /// When none is left in this minute.
+    pub(crate) fn again(&self, pools: &Pools, plan: &Plan, now: Timestamp) -> Result<(), Box<OverRate>> {
+        take_free(self, pools, plan, now).map(drop)
+    }
+
+    /// The free requests of the minute are told of with the other limits.
+    fn tell_free(&mut self, plan: &Plan, pools: &Pools, now: Timestamp) {
+        let (Some(slot), Some(limited)) = (&self.free, free_limit(plan, pools)) else { return };
+        let all: Vec<Limited> = self.limited.iter().cloned().chain([limited]).collect();
+        let standings = self.slot.iter().flat_map(Slot::standings).chain(slot.standings());
+        self.told = RateHeaders::of(&all, standings, now);
     }
 
     /// A running call has had so much output by now: what is beyond the expected counts at once.
@@ -194,7 +253,7 @@ impl Pace {
 
     /// The call is refused after all, by a later owner: it never came.
     pub(crate) fn give_back(mut self) {
-        if let Some(slot) = self.slot.take() {
+        for slot in self.slot.take().into_iter().chain(self.free.take()) {
             slot.give_back(self.clock.monotonic_micros());
         }
     }
@@ -289,6 +348,10 @@ fn refuse(whose: Whose, bound: &Bound, plan: &Plan, now: Timestamp) -> Refusal {
             "reach a higher usage tier by buying credit".to_owned(),
         ),
         Whose::Organization => (format!("organization {}", organization.name), raised(principal)),
+        Whose::Free => (
+            format!("organization {} (free models)", organization.name),
+            "call a model that is paid for".to_owned(),
+        ),
         Whose::Project => (format!("project {}", principal.project.name), raised(principal)),
         Whose::Key => (format!("key {}", principal.key.name), raised(principal)),
         Whose::User => {

@@ -16,8 +16,10 @@ use crate::access;
 use crate::candidate::{Admitted, Choice};
 use crate::caps::{self, CapLook};
 use crate::evidence::{admit, traffic};
+use crate::funding::Funding;
 use crate::health::Look;
 use crate::pipeline::Shared;
+use crate::pools::Pools;
 use crate::routes::{Route, Target};
 use crate::routing::{Occasion, Strategy, arrange, expected};
 use crate::substitution::Substitution;
@@ -89,11 +91,11 @@ pub fn explain_route(
     let mut targets = Vec::new();
     for target in &route.targets {
         let price = target.prices.as_ref().and_then(|prices| prices.at(now)).cloned();
-        let verdict = verdict(&route, target, call.as_ref(), price.as_ref(), principal, now);
+        let verdict = verdict(&route, target, call.as_ref(), price.as_ref(), (principal, &shared.pools), now);
         match verdict.and_then(|price| has_room(target).map(|()| price).map_err(|refusal| *refusal)) {
             Ok(price) => {
-                let route = Arc::clone(&route);
-                admitted.push(Admitted { route, target: target.clone(), price, converted: None });
+                let (route, (price, funding)) = (Arc::clone(&route), price);
+                admitted.push(Admitted { route, target: target.clone(), price, converted: None, funding });
             }
             Err(refusal) => targets.push(TargetExplanation {
                 target: target.clone(),
@@ -151,12 +153,15 @@ fn verdict(
     target: &Target,
     call: Option<&Call>,
     price: Option<&Arc<PriceVersion>>,
-    principal: Option<&Principal>,
+    (principal, pools): (Option<&Principal>, &Pools),
     now: Timestamp,
-) -> Result<Arc<PriceVersion>, Refusal> {
+) -> Result<(Arc<PriceVersion>, Funding), Refusal> {
     match (principal, call, price) {
-        (Some(principal), Some(call), _) => admit(route, target, call, &traffic(principal), now).cloned(),
-        (_, _, Some(price)) => Ok(Arc::clone(price)),
+        (Some(principal), Some(call), _) => {
+            let price = admit(route, target, call, &traffic(principal), now)?;
+            Ok((Arc::clone(price), pools.fund(target, principal, now)?))
+        }
+        (_, _, Some(price)) => Ok((Arc::clone(price), Funding::by_price(target.contract.class))),
         (_, _, None) => Err(crate::evidence::unpriced(&route.model, &target.provider.name, &target.model)),
     }
 }

@@ -37,6 +37,8 @@ pub struct Target {
     pub health: Arc<Health>,
     /// The provider's caps that its calls count under: the credential's, then the model's own.
     pub accounts: Arc<[Arc<Account>]>,
+    /// The route of the model that it is a target of, where another one leads there, too: that of the free router.
+    pub of: Option<Arc<Route>>,
 }
 
 /// How a target is used among the targets of its route, as configured.
@@ -70,9 +72,9 @@ impl Target {
     ) -> Self {
         let label = Arc::from(format!("{}/{model}", provider.name));
         let facts = contract.facts();
-        let (rules, health, accounts) = Default::default();
+        let (rules, health, accounts, of) = Default::default();
         let model = Arc::from(model);
-        Self { provider, model, label, contract, facts, prices, rules, health, accounts }
+        Self { provider, model, label, contract, facts, prices, rules, health, accounts, of }
     }
 
     /// The same, used by these rules.
@@ -109,16 +111,20 @@ pub struct Route {
     pub substitution: Substitution,
     /// After how long without an answer a second attempt is sent to another target beside the first; `None` for never.
     pub hedge_after: Option<Duration>,
+    /// Whether it stands for whichever of its targets can do what a call needs, and for none that cannot.
+    pub must_fit: bool,
 }
 
 impl Route {
     /// A route that is open to everybody. Where a reseller is among its targets, it is strict about which model answers:
     /// nobody else sees to that the one that is paid for is the one that is called.
     pub fn new(model: &str, targets: Vec<Target>) -> Self {
-        let (strategy, verified_only, hedge_after) = (Strategy::default(), false, None);
+        let (strategy, hedge_after) = Default::default();
+        let (verified_only, must_fit) = (false, false);
         let resold = targets.iter().any(|target| target.contract.class == AccessClass::Reseller);
         let substitution = if resold { Substitution::Refuse } else { Substitution::default() };
-        Self { model: Arc::from(model), targets, verified_only, strategy, substitution, hedge_after }
+        let model = Arc::from(model);
+        Self { model, targets, verified_only, strategy, substitution, hedge_after, must_fit }
     }
 }
 
@@ -188,6 +194,28 @@ impl Routes {
         // The longest prefix is the most specific.
         table.patterns.sort_by_key(|route| std::cmp::Reverse(route.model.len()));
         table
+    }
+
+    /// The same with a model that stands for whichever free one can do what a call needs (5.2). None where no model is
+    /// free, or one has this name.
+    #[must_use]
+    pub fn with_free_router(mut self, name: &Arc<str>) -> Self {
+        let free = |route: &Arc<Route>| -> Vec<Target> {
+            let targets = route.targets.iter().filter(|target| target.contract.class == AccessClass::Free);
+            // Each as likely as any other: what they weigh among the targets of their own route says nothing here.
+            let alike = |target: &Target| {
+                let rules = TargetRules { weight: 1, ..TargetRules::clone(&target.rules) };
+                Target { of: Some(Arc::clone(route)), ..target.clone().with_rules(rules) }
+            };
+            targets.map(alike).collect()
+        };
+        let targets: Vec<Target> = self.exact.values().flat_map(free).collect();
+        if !targets.is_empty() {
+            let (strategy, must_fit) = (Strategy::Weighted, true);
+            let route = Route { strategy, must_fit, ..Route::new(name, targets) };
+            self.exact.entry(Arc::clone(name)).or_insert_with(|| Arc::new(route));
+        }
+        self
     }
 
     /// The route of a model.
@@ -274,6 +302,7 @@ fn expand(pattern: &Route, model: &str, known: &Known) -> Option<Route> {
         strategy: pattern.strategy,
         substitution: pattern.substitution,
         hedge_after: pattern.hedge_after,
+        must_fit: pattern.must_fit,
     })
 }
 

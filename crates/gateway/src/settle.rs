@@ -7,14 +7,15 @@ use bytes::Bytes;
 use dialect::tokens;
 use dialect::{AnswerFacts, Endpoint, Made};
 use domain::{Money, Pico, RequestId, ServiceTier, Usage};
-use ledger::{AttemptStatus, CostRow, Denial, LedgerError};
+use ledger::{AttemptStatus, CostRow, Denial, LedgerError, Reply};
 use tokio::sync::oneshot;
 
 use crate::allowance::tier_asked;
 use crate::caps::Seat;
 use crate::evidence::{Began, Plan};
+use crate::funding::Charge;
 use crate::health::Visit;
-use crate::hold::{Held, priced, priced_at};
+use crate::hold::{Held, priced, write_charge};
 use crate::observer::Finished;
 use crate::pipeline::Shared;
 use crate::rates::Pace;
@@ -186,12 +187,17 @@ impl Open {
         pace.end(&usage, images, (is_answer && !estimated).then(|| plan.call.choices()));
         held.conclude(row);
         let mut settlement = Settlement { request: began.id, held, tried: 0, wait: FIRST_WAIT };
-        if let Err(error) = settlement.pursue(TRIES_WITHHELD_MAX).await {
-            if !matches!(error, LedgerError::Denied(_)) {
-                shared.tasks.spawn(Box::pin(async move { drop(settlement.pursue(u32::MAX).await) }));
+        let charged = match settlement.pursue(TRIES_WITHHELD_MAX).await {
+            Ok(charged) => charged,
+            Err(error) => {
+                if !matches!(error, LedgerError::Denied(_)) {
+                    shared.tasks.spawn(Box::pin(async move { drop(settlement.pursue(u32::MAX).await) }));
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
+        };
+        // What a pool paid for, the books know.
+        let cost = charged.unwrap_or(cost);
         shared.observer.finished(&Finished {
             request: began.id,
             endpoint: plan.call.endpoint().as_str(),
@@ -316,18 +322,19 @@ impl Open {
     async fn within_hold(&mut self, usage: Usage, tier: ServiceTier, estimated: bool) -> (Usage, bool) {
         let excess =
             |held: &Held, cost: Money| cost.checked_sub(held.left()).filter(|more| *more > Money::ZERO);
-        let Some(cost) =
-            priced_at(&self.plan, &usage, tier).filter(|_| self.plan.candidate().allowance.stops())
-        else {
+        let candidate = self.plan.candidate();
+        let Some(charge) = candidate.charge(&usage, tier).filter(|_| candidate.allowance.stops()) else {
             return (usage, estimated);
         };
-        let Some(more) = excess(&self.held, cost.1) else { return (usage, estimated) };
+        let Some(more) = excess(&self.held, charge.amount) else { return (usage, estimated) };
         // What is charged if the ledger says no, and also if the gateway ends before it has answered.
-        let fitted = self.plan.candidate().allowance.fit(usage, tier, self.held.left());
-        if let Some(cost) = priced_at(&self.plan, &fitted, tier) {
-            self.held.note(fitted, cost);
+        let fitted = candidate.allowance.fit(usage, tier, self.held.left());
+        // What a pool has left may pay for all of it.
+        let ceiling = charge.parts.clone();
+        if let Some(charge) = candidate.charge(&fitted, tier) {
+            self.held.note(fitted, &charge);
         }
-        let asked = self.held.extend(more, 0, usage, cost.0);
+        let asked = self.held.extend((more, 0, ceiling), usage, &charge);
         if let Some(ticket) = asked
             && ticket.await.is_ok()
         {
@@ -435,10 +442,11 @@ impl Open {
         status: AttemptStatus,
         reason: &str,
     ) -> Option<CostRow> {
-        let (cost_pico, cost) = priced_at(&self.plan, usage, tier).unwrap_or((0, Money::ZERO));
+        let charge = self.plan.candidate().charge(usage, tier).unwrap_or(Charge::NOTHING);
         let now = self.shared.clock.monotonic_micros();
         let mut row = self.held.draft()?.clone();
-        (row.usage, row.service_tier, row.cost_pico, row.cost) = (*usage, tier, cost_pico, cost);
+        (row.usage, row.service_tier) = (*usage, tier);
+        write_charge(&mut row, charge);
         (row.status, row.reason, row.estimated) = (status, Arc::from(reason), false);
         row.http_status = self.http_status;
         row.duration_us = now.saturating_sub(if self.dispatched_us == 0 { now } else { self.dispatched_us });
@@ -482,14 +490,16 @@ struct Settlement {
 }
 
 impl Settlement {
-    /// Submits it until it is durable, the rules deny it, or it was submitted this often.
-    async fn pursue(&mut self, tries_max: u32) -> Result<(), LedgerError> {
+    /// Submits it until it is durable, the rules deny it, or it was submitted this often. Answers what was charged, if the
+    /// books told it.
+    async fn pursue(&mut self, tries_max: u32) -> Result<Option<Money>, LedgerError> {
         loop {
             self.tried = self.tried.saturating_add(1);
             let error = match self.held.submit_settlement().await {
-                Ok(_) => return self.end(Ok(())),
+                Ok(Reply::Settled(settled)) => return self.end(Ok(Some(settled.charge()))),
+                Ok(_) => return self.end(Ok(None)),
                 // A try before this one had happened after all.
-                Err(LedgerError::Denied(Denial::HoldGone)) if self.tried > 1 => return self.end(Ok(())),
+                Err(LedgerError::Denied(Denial::HoldGone)) if self.tried > 1 => return self.end(Ok(None)),
                 Err(error) => error,
             };
             tracing::error!(request = %self.request, %error, tried = self.tried, "a call could not be settled");
@@ -507,7 +517,7 @@ impl Settlement {
     }
 
     /// Nothing is left to do here: the hold is settled, or out of our hands.
-    fn end(&mut self, outcome: Result<(), LedgerError>) -> Result<(), LedgerError> {
+    fn end<T>(&mut self, outcome: Result<T, LedgerError>) -> Result<T, LedgerError> {
         self.held.release();
         outcome
     }

@@ -172,7 +172,11 @@ impl Books {
             Command::Hold(hold) | Command::Probe(hold) => vec![&hold.draft],
             Command::Settle { rows, .. } => rows.iter().collect(),
             Command::Extend(Extension { next: Some(next), .. }) => next.earlier.iter().collect(),
-            _ => Vec::new(),
+            Command::Open { .. }
+            | Command::Extend(_)
+            | Command::Sweep { .. }
+            | Command::Book(_)
+            | Command::Issue(_) => Vec::new(),
         };
         let mut covers: Vec<_> = rows.into_iter().filter_map(|row| row.cover.as_ref()).collect();
         if let Command::Extend(Extension { next: Some(next), .. }) = command {

@@ -16,6 +16,7 @@ mod budgets;
 mod calls;
 mod crowd;
 mod payments;
+mod pools;
 mod samples;
 mod wallets;
 
@@ -29,8 +30,8 @@ use crate::{
 };
 
 pub use samples::{
-    ManualClock, Payer, START, budget, budget_id, cost_cap, lot_id, named, project_id, promo, purpose,
-    request_id, wallet_id,
+    ManualClock, Payer, START, budget, budget_id, cost_cap, cover, lot_id, named, parts, pool_key,
+    project_id, promo, purpose, request_id, strict, wallet_id,
 };
 
 /// One case of the suite, on a fresh store.
@@ -75,6 +76,14 @@ const CASES: &[(&str, Case)] = &[
     ("a new budget counts what the period has seen", budgets::counts_the_past),
     ("a budget is changed and removed", budgets::changes_and_removes),
     ("of several budgets the first refuses, and a hold shrinks to the least room", budgets::refuses_in_order),
+    ("a pool pays before money does, to the unit", pools::pays_to_the_unit),
+    ("what a pool will not pay for is needed in money", pools::needs_the_rest_in_money),
+    ("a pool pays for whoever ends first", pools::pays_who_comes_first),
+    ("a hold that goes on elsewhere counts on that pool alone", pools::moves_to_another_pool),
+    ("pools pay for what nobody ends", pools::settles_what_nobody_ends),
+    ("promotional credit alone pays where it must", pools::grants_alone_may_pay),
+    ("a strict pool gives out no more than it has", pools::gives_out_no_more_than_it_has),
+    ("what an attempt took of a strict pool stays taken", pools::keeps_what_was_taken),
     ("many threads never hold more than there is", crowd::never_holds_too_much),
     ("many threads never hold more than a chain of wallets has", crowd::never_holds_more_than_a_chain),
     ("many threads never pass a budget", crowd::never_passes_a_budget),

@@ -382,7 +382,10 @@ impl Clerk<'_> {
         let mut wanted = amount;
         let mut share = |id: &WalletId| {
             let available = self.books.wallet(*id);
-            let available = available.map_or(Money::ZERO, |wallet| self.available(wallet, grants_only));
+            // Without a look at the clock: what is due and free has expired before, and what is due and not free is grace,
+            // which a hold that moves takes along.
+            let available =
+                available.map_or(Money::ZERO, |wallet| available_beside(wallet, &[], grants_only));
             let amount = wanted.min(available);
             wanted = wanted.checked_sub(amount).unwrap_or(Money::ZERO);
             Share { wallet: *id, amount }

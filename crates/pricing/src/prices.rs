@@ -198,6 +198,27 @@ impl PriceSet {
         })
     }
 
+    /// The tokens of a usage, each bucket that has some with the price of one, in the order of the meters.
+    pub(crate) fn token_parts(&self, usage: &Usage) -> Vec<(u64, Price)> {
+        let counted = self.iter().zip(quantities(usage));
+        let tokens = counted.filter(|((meter, _), count)| meter.is_tokens() && *count > 0);
+        tokens.filter_map(|((_, price), count)| Some((count, price?))).collect()
+    }
+
+    /// The dearest price of an input token, and that of an output token.
+    pub(crate) fn dearest_tokens(&self) -> [Price; 2] {
+        use crate::meter::Side;
+        [Side::Input, Side::Output].map(|side| {
+            let meters = self.iter().filter(|(meter, _)| meter.is_tokens() && meter.side == side);
+            meters.filter_map(|(_, price)| price).max().unwrap_or(Price::FREE)
+        })
+    }
+
+    /// Whether all of its prices are zero.
+    pub(crate) fn is_free(&self) -> bool {
+        self.0.iter().flatten().all(|price| *price == Price::FREE)
+    }
+
     /// The cost if every token fell into the dearest bucket of its direction, and all else were consumed up to its bound:
     /// a bound for any usage within the bounds. `None` when it does not fit.
     #[must_use]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::{Pico, ServiceTier, Timestamp, Usage};
+use domain::{Pico, Price, ServiceTier, Timestamp, Usage};
 use serde::Deserialize;
 
 use crate::factor::Factor;
@@ -286,6 +286,30 @@ impl PriceVersion {
     pub fn ceiling(&self, bounds: &Bounds, tier: ServiceTier) -> Option<Pico> {
         self.ladder(tier)?.ceiling(bounds)
     }
+
+    /// The tokens of a usage, each bucket with the price of one at a service tier, input before output: what of
+    /// [`Self::cost`] is for tokens. None of a tier without a price.
+    pub fn token_parts(&self, usage: &Usage, tier: ServiceTier) -> Vec<(u64, Price)> {
+        let prices = self.ladder(tier).map(|ladder| ladder.prices(usage.input_total()));
+        prices.map_or_else(Vec::new, |prices| prices.token_parts(usage))
+    }
+
+    /// The most tokens within these bounds, input before output, each with the dearest price that one can have.
+    pub fn token_ceiling(&self, bounds: &Bounds, tier: ServiceTier) -> [(u64, Price); 2] {
+        let sets = self.ladder(tier).into_iter().flat_map(|ladder| ladder.reached(bounds.input_tokens));
+        let dearest = |prices: [Price; 2], set: &PriceSet| {
+            let [input, output] = set.dearest_tokens();
+            [prices[0].max(input), prices[1].max(output)]
+        };
+        let [input, output] = sets.fold([Price::FREE; 2], dearest);
+        [(bounds.input_tokens, input), (bounds.output_tokens, output)]
+    }
+
+    /// Whether nothing that it prices costs anything.
+    pub fn is_free(&self) -> bool {
+        let ladders = std::iter::once(&self.standard).chain(self.tiers.values());
+        ladders.flat_map(Ladder::sets).all(PriceSet::is_free)
+    }
 }
 
 impl Ladder {
@@ -305,6 +329,12 @@ impl Ladder {
             longest = longest.min(step.input_tokens);
         }
         Some(most.max(self.base.ceiling(&Bounds { input_tokens: longest, ..*bounds })?))
+    }
+
+    /// The prices that a request with at most so many input tokens can have.
+    fn reached(&self, input_tokens: u64) -> impl Iterator<Item = &PriceSet> {
+        let steps = self.steps.iter().filter(move |step| input_tokens > step.input_tokens);
+        std::iter::once(&self.base).chain(steps.map(|step| &step.prices))
     }
 
     /// The same with so many times its token prices.

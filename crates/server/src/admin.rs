@@ -15,6 +15,7 @@ pub(crate) mod input;
 pub(crate) mod keys;
 pub(crate) mod openapi;
 mod organizations;
+mod pools;
 mod problem;
 mod promo;
 pub(crate) mod query;

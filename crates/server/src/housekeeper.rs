@@ -125,11 +125,12 @@ impl Housekeeper {
         if number.is_multiple_of(ORGANIZATIONS_EVERY) { self.look_at_organizations() } else { Ok(()) }
     }
 
-    /// Counts what was used of today's limits before this start.
+    /// Counts what was used of today's limits before this start, and what organizations have bought.
     ///
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn restore(&self) -> Result<(), StoreError> {
+        self.note_purchased()?;
         let now = self.admin.clock.now();
         for account in self.shared.routes.accounts() {
             for count in self.admin.reader.day_counts(account.day_number(now))? {
@@ -195,11 +196,7 @@ impl Housekeeper {
     }
 
     fn look_at_organizations(&mut self) -> Result<(), Fault> {
-        let purchased: HashMap<OrganizationId, Money> = if self.shared.tiers.is_empty() {
-            HashMap::new()
-        } else {
-            self.admin.reader.purchased()?.into_iter().collect()
-        };
+        let purchased = self.note_purchased()?;
         for tenant in self.admin.directory.directory().tenants() {
             let bought = purchased.get(&tenant.organization.id).copied().unwrap_or_default();
             // What is wrong with one organization is no other's matter.
@@ -209,6 +206,13 @@ impl Housekeeper {
             }
         }
         Ok(())
+    }
+
+    /// Looks up what organizations have bought, and tells those who go by it.
+    fn note_purchased(&self) -> Result<HashMap<OrganizationId, Money>, StoreError> {
+        let purchased: HashMap<OrganizationId, Money> = self.admin.reader.purchased()?.into_iter().collect();
+        self.shared.pools.note_purchased(purchased.clone());
+        Ok(purchased)
     }
 
     fn look_at(&mut self, organization: &Arc<Organization>, bought: Money) -> Result<(), Fault> {

@@ -28,7 +28,7 @@ use store::KeyCost;
 use self::access::{Audience, Manager, Who, identify};
 use self::amount::Amount;
 pub(crate) use self::fault::Fault;
-use self::shape::{Credits, Data, Generation, OwnKey};
+use self::shape::{Credits, Data, FreeRequests, Generation, OwnKey};
 use crate::admin::Admin;
 use crate::admin::effective::budgets_of;
 
@@ -182,7 +182,9 @@ fn own_key(admin: &Admin, caller: &Principal) -> Answer {
     let budgets = budgets_of(&admin.reader, caller, None, now)?;
     let cost = costs_of(admin, organization, Some(caller.key.id))?.remove(&caller.key.id);
     let has_bought = !admin.reader.credit_totals(organization)?.purchased.is_zero();
-    let key = OwnKey::new(&caller.key, &budgets, cost.unwrap_or_default(), has_bought, now);
+    let (day, cap, _) = admin.gateway.pools.free_pool(organization, now);
+    let free = FreeRequests::new(cap, admin.reader.pool(organization, &day)?.used);
+    let key = OwnKey::new(&caller.key, &budgets, cost.unwrap_or_default(), has_bought, free, now);
     found(&Data { data: key })
 }
 

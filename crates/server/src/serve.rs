@@ -1,7 +1,7 @@
 //! Starting and stopping: the threads that serve, the one that accepts, and the order in which they end.
 
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -113,13 +113,12 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     if store.recovered() > 0 {
         tracing::warn!(holds = store.recovered(), "settled what the last run left held");
     }
-    let published = config.published.as_ref().map(|file| file.keys().clone()).unwrap_or_default();
-    let secrets = Secrets::open(&data, environment.get(OPERATOR_KEY), &published, ids.as_ref())?;
-    let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
-    directory.directory().replace_published(published);
+    let given = environment.get(OPERATOR_KEY);
+    let (secrets, directory) = open_directory(&data, given, &store, config.published.as_ref(), ids.as_ref())?;
     let in_flight = InFlight::default();
     let status = status_of(&config);
     let routes = Routes::new(config.routes.into_iter().chain(extra_routes));
+    let routes = routes.with_free_router(&config.pools.free.router);
     contracts::warn(&routes, clock.now());
     let metrics = Arc::new(Metrics::new(routes.providers()));
     let keeper = Arc::new(Keeper::new(store.decisions(), Arc::clone(&clock), config.explain));
@@ -127,6 +126,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         directory: Arc::clone(directory.directory()),
         routes,
         tiers: config.tiers,
+        pools: config.pools,
         retries: gateway::RetryBudget::new(config.settings.retry),
         rates: Arc::new(Rates::default()),
         clock: Arc::clone(&clock),
@@ -172,6 +172,21 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
     Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, last })
+}
+
+/// The gateway's own secrets, and whoever may call, but for keys that anybody may hold.
+fn open_directory(
+    data: &Path,
+    given: Option<&str>,
+    store: &Store,
+    published: Option<&PublishedFile>,
+    ids: &dyn Ids,
+) -> Result<(Secrets, DirectoryService), StartError> {
+    let published = published.map(|file| file.keys().clone()).unwrap_or_default();
+    let secrets = Secrets::open(data, given, &published, ids)?;
+    let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
+    directory.directory().replace_published(published);
+    Ok((secrets, directory))
 }
 
 /// The way to hand a serving thread its connections.

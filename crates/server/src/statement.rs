@@ -9,7 +9,7 @@ mod table;
 use std::fmt;
 use std::str::FromStr;
 
-use domain::{Money, OrganizationId, ProjectId, Timestamp, Zone};
+use domain::{Money, OrganizationId, Payer, ProjectId, Timestamp, Zone};
 use ledger::{EntryKind, Period, Span};
 use serde::{Deserialize, Serialize};
 use store::{BookingLine, Statement, StatementItem, UsageLine};
@@ -128,6 +128,22 @@ pub struct Sheet {
     pub closing_balance: Money,
     /// What changed it; their amounts sum to the closing balance less the opening one.
     pub lines: Vec<Line>,
+    /// What all usage costs at list price, as far as a list price is known.
+    pub list_price: Money,
+    /// What was paid for it, from this organization's credit.
+    pub paid: Money,
+    /// What each payer bore of it: the organization what was paid, all others list value. Whoever bore nothing is not
+    /// named.
+    pub payers: Vec<Borne>,
+}
+
+/// What one payer bore of a month's usage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Borne {
+    /// Who.
+    pub payer: Payer,
+    /// How much.
+    pub amount: Money,
 }
 
 /// One line of a sheet.
@@ -188,6 +204,10 @@ pub struct Usage {
     pub cached_tokens: u64,
     /// All output tokens.
     pub output_tokens: u64,
+    /// What all of it costs at list price, as far as a list price is known.
+    pub list_price: Money,
+    /// Attempts of which no list price is known.
+    pub unlisted: u64,
     /// By how much the balance changed: the cost, below zero.
     pub amount: Money,
 }
@@ -212,6 +232,8 @@ impl Line {
 impl Sheet {
     /// A statement with its dates as they are in the organization's time zone; `now` is when it is made.
     pub fn new(statement: Statement, month: Month, zone: &Zone, now: Timestamp) -> Self {
+        let list_price = sum_of(&statement, |usage, _| usage.listed);
+        let paid = sum_of(&statement, |_, amount| amount.checked_neg().unwrap_or_default());
         let line = |line: store::StatementLine| match line.item {
             StatementItem::Booking(item) => Line::Booking(booking(item, line.amount, zone)),
             StatementItem::Usage(item) => Line::Usage(usage(item, line.amount)),
@@ -230,12 +252,16 @@ impl Sheet {
             currency: statement.currency,
             opening_balance: statement.opening,
             closing_balance: statement.closing,
+            list_price,
+            paid,
+            payers: statement.payers.into_iter().map(|(payer, amount)| Borne { payer, amount }).collect(),
             lines: statement.lines.into_iter().map(line).collect(),
         }
     }
 
     /// The sheet as a table for spreadsheets: RFC 4180, one head, the amounts as plain decimals. The first row has the
-    /// opening balance, the last the closing one, and the column `amount` sums to their difference.
+    /// opening balance, the last the closing one, and the column `amount` sums to their difference. Rows of the type
+    /// `payer` say in the column `borne` what each payer bore of the usage.
     pub fn csv(&self) -> String {
         table::csv(self)
     }
@@ -260,6 +286,15 @@ impl Sheet {
             Line::Booking(_) => None,
         })
     }
+}
+
+/// A sum over the lines of usage, which the store has seen to fit.
+fn sum_of(statement: &Statement, of: impl Fn(&UsageLine, Money) -> Money) -> Money {
+    let usage = statement.lines.iter().filter_map(|line| match &line.item {
+        StatementItem::Usage(item) => Some(of(item, line.amount)),
+        StatementItem::Booking(_) => None,
+    });
+    Money::sum(usage).unwrap_or(Money::MAX)
 }
 
 /// How a moment is written for people.
@@ -300,6 +335,8 @@ fn usage(line: UsageLine, amount: Money) -> Usage {
         input_tokens: line.input_tokens,
         cached_tokens: line.cached_tokens,
         output_tokens: line.output_tokens,
+        list_price: line.listed,
+        unlisted: line.unlisted,
         amount,
     }
 }

@@ -10,6 +10,7 @@ CREATE TABLE organization (
   country     TEXT,                         -- ISO 3166-1, two letters
   verified_at INTEGER,
   tier        TEXT,
+  programmes  TEXT    NOT NULL,             -- a JSON list of names
   created_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 

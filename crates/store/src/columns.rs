@@ -59,7 +59,7 @@ fn tier_from_text(row: &Row<'_>, index: usize) -> Result<ServiceTier, StoreError
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::Unreadable("cost_row.service_tier"))
 }
 
-fn class_from_text(row: &Row<'_>, index: usize) -> Result<AccessClass, StoreError> {
+pub(crate) fn class_from_text(row: &Row<'_>, index: usize) -> Result<AccessClass, StoreError> {
     let text = row.get_ref(index)?.as_str().ok();
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::Unreadable("cost_row.class"))
 }
@@ -74,7 +74,7 @@ fn read_cover(row: &Row<'_>, first: usize) -> Result<Option<Box<Cover>>, StoreEr
 }
 
 /// Who paid for a row, as SQL may ask: of one that straddles the end of a pool, both.
-pub(crate) fn payer_text(row: &CostRow) -> &'static str {
+pub fn payer_text(row: &CostRow) -> &'static str {
     match row.payers() {
         (first, None) => first.as_str(),
         // The one pair there is.

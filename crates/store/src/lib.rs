@@ -35,11 +35,12 @@ use std::sync::Arc;
 use domain::Clock;
 
 pub use backup::{Backup, BackupError, Head, Restored, backup, restore};
+pub use columns::payer_text;
 pub use day_counts::DayCount;
 pub use decisions::{DecisionRecord, Decisions, FORGET_AT_ONCE};
 pub use directory_store::{AuditFilter, AuditLine};
 pub use figures::{CreditTotals, KeyCost};
-pub use reader::{Balance, BookedEntry, BudgetRecord, Reader, RequestRecord};
+pub use reader::{Balance, BookedEntry, BudgetRecord, PoolRecord, Reader, RequestRecord};
 pub use statement::{BookingLine, Statement, StatementError, StatementItem, StatementLine, UsageLine};
 pub use unfreeze::{UnfreezeError, unfreeze};
 pub use verify::{Report, verify};

@@ -15,7 +15,7 @@ use crate::{StoreError, books};
 
 /// A request's id begins with the moment it came, by the clock that also stamps its row. Rows of a period are looked
 /// for from this much earlier, in case the clock was set in between.
-const CLOCK_SLACK_MS: i64 = 24 * 60 * 60 * 1_000;
+pub(crate) const CLOCK_SLACK_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// The newest request of each organization that has ended. Ids rise with time, and one that is greater cannot have
 /// ended: nearly every hold is spared the search for its rows.

@@ -5,15 +5,15 @@ use std::sync::{Mutex, PoisonError};
 
 use domain::{LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
 use ledger::{
-    Account, Budget, Changes, CostRow, Draw, Entry, EntryKind, Event, Hold, Lot, Note, PromoCode, Use,
-    UseKey, Wallet, expire,
+    Account, Budget, Changes, CostRow, Draw, Entry, EntryKind, Event, Hold, Lot, Note, PoolKey, PromoCode,
+    Use, UseKey, Wallet, expire,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::books::{self, USE, read_use};
-use crate::columns::{COST_ROW, from_json, read_cost_row};
+use crate::columns::{COST_ROW, from_json, read_cost_row, tokens};
 use crate::directory_store::{AuditFilter, AuditLine};
-use crate::past::{PROMO, charged, read_promo};
+use crate::past::{CLOCK_SLACK_MS, PROMO, charged, first_request, read_promo};
 use crate::{StoreError, database_path, directory_store, schema};
 
 /// Connections kept for the next query.
@@ -82,6 +82,23 @@ pub struct RequestRecord {
 pub struct Reader {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+}
+
+/// One period of one pool, and the calls that drew on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolRecord {
+    /// Units that paid for attempts, or that attempts took.
+    pub used: u64,
+    /// Units that running calls count on.
+    pub held: u64,
+    /// Attempts that are booked.
+    pub calls: u64,
+    /// Tokens that they consumed, input and output.
+    pub wanted: u64,
+    /// What they are worth at list price, in pico-units.
+    pub list_pico: i128,
+    /// What was paid for them in money.
+    pub paid: Money,
 }
 
 impl Reader {
@@ -351,6 +368,46 @@ impl Reader {
                 entry: None,
                 refunded: Money::ZERO,
             }))
+        })
+    }
+
+    /// What was used of a period of an organization's pool, and what the calls that drew on it came to.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn pool(&self, organization: OrganizationId, key: &PoolKey) -> Result<PoolRecord, StoreError> {
+        let owner = params![organization.as_bytes(), &*key.pool, key.start.micros()];
+        self.read(|connection| {
+            let sql = "SELECT used, held FROM pool_use WHERE organization = ?1 AND pool = ?2 AND start = ?3";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut found = statement.query(owner)?;
+            let mut record = PoolRecord::default();
+            if let Some(row) = found.next()? {
+                (record.used, record.held) = (tokens(row, 0)?, tokens(row, 1)?);
+            }
+            // A request's id begins with the moment it came, by a clock that may have been set in between.
+            let first_ms = (key.start.micros() / 1_000).saturating_sub(CLOCK_SLACK_MS);
+            // Whole nano-units and the rest apart: no month's sum of pico-units need fit.
+            let sql = "SELECT count(*), coalesce(sum(cost), 0), coalesce(sum(list_pico / 1000), 0),
+                         coalesce(sum(list_pico % 1000), 0),
+                         coalesce(sum(input_tokens + cached_tokens + cache_write_tokens + cache_write_long_tokens
+                           + audio_input_tokens + image_input_tokens + output_tokens + audio_output_tokens
+                           + image_output_tokens), 0)
+                       FROM cost_row WHERE organization = ?1 AND request >= ?4 AND pool = ?2 AND pool_start = ?3";
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params![
+                organization.as_bytes(),
+                &*key.pool,
+                key.start.micros(),
+                first_request(first_ms)
+            ])?;
+            if let Some(row) = rows.next()? {
+                (record.calls, record.paid) = (tokens(row, 0)?, Money::from_nano(row.get(1)?));
+                let (nano, rest): (i64, i64) = (row.get(2)?, row.get(3)?);
+                record.list_pico = i128::from(nano) * 1_000 + i128::from(rest);
+                record.wanted = tokens(row, 4)?;
+            }
+            Ok(record)
         })
     }
 

@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::{LotId, Money, OrganizationId, ProjectId, RequestId, Timestamp, WalletId};
+use domain::{
+    AccessClass, LotId, Money, OrganizationId, Payer, Pico, ProjectId, RequestId, Timestamp, WalletId,
+};
 use ledger::{Account, Entry, EntryKind, Note, Span};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::columns::tokens;
+use crate::columns::{class_from_text, tokens};
 use crate::reader::{ENTRY, Reader, read_entry};
 use crate::{StoreError, books};
 
@@ -30,6 +32,9 @@ pub struct Statement {
     pub closing: Money,
     /// What changed it: bookings in the journal's order, then usage by project and model. Sums to `closing - opening`.
     pub lines: Vec<StatementLine>,
+    /// What each payer bore of the usage; those who bore nothing are not named. What the organization bore is what the
+    /// lines of usage took; what others bore is list value, as far as a list price is known.
+    pub payers: Vec<(Payer, Money)>,
 }
 
 /// One line of a statement.
@@ -90,6 +95,10 @@ pub struct UsageLine {
     pub cached_tokens: u64,
     /// All output tokens.
     pub output_tokens: u64,
+    /// What all of it costs at list price, each attempt rounded up as a charge is.
+    pub listed: Money,
+    /// Attempts of which no list price is known, and which are not in that sum.
+    pub unlisted: u64,
 }
 
 /// Why there is no statement.
@@ -174,7 +183,8 @@ fn collect(
     let end = first_from(connection, organization, entries, span.end)?;
     let range = Range { organization, first, end };
     let mut lines = bookings(connection, &range)?;
-    lines.extend(usage(connection, &range)?);
+    let (used, payers) = usage(connection, &range)?;
+    lines.extend(used);
     Ok(Some(Statement {
         organization,
         name,
@@ -183,6 +193,7 @@ fn collect(
         opening: balance_before(connection, organization, first)?,
         closing: balance_before(connection, organization, end)?,
         lines,
+        payers,
     }))
 }
 
@@ -330,17 +341,57 @@ struct Sum {
     cached: u64,
     output: u64,
     cost: Money,
+    listed: Money,
+    unlisted: u64,
 }
 
+impl Sum {
+    /// Counts one attempt's money.
+    fn charge(&mut self, spent: &Spent) -> Option<()> {
+        self.cost = self.cost.checked_add(spent.cost)?;
+        self.listed = self.listed.checked_add(spent.listed.unwrap_or_default())?;
+        self.unlisted += u64::from(spent.listed.is_none());
+        Some(())
+    }
+}
+
+/// The money of one attempt.
+struct Spent {
+    class: AccessClass,
+    cost: Money,
+    /// Its list price, rounded up as a charge is.
+    listed: Option<Money>,
+    /// Whether a pool paid for a part of it.
+    pooled: bool,
+}
+
+impl Spent {
+    /// Who bore what the organization did not, and how much at list price. Whoever brings a key or a session bears all
+    /// of it at a provider of their own: what the organization pays beside that is a fee.
+    fn elsewhere(&self) -> Option<(Payer, Money)> {
+        let listed = self.listed?;
+        let rest = listed.checked_sub(self.cost)?.max(Money::ZERO);
+        match self.class.payer() {
+            Payer::Organization => self.pooled.then_some((Payer::Provider, rest)),
+            payer @ (Payer::Caller | Payer::EndUser) => Some((payer, listed)),
+            payer @ (Payer::Provider | Payer::Operator) => Some((payer, rest)),
+        }
+    }
+}
+
+/// What was used, line by line, and what each payer bore of it.
+type Used = (Vec<StatementLine>, Vec<(Payer, Money)>);
+
 /// What calls cost: their cost rows, by the entries that settled them.
-fn usage(connection: &Connection, range: &Range) -> Result<Vec<StatementLine>, StoreError> {
+fn usage(connection: &Connection, range: &Range) -> Result<Used, StoreError> {
     // CROSS JOIN fixes the order: the journal's range from end to end, and the rows of each request by their key.
     let mut statement = connection.prepare_cached(
         "SELECT journal.sequence, cost_row.project, cost_row.model,
            cost_row.input_tokens + cost_row.cached_tokens + cost_row.cache_write_tokens
              + cost_row.cache_write_long_tokens + cost_row.audio_input_tokens + cost_row.image_input_tokens,
            cost_row.cached_tokens,
-           cost_row.output_tokens + cost_row.audio_output_tokens + cost_row.image_output_tokens, cost_row.cost
+           cost_row.output_tokens + cost_row.audio_output_tokens + cost_row.image_output_tokens, cost_row.cost,
+           cost_row.class, cost_row.list_pico, coalesce(cost_row.pool_units, 0)
          FROM journal CROSS JOIN cost_row
            ON cost_row.organization = journal.organization AND cost_row.request = journal.reference
          WHERE journal.organization = ?1 AND journal.sequence >= ?2 AND journal.sequence < ?3 AND journal.kind = ?4
@@ -349,6 +400,8 @@ fn usage(connection: &Connection, range: &Range) -> Result<Vec<StatementLine>, S
     let settle = EntryKind::Settle.code();
     let mut rows = statement.query(params![range.organization.as_bytes(), range.first, range.end, settle])?;
     let mut sums: BTreeMap<(ProjectId, String), Sum> = BTreeMap::new();
+    let mut borne: BTreeMap<Payer, Money> = BTreeMap::new();
+    let too_much = || StoreError::Unreadable("sum of cost_row.cost");
     while let Some(row) = rows.next()? {
         let sum = sums.entry((ProjectId::from_bytes(row.get(1)?), row.get(2)?)).or_default();
         let entry: i64 = row.get(0)?;
@@ -360,9 +413,23 @@ fn usage(connection: &Connection, range: &Range) -> Result<Vec<StatementLine>, S
         sum.input = sum.input.saturating_add(tokens(row, 3)?);
         sum.cached = sum.cached.saturating_add(tokens(row, 4)?);
         sum.output = sum.output.saturating_add(tokens(row, 5)?);
-        let cost = sum.cost.checked_add(Money::from_nano(row.get(6)?));
-        sum.cost = cost.ok_or(StoreError::Unreadable("sum of cost_row.cost"))?;
+        let spent = spent(row)?;
+        sum.charge(&spent).ok_or_else(too_much)?;
+        for (payer, amount) in [(Payer::Organization, spent.cost)].into_iter().chain(spent.elsewhere()) {
+            let all = borne.entry(payer).or_default();
+            *all = all.checked_add(amount).ok_or_else(too_much)?;
+        }
     }
+    borne.retain(|_, amount| !amount.is_zero());
+    Ok((named(connection, range, sums)?, borne.into_iter().collect()))
+}
+
+/// The lines of these sums, with their projects' names.
+fn named(
+    connection: &Connection,
+    range: &Range,
+    sums: BTreeMap<(ProjectId, String), Sum>,
+) -> Result<Vec<StatementLine>, StoreError> {
     let names = project_names(connection, range.organization)?;
     let line = |((project, model), sum): ((ProjectId, String), Sum)| {
         let amount = sum.cost.checked_neg().ok_or(StoreError::Unreadable("sum of cost_row.cost"))?;
@@ -374,10 +441,23 @@ fn usage(connection: &Connection, range: &Range) -> Result<Vec<StatementLine>, S
             input_tokens: sum.input,
             cached_tokens: sum.cached,
             output_tokens: sum.output,
+            listed: sum.listed,
+            unlisted: sum.unlisted,
         };
         Ok(StatementLine { item: StatementItem::Usage(usage), amount })
     };
     sums.into_iter().map(line).collect()
+}
+
+/// The money of a row of [`usage`].
+fn spent(row: &Row<'_>) -> Result<Spent, StoreError> {
+    let listed = row.get::<_, Option<i64>>(8)?.map(|pico| Pico::new(i128::from(pico)).ceil_to_money());
+    Ok(Spent {
+        class: class_from_text(row, 7)?,
+        cost: Money::from_nano(row.get(6)?),
+        listed: listed.flatten(),
+        pooled: row.get::<_, i64>(9)? > 0,
+    })
 }
 
 fn project_names(

@@ -176,6 +176,7 @@ fn a_line_is_written_once_and_stays() {
             country: None,
             verified_at: None,
             tier: None,
+            programmes: Vec::new(),
             created_at: START,
         };
         Change::Put(Box::new(Record::Organization(organization)))

@@ -27,6 +27,7 @@ fn sign_up(store: &Store, payer: Payer) {
         country: None,
         verified_at: None,
         tier: None,
+        programmes: Vec::new(),
         created_at: START,
     };
     store.directory().commit(directory::Commit::of([organization.into()])).unwrap();

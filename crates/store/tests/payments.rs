@@ -38,6 +38,7 @@ impl Fixture {
                 country: None,
                 verified_at: None,
                 tier: None,
+                programmes: Vec::new(),
                 created_at: START,
             };
             store.directory().commit(directory::Commit::of([organization.into()])).unwrap();

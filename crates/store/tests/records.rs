@@ -9,9 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use directory::{Commit, DataClass, Environment, InFlight, Organization, Project};
-use domain::{Clock, Money, Timestamp, Zone};
+use domain::{AccessClass, Clock, Money, Timestamp, Zone};
 use ledger::conformance::{ManualClock, Payer, START, project_id, promo, purpose, request_id};
-use ledger::{Booking, Command, CostRow, Entry, EntryKind, LedgerError, LotKind, Period, Reply, Span};
+use ledger::{
+    Booking, Command, CostRow, Cover, Entry, EntryKind, LedgerError, LotKind, Part, Period, PoolKey, Reply,
+    Span,
+};
 use proptest::prelude::*;
 use tollkeeper_store::{
     BackupError, Durability, Statement, StatementError, StatementItem, Store, StoreError, backup, restore,
@@ -38,6 +41,7 @@ fn sign_up(store: &Store, payer: Payer) {
         country: None,
         verified_at: None,
         tier: None,
+        programmes: Vec::new(),
         created_at: START,
     };
     store.directory().commit(Commit::of([organization.into()])).unwrap();
@@ -149,6 +153,52 @@ fn a_statement_has_a_line_for_everything() {
     let empty = statement("2027-05-01");
     assert_eq!((empty.opening, empty.closing, empty.lines.len()), (october.closing, october.closing, 0));
     assert!(reader.statement(Payer::number(2).organization, month("2026-09-01")).unwrap().is_none());
+}
+
+#[test]
+fn a_statement_says_who_bore_what() {
+    let folder = tempfile::tempdir().unwrap();
+    let payer = Payer::number(1);
+    let store = open(folder.path(), clock());
+    sign_up(&store, payer);
+    let told = |command: Command| ask(&store, command).unwrap();
+    told(payer.grant(1, LotKind::Prepaid, 10_000, Timestamp::MAX).into());
+    let key = PoolKey { pool: "complimentary".into(), start: START };
+    let parts = vec![Part { units: 10, unit_pico: 5_000 }];
+    let cover = Cover { key, cap: 4, strict: false, parts, units: 0 };
+    // Class, list price and cost in pico-units, and what a pool may pay for.
+    let rows = [
+        (AccessClass::Direct, Some(7_001), 7_001, None),
+        (AccessClass::Direct, None, 3_000, None),
+        // Four of ten units at 5 nano are the pool's.
+        (AccessClass::Complimentary, Some(50_000), 50_000, Some(Box::new(cover))),
+        (AccessClass::Free, Some(11_000), 0, None),
+        (AccessClass::Byok, Some(100_000), 5_000, None),
+        (AccessClass::UserPays, Some(2_500), 0, None),
+        (AccessClass::SelfHosted, Some(9_000), 4_000, None),
+        // Dearer than its list price, of which nobody bears less than nothing.
+        (AccessClass::SelfHosted, Some(1_000), 4_000, None),
+    ];
+    for (request, (class, list_pico, pico, cover)) in (1..).zip(rows) {
+        let row = CostRow { class, list_pico, cover, model: "m".into(), ..payer.row(request, 1, pico) };
+        told(payer.hold(request, 300).into());
+        told(payer.settle(request, vec![row]));
+    }
+    let statement = store.reader().statement(payer.organization, month("2026-09-30")).unwrap().unwrap();
+    let borne = [
+        (domain::Payer::Organization, nano(8 + 3 + 30 + 5 + 4 + 4)),
+        (domain::Payer::Provider, nano(20 + 11)),
+        (domain::Payer::Caller, nano(100)),
+        (domain::Payer::EndUser, nano(3)),
+        (domain::Payer::Operator, nano(5)),
+    ];
+    assert_eq!(statement.payers, borne);
+    let line = statement.lines.last().unwrap();
+    let StatementItem::Usage(usage) = &line.item else { panic!("{line:?}") };
+    assert_eq!(
+        (line.amount, usage.listed, usage.unlisted),
+        (nano(-54), nano(8 + 50 + 11 + 100 + 3 + 9 + 1), 1)
+    );
 }
 
 #[test]

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use directory::{Commit, DirectoryStore, InFlight, Organization};
 use domain::{Clock, Money, Timestamp, Zone};
-use ledger::conformance::{ManualClock, Payer, START, budget, cost_cap, promo, request_id};
+use ledger::conformance::{
+    ManualClock, Payer, START, budget, cost_cap, cover, parts, pool_key, promo, request_id, strict,
+};
 use ledger::{
-    AttemptStatus, Command, CostRow, EventKind, Extension, LedgerStore, LotKind, NextAttempt, Period, Reply,
-    Subject, Ticket,
+    AttemptStatus, Command, CostRow, Cover, Denial, EventKind, Extension, HoldRequest, LedgerStore, LotKind,
+    NextAttempt, Period, Reply, Subject, Ticket,
 };
 use tempfile::TempDir;
 use tollkeeper_store::{self as store, Durability, Store, verify};
@@ -77,6 +79,7 @@ fn busy(folder: &Path) -> (Store, Payer) {
         country: None,
         verified_at: None,
         tier: None,
+        programmes: Vec::new(),
         created_at: START,
     };
     store.directory().commit(Commit::of([organization.into()])).unwrap();
@@ -163,6 +166,62 @@ fn a_dead_gateways_attempts_are_all_booked() {
     let charged = Money::sum(booked.iter().map(|row| row.cost)).unwrap();
     assert_eq!(charged, Money::from_nano(9));
     drop(store);
+    assert_eq!(verify(folder.path()).unwrap().breaches, Vec::<String>::new());
+}
+
+/// A call that two pools paid for, one that counts on units of the first, and one that took of the second.
+fn pooled(store: &Store, payer: Payer) {
+    let ask = |command| store.ledger().submit(command).wait().unwrap();
+    let hold = |request, cover: Cover, ceiling: &[(u64, i64)]| {
+        let mut hold = HoldRequest { ceiling: parts(ceiling), ..payer.hold(request, 20) };
+        hold.draft.cover = Some(Box::new(cover));
+        ask(Command::Hold(hold))
+    };
+    let row = |attempt, cover| CostRow { cover: Some(Box::new(cover)), ..payer.row(11, attempt, 9_000) };
+    let held = |nano| Reply::Held(Money::from_nano(nano));
+    assert_eq!(hold(11, cover("tokens", 10, &[]), &[(10, 1_000)]), held(30));
+    ask(payer.settle(11, vec![row(1, strict("free", 5, 1)), row(2, cover("tokens", 10, &[(4, 1_000)]))]));
+    assert_eq!(hold(12, cover("tokens", 10, &[]), &[(7, 2_000)]), held(32));
+    assert_eq!(hold(13, strict("free", 5, 2), &[]), held(20));
+    let consumed = parts(&[(5, 1_000)]);
+    ask(Command::Extend(Extension { cost_pico: 5_500, consumed, ..payer.extend(12, 0) }));
+}
+
+/// What was used of the pools, and what is held.
+fn pools(folder: &Path) -> Vec<(String, i64, i64)> {
+    let connection = rusqlite::Connection::open(folder.join("tollkeeper.db")).unwrap();
+    let mut statement = connection.prepare("SELECT pool, used, held FROM pool_use ORDER BY pool").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn pools_are_as_they_were_after_a_restart_and_pay_for_what_was_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, payer) = busy(folder.path());
+    pooled(&store, payer);
+    drop(store);
+    let pool = |name: &str, used, held| (name.to_owned(), used, held);
+    assert_eq!(pools(folder.path()), [pool("free", 3, 0), pool("tokens", 4, 6)]);
+    assert_eq!(verify(folder.path()).unwrap().breaches, Vec::<String>::new());
+
+    let store = open(folder.path(), clock());
+    assert_eq!(store.recovered(), 3);
+    let rows = store.reader().request(request_id(12)).unwrap().unwrap().rows;
+    assert_eq!((rows[0].cost_pico, rows[0].cover.as_ref().unwrap().units), (500, 5));
+    // One is left, and two of what is strict.
+    let ask = |request, cover: Cover, units| {
+        let (ceiling, least) = (parts(&[(units, 1_000)]), Money::ZERO);
+        let mut hold = HoldRequest { ceiling, least, ..payer.hold(request, 0) };
+        hold.draft.cover = Some(Box::new(cover));
+        store.ledger().submit(Command::Hold(hold)).wait()
+    };
+    assert_eq!(ask(21, cover("tokens", 10, &[]), 5), Ok(Reply::Held(Money::from_nano(1))));
+    assert_eq!(ask(22, strict("free", 5, 2), 0), Ok(Reply::Held(Money::ZERO)));
+    let used_up = Denial::PoolUsedUp { key: pool_key("free"), cap: 5, used: 5 };
+    assert_eq!(ask(23, strict("free", 5, 1), 0), Err(used_up.into()));
+    drop(store);
+    assert_eq!(pools(folder.path()), [pool("free", 5, 0), pool("tokens", 9, 1)]);
     assert_eq!(verify(folder.path()).unwrap().breaches, Vec::<String>::new());
 }
 
@@ -297,6 +356,7 @@ fn verification_finds_every_kind_of_tampering() {
     ask(Command::Issue(promo("CODE", 70, 3)));
     ask(payer.redeem("CODE", 91, 9).into());
     ask(payer.set_budget(budget(1, Subject::Organization, Period::Total, cost_cap(900))).into());
+    pooled(&store, payer);
     drop(store);
     assert_eq!(verify(folder.path()).unwrap().breaches, Vec::<String>::new());
     for (change, expected) in [
@@ -328,6 +388,16 @@ fn verification_finds_every_kind_of_tampering() {
         ("DELETE FROM payment", "1 more top-ups are booked"),
         ("DELETE FROM budget_use", "ReservedIsHolds"),
         ("UPDATE hold SET tokens = tokens + 1", "ReservedIsHolds"),
+        ("UPDATE hold SET units = units + 1 WHERE units > 0", "PooledIsHolds"),
+        ("UPDATE pool_use SET held = held + 1 WHERE held > 0", "PooledIsHolds"),
+        ("UPDATE pool_use SET held = held + 1 WHERE held = 0", "PooledIs"),
+        ("UPDATE pool_use SET used = used + 1", "PooledIsRows"),
+        ("UPDATE pool_use SET used = used - 1 WHERE pool = 'free'", "PooledIsRows"),
+        ("UPDATE pool_use SET start = start + 1 WHERE pool = 'free'", "PooledIsRows"),
+        ("DELETE FROM pool_use WHERE pool = 'free'", "PooledIsRows"),
+        ("DELETE FROM pool_use WHERE pool = 'tokens'", "PooledIsHolds"),
+        ("UPDATE cost_row SET pool_units = pool_units + 1 WHERE pool_units > 0", "PooledIsRows"),
+        ("UPDATE cost_row SET pool = NULL WHERE pool_units > 0", "PooledIsRows"),
     ] {
         let copy = tempfile::tempdir().unwrap();
         std::fs::copy(folder.path().join("tollkeeper.db"), copy.path().join("tollkeeper.db")).unwrap();

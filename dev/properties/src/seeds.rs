@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use dialect::Endpoint;
 use directory::{KeyKind, Secret};
-use domain::{Ids, Money, WalletId};
-use ledger::{CostRow, Share};
+use domain::{Ids, Money, Timestamp, WalletId};
+use ledger::{CostRow, Cover, Part, PoolKey, Share};
 
 use crate::frame;
 use crate::input::place;
@@ -436,12 +436,19 @@ pub(crate) fn records() -> io::Result<Vec<Seed>> {
         .map(|(at, (kind, text))| prefixed(&format!("record-{at}"), &[*kind], text.as_bytes()))
         .collect();
     seeds.push(prefixed("row", &[11], ROW.as_bytes()));
-    let row: CostRow = serde_json::from_str(ROW)?;
+    let mut row: CostRow = serde_json::from_str(ROW)?;
     for earlier in 0..3 {
         let mut bytes = Vec::new();
         store::draft::encode(&row, &vec![row.clone(); earlier], &mut bytes);
         seeds.push(prefixed(&format!("draft-{earlier}"), &[0], &bytes));
     }
+    let key = PoolKey { pool: "tokens".into(), start: Timestamp::from_micros(5) };
+    let parts = vec![Part { units: 3, unit_pico: 200 }, Part { units: 1, unit_pico: 0 }];
+    row.cover = Some(Box::new(Cover { key, cap: 9, strict: true, parts, units: 0 }));
+    let mut bytes = Vec::new();
+    store::draft::encode(&row, &[], &mut bytes);
+    seeds.push(prefixed("draft-covered", &[0], &bytes));
+    seeds.push(prefixed("row-covered", &[11], &serde_json::to_vec(&row)?));
     let share = |amount| Share { wallet: WalletId::from_bytes([3; 16]), amount: Money::from_nano(amount) };
     seeds.push(prefixed("shares", &[1], &store::draft::encode_shares(&[share(5), share(-1)])));
     // A lot's leg and a cash one.

@@ -3,6 +3,7 @@
 
 mod bookings;
 mod calls;
+mod pools;
 mod spoil;
 mod universe;
 

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use domain::{Money, Timestamp};
-use ledger::{Books, Hold, Lot, Share, Use, UseKey, Wallet};
+use ledger::{Books, Hold, Lot, PoolKey, PoolUse, Share, Use, UseKey, Wallet};
 
 use crate::model::{Owner, Purse, Stake};
 
@@ -40,10 +40,21 @@ pub(crate) fn difference(owner: &Owner, books: &Books) -> Option<String> {
             return Some(format!("the books have {hold:#?}, the model {stake:#?}"));
         }
     }
-    books.uses.iter().find_map(|(key, used)| {
+    let uses = books.uses.iter().find_map(|(key, used)| {
         let expected = use_of(owner, key);
         (expected != *used).then(|| format!("{key:?}: the books have {used:?}, the model {expected:?}"))
-    })
+    });
+    let pools = books.pools.iter().find_map(|(key, used)| {
+        let expected = pool_of(owner, key);
+        (expected != *used).then(|| format!("{key:?}: the books have {used:?}, the model {expected:?}"))
+    });
+    uses.or(pools)
+}
+
+/// What was used of a pool in a period, as the ledger would say it.
+pub(crate) fn pool_of(owner: &Owner, key: &PoolKey) -> PoolUse {
+    let count = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+    PoolUse { used: count(owner.pool_used(key)), held: count(owner.pool_held(key)) }
 }
 
 /// What was consumed of a budget in a period, as the ledger would say it.
@@ -89,6 +100,7 @@ fn is_same_hold(owner: &Owner, stake: &Stake, hold: &Hold) -> bool {
         && stake.shares.iter().zip(&hold.shares).all(same_share)
         && i128::from(hold.amount.nano()) == stake.shares.iter().map(|(_, amount)| amount).sum::<i128>()
         && u128::from(hold.tokens) == stake.tokens
+        && u128::from(hold.units) == stake.units
         && hold.created_at == Timestamp::from_micros(stake.created_at)
         && *hold.draft == stake.draft
         && hold.earlier == stake.earlier

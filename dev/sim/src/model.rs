@@ -8,6 +8,7 @@ mod bookings;
 mod budgets;
 pub mod calendar;
 mod calls;
+mod pools;
 mod state;
 mod twist;
 
@@ -43,6 +44,8 @@ pub struct Expected {
     pub entries: Vec<Booked>,
     /// What is told.
     pub events: Vec<Event>,
+    /// Situations that it met, for those who want to have seen them.
+    pub seen: Vec<&'static str>,
 }
 
 /// What happened so far in one command.
@@ -50,6 +53,7 @@ pub struct Expected {
 struct Trace {
     entries: Vec<Booked>,
     events: Vec<Event>,
+    seen: Vec<&'static str>,
 }
 
 /// All books, and what is known beyond them.
@@ -76,7 +80,7 @@ impl Model {
     pub fn run(&mut self, command: &Command, now: Timestamp) -> Expected {
         let mut trace = Trace::default();
         let reply = self.answer(command, now, &mut trace);
-        Expected { reply, entries: trace.entries, events: trace.events }
+        Expected { reply, entries: trace.entries, events: trace.events, seen: trace.seen }
     }
 
     fn answer(&mut self, command: &Command, now: Timestamp, trace: &mut Trace) -> Result<Reply, Denial> {

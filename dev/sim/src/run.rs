@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use domain::{Money, OrganizationId, RequestId, Timestamp};
 use ledger::{Account, Books, Changes, Command, CostRow, Denial, Entry, EntryKind, Reply, UseKey, replay};
 
-use crate::compare::{contrast, difference, use_of};
+use crate::compare::{contrast, difference, pool_of, use_of};
 use crate::model::{Booked, Expected, Model, Piece};
 use crate::script::Step;
 use crate::tables::Tables;
@@ -126,6 +126,7 @@ impl World {
         if let Command::Hold(hold) | Command::Probe(hold) = &command {
             self.tables.load_uses(books, &hold.draft, now);
         }
+        self.tables.load_pools(books, &command);
         let booking = if let Command::Book(booking) = &command { Some(booking.clone()) } else { None };
         let reply = ledger::apply(books, command, past, now, &mut self.changes)?;
         if let Some(booking) = booking {
@@ -141,6 +142,9 @@ impl World {
         }
         for entry in &expected.entries {
             self.tally.add(Counted::Entry, entry_name(entry.kind));
+        }
+        for situation in &expected.seen {
+            self.tally.add(Counted::Seen, situation);
         }
         for event in &expected.events {
             self.tally.add(Counted::Event, event_name(&event.kind));
@@ -324,6 +328,12 @@ impl World {
                     return Err(format!("{key:?}: saved {used:?}, the model {expected:?}"));
                 }
             }
+            for key in owner.pools() {
+                let (used, expected) = (rows.pools().get(&key).copied(), pool_of(owner, &key));
+                if used.unwrap_or_default() != expected {
+                    return Err(format!("{key:?}: saved {used:?}, the model {expected:?}"));
+                }
+            }
         }
         Ok(())
     }
@@ -385,6 +395,13 @@ fn lost(live: &Books, loaded: &Books) -> Option<String> {
     }
     if (live.sequence, live.head, live.net) != (loaded.sequence, loaded.head, loaded.net) {
         return Some(format!("entry {}, saved {}", live.sequence, loaded.sequence));
+    }
+    let drawn = live.holds.values().flat_map(ledger::Hold::rows).filter_map(|row| row.cover.as_ref());
+    for key in drawn.map(|cover| &cover.key) {
+        let (used, saved) = (live.pools.get(key), loaded.pools.get(key));
+        if used.copied().unwrap_or_default() != saved.copied().unwrap_or_default() {
+            return Some(format!("{key:?}: {used:?}, saved {saved:?}"));
+        }
     }
     let lost = uses.iter().find(|(key, used)| loaded.uses.get(key) != Some(used));
     lost.map(|(key, used)| format!("{key:?}: {used:?}, saved {:?}", loaded.uses.get(key)))

@@ -6,6 +6,7 @@ use ledger::Command;
 
 /// One step of a script.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all steps are commands, and few are kept")]
 pub enum Step {
     /// A command, at the time that the clock shows.
     Do(Command, Timestamp),

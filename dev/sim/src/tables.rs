@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{BudgetId, LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
 use ledger::{
     Account, Act, Booking, Books, Budget, Changes, Charged, Command, CostRow, Entry, EntryKind, Hold, Lot,
-    Past, PromoCode, Purpose, Reply, Use, UseKey, Wallet,
+    Past, PoolKey, PoolUse, PromoCode, Purpose, Reply, Use, UseKey, Wallet,
 };
 
 /// The rows of all organizations.
@@ -32,6 +32,7 @@ pub struct OwnerTables {
     pub lots: BTreeMap<LotId, Lot>,
     holds: BTreeMap<RequestId, Hold>,
     uses: BTreeMap<UseKey, Use>,
+    pools: BTreeMap<PoolKey, PoolUse>,
     budgets: BTreeMap<BudgetId, Budget>,
     /// The journal.
     pub entries: Vec<Entry>,
@@ -158,6 +159,11 @@ impl Tables {
                 rows.uses.insert(key, *used);
             }
         }
+        for key in changes.pools.drain(..) {
+            if let Some(used) = books.pools.get(&key) {
+                rows.pools.insert(key, *used);
+            }
+        }
         for id in changes.budgets.drain(..) {
             rows.save_budget(id, books);
             self.budget_ids.insert(id);
@@ -200,6 +206,16 @@ impl Tables {
         }
     }
 
+    /// Fetches what was used of the pools that a command draws on, where the books do not know it.
+    pub fn load_pools(&self, books: &mut Books, command: &Command) {
+        let Some(rows) = self.owners.get(&books.organization) else { return };
+        for key in books.absent_pools(command) {
+            if let Some(used) = rows.pools.get(&key) {
+                books.pools.insert(key, *used);
+            }
+        }
+    }
+
     /// The books as a start would load them.
     pub fn load(&self, organization: OrganizationId) -> Option<Books> {
         let rows = self.owners.get(&organization)?;
@@ -218,6 +234,11 @@ impl Tables {
                     books.uses.insert(key.clone(), *used);
                 }
             }
+            for cover in hold.rows().filter_map(|row| row.cover.as_ref()) {
+                if let Some(used) = rows.pools.get(&cover.key) {
+                    books.pools.insert(cover.key.clone(), *used);
+                }
+            }
             books.holds.insert(hold.request, hold);
         }
         Some(books)
@@ -228,6 +249,11 @@ impl OwnerTables {
     /// What was consumed of budgets, as saved.
     pub const fn uses(&self) -> &BTreeMap<UseKey, Use> {
         &self.uses
+    }
+
+    /// What was used of pools, as saved.
+    pub const fn pools(&self) -> &BTreeMap<PoolKey, PoolUse> {
+        &self.pools
     }
 
     fn save_wallet(&mut self, wallet: &Wallet) {

@@ -25,6 +25,8 @@ pub(crate) fn run(workspace: &Workspace, each: impl FnMut(&str)) -> Result<(), F
     pytest.args(["-m", "pytest", "tests/e2e", "-q"]).current_dir(&workspace.root);
     // Which binary to drive; the tests have no other way to know a moved target folder.
     pytest.env("TOLLKEEPER_BIN", binary).env("TOLLKEEPER_LITELLM", litellm);
+    // It was installed with the rest, so that a test that needs it may not be skipped.
+    pytest.env("TOLLKEEPER_TESTS_REQUIRE_FAKETIME", "1");
     follow(pytest, "python -m pytest tests/e2e -q", each)
 }
 

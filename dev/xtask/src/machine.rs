@@ -30,6 +30,9 @@ pub(crate) const NPM: Need = Need { what: "npm", probe: &["npm", "--version"], p
 /// Calls the gateway in the README's own words.
 pub(crate) const CURL: Need =
     Need { what: "curl", probe: &["curl", "--version"], packages: &["curl", "ca-certificates"] };
+/// Sets the gateway's clock in the end-to-end tests of days and months.
+pub(crate) const FAKETIME: Need =
+    Need { what: "faketime", probe: &["faketime", "-m", "2030-01-01", "true"], packages: &["faketime"] };
 /// The yardstick of the benchmark.
 pub(crate) const NGINX: Need = Need { what: "nginx", probe: &["nginx", "-v"], packages: &["nginx"] };
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
-use crate::machine::{COMPILER, CURL, NODE, NPM, Need, PYTHON, provide};
+use crate::machine::{COMPILER, CURL, FAKETIME, NODE, NPM, Need, PYTHON, provide};
 use crate::process::{Workspace, follow, must};
 use crate::tally::Tally;
 use crate::{e2e, samples, sim, tidy};
@@ -45,7 +45,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "e2e",
         line: "cargo xtask test --only e2e",
-        needs: &[&COMPILER, &PYTHON, &NODE, &NPM, &CURL],
+        needs: &[&COMPILER, &PYTHON, &NODE, &NPM, &CURL, &FAKETIME],
         run: e2e_step,
     },
 ];

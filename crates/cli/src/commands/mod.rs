@@ -14,6 +14,7 @@ pub(crate) mod limits;
 mod mock;
 mod operator;
 mod people;
+mod pools;
 mod prices;
 mod projects;
 mod recharge;
@@ -60,6 +61,7 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Promo(command) => operator(output).promo(command),
         Command::Budgets(command) => operator(output).budgets(command),
         Command::Limits(command) => operator(output).limits(command),
+        Command::Pools(command) => operator(output).pools(command),
         Command::Route(RouteCommand::Advise(args)) => advise::run(&args, output),
         Command::Route(RouteCommand::Explain(args)) => operator(output).explain_route(args),
         Command::Events(args) => operator(output).events(args),

@@ -13,6 +13,7 @@ use crate::client::{Call, send};
 use crate::failure::{Exit, Failure};
 use crate::output::View;
 use crate::table::{Column, fields, rows};
+use crate::views::below;
 
 /// A statement for eyes.
 #[derive(Debug, Deserialize)]
@@ -29,10 +30,17 @@ impl View for Statement {
             ("opening balance", sheet.opening_balance.to_string()),
             ("closing balance", sheet.closing_balance.to_string()),
         ]);
-        let columns =
-            [Column::Text("DATE"), Column::Text("WHAT"), Column::Number("CALLS"), Column::Number("AMOUNT")];
+        let columns = [
+            Column::Text("DATE"),
+            Column::Text("WHAT"),
+            Column::Number("CALLS"),
+            Column::Number("LIST"),
+            Column::Number("AMOUNT"),
+        ];
         let lines = rows(&columns, sheet.lines.iter().map(cells));
-        if lines.is_empty() { head } else { format!("{head}\n\n{lines}") }
+        let payers = sheet.payers.iter().map(|borne| vec![borne.payer.to_string(), borne.amount.to_string()]);
+        let payers = rows(&[Column::Text("PAID BY"), Column::Number("AMOUNT")], payers);
+        below(below(head, lines), payers)
     }
 
     fn note(&self) -> Option<String> {
@@ -45,12 +53,13 @@ fn cells(line: &Line) -> Vec<String> {
         Line::Booking(line) => {
             let why = line.payment.as_ref().or(line.reason.as_ref()).map(|why| format!(", {why}"));
             let what = format!("{}{}", line.title().to_lowercase(), why.unwrap_or_default());
-            vec![line.date.clone(), what, String::new(), line.amount.to_string()]
+            vec![line.date.clone(), what, String::new(), String::new(), line.amount.to_string()]
         }
         Line::Usage(line) => {
             let project = line.project_name.clone().unwrap_or_else(|| line.project.to_string());
             let what = format!("{project}: {}", line.model);
-            vec!["usage".to_owned(), what, line.calls.to_string(), line.amount.to_string()]
+            let (calls, listed) = (line.calls.to_string(), line.list_price.to_string());
+            vec!["usage".to_owned(), what, calls, listed, line.amount.to_string()]
         }
     }
 }

@@ -331,18 +331,18 @@ fn row(attempt: u8, tail: &str) -> String {
 fn usage_is_a_table_with_its_notes() {
     let succeeded = row(
         2,
-        r#""provider":"sim","input_tokens":1200,"cached_tokens":1024,"output_tokens":7,"reasoning_tokens":0,"cost":"0.0001","status":"succeeded","reason":null,"estimated":true"#,
+        r#""provider":"sim","input_tokens":1200,"cached_tokens":1024,"output_tokens":7,"reasoning_tokens":0,"access_class":"complimentary","payer":"provider+organization","list_price":"0.0002","pool":"complimentary/large","pool_units":600,"cost":"0.0001","status":"succeeded","reason":null,"estimated":true"#,
     );
     let failed = row(
         1,
-        r#""provider":"backup\u001b[31m","input_tokens":0,"cached_tokens":0,"output_tokens":0,"reasoning_tokens":0,"cost":"0.00","status":"failed","reason":"upstream_timeout","estimated":false"#,
+        r#""provider":"backup\u001b[31m","input_tokens":0,"cached_tokens":0,"output_tokens":0,"reasoning_tokens":0,"access_class":"direct","payer":"organization","list_price":null,"cost":"0.00","status":"failed","reason":"upstream_timeout","estimated":false"#,
     );
     check::<views::Usage>(
         &format!(r#"{{"object":"list","data":[{succeeded},{failed}],"has_more":true}}"#),
         "
-AT                    REQUEST                               TRY  MODEL      PROVIDER     INPUT  CACHED  OUTPUT     COST  STATUS
-2026-11-21T06:55:52Z  req_01920000000070008000000000000003    2  sim-small  sim           1200    1024       7  ~0.0001  succeeded
-2026-11-21T06:55:51Z  req_01920000000070008000000000000003    1  sim-small  backup\u{fffd}[31m      0       0       0     0.00  failed: upstream_timeout
+AT                    REQUEST                               TRY  MODEL      PROVIDER     INPUT  CACHED  OUTPUT     LIST     COST  PAID BY                 STATUS
+2026-11-21T06:55:52Z  req_01920000000070008000000000000003    2  sim-small  sim           1200    1024       7  ~0.0002  ~0.0001  provider, organization  succeeded
+2026-11-21T06:55:51Z  req_01920000000070008000000000000003    1  sim-small  backup\u{fffd}[31m      0       0       0  unknown     0.00  organization            failed: upstream_timeout
 ",
         "
 ~ marks estimates: the provider reported no usage, so tokens were counted here
@@ -360,7 +360,7 @@ older rows exist: raise --limit, up to 1000
 fn an_explanation_holds_everything_of_a_request() {
     let attempt = row(
         1,
-        r#""provider":"sim","input_tokens":12,"cached_tokens":0,"output_tokens":7,"reasoning_tokens":0,"cost":"0.26","service_tier":"flex","reported_cost":"0.26000001","status":"succeeded","reason":"complete","estimated":false"#,
+        r#""provider":"sim","input_tokens":12,"cached_tokens":0,"output_tokens":7,"reasoning_tokens":0,"access_class":"byok","payer":"caller","list_price":"5.20","pool":"byok","pool_units":0,"cost":"0.26","service_tier":"flex","reported_cost":"0.26000001","status":"succeeded","reason":"complete","estimated":false"#,
     );
     check::<views::Explained>(
         &format!(
@@ -377,14 +377,15 @@ route          sim/small, price sim/small@1
 hold           0.25, settled (made 2026-11-21T06:55:50Z)
 cost           0.26
 provider says  0.26000001 for try 1
+access class   byok for try 1
 service tier   flex for try 1
 
    LAYER            SAW
 ✓  1.1 key          name: laptop
 ✓  1.6 usage limit  asked: 0.25, tokens: 40
 
-AT                    REQUEST                               TRY  MODEL      PROVIDER  INPUT  CACHED  OUTPUT  COST  STATUS
-2026-11-21T06:55:51Z  req_01920000000070008000000000000003    1  sim-small  sim          12       0       7  0.26  succeeded
+AT                    REQUEST                               TRY  MODEL      PROVIDER  INPUT  CACHED  OUTPUT  LIST  COST  PAID BY  STATUS
+2026-11-21T06:55:51Z  req_01920000000070008000000000000003    1  sim-small  sim          12       0       7  5.20  0.26  caller   succeeded
 
 SEQ  AT                    ENTRY   AMOUNT  DEBT  DRAWN FROM
   7  2026-11-21T06:55:51Z  settle    0.26  0.01  0.15 of lot_01920000000070008000000000000005, 0.10 of lot_01920000000070008000000000000006

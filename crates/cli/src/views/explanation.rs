@@ -191,6 +191,7 @@ impl Explained {
             facts.push(("of it for retries", self.retry_cost.to_string()));
         }
         facts.extend(self.attempts.iter().filter_map(CostRow::reported).map(|said| ("provider says", said)));
+        facts.extend(self.attempts.iter().filter_map(CostRow::access).map(|access| ("access class", access)));
         facts.extend(self.attempts.iter().filter_map(CostRow::tier).map(|tier| ("service tier", tier)));
         facts.extend(
             self.refunded.filter(|refunded| !refunded.is_zero()).map(|back| ("refunded", back.to_string())),

@@ -81,6 +81,7 @@ impl DirectoryService {
             country: new.country,
             verified_at: None,
             tier: None,
+            programmes: Vec::new(),
             created_at: mandate.now,
         };
         let mut draft = Draft::new(mandate, organization.id);
@@ -119,6 +120,28 @@ impl DirectoryService {
             draft.commit.reached.push((id, tier.clone(), mandate.now));
         }
         draft.put(told("organization.updated", None, id), Some(before), &after);
+        self.finish(draft)?;
+        Ok(after)
+    }
+
+    /// Has an organization join a programme, or leave it. One that has is left as it is.
+    pub fn join_programme(
+        &self,
+        id: OrganizationId,
+        programme: &str,
+        joins: bool,
+        mandate: &Mandate<'_>,
+    ) -> Result<Organization, ChangeError> {
+        let _guard = self.one_at_a_time();
+        let tenant = self.tenant("organization", id)?;
+        let before = &*tenant.organization;
+        let others = before.programmes.iter().filter(|joined| *joined != programme).cloned();
+        let mut programmes: Vec<String> = others.chain(joins.then(|| programme.to_owned())).collect();
+        programmes.sort_unstable();
+        let after = Organization { programmes, ..before.clone() };
+        let action = if joins { "organization.programme_joined" } else { "organization.programme_left" };
+        let mut draft = Draft::new(mandate, id);
+        draft.put(told(action, None, id), Some(before), &after);
         self.finish(draft)?;
         Ok(after)
     }

@@ -49,6 +49,7 @@ pub(super) fn organization() -> Organization {
         country: None,
         verified_at: None,
         tier: None,
+        programmes: Vec::new(),
         created_at: at(0),
     }
 }

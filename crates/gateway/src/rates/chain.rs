@@ -18,6 +18,8 @@ pub(super) enum Whose {
     Project,
     Key,
     User,
+    /// What all free models of the organization share.
+    Free,
 }
 
 impl Whose {
@@ -28,6 +30,7 @@ impl Whose {
             Self::Project => "project",
             Self::Key => "key",
             Self::User => "user",
+            Self::Free => "free",
         }
     }
 }

@@ -5,10 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dialect::{Call, Endpoint};
 use directory::InFlight;
-use domain::{Money, Pico, ServiceTier, Usage};
+use domain::{AccessClass, Money, Pico, ServiceTier, Usage};
 use pricing::{ModelKind, PriceVersion, RoutePrice};
 
 use crate::allowance::Allowance;
+use crate::funding::Funding;
+
+fn by_price() -> Funding {
+    Funding::by_price(AccessClass::Direct)
+}
 
 const SLICE: u64 = 4_096;
 
@@ -76,7 +81,7 @@ fn caps_are_what_the_balance_affords() {
         {
             let row = format!("{policy} {stream} {cap:?} {model:?} {choices} {affords} at {input}/{output}");
             let (call, price) = (call(stream, cap, choices), price(input, output, model));
-            let allowance = Allowance::new(&call, &price, policy, SLICE);
+            let allowance = Allowance::new(&call, &price, &by_price(), policy, SLICE);
             let balance = allowance.ceiling(affords * choices).unwrap();
             let Some((choice, upstream)) = expected else {
                 // A price so low that a nano-unit buys many tokens affords more than the row says.
@@ -111,8 +116,13 @@ fn caps_are_what_the_balance_affords() {
 #[test]
 fn a_free_model_is_held_for_at_nothing() {
     for stream in [false, true] {
-        let allowance =
-            Allowance::new(&call(stream, None, 1), &price("0", "0", None), InFlight::Stops, SLICE);
+        let allowance = Allowance::new(
+            &call(stream, None, 1),
+            &price("0", "0", None),
+            &by_price(),
+            InFlight::Stops,
+            SLICE,
+        );
         assert_eq!(allowance.ask().amount, Money::ZERO);
         assert_eq!(allowance.covered(Money::ZERO), SLICE);
     }
@@ -124,7 +134,8 @@ fn hardware_is_held_for_as_long_as_an_answer_may_take_to_begin() {
     let by_time = Arc::new(PriceVersion::from_route("own", "m", &written, ModelKind::Chat).unwrap());
     let minute = std::time::Duration::from_secs(60);
     for policy in [InFlight::Stops, InFlight::Completes] {
-        let allowance = Allowance::new(&call(true, None, 1), &by_time, policy, SLICE).for_time(minute);
+        let allowance =
+            Allowance::new(&call(true, None, 1), &by_time, &by_price(), policy, SLICE).for_time(minute);
         assert_eq!(allowance.ask().amount.to_string(), "0.06");
         assert_eq!(allowance.ceiling_after(SLICE, 30_000).unwrap().to_string(), "0.09", "and as long again");
         let usage = Usage { input: 7, output: 9, gpu_ms: 90_000, ..Usage::default() };
@@ -133,14 +144,15 @@ fn hardware_is_held_for_as_long_as_an_answer_may_take_to_begin() {
     }
     // Where time costs nothing none is held for.
     let free = price("0", "0", None);
-    let allowance = Allowance::new(&call(true, None, 1), &free, InFlight::Stops, SLICE).for_time(minute);
+    let allowance =
+        Allowance::new(&call(true, None, 1), &free, &by_price(), InFlight::Stops, SLICE).for_time(minute);
     assert_eq!(allowance.ceiling_after(SLICE, 30_000), Some(Money::ZERO));
 }
 
 #[test]
 fn a_usage_is_cut_to_what_is_held_and_no_further() {
     let price = price("1.5", "10.000001", None);
-    let allowance = Allowance::new(&call(false, None, 1), &price, InFlight::Stops, SLICE);
+    let allowance = Allowance::new(&call(false, None, 1), &price, &by_price(), InFlight::Stops, SLICE);
     let cost =
         |usage: &Usage| price.cost(usage, ServiceTier::Standard).and_then(Pico::ceil_to_money).unwrap();
     let usage = Usage {

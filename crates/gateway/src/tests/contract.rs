@@ -24,6 +24,7 @@ pub(super) fn covering(data: DataClass, training: bool, verified: Verified) -> C
     let text = |text: &str| text.to_owned();
     Contract {
         class: AccessClass::Direct,
+        programme: None,
         owner: text("Acme"),
         payer: text("Acme"),
         limits: text("tier 4"),

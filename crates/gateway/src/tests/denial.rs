@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::house::Steady;
 use crate::allowance::Ask;
 use crate::denial::refuse;
+use crate::pools::Pools;
 
 fn principal() -> Principal {
     let (ids, now) = (Steady::default(), Timestamp::from_micros(0));
@@ -36,7 +37,9 @@ fn principal() -> Principal {
 /// The status, `x-should-retry`, and the error, of a denial.
 async fn wire(error: LedgerError, least: i64, amount: i64) -> (u16, Value) {
     let ask = Ask { amount: Money::from_nano(amount), least: Money::from_nano(least), tokens: 0 };
-    let response = refuse(error, &principal(), &ask)
+    let (pools, ends) = (Pools::default(), "2026-12-02".parse().ok());
+    let free = (&pools.free, ends);
+    let response = refuse(error, &principal(), &ask, free)
         .into_response(dialect::Dialect::OpenAi, RequestId::from_bytes([9; 16]));
     assert!(!response.headers().contains_key("retry-after") || response.status() == 503);
     let (status, retry) = (response.status().as_u16(), response.headers().get("x-should-retry").cloned());

@@ -27,6 +27,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use super::contract;
+use crate::pools::Pools;
 use crate::{
     Answer, Contract, Decision, Finished, Gateway, Observer, Rates, Recorder, RetryBudget, RetryRules, Route,
     Routes, Settings, Shared, Target, Task, Tasks, Tiers,
@@ -360,6 +361,7 @@ impl House {
             directory: Arc::clone(service.directory()),
             routes,
             tiers: Tiers::default(),
+            pools: Pools::default(),
             retries: RetryBudget::new(RetryRules::default()),
             rates: Arc::new(Rates::default()),
             clock: Arc::clone(&clock) as _,
@@ -412,6 +414,7 @@ impl House {
             directory: Arc::clone(&old.directory),
             routes: Routes::default(),
             tiers: Tiers::default(),
+            pools: Pools::default(),
             retries: RetryBudget::new(old.settings.retry),
             rates: Arc::clone(&old.rates),
             clock: Arc::clone(&old.clock),

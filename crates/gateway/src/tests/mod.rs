@@ -13,6 +13,7 @@ mod house;
 mod images;
 mod in_flight;
 mod models;
+mod paying;
 mod precedence;
 mod rates;
 mod refusals;

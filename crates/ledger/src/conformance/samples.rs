@@ -8,8 +8,8 @@ use domain::{
 };
 
 use crate::{
-    Act, AttemptStatus, Attribution, Booking, Budget, Caps, Command, CostRow, Extension, Grant, HoldRequest,
-    Idempotency, LotKind, NextAttempt, Note, Period, PromoCode, Purpose, Subject,
+    Act, AttemptStatus, Attribution, Booking, Budget, Caps, Command, CostRow, Cover, Extension, Grant,
+    HoldRequest, Idempotency, LotKind, NextAttempt, Note, Part, Period, PoolKey, PromoCode, Purpose, Subject,
 };
 
 /// When the suite begins: 2026-09-21T14:13:20Z.
@@ -95,6 +95,26 @@ pub fn purpose(project: Option<u64>, models: &[&str], overflow: bool) -> Purpose
 pub fn budget(n: u64, subject: Subject, period: Period, caps: Caps) -> Budget {
     let (zone, thresholds) = (Zone::default(), Vec::new());
     Budget { id: budget_id(n), subject, period, zone, caps, hard: true, thresholds }
+}
+
+/// A pool of this name, in the period that began at [`START`].
+pub fn pool_key(pool: &str) -> PoolKey {
+    PoolKey { pool: pool.into(), start: START }
+}
+
+/// Parts, each with its units and what one of them costs in pico-units.
+pub fn parts(parts: &[(u64, i64)]) -> Vec<Part> {
+    parts.iter().map(|(units, unit_pico)| Part { units: *units, unit_pico: *unit_pico }).collect()
+}
+
+/// A pool of so many units that pays for these parts as far as it has them.
+pub fn cover(pool: &str, cap: u64, of: &[(u64, i64)]) -> Cover {
+    Cover { key: pool_key(pool), cap, strict: false, parts: parts(of), units: 0 }
+}
+
+/// A strict pool of so many units, of which these are taken; they cost nothing beside it.
+pub fn strict(pool: &str, cap: u64, units: u64) -> Cover {
+    Cover { strict: true, ..cover(pool, cap, &[(units, 0)]) }
 }
 
 /// A cap on money alone.

@@ -7,7 +7,8 @@ use domain::{BudgetId, LotId, Money, RequestId, Timestamp, WalletId};
 use tollkeeper_ledger::conformance::Payer;
 use tollkeeper_ledger::{
     Account, Act, Booking, Books, Budget, Changes, Charged, Command, CostRow, Denial, Entry, EntryKind,
-    Event, Hold, Lot, LotKind, Past, PromoCode, Purpose, Replayed, Reply, Use, UseKey, apply, replay,
+    Event, Hold, Lot, LotKind, Past, PoolKey, PoolUse, PromoCode, Purpose, Replayed, Reply, Use, UseKey,
+    apply, replay,
 };
 
 /// The books' owner.
@@ -31,6 +32,7 @@ pub(crate) struct Bench {
     wallets: BTreeMap<WalletId, WalletRow>,
     holds: BTreeMap<RequestId, Hold>,
     uses: BTreeMap<UseKey, Use>,
+    pools: BTreeMap<PoolKey, PoolUse>,
     budgets: BTreeMap<BudgetId, Option<Budget>>,
     redeemed: BTreeSet<Box<str>>,
     payments: BTreeMap<Box<str>, (u64, Reply)>,
@@ -52,6 +54,7 @@ impl Bench {
             wallets,
             holds: BTreeMap::new(),
             uses: BTreeMap::new(),
+            pools: BTreeMap::new(),
             budgets: BTreeMap::new(),
             redeemed: BTreeSet::new(),
             payments: BTreeMap::new(),
@@ -224,6 +227,10 @@ impl Bench {
             (key, used)
         };
         self.uses.extend(changes.uses.into_iter().map(used));
+        self.pools.extend(changes.pools.into_iter().map(|key| {
+            let used = books.pools[&key];
+            (key, used)
+        }));
         for id in changes.budgets {
             let known = books.budgets.iter().find(|budget| budget.id == id).cloned();
             if known.is_none() {
@@ -285,6 +292,7 @@ impl Bench {
         let known: BTreeMap<UseKey, Use> =
             self.books.uses.iter().map(|(key, used)| (key.clone(), *used)).collect();
         assert_eq!(known, self.uses);
+        self.check_pools();
         let mut budgets: Vec<Budget> = self.budgets.values().flatten().cloned().collect();
         budgets.sort_by_key(|budget| (budget.subject.clone(), budget.id));
         assert_eq!(budgets, self.books.budgets);
@@ -310,6 +318,33 @@ impl Bench {
             assert_eq!((used.held, used.tokens_held), expected, "{key:?}");
         }
         assert_eq!(held, BTreeMap::new());
+    }
+
+    /// What pools have used is what settled rows say and what live calls took of strict ones; what they have held is
+    /// what live holds count on.
+    fn check_pools(&self) {
+        let known: BTreeMap<PoolKey, PoolUse> =
+            self.books.pools.iter().map(|(key, used)| (key.clone(), *used)).collect();
+        assert_eq!(known, self.pools);
+        let mut expected: BTreeMap<PoolKey, PoolUse> =
+            known.keys().map(|key| (key.clone(), PoolUse::default())).collect();
+        for cover in self.rows.values().filter_map(|row| row.cover.as_ref()) {
+            let pool = expected.entry(cover.key.clone()).or_default();
+            pool.used = pool.used.saturating_add(cover.units);
+            assert!(cover.parts.is_empty(), "{cover:?} is settled");
+        }
+        for hold in self.books.holds.values() {
+            for cover in hold.rows().filter_map(|row| row.cover.as_ref()).filter(|cover| cover.strict) {
+                let pool = expected.entry(cover.key.clone()).or_default();
+                pool.used = pool.used.saturating_add(cover.wanted());
+            }
+            if let Some(cover) = hold.draft.cover.as_ref().filter(|_| hold.units > 0) {
+                assert!(!cover.strict, "{cover:?} is nothing to count on");
+                expected.entry(cover.key.clone()).or_default().held += hold.units;
+            }
+        }
+        expected.retain(|key, used| known.contains_key(key) || *used != PoolUse::default());
+        assert_eq!(known, expected);
     }
 
     /// The journal alone tells the same story.
@@ -370,6 +405,8 @@ pub(crate) fn denied(before: &Books, after: &Books, changes: &Changes) {
     }
     assert!(changes.holds.is_empty() && changes.holds_ended.is_empty() && changes.rows.is_empty());
     assert!(changes.uses.is_empty() && changes.budgets.is_empty() && changes.events.is_empty());
+    assert!(changes.pools.is_empty());
+    assert_eq!(before.pools, after.pools);
     assert!(changes.promo.is_none() && changes.payment.is_none());
     assert!(changes.entries.iter().all(|entry| entry.kind == EntryKind::Expire), "{:?}", changes.entries);
     assert_eq!((&before.holds, &before.uses, &before.budgets), (&after.holds, &after.uses, &after.budgets));

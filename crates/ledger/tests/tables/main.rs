@@ -15,4 +15,5 @@ mod budgets;
 mod calls;
 mod flaws;
 mod play;
+mod pools;
 mod wallets;

@@ -6,17 +6,21 @@
 //! `d`. A lot's wallet follows it when it is not the organization's own (`5@2`), then what was withdrawn if anything
 //! was, and a `!` when its owner was warned. A settlement lists what each attempt cost: `7` nano, `1001p=2` is an exact
 //! cost of 1001 pico booked as 2 nano, `7t90` comes with 90 tokens. The last column is there while there are budgets:
-//! `budget[value]@start:spent/held/tokens/tokens held/steps/told`. A line that ends with the answer says that nothing
-//! else has happened.
+//! `budget[value]@start:spent/held/tokens/tokens held/steps/told`; after it a column of pools while there are any:
+//! `name@start:used/held`. A line that ends with the answer says that nothing else has happened.
+//!
+//! A cover is `name@start/cap:parts`, with a `!` after the cap of a strict pool and parts as `units*pico` with `+` between
+//! them. A row's follows its cost (`7&tokens/100:5*1000`), and a settlement tells what pools paid for: `paid 1:2 tokens:5`.
+//! `next 2` in an extension sends the call on: the draft joins the earlier rows as failed if that is one number above it.
 
 use std::fmt::Write;
 
 use domain::{Money, Timestamp, Usage};
 use tollkeeper_ledger::conformance::{budget, lot_id, project_id, promo, purpose, request_id, wallet_id};
 use tollkeeper_ledger::{
-    Account, Act, Booking, Budget, BudgetBound, Caps, Command, CostRow, Denial, Draw, Entry, EntryKind,
-    EventKind, Extension, Grant, HoldRequest, LotKind, Note, Period, PromoCode, Reply, Settled, Subject, Tag,
-    issue,
+    Account, Act, AttemptStatus, Booking, Budget, BudgetBound, Caps, Command, CostRow, Cover, Denial, Draw,
+    Entry, EntryKind, EventKind, Extension, Grant, HoldRequest, LotKind, NextAttempt, Note, Part, Period,
+    PoolKey, PromoCode, Reply, Settled, Subject, Tag, issue,
 };
 
 use crate::harness::{Bench, payer};
@@ -58,6 +62,9 @@ fn state(bench: &Bench) -> Vec<String> {
     if !bench.books.budgets.is_empty() {
         cells.push(uses(bench));
     }
+    if !bench.books.pools.is_empty() {
+        cells.push(pools(bench));
+    }
     cells
 }
 
@@ -80,6 +87,14 @@ impl<'a> Words<'a> {
 
     fn until(&self) -> Timestamp {
         self.option("until").map_or(Timestamp::MAX, moment)
+    }
+
+    fn cover(&self) -> Option<Box<Cover>> {
+        self.option("cover").map(cover_of)
+    }
+
+    fn parts(&self, name: &str) -> Vec<Part> {
+        self.option(name).map_or(Vec::new(), parts_of)
     }
 
     fn models(&self) -> Vec<&'a str> {
@@ -106,12 +121,7 @@ fn play(bench: &mut Bench, text: &str, now: Timestamp) -> String {
             );
         }
         ["hold", request, nano, ..] => hold(&words, count(request), amount(nano)).into(),
-        ["extend", request, nano, ..] => {
-            let usage = Usage { output: words.number("usage"), ..Usage::default() };
-            let cost_pico = words.option("pico").map_or(0, amount);
-            let (request, nano, tokens) = (count(request), amount(nano), words.number("tokens"));
-            Extension { tokens, usage, cost_pico, ..payer().extend(request, nano) }.into()
-        }
+        ["extend", request, nano, ..] => extend(bench, &words, count(request), amount(nano)).into(),
         ["settle", request, ref costs @ ..] => {
             let request = count(request);
             let mut rows: Vec<_> =
@@ -122,7 +132,8 @@ fn play(bench: &mut Bench, text: &str, now: Timestamp) -> String {
                     (row.project, row.attribution) = (hold.draft.project, hold.draft.attribution.clone());
                 }
             }
-            payer().settle(request, rows)
+            let answer = bench.apply(payer().settle(request, rows), now);
+            return told(bench, answer) + &covered(bench, request);
         }
         ["sweep", warn, stale] => payer().sweep(amount(warn), moment(stale)),
         _ => {
@@ -213,10 +224,52 @@ fn hold(words: &Words<'_>, request: u64, nano: i64) -> HoldRequest {
     draft.cost_pico = words.option("draft").map_or(0, amount) * 1_000;
     draft.cost = Money::from_nano(draft.cost_pico / 1_000);
     let least = words.option("least").map_or(hold.amount, |least| Money::from_nano(amount(least)));
-    HoldRequest { draft, least, tokens: words.number("tokens"), ..hold }
+    draft.cover = words.cover();
+    let (ceiling, grants_only) = (words.parts("ceiling"), words.has("grants"));
+    HoldRequest { draft, least, tokens: words.number("tokens"), ceiling, grants_only, ..hold }
+}
+
+fn extend(bench: &Bench, words: &Words<'_>, request: u64, nano: i64) -> Extension {
+    let next = words.option("next").map(|attempt| {
+        let attempt = count(attempt).try_into().expect("a small number");
+        let model = words.option("model").unwrap_or("small");
+        let mut next = NextAttempt { cover: words.cover(), ..payer().next(attempt, model, "other/model") };
+        if let Some(hold) = bench.books.holds.get(&request_id(request)) {
+            let before = hold.rows().filter(|row| row.attempt < attempt).cloned();
+            next.earlier = before.map(|row| CostRow { status: AttemptStatus::Failed, ..row }).collect();
+        }
+        Box::new(next)
+    });
+    Extension {
+        tokens: words.number("tokens"),
+        usage: Usage { output: words.number("usage"), ..Usage::default() },
+        cost_pico: words.option("pico").map_or(0, amount),
+        consumed: words.parts("consumed"),
+        ceiling: words.parts("ceiling"),
+        grants_only: words.has("grants"),
+        next,
+        ..payer().extend(request, nano)
+    }
+}
+
+/// `name@start/cap:parts`, the start, the parts and a `!` behind the cap being there or not.
+fn cover_of(word: &str) -> Box<Cover> {
+    let (pool, parts) = word.split_once(':').unwrap_or((word, ""));
+    let (pool, cap) = pool.split_once('/').expect("a pool and its cap");
+    let (pool, start) = pool.split_once('@').unwrap_or((pool, "0"));
+    let key = PoolKey { pool: pool.into(), start: moment(start) };
+    let (strict, cap) = (cap.ends_with('!'), count(cap.trim_end_matches('!')));
+    Box::new(Cover { key, cap, strict, parts: parts_of(parts), units: 0 })
+}
+
+fn parts_of(word: &str) -> Vec<Part> {
+    let parts = word.split('+').filter_map(|part| part.split_once('*'));
+    parts.map(|(units, pico)| Part { units: count(units), unit_pico: amount(pico) }).collect()
 }
 
 fn row(request: u64, attempt: u32, cost: &str, at: Timestamp) -> CostRow {
+    let (cost, cover) =
+        cost.split_once('&').map_or((cost, None), |(cost, word)| (cost, Some(cover_of(word))));
     let (cost, tokens) = cost.split_once('t').unwrap_or((cost, "0"));
     let row = match cost.split_once("p=") {
         Some((pico, nano)) => {
@@ -227,7 +280,7 @@ fn row(request: u64, attempt: u32, cost: &str, at: Timestamp) -> CostRow {
     };
     // Reasoning is part of output, so it must not count again.
     let usage = Usage { output: count(tokens), reasoning: count(tokens), ..Usage::default() };
-    CostRow { usage, at, ..row }
+    CostRow { usage, at, cover, ..row }
 }
 
 fn budget_of(words: &Words<'_>, number: u64, of: &str, period: &str) -> Budget {
@@ -301,12 +354,20 @@ fn told(bench: &Bench, answer: Result<Reply, Denial>) -> String {
             format!("short {} of {}", available.nano(), needed.nano())
         }
         Err(Denial::InDebt { wallet, debt }) => format!("in debt {}{}", debt.nano(), at_wallet(wallet)),
+        Err(Denial::PoolUsedUp { key, cap, used }) => format!("{} used up: {used} of {cap}", key.pool),
         Err(Denial::BudgetExceeded(bound)) => exceeded(&bound),
         Err(Denial::RefundTooLarge { charged, refunded }) => {
             format!("too large: {} of {} refunded", refunded.nano(), charged.nano())
         }
         other => other.map_or_else(|denial| denial.to_string(), |reply| format!("{reply:?}")),
     }
+}
+
+/// What pools paid for in a call that has ended.
+fn covered(bench: &Bench, request: u64) -> String {
+    let attempts = (request_id(request), 0)..=(request_id(request), u32::MAX);
+    let rows = bench.rows.range(attempts).filter_map(|(_, row)| row.cover.as_ref());
+    rows.map(|cover| format!(" {}:{}", cover.key.pool, cover.units)).collect()
 }
 
 /// `budget 1[value] cost 90+11>100 until 1d`.
@@ -363,6 +424,16 @@ fn uses(bench: &Bench) -> String {
         let figures =
             format!("{spent}/{held}/{}/{}/{}/{}", used.tokens, used.tokens_held, used.steps, used.told);
         format!("{}{}{start}:{figures}", number(key.budget.as_bytes()), value_of(&key.value))
+    });
+    text.collect::<Vec<_>>().join(" ")
+}
+
+fn pools(bench: &Bench) -> String {
+    let mut pools: Vec<_> = bench.books.pools.iter().collect();
+    pools.sort_by_key(|(key, _)| *key);
+    let text = pools.into_iter().map(|(key, pool)| {
+        let start = if key.start.micros() == 0 { String::new() } else { format!("@{}", clock(key.start)) };
+        format!("{}{start}:{}/{}", key.pool, pool.used, pool.held)
     });
     text.collect::<Vec<_>>().join(" ")
 }

@@ -178,5 +178,6 @@ const fn needs(permission: Permission) -> (&'static str, &'static str) {
         Permission::ManageReaders => ("owners and admins invite and remove readers", "an owner or admin"),
         Permission::ManagePeople => ("only owners decide on owners, admins and roles", "an owner"),
         Permission::ManageAdminKeys => ("only owners make and end administrators' keys", "an owner"),
+        Permission::ShareData => ("only owners decide whether data is shared with a provider", "an owner"),
     }
 }

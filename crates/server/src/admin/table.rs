@@ -3,14 +3,14 @@
 use axum::routing::{delete, get, patch, post, put};
 use directory::Permission::{
     ManageAdminKeys, ManageLimits, ManageOrganization, ManagePeople, ManageProject, ManageProjects, OwnKeys,
-    Read, ReadAudit,
+    Read, ReadAudit, ShareData,
 };
 
 use super::route::Access::{May, OfKey, OfRequest, Open};
 use super::route::Verb::{Delete, Get, Patch, Post, Put};
 use super::route::{Route, Work};
 use super::{
-    accounts, audit, budgets, credits, effective, explain, keys, organizations, promo, rates, records,
+    accounts, audit, budgets, credits, effective, explain, keys, organizations, pools, promo, rates, records,
     routing, statement, status, topups, wallets,
 };
 
@@ -91,6 +91,27 @@ pub(super) const ORGANIZATIONS: &[Route] = &[
         May(ManageLimits),
         "End a rate limit",
         rates::remove,
+    ),
+    Route::new(
+        Get,
+        "/admin/v1/organizations/{organization}/pools",
+        May(Read),
+        "Show what pays before money does: free requests, complimentary tokens, calls without a fee",
+        pools::list,
+    ),
+    Route::new(
+        Put,
+        "/admin/v1/organizations/{organization}/programmes/{programme}",
+        May(ShareData),
+        "Join a programme, in which prompts and answers are shared with its provider for complimentary tokens",
+        pools::join,
+    ),
+    Route::new(
+        Delete,
+        "/admin/v1/organizations/{organization}/programmes/{programme}",
+        May(ShareData),
+        "Leave a programme",
+        pools::leave,
     ),
     Route::new(
         Get,

@@ -79,6 +79,7 @@ fn admin_of(store: &Store, clock: &Arc<dyn Clock>) -> Arc<Admin> {
         routes: gateway::Routes::default(),
         rates: Arc::default(),
         tiers: gateway::Tiers::default(),
+        pools: gateway::Pools::default(),
         retries: gateway::RetryBudget::new(gateway::RetryRules::default()),
         clock: Arc::clone(clock),
         ids: Arc::clone(&ids),

@@ -5,13 +5,14 @@ mod budget;
 mod effective;
 mod explanation;
 mod route;
+mod row;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use directory::{
     CreatedAdminKey, CreatedKey, Key, KeyOwner, LimitSubject, Organization, Project, RateLimit, User,
 };
-use domain::{Money, Pico, RequestId, Timestamp};
+use domain::{Money, RequestId, Timestamp};
 use ledger::CostRow;
 use serde_json::{Value, json};
 use store::RequestRecord;
@@ -21,6 +22,8 @@ pub(crate) use budget::{budget, budget_record, budget_removed, event};
 pub(crate) use effective::{effective, remaining};
 pub(crate) use explanation::explanation;
 pub(crate) use route::route;
+use row::cost_row;
+pub(crate) use row::list_price;
 
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
@@ -59,6 +62,7 @@ pub(crate) fn organization(organization: &Organization) -> Value {
         "country": organization.country,
         "verified_at": organization.verified_at,
         "tier": organization.tier,
+        "programmes": organization.programmes,
         "created_at": organization.created_at,
     })
 }
@@ -204,51 +208,6 @@ pub(crate) fn request(id: RequestId, record: &RequestRecord) -> Value {
         "retry_cost": retried,
         "refunded": record.refunded,
         "journal": journal,
-    })
-}
-
-fn cost_row(row: &CostRow) -> Value {
-    json!({
-        "request_id": row.request,
-        "attempt": row.attempt,
-        "at": row.at,
-        "org": row.organization,
-        "project": row.project,
-        "key": row.key,
-        "environment": row.environment,
-        "model": row.model,
-        "model_answered": row.model_answered,
-        "target": row.target,
-        "provider": row.provider,
-        "price_version": row.price_version,
-        "service_tier": row.service_tier,
-        "input_tokens": row.usage.input_total(),
-        "cached_tokens": row.usage.cached,
-        "cache_write_tokens": row.usage.cache_write,
-        "cache_write_long_tokens": row.usage.cache_write_long,
-        "audio_input_tokens": row.usage.audio_input,
-        "image_input_tokens": row.usage.image_input,
-        "output_tokens": row.usage.output_total(),
-        "audio_output_tokens": row.usage.audio_output,
-        "image_output_tokens": row.usage.image_output,
-        "reasoning_tokens": row.usage.reasoning,
-        "images": row.usage.images,
-        "audio_ms": row.usage.audio_ms,
-        "characters": row.usage.characters,
-        "searches": row.usage.searches,
-        "gpu_ms": row.usage.gpu_ms,
-        "cost": row.cost,
-        "reported_cost": row.reported_pico.map(|pico| Pico::new(i128::from(pico)).to_string()),
-        "status": row.status,
-        "reason": row.reason,
-        "estimated": row.estimated,
-        "http_status": row.http_status,
-        "streamed": row.streamed,
-        "duration_ms": row.duration_us / 1_000,
-        "held": row.held,
-        "user": row.attribution.user,
-        "feature": row.attribution.feature,
-        "run": row.attribution.run,
     })
 }
 

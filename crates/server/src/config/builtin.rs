@@ -132,6 +132,7 @@ impl Vendor {
         let holder = format!("the holder of {key}");
         Contract {
             class: self.class,
+            programme: None,
             owner: holder.clone(),
             payer: holder,
             limits: "those of that account".to_owned(),
@@ -164,6 +165,7 @@ pub(super) fn ollama() -> Contract {
 fn own(party: &str, limits: &str, region: &str) -> Contract {
     Contract {
         class: AccessClass::SelfHosted,
+        programme: None,
         owner: party.to_owned(),
         payer: party.to_owned(),
         limits: limits.to_owned(),

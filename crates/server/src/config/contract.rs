@@ -108,6 +108,7 @@ fn read(section: &mut Section, verification: Verification, mistakes: &mut Mistak
     let terms = read_terms(section, mistakes);
     let verified_on = read_day(section, verification.today, mistakes);
     let class = read_class(section, mistakes);
+    let programme = read_programme(section, class, terms.as_ref(), mistakes);
     let countries = read_countries(section, mistakes);
     let data = read_data(section, (terms.as_ref().map(|terms| terms.training), class), mistakes);
     let environments = match words::<Environment>(section, "environments", mistakes) {
@@ -116,6 +117,7 @@ fn read(section: &mut Section, verification: Verification, mistakes: &mut Mistak
     };
     Some(Contract {
         class: class?,
+        programme: programme?,
         owner: owner?,
         payer: payer?,
         limits: limits?,
@@ -203,6 +205,37 @@ fn read_day(section: &mut Section, today: Timestamp, mistakes: &mut Mistakes) ->
         return None;
     }
     Some(day)
+}
+
+/// The programme of a contract of class `complimentary`, which is the one that needs it: its provider may use what it is
+/// sent, or it would not give anything away.
+fn read_programme(
+    section: &mut Section,
+    class: Option<AccessClass>,
+    terms: Option<&Terms>,
+    mistakes: &mut Mistakes,
+) -> Option<Option<String>> {
+    let field = section.field("programme");
+    let written = section.text("programme", mistakes);
+    match (class?, written) {
+        (AccessClass::Complimentary, None) => {
+            mistakes.add(&field, "is missing; name the [[programmes]] whose tokens these are");
+            None
+        }
+        (AccessClass::Complimentary, Some(_)) if !terms?.training => {
+            let problem = "complimentary tokens are for data that the provider may use; write training = true, or \
+                           another class if it may not";
+            mistakes.add(&section.field("terms"), problem);
+            None
+        }
+        (AccessClass::Complimentary, Some(name)) => Some(Some(name)),
+        (_, Some(_)) => {
+            mistakes
+                .add(&field, "is for contracts of class \"complimentary\"; leave it out, or set the class");
+            None
+        }
+        (_, None) => Some(None),
+    }
 }
 
 fn read_class(section: &mut Section, mistakes: &mut Mistakes) -> Option<AccessClass> {

@@ -11,6 +11,7 @@ mod environment;
 mod google;
 mod offers;
 mod payments;
+mod pools;
 mod prices;
 mod read;
 mod resale;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, Timestamp};
-use gateway::{Account, Contract, Route, Settings, Target, Tiers};
+use gateway::{Account, Contract, Pools, Programme, Route, Settings, Target, Tiers};
 use ipnet::IpNet;
 use pricing::{Catalog, ModelKind, PriceVersion, Resale, RoutePrice, Schedule};
 use providers::{KINDS, Kind, Provider, Timeouts};
@@ -80,6 +81,8 @@ pub struct Config {
     pub published: Option<PublishedFile>,
     /// The usage tiers.
     pub tiers: Tiers,
+    /// By which rules pools pay before money does.
+    pub pools: Pools,
     /// The written routes, and those of the providers that the environment offers.
     pub routes: Vec<Route>,
 }
@@ -202,19 +205,17 @@ fn read_config(
     let durability = ledger.word("durability", &DURABILITIES, mistakes);
     let output_slice = ledger.number("first_slice_tokens", 1..=1_000_000, mistakes);
     let sweep = read_sweep(&mut ledger, mistakes);
-    let client_idle = waits.millis("client_idle_ms", mistakes);
-    let [connect, first_byte, idle] =
-        ["connect_ms", "first_byte_ms", "idle_ms"].map(|name| waits.millis(name, mistakes));
-    for section in [server, ledger, waits] {
-        section.finish(mistakes);
-    }
+    let [client_idle, connect, first_byte, idle] = read_waits(&mut waits, mistakes);
+    [server, ledger, waits].into_iter().for_each(|section| section.finish(mistakes));
     let contracts = root.section("contracts", mistakes);
     let verification = Verification::read(contracts, today, mistakes);
     let published = access::read(root.section("access", mistakes), mistakes);
     let mut keys = Keys::new(environment, published.as_ref());
     let providers = read_providers(root.sections("providers", mistakes), &mut keys, verification, mistakes);
     let offers = read_offers(offers, providers.is_empty(), mistakes);
-    let known = Known { providers: &providers, catalog, verification };
+    let pools = read_pools(&mut root, mistakes);
+    let programmes = pools.as_ref().map_or(&[][..], |pools| &pools.programmes);
+    let known = Known { providers: &providers, catalog, verification, programmes };
     let tiers = tiers::read(root.sections("tiers", mistakes), mistakes);
     let mut routes = read_routes(root.sections("routes", mistakes), &known, mistakes);
     access::check_owners(&providers, &routes, mistakes);
@@ -246,8 +247,20 @@ fn read_config(
         offers,
         published,
         tiers,
+        pools: pools?,
         routes,
     })
+}
+
+/// How long to wait for a client, for a connection, for the first byte and for each further one.
+fn read_waits(waits: &mut Section, mistakes: &mut Mistakes) -> [Option<Duration>; 4] {
+    ["client_idle_ms", "connect_ms", "first_byte_ms", "idle_ms"].map(|name| waits.millis(name, mistakes))
+}
+
+/// What pays before money does.
+fn read_pools(root: &mut Section, mistakes: &mut Mistakes) -> Option<Pools> {
+    let (free, byok) = (root.section("free", mistakes), root.section("byok", mistakes));
+    pools::read(free, root.sections("programmes", mistakes), byok, mistakes)
 }
 
 /// The most bytes of a request, of a form and of an answer.
@@ -390,6 +403,8 @@ struct Known<'a> {
     providers: &'a [KnownProvider],
     catalog: &'a Catalog,
     verification: Verification,
+    /// The programmes of complimentary tokens.
+    programmes: &'a [Programme],
 }
 
 fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistakes) -> Vec<Route> {
@@ -414,6 +429,7 @@ fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistake
             }
             let route = Route::new(&model, targets);
             let substitution = substitution.unwrap_or(route.substitution);
+            pools::check_route(&section.field("model"), &route, mistakes);
             routes.push(Route { verified_only, strategy, substitution, hedge_after, ..route });
         }
         section.finish(mistakes);
@@ -430,7 +446,7 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     let region = section.text("region", mistakes);
     let region_field = section.field("region");
     let own = contract::written(&mut section, known.verification, mistakes);
-    let list = resale::read_list(&mut section, known.catalog, mistakes);
+    let (list, list_field) = (section.value("list"), section.field("list"));
     let own_resale = resale::written(&mut section, mistakes);
     let resale_field = section.field("resale");
     let rules = routing::read_target(&mut section, mistakes);
@@ -445,7 +461,7 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     let states_price = price.is_some();
     let catalogued = known.catalog.schedule(&provider, &model).cloned();
     let prices = match price {
-        None => catalogued,
+        None => catalogued.clone(),
         Some(price) => Some(read_price(&field, price, (&provider, &model), catalogued.as_deref(), mistakes)?),
     };
     let prices = match (region, prices) {
@@ -460,16 +476,23 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     if own_resale.is_some() {
         resale::check_class(&resale_field, Some(&contract), mistakes);
     }
+    let list = match list {
+        Some(Value::String(name)) => Some(resale::list_named(&list_field, &name, known.catalog, mistakes)?),
+        Some(price) => {
+            Some(read_price(&list_field, price, (&provider, &model), catalogued.as_deref(), mistakes)?)
+        }
+        // A free variant is worth what the model costs that it is one of.
+        None => model.strip_suffix(":free").and_then(|paid| known.catalog.schedule(&provider, paid).cloned()),
+    };
     let resale = own_resale.or_else(|| written.resale.clone());
     let accounts = written.caps.iter().cloned().chain(own_caps);
     let prices = resale::priced((&provider, &model), prices, list, resale.as_ref())
         .map_err(|error| mistakes.add(&field, error))
         .ok()?;
-    Some(
-        Target::new(Arc::clone(&written.provider), &model, contract, prices)
-            .with_rules(rules)
-            .with_accounts(accounts),
-    )
+    let target = Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules);
+    let target = target.with_accounts(accounts);
+    pools::check_target(&field, &target, known.programmes, mistakes);
+    Some(target)
 }
 
 /// A price written at a target. Without an output price it is one for embeddings.

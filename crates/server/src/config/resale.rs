@@ -55,19 +55,19 @@ pub(super) fn check_class(field: &str, contract: Option<&Contract>, mistakes: &m
 }
 
 /// The catalogue's prices that a target names as list prices, as `openai/gpt-5.4`.
-pub(super) fn read_list(
-    section: &mut Section,
+pub(super) fn list_named(
+    field: &str,
+    text: &str,
     catalog: &Catalog,
     mistakes: &mut Mistakes,
 ) -> Option<Arc<Schedule>> {
-    let text = section.text("list", mistakes)?;
     let found = text.split_once('/').and_then(|(provider, model)| catalog.schedule(provider, model));
     if found.is_none() {
         let what = format!(
             "the price catalogue has no `{text}`; write provider/model, as `tollkeeper prices list` shows them, such as \
              \"openai/gpt-5.4\""
         );
-        mistakes.add(&section.field("list"), what);
+        mistakes.add(field, what);
     }
     found.cloned()
 }

@@ -2,13 +2,13 @@
 //! zero, `null` or an empty list.
 
 use directory::{Key, KeyHash, KeyOwner};
-use domain::{Money, OrganizationId, ProjectId, RequestId, Timestamp, UserId};
+use domain::{Money, OrganizationId, Payer, ProjectId, RequestId, Timestamp, UserId};
 use ledger::{AttemptStatus, Budget, CostRow, Period, Subject, Use};
 use serde::Serialize;
 use store::KeyCost;
 
 use super::amount::Amount;
-use crate::admin::view::remaining;
+use crate::admin::view::{list_price, remaining};
 
 /// An answer of one object or list.
 #[derive(Serialize)]
@@ -178,12 +178,18 @@ pub(super) struct OwnKey {
     key_id: domain::KeyId,
 }
 
-/// There are no free variants of models here.
-#[derive(Default, Serialize)]
-struct FreeRequests {
-    limit: u32,
-    remaining: u32,
-    used: u32,
+/// The free requests of a day (5.1).
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct FreeRequests {
+    limit: u64,
+    remaining: u64,
+    used: u64,
+}
+
+impl FreeRequests {
+    pub(super) const fn new(limit: u64, used: u64) -> Self {
+        Self { limit, remaining: limit.saturating_sub(used), used }
+    }
 }
 
 #[derive(Serialize)]
@@ -200,6 +206,7 @@ impl OwnKey {
         budgets: &[(Budget, Use)],
         cost: KeyCost,
         has_bought: bool,
+        free: FreeRequests,
         now: Timestamp,
     ) -> Self {
         let shown: Vec<KeyBudget> = budgets.iter().filter_map(|each| KeyBudget::of(each, now)).collect();
@@ -215,7 +222,7 @@ impl OwnKey {
             allowed_data_regions: ["global"],
             effective_budget: tightest.cloned(),
             budgets: shown,
-            free_model_daily_requests: FreeRequests::default(),
+            free_model_daily_requests: free,
             organization_id: key.organization,
             workspace_id: key.project,
             expires_at: key.expires_at,
@@ -344,6 +351,19 @@ pub(super) struct Generation {
     key_id: domain::KeyId,
 }
 
+/// Whether the provider bills an attempt to an account that is not the gateway's: the caller's or an end user's.
+fn is_own(row: &CostRow) -> bool {
+    matches!(row.class.payer(), Payer::Caller | Payer::EndUser)
+}
+
+/// What such attempts cost at their providers, at list price; `None` where there are none, or no list price is known.
+fn upstream_cost(rows: &[CostRow]) -> Option<Amount> {
+    let mut own = rows.iter().filter(|row| is_own(row)).map(list_price).peekable();
+    own.peek()?;
+    let listed: Option<Vec<Money>> = own.collect();
+    Money::sum(listed?).map(Amount)
+}
+
 impl Generation {
     /// The call of these rows, which are its attempts in order; `None` without any. `id` is what it was asked for by.
     pub(super) fn of(id: &str, rows: &[CostRow]) -> Option<Self> {
@@ -355,7 +375,7 @@ impl Generation {
             model_permaslug: row.target.to_string(),
             status: (row.http_status != 0).then_some(row.http_status),
             latency: row.duration_us / 1_000,
-            is_byok: false,
+            is_byok: is_own(row),
         });
         Some(Self {
             id: id.to_owned(),
@@ -376,7 +396,7 @@ impl Generation {
             http_referer: None,
             user_agent: None,
             origin: "",
-            is_byok: false,
+            is_byok: is_own(last),
             model: last.model.to_string(),
             native_tokens_prompt: prompt,
             native_tokens_completion: completion,
@@ -400,7 +420,7 @@ impl Generation {
             total_cost: cost,
             usage: cost,
             upstream_id: None,
-            upstream_inference_cost: None,
+            upstream_inference_cost: upstream_cost(rows),
             web_search_engine: None,
             workspace_id: last.project,
             key_id: last.key,

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 use store::KeyCost;
 
-use super::shape::{Generation, ManagedKey, OwnKey, hash_of, limit_of};
+use super::shape::{FreeRequests, Generation, ManagedKey, OwnKey, hash_of, limit_of};
 use super::{Call, Fault, Query, endpoint, is_for, told};
 
 const COSTS: &str = "usage usage_daily usage_weekly usage_monthly byok_usage byok_usage_daily byok_usage_weekly \
@@ -77,8 +77,13 @@ fn a_key_has_every_member() {
     let now = "2026-11-21T12:00:00Z".parse().unwrap();
     let members = "allowed_data_regions budgets effective_budget free_model_daily_requests is_free_tier \
                    is_management_key is_provisioning_key organization_id rate_limit";
-    let shown = with(&OwnKey::new(&key, &budgets, cost, false, now), &format!("{COSTS} {members}"));
+    let shown = with(
+        &OwnKey::new(&key, &budgets, cost, false, FreeRequests::new(50, 51), now),
+        &format!("{COSTS} {members}"),
+    );
     assert_eq!((shown["limit"].as_f64(), shown["limit_remaining"].as_f64()), (Some(10.0), Some(9.5)));
+    let free = serde_json::json!({ "limit": 50, "remaining": 0, "used": 51 });
+    assert_eq!(shown["free_model_daily_requests"], free);
     assert_eq!((&shown["limit_reset"], &shown["is_free_tier"]), (&"weekly".into(), &true.into()));
     let scopes: Vec<&str> =
         shown["budgets"].as_array().unwrap().iter().map(|b| b["scope"].as_str().unwrap()).collect();
@@ -138,6 +143,7 @@ fn a_generation_has_every_member() {
         attribution: Attribution { user: Some("u-1".into()), ..Attribution::default() },
     };
     let failed = CostRow { status: AttemptStatus::Failed, cost: Money::from_nano(2), ..row.clone() };
+    let brought = CostRow { class: domain::AccessClass::Byok, list_pico: Some(4_001), ..row.clone() };
     let members = "api_type app_id cache_discount cancelled created_at data_region external_user finish_reason \
                    generation_time http_referer id is_byok latency model moderation_latency native_finish_reason \
                    native_tokens_cached native_tokens_completion native_tokens_completion_images native_tokens_prompt \
@@ -164,7 +170,19 @@ fn a_generation_has_every_member() {
         (Some(12), Some(2))
     );
     assert_eq!(shown["provider_responses"].as_array().map(Vec::len), Some(2));
+    assert_eq!((&shown["is_byok"], &shown["upstream_inference_cost"]), (&false.into(), &Value::Null));
     assert!(Generation::of("gen-1", &[]).is_none());
+    // By a key of the caller's, the provider bills the list price and we bill the fee.
+    let shown =
+        serde_json::to_value(Generation::of("gen-1", std::slice::from_ref(&brought)).unwrap()).unwrap();
+    assert_eq!((&shown["is_byok"], &shown["provider_responses"][0]["is_byok"]), (&true.into(), &true.into()));
+    assert_eq!(
+        (shown["upstream_inference_cost"].as_f64(), shown["usage"].as_f64()),
+        (Some(5e-9), Some(1e-9))
+    );
+    let unlisted = CostRow { list_pico: None, ..brought.clone() };
+    let shown = serde_json::to_value(Generation::of("gen-1", &[brought, unlisted]).unwrap()).unwrap();
+    assert_eq!(shown["upstream_inference_cost"], Value::Null);
 }
 
 #[test]

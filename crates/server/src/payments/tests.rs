@@ -460,6 +460,7 @@ fn one_organization_that_cannot_be_looked_at_holds_nobody_up() {
         country: None,
         verified_at: None,
         tier: None,
+        programmes: Vec::new(),
         created_at: fixture.clock.now(),
     };
     fixture.store.directory().commit(directory::Commit::of([organization.into()])).unwrap();

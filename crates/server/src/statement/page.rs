@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use domain::Money;
+use domain::{Money, Payer};
 use ledger::EntryKind;
 
 use super::{Booking, Sheet, Usage};
@@ -45,8 +45,11 @@ struct Amounts {
 
 impl Amounts {
     fn of(sheet: &Sheet) -> Self {
-        let edges = [sheet.opening_balance, sheet.closing_balance];
-        let all = sheet.lines.iter().map(|line| line.amount()).chain(edges).chain(totals(sheet).sums());
+        let edges = [sheet.opening_balance, sheet.closing_balance, sheet.list_price];
+        let listed =
+            sheet.usage().map(|line| line.list_price).chain(sheet.payers.iter().map(|borne| borne.amount));
+        let all = sheet.lines.iter().map(|line| line.amount()).chain(edges).chain(listed);
+        let all = all.chain(totals(sheet).sums());
         let decimals = |amount: Money| amount.to_string().split_once('.').map_or(0, |(_, rest)| rest.len());
         Self { decimals: all.map(decimals).max().unwrap_or(2) }
     }
@@ -230,7 +233,7 @@ fn usage(page: &mut String, sheet: &Sheet, amounts: &Amounts) {
         format_args!(
             "<section>\n<h2>Usage</h2>\n<table>\n<thead><tr><th>Project</th><th class=wide>Model</th><th class=n>Calls</th>\
          <th class=n>Input tokens</th><th class=n>Cached</th><th class=n>Output tokens</th>\
-         <th class=n>Amount</th></tr></thead>\n<tbody>\n"
+         <th class=n>List price</th><th class=n>Amount</th></tr></thead>\n<tbody>\n"
         ),
     );
     let mut before = None;
@@ -240,9 +243,10 @@ fn usage(page: &mut String, sheet: &Sheet, amounts: &Amounts) {
         put(
             page,
             format_args!(
-                "<tr><td>{project}</td><td class=wide><bdi>{}</bdi></td>{}<td class=n>{}</td></tr>\n",
+                "<tr><td>{project}</td><td class=wide><bdi>{}</bdi></td>{}<td class=n>{}</td><td class=n>{}</td></tr>\n",
                 escaped(&line.model),
                 counts([line.calls, line.input_tokens, line.cached_tokens, line.output_tokens]),
+                amounts.html(line.list_price),
                 amounts.html(line.amount),
             ),
         );
@@ -251,16 +255,46 @@ fn usage(page: &mut String, sheet: &Sheet, amounts: &Amounts) {
     put(
         page,
         format_args!(
-            "</tbody>\n<tfoot><tr><td colspan=2>Sum of usage</td>{}<td class=n>{}</td></tr></tfoot>\n</table>\n</section>\n",
+            "</tbody>\n<tfoot><tr><td colspan=2>Sum of usage</td>{}<td class=n>{}</td><td class=n>{}</td></tr></tfoot>\n</table>\n</section>\n",
             counts([
                 sum(|line| line.calls),
                 sum(|line| line.input_tokens),
                 sum(|line| line.cached_tokens),
                 sum(|line| line.output_tokens),
             ]),
+            amounts.html(sheet.list_price),
             amounts.html(totals(sheet).used),
         ),
     );
+    payers(page, sheet, amounts);
+}
+
+/// Who bore what of the usage; one payer of everything needs no table.
+fn payers(page: &mut String, sheet: &Sheet, amounts: &Amounts) {
+    if sheet.payers.iter().all(|borne| borne.payer == Payer::Organization) {
+        return;
+    }
+    let head = "<section>\n<h2>Who bore it</h2>\n<table>\n<thead><tr><th class=wide>Payer</th><th class=n>Amount</th></tr></thead>\n<tbody>\n";
+    put(page, format_args!("{head}"));
+    for borne in &sheet.payers {
+        let amount = amounts.html(borne.amount);
+        put(
+            page,
+            format_args!("<tr><td class=wide>{}</td><td class=n>{amount}</td></tr>\n", bearer(borne.payer)),
+        );
+    }
+    put(page, format_args!("</tbody>\n</table>\n</section>\n"));
+}
+
+/// A payer in the words of a page, with what the amount is.
+const fn bearer(payer: Payer) -> &'static str {
+    match payer {
+        Payer::Organization => "This account, from its credit",
+        Payer::Provider => "The providers, who gave it away (list price)",
+        Payer::Caller => "This account\u{2019}s own accounts at providers (list price)",
+        Payer::EndUser => "End users (list price)",
+        Payer::Operator => "Whoever runs the gateway (list price)",
+    }
 }
 
 fn project(line: &Usage) -> String {

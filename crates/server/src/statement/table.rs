@@ -3,7 +3,7 @@
 use super::{Booking, Line, Sheet, Usage};
 
 /// Names of the columns, in their order.
-const HEAD: [&str; 21] = [
+const HEAD: [&str; 24] = [
     "organization",
     "month",
     "type",
@@ -16,6 +16,9 @@ const HEAD: [&str; 21] = [
     "input_tokens",
     "cached_tokens",
     "output_tokens",
+    "list_price",
+    "payer",
+    "borne",
     "wallet",
     "reference",
     "payment",
@@ -43,6 +46,10 @@ pub(super) fn csv(sheet: &Sheet) -> String {
             Line::Usage(line) => usage(line),
         };
         push(&mut text, sheet, cells);
+    }
+    for borne in &sheet.payers {
+        let cells = [("type", "payer".to_owned()), ("payer", borne.payer.to_string())];
+        push(&mut text, sheet, cells.into_iter().chain([("borne", borne.amount.to_string())]).collect());
     }
     push(&mut text, sheet, edge("closing_balance", sheet.closing_balance));
     text
@@ -86,6 +93,7 @@ fn usage(line: &Usage) -> Cells {
         ("input_tokens", line.input_tokens.to_string()),
         ("cached_tokens", line.cached_tokens.to_string()),
         ("output_tokens", line.output_tokens.to_string()),
+        ("list_price", line.list_price.to_string()),
         ("amount", line.amount.to_string()),
     ]
 }

@@ -32,6 +32,8 @@ fn hostile() -> Sheet {
             input_tokens: 1_000,
             cached_tokens: 100,
             output_tokens: 999,
+            listed: Money::from_nano(1_234_568_000_000_001),
+            unlisted: 2,
         }),
         amount: Money::from_nano(-1_234_567_000_000_001),
     };
@@ -48,6 +50,10 @@ fn hostile() -> Sheet {
             entry(2, "2026-11-02T10:00:00Z", EntryKind::Redeem, 500_000_000),
             entry(3, "2026-11-03T10:00:00Z", EntryKind::Transfer, 0),
             usage,
+        ],
+        payers: vec![
+            (Payer::Organization, Money::from_nano(1_234_567_000_000_001)),
+            (Payer::Provider, Money::from_nano(1_000_000_000)),
         ],
     };
     Sheet::new(statement, month, &zone, "2026-12-24T17:00:00Z".parse().unwrap())
@@ -91,6 +97,8 @@ fn the_json_form_reads_back() {
     let sheet = hostile();
     let text = serde_json::to_string(&sheet).unwrap();
     assert_eq!(serde_json::from_str::<Sheet>(&text).unwrap(), sheet);
+    let sums = r#""list_price":"1234568.000000001","paid":"1234567.000000001","payers":[{"payer":"organization","amount":"1234567.000000001"},{"payer":"provider","amount":"1.00"}]"#;
+    assert!(text.contains(sums), "{text}");
     assert!(text.contains(r#""object":"statement""#) && text.contains(r#""month":"2026-11""#), "{text}");
 }
 
@@ -101,13 +109,15 @@ fn a_spreadsheet_shows_what_was_written_and_runs_nothing() {
     let lot = "lot_00000000000000000000000000000001";
     let note = "'+1,\"'=cmd|' /C calc'!A0\n<script>\"";
     let expected = [
-        "organization,month,type,sequence,date,project,project_name,model,calls,input_tokens,cached_tokens,output_tokens,wallet,reference,payment,actor,reason,moved,currency,amount,balance".to_owned(),
-        format!("{org},opening_balance,,,,,,,,,,,,,,,,USD,,0.000000007"),
-        format!("{org},top_up,1,2026-11-01 00:30,,,,,,,,\"\"\"a, b\"\"\",{lot},'@SUM(1),{note},,USD,1.50,"),
-        format!("{org},promo_code,2,2026-11-02 11:00,,,,,,,,\"\"\"a, b\"\"\",{lot},,{note},,USD,0.50,"),
-        format!("{org},transfer,3,2026-11-03 11:00,,,,,,,,\"\"\"a, b\"\"\",{lot},,{note},0.000000005,USD,0.00,"),
-        format!("{org},usage,,,proj_01010101010101010101010101010101,</title><script>alert(1)</script>,<img src=x onerror=y>&amp;,1234567,1000,100,999,,,,,,,USD,-1234567.000000001,"),
-        format!("{org},closing_balance,,,,,,,,,,,,,,,,USD,,-1234564.999999994"),
+        "organization,month,type,sequence,date,project,project_name,model,calls,input_tokens,cached_tokens,output_tokens,list_price,payer,borne,wallet,reference,payment,actor,reason,moved,currency,amount,balance".to_owned(),
+        format!("{org},opening_balance,,,,,,,,,,,,,,,,,,,USD,,0.000000007"),
+        format!("{org},top_up,1,2026-11-01 00:30,,,,,,,,,,,\"\"\"a, b\"\"\",{lot},'@SUM(1),{note},,USD,1.50,"),
+        format!("{org},promo_code,2,2026-11-02 11:00,,,,,,,,,,,\"\"\"a, b\"\"\",{lot},,{note},,USD,0.50,"),
+        format!("{org},transfer,3,2026-11-03 11:00,,,,,,,,,,,\"\"\"a, b\"\"\",{lot},,{note},0.000000005,USD,0.00,"),
+        format!("{org},usage,,,proj_01010101010101010101010101010101,</title><script>alert(1)</script>,<img src=x onerror=y>&amp;,1234567,1000,100,999,1234568.000000001,,,,,,,,,USD,-1234567.000000001,"),
+        format!("{org},payer,,,,,,,,,,,organization,1234567.000000001,,,,,,,USD,,"),
+        format!("{org},payer,,,,,,,,,,,provider,1.00,,,,,,,USD,,"),
+        format!("{org},closing_balance,,,,,,,,,,,,,,,,,,,USD,,-1234564.999999994"),
         String::new(),
     ];
     let rows: Vec<&str> = text.split("\r\n").collect();
@@ -127,6 +137,8 @@ fn a_page_shows_what_was_written_and_obeys_none_of_it() {
         "<span class=a>\u{2212}1,234,567.00<i data-fill=\"\">0000001</i></span>",
         "<span class=a>1.50<i data-fill=\"0000000\"></i></span>",
         "2026-11-01 00:30",
+        "<th class=n>List price</th>",
+        "<td class=wide>The providers, who gave it away (list price)</td><td class=n><span class=a>1.00",
     ] {
         assert!(page.contains(shown), "{shown} is missing in\n{page}");
     }
@@ -137,6 +149,9 @@ fn a_page_shows_what_was_written_and_obeys_none_of_it() {
             "{harm} is in the page"
         );
     }
+    // Where the organization bore everything, nobody needs to be told.
+    let alone = Sheet { payers: hostile().payers.into_iter().take(1).collect(), ..hostile() };
+    assert!(!alone.html().contains("Who bore it"));
     let running = Sheet { complete: false, lines: Vec::new(), ..hostile() }.html();
     assert!(running.contains("The month is not over") && running.contains("Balance now"));
     assert!(running.contains("No calls were charged"));

@@ -20,7 +20,8 @@ pub(crate) fn load(connection: &Connection) -> Result<Contents, StoreError> {
     Ok(Contents {
         organizations: collect(
             connection,
-            "SELECT id, name, wallet, time_zone, in_flight, country, verified_at, tier, created_at FROM organization",
+            "SELECT id, name, wallet, time_zone, in_flight, country, verified_at, tier, created_at, programmes
+             FROM organization",
             organization,
         )?,
         projects: collect(
@@ -81,6 +82,7 @@ fn organization(row: &Row<'_>) -> Result<Organization, StoreError> {
         verified_at: moment(row, 6)?,
         tier: row.get(7)?,
         created_at: Timestamp::from_micros(row.get(8)?),
+        programmes: from_json(&row.get::<_, String>(9)?, "organization.programmes")?,
     })
 }
 

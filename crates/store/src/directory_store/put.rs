@@ -74,6 +74,7 @@ fn put_organization(connection: &Connection, organization: &Organization) -> rus
             ("country", &organization.country.map(|country| country.to_string())),
             ("verified_at", &micros(organization.verified_at)),
             ("tier", &organization.tier),
+            ("programmes", &to_json(&organization.programmes)),
         ],
     )
 }

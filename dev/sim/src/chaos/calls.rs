@@ -54,7 +54,7 @@ impl Chaos {
         };
         let pico = if self.random.chance(500) { nano.saturating_mul(1000) } else { draft.cost_pico };
         charge(&mut draft, if self.random.chance(200) { pico } else { pico / 2 });
-        HoldRequest {
+        let mut hold = HoldRequest {
             organization: owner.id,
             request,
             amount: Money::from_nano(nano),
@@ -63,7 +63,9 @@ impl Chaos {
             ceiling: Vec::new(),
             grants_only: false,
             draft: Box::new(draft),
-        }
+        };
+        self.pool_hold(&mut hold);
+        hold
     }
 
     fn tokens(&mut self) -> u64 {
@@ -158,8 +160,8 @@ impl Chaos {
             1 => Money::from_nano(self.random.within(0, self.universe.unit)),
             _ => Money::from_nano(self.random.within(0, (self.universe.unit / 16).max(2))),
         };
-        let next = self.random.chance(250).then(|| Box::new(self.next_attempt(owner, request)));
-        Command::Extend(Extension {
+        let next = self.random.chance(400).then(|| Box::new(self.next_attempt(owner, request)));
+        let mut extension = Extension {
             organization: owner.id,
             request,
             amount,
@@ -170,7 +172,9 @@ impl Chaos {
             ceiling: Vec::new(),
             grants_only: false,
             next,
-        })
+        };
+        self.pool_extension(&mut extension, owner.stakes.get(&request).map(|stake| &stake.draft));
+        Command::Extend(extension)
     }
 
     /// A further attempt of a call, at another target or another model, or the present one elsewhere; now and then its
@@ -226,6 +230,7 @@ impl Chaos {
         if self.random.chance(20) {
             row.attempt = row.attempt.saturating_add(1);
         }
+        self.cover_less(&mut row);
         row
     }
 
@@ -286,6 +291,7 @@ impl Chaos {
         for row in &mut rows {
             let pico = self.reported(row, stake, tally);
             charge(row, pico);
+            self.cover_in_the_end(row, tally);
         }
         rows
     }
@@ -338,7 +344,7 @@ fn priced(usage: &Usage, price: u64) -> i64 {
 }
 
 /// Writes a cost into a row, rounded as it must be.
-fn charge(row: &mut CostRow, pico: i64) {
+pub(super) fn charge(row: &mut CostRow, pico: i64) {
     row.cost_pico = pico.max(0);
     row.cost = Pico::new(i128::from(row.cost_pico)).ceil_to_money().unwrap_or(Money::MAX);
 }

@@ -1,7 +1,7 @@
 //! Commands made wrong, one field at a time: what a caller with a bug would send.
 
 use domain::{Money, OrganizationId, Timestamp, WalletId};
-use ledger::{Act, Booking, Command, CostRow, Grant, LotKind};
+use ledger::{Act, Booking, Command, CostRow, Cover, Grant, LotKind, Part, PoolKey};
 
 use super::id;
 use crate::Random;
@@ -9,7 +9,8 @@ use crate::Random;
 /// Makes a command wrong in one place; sometimes it stays right.
 pub(super) fn spoil(command: &mut Command, random: &mut Random) {
     match command {
-        Command::Hold(hold) | Command::Probe(hold) => match random.below(8) {
+        Command::Hold(hold) | Command::Probe(hold) => match random.below(9) {
+            8 => hold.ceiling = vec![Part { units: 0, unit_pico: -1 }],
             0 => hold.amount = Money::from_nano(-1),
             1 => hold.least = Money::from_nano(-1),
             2 => hold.least = hold.amount.checked_add(Money::from_nano(1)).unwrap_or(Money::MAX),
@@ -17,7 +18,9 @@ pub(super) fn spoil(command: &mut Command, random: &mut Random) {
             4 => hold.amount = Money::MAX,
             _ => spoil_row(&mut hold.draft, random),
         },
-        Command::Extend(extension) => match random.below(7) {
+        Command::Extend(extension) => match random.below(9) {
+            7 => extension.ceiling.push(Part { units: 1, unit_pico: -1 }),
+            8 => extension.consumed.push(Part { units: 1, unit_pico: -1 }),
             4 => {
                 let earlier = extension.next.as_mut().and_then(|next| next.earlier.last_mut());
                 earlier.into_iter().for_each(|row| spoil_row(row, random));
@@ -60,13 +63,28 @@ pub(super) fn spoil(command: &mut Command, random: &mut Random) {
 }
 
 fn spoil_row(row: &mut CostRow, random: &mut Random) {
-    match random.below(5) {
+    match random.below(6) {
+        5 => row.cover = Some(Box::new(unfit_cover(random))),
         0 => row.attempt = 0,
         1 => row.organization = OrganizationId::from_bytes(id(1, 77)),
         2 => row.request = domain::RequestId::from_bytes(id(6, 7)),
         3 => row.cost = row.cost.checked_add(Money::from_nano(1)).unwrap_or_default(),
         _ => row.cost_pico = -1,
     }
+}
+
+fn unfit_cover(random: &mut Random) -> Cover {
+    let key = PoolKey { pool: "tokens".into(), start: Timestamp::from_micros(0) };
+    let mut cover = Cover { key, cap: 9, strict: random.chance(500), parts: Vec::new(), units: 0 };
+    match random.below(6) {
+        0 => cover.key.pool = "".into(),
+        1 => cover.key.pool = " ".into(),
+        2 => cover.key.pool = "p".repeat(129).into(),
+        3 => cover.units = 1,
+        4 => cover.parts = vec![Part { units: 0, unit_pico: -1 }],
+        _ => cover.parts = vec![Part { units: u64::MAX, unit_pico: i64::MAX }],
+    }
+    cover
 }
 
 fn spoil_booking(booking: &mut Booking, random: &mut Random) {

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use domain::{KeyId, OrganizationId, ProjectId, Zone};
+use domain::{KeyId, OrganizationId, ProjectId, Timestamp, Zone};
+use ledger::PoolKey;
 
 use crate::Random;
 
@@ -75,6 +76,12 @@ pub struct Universe {
     pub patterns: Vec<Box<str>>,
     /// Prices: a version and pico-units per token.
     pub prices: Vec<(Arc<str>, u64)>,
+    /// Pools, in their periods, each with the units that it mostly has, and whether it is strict.
+    pub pools: Vec<(PoolKey, u64, bool)>,
+    /// How often an attempt draws on a pool, in permille.
+    pub pooled: u64,
+    /// How often promotional credit alone may pay, in permille.
+    pub grants_only: u64,
     /// Time zones.
     pub zones: Vec<Zone>,
     /// Reasons why attempts ended.
@@ -140,6 +147,9 @@ impl Universe {
                 .into(),
             patterns: ["small", "small*", "p/s-2", "q/*", "large", "*"].map(Box::from).into(),
             prices: (0..3).map(|n| (format!("v{n}").into(), price(random, scale))).collect(),
+            pools: pools(random),
+            pooled: if random.chance(300) { 0 } else { random.below(1_000) },
+            grants_only: if random.chance(500) { 0 } else { random.below(400) },
             zones: zones(random),
             reasons: ["stop", "length", "client_closed"].map(Arc::from).into(),
             provider: "p".into(),
@@ -162,6 +172,28 @@ fn price(random: &mut Random, scale: Scale) -> u64 {
         Scale::Usual => 1 + random.below(60_000_000),
         Scale::Huge => 1 + random.below(1_000_000_000_000),
     }
+}
+
+/// Up to three pools of two or three periods each. The first is strict.
+fn pools(random: &mut Random) -> Vec<(PoolKey, u64, bool)> {
+    const DAY: i64 = 86_400_000_000;
+    let mut pools = Vec::new();
+    for (name, strict, most) in [("free", true, 12), ("tokens", false, 200), ("fees", false, 20)] {
+        if random.chance(250) {
+            continue;
+        }
+        for day in 0..2 + random.within(0, 1) {
+            let key = PoolKey { pool: name.into(), start: Timestamp::from_micros(day * DAY) };
+            let cap = match random.below(8) {
+                0 => 0,
+                1 => 1 << 30,
+                2 => random.below(3),
+                _ => random.below(most),
+            };
+            pools.push((key, cap, strict));
+        }
+    }
+    pools
 }
 
 fn zones(random: &mut Random) -> Vec<Zone> {

@@ -6,8 +6,15 @@ use ledger::{
     NextAttempt, Purpose, Reply, Settled,
 };
 
+use super::pools::{check_ceiling, check_covers, need, soft};
 use super::state::{Ended, Taken, drawn, leg};
 use super::{Owner, Stake, Trace, Twist, fitted, invalid, money, nano};
+
+/// The wallets that pay, by position, and whether promotional credit alone may.
+struct Chain {
+    purses: Vec<usize>,
+    grants_only: bool,
+}
 
 /// What the sum of several rows is.
 struct Charge {
@@ -20,14 +27,19 @@ impl Owner {
         if hold.least.nano() < 0 || hold.amount < hold.least {
             return Err(invalid("amount"));
         }
-        self.check_rows(hold.request, std::slice::from_ref(&*hold.draft))?;
+        check_ceiling(&hold.ceiling)?;
+        let rows = std::slice::from_ref(&*hold.draft);
+        self.check_rows(hold.request, rows)?;
         if self.stakes.contains_key(&hold.request) || self.ended.contains_key(&hold.request) {
             return Err(Denial::Duplicate);
         }
-        let chain = self.chain(std::slice::from_ref(&*hold.draft));
+        let purses = Chain { purses: self.chain(rows), grants_only: hold.grants_only };
         let tokens = u128::from(hold.tokens);
-        let room = self.admit(&hold.draft, self.now, nano(hold.least), tokens, 1)?;
-        let available = self.afford(&chain, nano(hold.least), nano(hold.least))?;
+        let prospect = self.prospect(hold.draft.cover.as_deref(), &hold.ceiling, trace);
+        let need = need(self, hold.least, prospect);
+        let room = self.admit(&hold.draft, self.now, need, tokens, 1)?;
+        self.check_strict(&[], rows, trace)?;
+        let available = self.afford(&purses, need, trace)?;
         let mut amount = nano(hold.amount);
         if !self.twisted(Twist::NoShrink) {
             amount = amount.min(available);
@@ -36,15 +48,17 @@ impl Owner {
             amount = amount.min(room);
         }
         self.check_reservations(&hold.draft, self.now, amount, tokens)?;
-        let shares = self.portion(&chain, amount);
+        let shares = self.portion(&purses, amount);
         let draft = CostRow { held: fitted(amount), ..CostRow::clone(&hold.draft) };
-        let stake = Stake { shares, tokens, created_at: self.now, earlier: Vec::new(), draft };
+        let (earlier, units) = (Vec::new(), prospect.units);
+        let stake = Stake { shares, tokens, units, created_at: self.now, earlier, draft };
         for key in self.tab_keys(&hold.draft, self.now) {
             self.tabs.entry(key).or_default().steps += 1;
         }
         self.stakes.insert(hold.request, stake);
         self.tell(&hold.draft, self.now, trace);
-        Ok(Reply::Held(fitted(amount)))
+        // More than any amount can say is more than anybody asks for.
+        Ok(Reply::Held(fitted(amount.saturating_add(prospect.pays))))
     }
 
     /// A probe is a hold on other books that are the same, which are then thrown away.
@@ -63,45 +77,45 @@ impl Owner {
         if extension.cost_pico < 0 {
             return Err(invalid("cost_pico"));
         }
+        check_ceiling(&extension.ceiling)?;
         let Some(stake) = self.stakes.get(&extension.request).cloned() else { return Err(Denial::HoldGone) };
-        let mut after = stake.clone();
-        after.draft.usage = extension.usage;
-        after.draft.cost_pico = extension.cost_pico;
-        after.draft.cost = fitted(rounded_up(extension.cost_pico));
+        let mut after = self.turned(&stake, extension)?;
         let own: Vec<usize> = stake.shares.iter().map(|(purse, _)| *purse).collect();
-        let mut chain = own.clone();
-        if let Some(next) = &extension.next {
-            turn(&mut after, next, self.twisted(Twist::RowsStay))?;
-            self.check_rows(extension.request, &after.rows())?;
-            money(after.rows().iter().map(|row| nano(row.cost)).sum())?;
-            if !self.twisted(Twist::ChainStays) {
-                chain = self.chain(&after.rows());
-            }
+        let stays = extension.next.is_none() || self.twisted(Twist::ChainStays);
+        let purses = if stays { own.clone() } else { self.chain(&after.rows()) };
+        let moves = purses != own;
+        let purses = Chain { purses, grants_only: extension.grants_only };
+        let prospect = self.prospect(after.draft.cover.as_deref(), &extension.ceiling, trace);
+        let key = |stake: &Stake| soft(stake.draft.cover.as_deref()).map(|cover| cover.key.clone());
+        let kept = if key(&stake) == key(&after) { stake.units } else { 0 };
+        after.units = kept + prospect.units;
+        let (tokens, need) = (u128::from(extension.tokens), need(self, extension.amount, prospect));
+        let held = nano(stake.draft.held);
+        let mut room = i128::MAX;
+        if !extension.amount.is_zero() {
+            room = self.admit(&stake.draft, stake.created_at, need, tokens, 0)?;
         }
-        let (amount, tokens) = (nano(extension.amount), u128::from(extension.tokens));
-        let held = nano(stake.draft.held) + amount;
-        if amount > 0 {
-            self.admit(&stake.draft, stake.created_at, amount, tokens, 0)?;
-        }
+        self.check_strict(&stake.rows(), &after.rows(), trace)?;
         // On books on which the hold is not there, what it has set aside is available.
-        let moves = chain != own;
         let mut without = self.clone();
+        let mut more = 0;
         if moves {
             without.stakes.remove(&extension.request);
-            without.afford(&chain, held, held)?;
-        } else if amount > 0 {
-            self.afford(&chain, amount, amount)?;
+            without.afford(&purses, held + need, trace)?;
+            more = need;
+        } else if !extension.amount.is_zero() {
+            more = nano(extension.amount).min(room).min(self.afford(&purses, need, trace)?);
         }
-        self.check_reservations(&stake.draft, stake.created_at, amount, tokens)?;
-        after.draft.held = money(held)?;
+        self.check_reservations(&stake.draft, stake.created_at, more, tokens)?;
+        after.draft.held = money(held + more)?;
         if stake.tokens + tokens > u128::from(u64::MAX) {
             return Err(Denial::Overflow);
         }
         after.tokens += tokens;
         if moves {
-            after.shares = without.portion(&chain, held);
+            after.shares = without.portion(&purses, held + more);
         } else {
-            for ((_, share), (_, more)) in after.shares.iter_mut().zip(self.portion(&chain, amount)) {
+            for ((_, share), (_, more)) in after.shares.iter_mut().zip(self.portion(&purses, more)) {
                 *share += more;
             }
         }
@@ -117,6 +131,25 @@ impl Owner {
         Ok(Reply::Extended)
     }
 
+    /// A stake as it is after an extension, but for what it holds.
+    fn turned(&self, stake: &Stake, extension: &Extension) -> Result<Stake, Denial> {
+        let mut after = stake.clone();
+        after.draft.usage = extension.usage;
+        after.draft.cost_pico = extension.cost_pico;
+        after.draft.cost = fitted(rounded_up(extension.cost_pico));
+        if let Some(next) = &extension.next {
+            turn(&mut after, next, self.twisted(Twist::RowsStay))?;
+            self.check_rows(extension.request, &after.rows())?;
+            money(after.rows().iter().map(|row| nano(row.cost)).sum())?;
+            return Ok(after);
+        }
+        if let Some(cover) = after.draft.cover.as_mut().filter(|cover| !cover.strict) {
+            cover.parts.clone_from(&extension.consumed);
+        }
+        check_covers([&after.draft])?;
+        Ok(after)
+    }
+
     pub(super) fn settle(
         &mut self,
         request: RequestId,
@@ -125,6 +158,7 @@ impl Owner {
     ) -> Result<Settled, Denial> {
         let Some(stake) = self.stakes.get(&request) else { return Err(Denial::HoldGone) };
         self.check_rows(request, rows)?;
+        let rows = &self.paid_by_pools(stake, rows, trace);
         let charge = Charge {
             cost: rows.iter().map(|row| nano(row.cost)).sum(),
             tokens: rows.iter().map(tokens_of).sum(),
@@ -136,6 +170,7 @@ impl Owner {
         let Some((debtor, _)) = self.debtor(&shares) else { return Err(Denial::HoldGone) };
         self.check_charge(debtor, debt, &charge)?;
         self.stakes.remove(&request);
+        self.draw_on_pools(rows);
         let held = fitted(shares.iter().map(|(_, share)| share).sum());
         self.rows.extend(rows.iter().map(|row| CostRow { held, ..row.clone() }));
         self.ended.insert(request, Ended { debtor, charged: charge.cost, refunded: 0 });
@@ -241,9 +276,9 @@ impl Owner {
             if let Some(last) = rows.last_mut() {
                 last.reason = "hold_timed_out".into();
             }
-            let charged = fitted(rows.iter().map(|row| nano(row.cost)).sum());
             // One whose charge no longer fits stays.
-            if self.settle(request, &rows, trace).is_ok() {
+            if let Ok(settled) = self.settle(request, &rows, trace) {
+                let charged = settled.charge();
                 self.say(EventKind::HoldTimedOut { request, charged }, trace);
                 ended += 1;
             }
@@ -310,27 +345,35 @@ impl Owner {
         self.chain(std::slice::from_ref(call))
     }
 
-    /// Refuses when a wallet of the chain owes or all of them have too little; answers what they have.
-    fn afford(&self, chain: &[usize], least: i128, needed: i128) -> Result<i128, Denial> {
-        for position in chain {
+    /// Refuses who needs money when a wallet of the chain owes or all of them have too little; answers what they have.
+    fn afford(&self, chain: &Chain, need: i128, trace: &mut Trace) -> Result<i128, Denial> {
+        for position in &chain.purses {
             let Some(purse) = self.purses.get(*position) else { continue };
-            if purse.debt > 0 && !self.twisted(Twist::HoldInDebt) {
+            if purse.debt > 0 && need == 0 {
+                trace.seen.push("no need, in debt");
+            }
+            let asked = need > 0 || self.twisted(Twist::DebtAlwaysAsked);
+            if purse.debt > 0 && asked && !self.twisted(Twist::HoldInDebt) {
                 return Err(Denial::InDebt { wallet: purse.id, debt: fitted(purse.debt) });
             }
         }
-        let available: i128 = chain.iter().map(|purse| self.available(*purse)).sum();
-        if available < least {
-            return Err(Denial::InsufficientCredit { available: fitted(available), needed: fitted(needed) });
+        let there = |grants_only| chain.purses.iter().map(move |p| self.available_for(*p, grants_only)).sum();
+        let available: i128 = there(chain.grants_only);
+        if available < need {
+            if need <= there(false) {
+                trace.seen.push("grants short, prepaid there");
+            }
+            return Err(Denial::InsufficientCredit { available: fitted(available), needed: fitted(need) });
         }
         Ok(available)
     }
 
     /// What each wallet of a chain sets aside of an amount.
-    fn portion(&self, chain: &[usize], amount: i128) -> Vec<(usize, i128)> {
+    fn portion(&self, chain: &Chain, amount: i128) -> Vec<(usize, i128)> {
         let mut left = amount;
-        let mut shares = Vec::with_capacity(chain.len());
-        for purse in chain {
-            let share = left.min(self.available(*purse));
+        let mut shares = Vec::with_capacity(chain.purses.len());
+        for purse in &chain.purses {
+            let share = left.min(self.available_for(*purse, chain.grants_only));
             left -= share;
             shares.push((*purse, share));
         }
@@ -354,12 +397,12 @@ impl Owner {
         if rows.iter().any(wrong) {
             return Err(invalid("cost"));
         }
-        Ok(())
+        check_covers(rows)
     }
 }
 
 /// Pico-units, rounded up to whole nano-units.
-fn rounded_up(pico: i64) -> i128 {
+pub(super) fn rounded_up(pico: i64) -> i128 {
     (i128::from(pico) + 999).div_euclid(1000)
 }
 
@@ -399,6 +442,9 @@ fn turn(stake: &mut Stake, next: &NextAttempt, keeps_rows: bool) -> Result<(), D
     stake.draft.provider = next.provider.clone();
     stake.draft.price_version = next.price_version.clone();
     stake.draft.service_tier = next.service_tier;
+    stake.draft.class = next.class;
+    stake.draft.list_pico = next.list_pico;
+    stake.draft.cover.clone_from(&next.cover);
     Ok(())
 }
 

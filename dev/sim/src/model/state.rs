@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{BudgetId, LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
-use ledger::{Account, Budget, CostRow, Draw, EntryKind, Leg, Lot, LotKind, Purpose, Reply};
+use ledger::{Account, Budget, CostRow, Draw, EntryKind, Leg, Lot, LotKind, PoolKey, Purpose, Reply};
 
 use super::{Booked, Trace, Twist, fitted, nano};
 
@@ -65,6 +65,8 @@ pub struct Stake {
     pub shares: Vec<(usize, i128)>,
     /// Tokens as estimated.
     pub tokens: u128,
+    /// Units of the draft's pool that it counts on.
+    pub units: u128,
     /// When it was held.
     pub created_at: i64,
     /// The rows of the attempts before.
@@ -120,6 +122,8 @@ pub struct Owner {
     pub ended: BTreeMap<RequestId, Ended>,
     /// Rows of calls that ended.
     pub rows: Vec<CostRow>,
+    /// What pools paid for in calls that ended.
+    pub drawn: BTreeMap<PoolKey, u128>,
     /// Budgets in their order of refusal.
     pub budgets: Vec<Budget>,
     /// What was consumed of budgets.
@@ -192,6 +196,7 @@ impl Owner {
             stakes: BTreeMap::new(),
             ended: BTreeMap::new(),
             rows: Vec::new(),
+            drawn: BTreeMap::new(),
             budgets: Vec::new(),
             tabs: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -230,6 +235,19 @@ impl Owner {
     /// What a wallet has left for holds.
     pub fn available(&self, purse: usize) -> i128 {
         self.balance(purse) - self.held(purse)
+    }
+
+    /// What a wallet has left for a hold; for one that promotional credit alone may pay, what of that is free of other
+    /// holds.
+    pub(super) fn available_for(&self, purse: usize, grants_only: bool) -> i128 {
+        let available = self.available(purse);
+        if !grants_only {
+            return available;
+        }
+        let lots = self.purses.get(purse).into_iter().flat_map(|purse| purse.lots.values());
+        let promotional = lots.filter(|lot| lot.kind == LotKind::Promo).map(Piece::remaining).sum::<i128>();
+        let held = if self.twisted(Twist::GrantsIgnoreHeld) { 0 } else { self.held(purse) };
+        available.min(promotional - held).max(0)
     }
 
     /// What is in all wallets less what they owe.

@@ -69,11 +69,29 @@ pub enum Twist {
     EveryAttempt,
     /// What was told of an earlier attempt can not be told anew.
     RowsStay,
+    /// A pool pays for the last part first.
+    LastPartFirst,
+    /// Units that a hold counts on are not let go before its pool pays.
+    CountedOnStays,
+    /// A pool pays for what was counted on, not for what is left.
+    PaysWhatWasCountedOn,
+    /// A strict pool gets back what a failed attempt took.
+    FailedGivesBack,
+    /// What was used of a pool in one period is used in all.
+    AnyPeriod,
+    /// What a pool will pay for is needed in money as well.
+    NeedNotReduced,
+    /// Who needs no money may not owe any either.
+    DebtAlwaysAsked,
+    /// What is held may be promotional credit that is there for others.
+    GrantsIgnoreHeld,
+    /// What a pool will pay for is rounded up, also when money must pay for the rest.
+    RoundUpPart,
 }
 
 impl Twist {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 42] = [
         Self::PrepaidFirst,
         Self::LatestFirst,
         Self::GreaterIdFirst,
@@ -107,5 +125,14 @@ impl Twist {
         Self::ChainStays,
         Self::EveryAttempt,
         Self::RowsStay,
+        Self::LastPartFirst,
+        Self::CountedOnStays,
+        Self::PaysWhatWasCountedOn,
+        Self::FailedGivesBack,
+        Self::AnyPeriod,
+        Self::NeedNotReduced,
+        Self::DebtAlwaysAsked,
+        Self::GrantsIgnoreHeld,
+        Self::RoundUpPart,
     ];
 }
