@@ -111,6 +111,7 @@ class Contract:
     verified_days_ago: int = 0
     #: A day instead, for gateways whose clock is set.
     verified_on: str = ""
+    owner: str = "the tests"
     #: Further lines of TOML.
     more: str = ""
 
@@ -118,7 +119,7 @@ class Contract:
         return "\n".join(
             [
                 "[providers.contract]",
-                'owner = "the tests"',
+                f'owner = "{self.owner}"',
                 'payer = "the tests"',
                 'limits = "none"',
                 'support = "the tests"',

@@ -202,6 +202,7 @@ const fn words(refused: RefusalCode) -> Words {
         RefusalCode::ContractStale => (403, INVALID, Some("route_contract_stale"), None, None),
         RefusalCode::ProgrammeNotJoined => (403, INVALID, Some("programme_not_joined"), None, None),
         RefusalCode::ProgrammeOver => (403, INVALID, Some("programme_over"), None, None),
+        RefusalCode::ProviderKeyMissing => (403, INVALID, Some("provider_key_missing"), None, None),
         RefusalCode::OrganizationUsageLimitExceeded => {
             (429, QUOTA, Some("organization_usage_limit_exceeded"), None, None)
         }
@@ -230,6 +231,7 @@ const fn words(refused: RefusalCode) -> Words {
         RefusalCode::ProviderCapReached => {
             (429, "rate_limit_error", Some("provider_cap_reached"), None, None)
         }
+        RefusalCode::GrantsUsedUp => (429, QUOTA, Some(QUOTA), None, Some("grants_used_up")),
         // As OpenRouter says it of its free models: a limit of requests, and none that money is owed for.
         RefusalCode::FreeRequestsUsedUp => (429, "requests", Some(RATE), None, Some(refused.as_str())),
         RefusalCode::WalletInDebt => (429, QUOTA, Some(QUOTA), None, Some("wallet_in_debt")),

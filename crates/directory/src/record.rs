@@ -5,6 +5,7 @@ mod audit;
 mod key;
 mod limit;
 mod people;
+mod provider_key;
 mod words;
 
 use domain::{Country, OrganizationId, ProjectId, Timestamp, WalletId, Zone};
@@ -15,8 +16,10 @@ pub use audit::{Actor, ActorKind, AuditEntry};
 pub use key::{AdminKey, Key, KeyHash, KeyOwner, Previous};
 pub use limit::{Caps, LimitSubject, RateLimit};
 pub use people::{Invite, InvitedTo, Member, ServiceAccount, User};
+pub use provider_key::{ProviderKey, Sealed};
 pub use words::{
-    AccessMode, DataClass, Environment, InFlight, OrganizationRole, ProjectRole, Scope, UnknownWord,
+    AccessMode, AfterGrant, Byok, DataClass, Environment, InFlight, OrganizationRole, ProjectRole, Scope,
+    UnknownWord,
 };
 
 /// The owner of credit.
@@ -57,8 +60,14 @@ pub struct Project {
     pub environment: Environment,
     /// What its prompts may contain.
     pub data_class: DataClass,
+    /// What pays for its calls when no grant can.
+    pub after_grant: AfterGrant,
     /// Models that it may call; `None` for all.
     pub models: Option<ModelAccess>,
+    /// Whether its calls use the provider keys that the organization brought.
+    pub byok: Byok,
+    /// Whether a call by a brought key may go on with ours where that fails.
+    pub byok_fallback: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was closed for calls; `None` while it is open.

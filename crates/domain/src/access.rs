@@ -109,6 +109,15 @@ impl FromStr for AccessClass {
 }
 
 impl Payer {
+    /// One payer or two, as one word: of what straddles the end of a pool both, who paid first before the other.
+    pub const fn word((first, second): (Self, Option<Self>)) -> &'static str {
+        match second {
+            None => first.as_str(),
+            // The one pair there is.
+            Some(_) => "provider+organization",
+        }
+    }
+
     /// The word for it in JSON and in cost rows.
     pub const fn as_str(self) -> &'static str {
         match self {

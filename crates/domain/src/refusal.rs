@@ -69,6 +69,8 @@ pub enum RefusalCode {
     ProgrammeNotJoined,
     /// The route is that of a programme which does not run now.
     ProgrammeOver,
+    /// The call may go by provider keys of its own alone, and there is none for the model.
+    ProviderKeyMissing,
     /// The monthly ceiling of the organization's usage tier is reached.
     OrganizationUsageLimitExceeded,
     /// A budget of the organization has no room.
@@ -106,6 +108,8 @@ pub enum RefusalCode {
     FreeRequestsUsedUp,
     /// The wallet owes; new holds wait for a top-up. It has no credit either.
     WalletInDebt,
+    /// No grant can cover the hold, and the project has chosen to stop there.
+    GrantsUsedUp,
     /// The wallet cannot cover the hold.
     CreditExhausted,
     /// What the provider lets the gateway's credential have is used up. It is looked at before the credit is.
@@ -133,6 +137,7 @@ impl RefusalCode {
         Self::ContractStale,
         Self::ProgrammeNotJoined,
         Self::ProgrammeOver,
+        Self::ProviderKeyMissing,
         Self::OrganizationUsageLimitExceeded,
         Self::OrganizationBudgetExceeded,
         Self::ProjectBudgetExceeded,
@@ -151,6 +156,7 @@ impl RefusalCode {
         Self::WalletFrozen,
         Self::FreeRequestsUsedUp,
         Self::WalletInDebt,
+        Self::GrantsUsedUp,
         Self::CreditExhausted,
         Self::ProviderCapReached,
     ];
@@ -171,9 +177,11 @@ impl RefusalCode {
             | Self::VerificationRequired
             | Self::ModelUnpriced => Owner::ModelAccess,
             Self::CountryNotSupported => Owner::Region,
-            Self::ContractUnfit | Self::ContractStale | Self::ProgrammeNotJoined | Self::ProgrammeOver => {
-                Owner::Route
-            }
+            Self::ContractUnfit
+            | Self::ContractStale
+            | Self::ProgrammeNotJoined
+            | Self::ProgrammeOver
+            | Self::ProviderKeyMissing => Owner::Route,
             Self::OrganizationUsageLimitExceeded
             | Self::OrganizationBudgetExceeded
             | Self::ProjectBudgetExceeded
@@ -189,9 +197,11 @@ impl RefusalCode {
             | Self::RequestsPerDayExceeded
             | Self::TokensPerDayExceeded
             | Self::ConcurrentRequestsExceeded => Owner::RateLimit,
-            Self::WalletFrozen | Self::FreeRequestsUsedUp | Self::WalletInDebt | Self::CreditExhausted => {
-                Owner::Billing
-            }
+            Self::WalletFrozen
+            | Self::FreeRequestsUsedUp
+            | Self::WalletInDebt
+            | Self::GrantsUsedUp
+            | Self::CreditExhausted => Owner::Billing,
             Self::ProviderCapReached => Owner::Provider,
         }
     }
@@ -217,6 +227,7 @@ impl RefusalCode {
             Self::ContractStale => "contract_stale",
             Self::ProgrammeNotJoined => "programme_not_joined",
             Self::ProgrammeOver => "programme_over",
+            Self::ProviderKeyMissing => "provider_key_missing",
             Self::OrganizationUsageLimitExceeded => "organization_usage_limit_exceeded",
             Self::OrganizationBudgetExceeded => "organization_budget_exceeded",
             Self::ProjectBudgetExceeded => "project_budget_exceeded",
@@ -233,6 +244,7 @@ impl RefusalCode {
             Self::TokensPerDayExceeded => "tokens_per_day_exceeded",
             Self::ConcurrentRequestsExceeded => "concurrent_requests_exceeded",
             Self::CreditExhausted => "credit_exhausted",
+            Self::GrantsUsedUp => "grants_used_up",
             Self::FreeRequestsUsedUp => "free_requests_used_up",
             Self::WalletInDebt => "wallet_in_debt",
             Self::WalletFrozen => "wallet_frozen",

@@ -22,7 +22,9 @@ use crate::hold::Held;
 use crate::pipeline::Gateway;
 use crate::rates::Pace;
 use crate::retry::{Next, Remedy, Standing};
+use crate::routes::Target;
 use crate::settle::{Consumed, Ending, Open, Told};
+use crate::shown::tell_access;
 use crate::tasks::Presence;
 
 /// The target that answered, or that was tried last, as `provider/model`.
@@ -64,7 +66,11 @@ pub(crate) async fn attempts(
         let (mut failed, failure) = match attempt(&client, open, &presence).await {
             Attempted::Answered(response) => return Ok(response),
             Attempted::Over(failure) => return Err(failure),
-            Attempted::Failed(open, failure) => (open, failure),
+            Attempted::Failed(open, failure) => {
+                let Target { provider, access, .. } = open.plan.target();
+                let failure = failure.of_key(access.as_deref(), &provider.name);
+                (open, failure)
+            }
         };
         failed.note_failure(&failure);
         if failure.remedy == Remedy::AnotherModel {
@@ -295,6 +301,9 @@ impl Open {
             && let Ok(model) = HeaderValue::from_str(own.unwrap_or(self.plan.model()))
         {
             headers.insert(MODEL, model);
+        }
+        if self.plan.shows_access {
+            tell_access(self.plan.candidate(), self.began.at, headers);
         }
         let dropped = self.plan.candidate().converted.as_ref().map(|converted| converted.dropped());
         if let Some(dropped) = dropped.filter(|dropped| !dropped.is_empty()) {

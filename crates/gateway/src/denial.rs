@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use directory::Principal;
+use directory::{AfterGrant, Principal};
 use domain::{Money, Refusal, RefusalCode, Timestamp, WalletId};
 use ledger::{BudgetBound, Denial, LedgerError, Measure, Subject, Tag};
 
@@ -14,14 +14,25 @@ use crate::tiers::ceiling_id;
 /// The rules of free requests, and when their day ends.
 pub(crate) type FreeDay<'a> = (&'a FreeRules, Option<Timestamp>);
 
-/// Why a call does not begin.
-pub(crate) fn refuse(error: LedgerError, principal: &Principal, ask: &Ask, free: FreeDay<'_>) -> Failure {
+/// Why a call does not begin. `beside` is what there is beside the grants that a project's calls stop at the end of.
+pub(crate) fn refuse(
+    error: LedgerError,
+    principal: &Principal,
+    ask: &Ask,
+    free: FreeDay<'_>,
+    beside: Option<Money>,
+) -> Failure {
     match error {
         LedgerError::Denied(Denial::PoolUsedUp { cap, used, .. }) => {
             free_used_up(cap, used, principal, free).into()
         }
         LedgerError::Denied(Denial::BudgetExceeded(bound)) => over_budget(&bound, principal).into(),
         LedgerError::Denied(Denial::InDebt { wallet, debt }) => in_debt(wallet, debt, principal).into(),
+        LedgerError::Denied(Denial::InsufficientCredit { available, needed })
+            if principal.project.after_grant == AfterGrant::Stop =>
+        {
+            grants_used_up(available, needed, beside, principal, ask).into()
+        }
         LedgerError::Denied(Denial::InsufficientCredit { available, needed }) => {
             exhausted(available, needed, principal, ask).into()
         }
@@ -40,10 +51,46 @@ pub(crate) fn refuse(error: LedgerError, principal: &Principal, ask: &Ask, free:
     }
 }
 
+/// What a call asks for, in words: where less than the whole would do, what is needed is the least of use.
+const fn asks(shrunk: bool) -> &'static str {
+    if shrunk { "needs at least" } else { "may cost up to" }
+}
+
+fn grants_used_up(
+    available: Money,
+    needed: Money,
+    beside: Option<Money>,
+    principal: &Principal,
+    ask: &Ask,
+) -> Refusal {
+    let (project, organization) = (&principal.project, principal.organization());
+    let may = asks(ask.least < ask.amount);
+    let other =
+        beside.map(|beside| format!(" Other credit, which it leaves alone: {beside}.")).unwrap_or_default();
+    let message = format!(
+        "You exceeded your current quota: project {} has chosen to stop where its grants end (after_grant = \"stop\"). \
+         This call {may} {needed}, and the promotional credit that may pay for it is {available}.{other}",
+        project.name
+    );
+    let grant = format!("tollkeeper credits grant --org {} --amount 10.00 --kind promo", organization.id);
+    let enough = beside.and_then(|beside| beside.checked_add(available)).is_some_and(|all| all >= needed);
+    let next_step = if enough {
+        format!(
+            "Let other credit pay: `tollkeeper project update {} --after-grant paid`. Or the operator gives a grant: \
+             `{grant}`.",
+            project.id
+        )
+    } else {
+        format!("The operator gives a grant: `{grant}`.")
+    };
+    let mut refusal = Refusal::new(RefusalCode::GrantsUsedUp, message, next_step);
+    (refusal.limit, refusal.used) = (Some(available.to_string()), Some(needed.to_string()));
+    refusal
+}
+
 fn exhausted(available: Money, needed: Money, principal: &Principal, ask: &Ask) -> Refusal {
-    // Where less than the whole would do, what is needed is the least of use.
     let shrunk = ask.least < ask.amount;
-    let may = if shrunk { "needs at least" } else { "may cost up to" };
+    let may = asks(shrunk);
     let message = format!(
         "You exceeded your current quota: this call {may} {needed} and organization {} has {available} available.",
         principal.organization().name

@@ -3,7 +3,7 @@
 //!
 //! Arithmetic on prices and usages: exact, rounded up once. It knows no ledger and no route.
 
-use domain::{AccessClass, Money, Pico, Price, ServiceTier, Timestamp, Usage};
+use domain::{AccessClass, Money, Payer, Pico, Price, ServiceTier, Timestamp, Usage};
 use ledger::{Cover, Part, PoolKey};
 use pricing::{Bounds, PriceVersion};
 
@@ -130,6 +130,15 @@ impl Funding {
         };
         // What consumed nothing is no call that a pool need pay for.
         if nano == 0 { Vec::new() } else { vec![part] }
+    }
+
+    /// Who pays, as far as that can be told before a call: of tokens that a pool may pay for its provider, and the
+    /// organization for what is left.
+    pub(crate) fn payers(&self) -> (Payer, Option<Payer>) {
+        match (self.class.payer(), self.unit()) {
+            (Payer::Organization, Some(Unit::Token)) => (Payer::Provider, Some(Payer::Organization)),
+            (payer, _) => (payer, None),
+        }
     }
 
     fn unit(&self) -> Option<Unit> {

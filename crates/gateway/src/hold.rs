@@ -8,6 +8,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use dialect::Made;
+use directory::AfterGrant;
 use domain::{Money, Timestamp, Usage};
 use ledger::{
     AttemptStatus, Command, CostRow, Denial, Extension, HoldRequest, LedgerError, LedgerStore, NextAttempt,
@@ -35,6 +36,8 @@ pub(crate) struct Held {
     draft: Option<Box<CostRow>>,
     /// Whether the draft has become the row to book.
     is_final: bool,
+    /// Whether nothing but grants may pay.
+    grants_only: bool,
 }
 
 /// Sets aside what the plan allows itself, or what of it is to be had, and waits until that is durable.
@@ -45,7 +48,7 @@ pub(crate) async fn hold(
     pools: &Pools,
 ) -> Result<Held, Failure> {
     let request = request_of(began, plan);
-    let draft = request.draft.clone();
+    let (draft, grants_only) = (request.draft.clone(), request.grants_only);
     // From here until the answer the request's fate is the ledger's, so the evidence exists before the wait: if this
     // future is never polled again the hold is still settled.
     let ticket = ledger.submit(Command::Hold(request));
@@ -56,6 +59,7 @@ pub(crate) async fn hold(
         earlier: Vec::new(),
         draft: Some(draft),
         is_final: false,
+        grants_only,
     };
     match ticket.await {
         Ok(Reply::Held(amount)) => {
@@ -69,7 +73,8 @@ pub(crate) async fn hold(
         }
         Err(error) => {
             held.draft = None;
-            Err(refuse(error, &plan.principal, &plan.ask, free_day(plan, pools)))
+            let beside = beside_grants(ledger, began, plan, &error).await;
+            Err(refuse(error, &plan.principal, &plan.ask, free_day(plan, pools), beside))
         }
     }
 }
@@ -254,7 +259,7 @@ impl Held {
             cost_pico: draft.cost_pico,
             consumed: Vec::new(),
             ceiling,
-            grants_only: false,
+            grants_only: self.grants_only,
             next: Some(Box::new(next)),
         }));
         Some((draft, ticket))
@@ -333,7 +338,7 @@ impl Held {
             cost_pico: charge.pico,
             consumed: charge.parts.clone(),
             ceiling,
-            grants_only: false,
+            grants_only: self.grants_only,
             next: None,
         };
         Some(self.ledger.submit(Command::Extend(extension)))
@@ -392,7 +397,7 @@ pub(crate) async fn probe(
 ) -> Result<bool, Failure> {
     match ledger.submit(Command::Probe(request_of(began, plan))).await {
         Err(error @ LedgerError::Denied(Denial::BudgetExceeded(_))) => {
-            Err(refuse(error, &plan.principal, &plan.ask, free_day(plan, pools)))
+            Err(refuse(error, &plan.principal, &plan.ask, free_day(plan, pools), None))
         }
         Ok(_)
         | Err(LedgerError::Denied(
@@ -407,6 +412,28 @@ fn free_day<'a>(plan: &Plan, pools: &'a Pools) -> FreeDay<'a> {
     (&pools.free, plan.candidate().funding.pool.as_ref().map(|pool| pool.ends))
 }
 
+/// What the wallets have for a call beside the grants that do not suffice, where the project will have nothing else
+/// spent: so that its refusal can say so. `None` where that is not why, or the books do not tell.
+async fn beside_grants(
+    ledger: &Arc<dyn LedgerStore>,
+    began: &Began,
+    plan: &Plan,
+    error: &LedgerError,
+) -> Option<Money> {
+    let LedgerError::Denied(Denial::InsufficientCredit { available, .. }) = error else { return None };
+    let request = request_of(began, plan);
+    if !request.grants_only {
+        return None;
+    }
+    // Of any amount, what is to be had would be held: all of it.
+    let (amount, least, ceiling) = (Money::MAX, Money::ZERO, Vec::new());
+    let all = HoldRequest { amount, least, ceiling, grants_only: false, ..request };
+    match ledger.submit(Command::Probe(all)).await {
+        Ok(Reply::WouldHold(all)) => all.checked_sub(*available),
+        Ok(_) | Err(_) => None,
+    }
+}
+
 fn request_of(began: &Began, plan: &Plan) -> HoldRequest {
     let ask = plan.ask;
     HoldRequest {
@@ -416,7 +443,7 @@ fn request_of(began: &Began, plan: &Plan) -> HoldRequest {
         least: ask.least,
         tokens: plan.input_guess.saturating_add(ask.tokens),
         ceiling: plan.candidate().allowance.ceiling_parts(),
-        grants_only: false,
+        grants_only: plan.principal.project.after_grant == AfterGrant::Stop,
         draft: Box::new(draft_row(began, plan)),
     }
 }

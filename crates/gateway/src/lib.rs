@@ -8,6 +8,7 @@ mod answer;
 mod attempt;
 mod attempts;
 mod beside;
+mod brought;
 mod candidate;
 mod capability;
 mod caps;
@@ -34,6 +35,7 @@ mod route_explanation;
 mod routes;
 mod routing;
 mod settle;
+mod shown;
 mod substitution;
 mod tasks;
 #[cfg(test)]
@@ -42,6 +44,7 @@ mod tiers;
 mod whole;
 
 pub use answer::{Answer, BrokenOff};
+pub use brought::{Access, Brought, BroughtKeys};
 pub use capability::Capability;
 pub use caps::{Account, CapLook, CapRules, DayOfAccount};
 pub use contract::{Contract, Countries, Terms, Verified, date};

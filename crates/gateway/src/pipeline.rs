@@ -19,6 +19,7 @@ use providers::Client;
 use crate::access;
 use crate::answer::Answer;
 use crate::attempts::attempts;
+use crate::brought::{BroughtKeys, sent};
 use crate::credential::presented;
 use crate::decision::{Recorder, Trail};
 use crate::decode::{BodyLimits, Limit, decode, discard};
@@ -31,6 +32,7 @@ use crate::pools::Pools;
 use crate::rates::{OverRate, Pace, Rates, pace};
 use crate::retry::{RetryBudget, RetryRules};
 use crate::routes::{Route, Routes};
+use crate::shown::asks_for_access;
 use crate::tasks::{Persistent, Presence, Tasks};
 use crate::tiers::Tiers;
 
@@ -86,6 +88,8 @@ pub struct Shared {
     pub directory: Arc<Directory>,
     /// Where calls go.
     pub routes: Routes,
+    /// The provider keys that organizations brought.
+    pub brought: Arc<BroughtKeys>,
     /// What is counted under rate limits.
     pub rates: Arc<Rates>,
     /// What organizations may do that have bought so much.
@@ -199,13 +203,14 @@ impl Gateway {
     where
         B: Body<Data = Bytes>,
     {
-        let Shared { directory, routes, rates, tiers, pools, settings, clock, .. } = &*self.shared;
+        let Shared { directory, routes, brought, rates, tiers, pools, settings, clock, .. } = &*self.shared;
         let headers = &head.headers;
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
         let visit = Visit { address, endpoint: scope(endpoint), now: began.at };
         identify_on(trail, directory, headers, &visit)?;
         // What: one parse that keeps the body's bytes; nothing is consumed by a request that cannot be read.
         let (call, attribution) = decode(endpoint, head, body, settings.body_limits()).await?;
+        let shows_access = asks_for_access(headers)?;
         // Who, again: a body may take its time, and a key that ended meanwhile has ended. What follows goes by what is so
         // now, the caller's limits and the prices too.
         let now = clock.now();
@@ -221,10 +226,14 @@ impl Gateway {
         // quota. The price is pinned here, so that a change of it never touches a call that is under way.
         let model = Box::<str>::from(call.model());
         let moment = (began.id, now, clock.monotonic_micros());
-        let permit = authorize(caller, call, attribution, (routes, tiers, pools, &settings.breaker), moment)
+        let sent = sent(headers, routes, directory)?;
+        let keys = (&**brought, &*sent);
+        let by = (routes, tiers, pools, &settings.breaker);
+        let permit = authorize(caller, call, attribution, by, keys, moment)
             .inspect_err(|failure| trail.passed_before(failure, &model, routes.name_of(&model)))?;
         // How much it can cost at most.
         let mut plan = plan(permit, settings);
+        plan.shows_access = shows_access;
         // Whether the provider lets our credential have it: a target whose caps have no room is left out, before anything is
         // sent that it would refuse.
         if let Err(refusal) = plan.sit(clock) {
@@ -379,6 +388,7 @@ async fn hold_on(
                     refusal.code,
                     RefusalCode::CreditExhausted
                         | RefusalCode::WalletInDebt
+                        | RefusalCode::GrantsUsedUp
                         | RefusalCode::FreeRequestsUsedUp
                 )
             {

@@ -3,16 +3,18 @@
 //! It asks the same functions that calls are decided by and sends nothing; what only a call can tell (its length, what it
 //! needs) is that of a short one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dialect::{Call, Endpoint};
 use directory::Principal;
-use domain::{Refusal, RefusalCode, RequestId, Timestamp};
+use domain::{Payer, Refusal, RefusalCode, RequestId, Timestamp};
 use pricing::{ModelKind, PriceVersion};
 
 use crate::access;
+use crate::brought::{OwnKeys, offered};
 use crate::candidate::{Admitted, Choice};
 use crate::caps::{self, CapLook};
 use crate::evidence::{admit, traffic};
@@ -48,6 +50,8 @@ pub struct TargetExplanation {
     pub target: Target,
     /// Its place in the order, from 1; `None` when it would not be tried.
     pub place: Option<usize>,
+    /// Who pays for a call there, as far as that can be told before one; of two, the first before the other.
+    pub payers: (Payer, Option<Payer>),
     /// Its price now.
     pub price: Option<Arc<PriceVersion>>,
     /// Whether its contract covers the key's traffic; `None` when no key was named, and nobody can say.
@@ -89,7 +93,12 @@ pub fn explain_route(
     };
     let mut admitted = Vec::new();
     let mut targets = Vec::new();
-    for target in &route.targets {
+    let asked = std::slice::from_ref(&route);
+    let keys = principal.and_then(|principal| OwnKeys::of(principal, &shared.brought, &[], asked));
+    let all: Vec<Target> = offered(&route, keys.as_ref()).map(Cow::into_owned).collect();
+    let missing = || keys.as_ref().filter(|_| all.is_empty()).map(|keys| keys.missing(&route));
+    let refused = refused.or_else(missing);
+    for target in &all {
         let price = target.prices.as_ref().and_then(|prices| prices.at(now)).cloned();
         let verdict = verdict(&route, target, call.as_ref(), price.as_ref(), (principal, &shared.pools), now);
         match verdict.and_then(|price| has_room(target).map(|()| price).map_err(|refusal| *refusal)) {
@@ -100,6 +109,7 @@ pub fn explain_route(
             Err(refusal) => targets.push(TargetExplanation {
                 target: target.clone(),
                 place: None,
+                payers: (target.contract.class.payer(), None),
                 price,
                 covered: principal.map(|_| {
                     matches!(refusal.code, RefusalCode::ModelUnpriced | RefusalCode::ProviderCapReached)
@@ -113,12 +123,13 @@ pub fn explain_route(
     let mut explained: Vec<TargetExplanation> = Vec::new();
     if let Some(choice) = chosen(admitted, call.as_ref(), shared) {
         for (place, admitted) in (1..).zip(std::iter::once(choice.first).chain(choice.rest)) {
-            let Admitted { target, price, .. } = admitted;
+            let Admitted { target, price, funding, .. } = admitted;
+            let payers = funding.payers();
             let look = looked(&target);
             let why = why(route.strategy, place, &look);
             let (place, price, covered) = (Some(place), Some(price), principal.map(|_| true));
             let caps = standing(&target);
-            explained.push(TargetExplanation { target, place, price, covered, look, caps, why });
+            explained.push(TargetExplanation { target, place, payers, price, covered, look, caps, why });
         }
     }
     explained.append(&mut targets);

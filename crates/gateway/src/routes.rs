@@ -9,6 +9,7 @@ use pricing::Schedule;
 use providers::Provider;
 use serde_json::value::RawValue;
 
+use crate::brought::Access;
 use crate::capability::Capability;
 use crate::caps::Account;
 use crate::contract::Contract;
@@ -39,6 +40,8 @@ pub struct Target {
     pub accounts: Arc<[Arc<Account>]>,
     /// The route of the model that it is a target of, where another one leads there, too: that of the free router.
     pub of: Option<Arc<Route>>,
+    /// Whose key it is called with, where it is not ours.
+    pub access: Option<Arc<Access>>,
 }
 
 /// How a target is used among the targets of its route, as configured.
@@ -72,9 +75,9 @@ impl Target {
     ) -> Self {
         let label = Arc::from(format!("{}/{model}", provider.name));
         let facts = contract.facts();
-        let (rules, health, accounts, of) = Default::default();
+        let (rules, health, accounts, of, access) = Default::default();
         let model = Arc::from(model);
-        Self { provider, model, label, contract, facts, prices, rules, health, accounts, of }
+        Self { provider, model, label, contract, facts, prices, rules, health, accounts, of, access }
     }
 
     /// The same, used by these rules.
@@ -87,6 +90,28 @@ impl Target {
     #[must_use]
     pub fn with_accounts(self, accounts: impl IntoIterator<Item = Arc<Account>>) -> Self {
         Self { accounts: accounts.into_iter().collect(), ..self }
+    }
+
+    /// The same with a key that is not ours, by the contract that says whose it is.
+    pub(crate) fn called_with(
+        &self,
+        provider: Arc<Provider>,
+        health: Arc<Health>,
+        contract: Arc<Contract>,
+        access: Arc<Access>,
+    ) -> Self {
+        let facts = contract.facts();
+        // Our caps are those of our own credential.
+        let accounts = Arc::default();
+        Self { provider, health, contract, facts, accounts, access: Some(access), ..self.clone() }
+    }
+
+    /// The account that is called, by a name: what one account keeps, no other has.
+    pub(crate) fn account(&self) -> Arc<str> {
+        match &self.access {
+            None => Arc::clone(&self.provider.name),
+            Some(access) => Arc::from(format!("{} by {}", self.provider.name, access.named())),
+        }
     }
 
     /// The same for another model of the provider.
@@ -134,6 +159,8 @@ impl Route {
 pub struct Routes {
     exact: BTreeMap<Arc<str>, Arc<Route>>,
     patterns: Vec<Arc<Route>>,
+    /// The providers that routes lead to, by name.
+    known: BTreeMap<Arc<str>, Arc<Provider>>,
     health: Known,
     /// The provider's caps that calls count under, by whose they are.
     accounts: BTreeMap<Arc<str>, Arc<Account>>,
@@ -142,7 +169,7 @@ pub struct Routes {
 /// How targets are, by `provider/model`: routes that lead to one target see it with one pair of eyes, and the models of
 /// a pattern are targets of their own, since one of them may fail, or be made up, while the others are well.
 #[derive(Debug, Default)]
-struct Known(Mutex<BTreeMap<Arc<str>, Arc<Health>>>);
+pub(crate) struct Known(Mutex<BTreeMap<Arc<str>, Arc<Health>>>);
 
 /// Targets that are told apart. Callers name the models of patterns, so there could be any number; the models beyond
 /// this one share the state of their pattern's target.
@@ -153,7 +180,12 @@ impl Known {
     ///
     /// What is not used now and has never answered makes room for others, so that nobody can take all of it for good by
     /// calling models that do not exist.
-    fn of(&self, label: &Arc<str>, shared: &Arc<Health>, fresh: impl FnOnce() -> Arc<Health>) -> Arc<Health> {
+    pub(crate) fn of(
+        &self,
+        label: &Arc<str>,
+        shared: &Arc<Health>,
+        fresh: impl FnOnce() -> Arc<Health>,
+    ) -> Arc<Health> {
         // What a thread that panicked left here is whole.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(health) = known.get(label) {
@@ -183,6 +215,8 @@ impl Routes {
                     Arc::clone(table.accounts.entry(whose).or_insert_with(|| Arc::clone(account)))
                 };
                 target.accounts = target.accounts.iter().map(known).collect();
+                let provider = &target.provider;
+                table.known.entry(Arc::clone(&provider.name)).or_insert_with(|| Arc::clone(provider));
             }
             let route = Arc::new(route);
             if route.model.ends_with('*') {
@@ -267,6 +301,11 @@ impl Routes {
     /// The provider's caps that calls count under.
     pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
         self.accounts.values()
+    }
+
+    /// The provider of this name, if a route leads there.
+    pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.known.get(name)
     }
 
     /// The names of the providers that routes lead to, each as often as it is led to.

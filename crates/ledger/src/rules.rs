@@ -404,7 +404,7 @@ impl Clerk<'_> {
     fn settle(&mut self, request: RequestId, rows: Vec<CostRow>) -> Result<Settled, Denial> {
         let hold = self.books.holds.get(&request).ok_or(Denial::HoldGone)?;
         self.check_rows(request, &rows)?;
-        let rows = self.cover(rows)?;
+        let rows = self.cover(hold, rows)?;
         let consumed = Consumption::of_rows(&rows).ok_or(Denial::Overflow)?;
         let charge = consumed.cost;
         let (payments, unpaid) = self.split(hold, charge)?;

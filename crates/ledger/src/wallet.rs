@@ -82,7 +82,7 @@ impl Wallet {
     }
 
     /// What of that is promotional: what is held will be drawn from promotional lots first.
-    pub(crate) fn grants_at(&self, now: Timestamp) -> Money {
+    pub fn grants_at(&self, now: Timestamp) -> Money {
         let due = self.grants(|lot| lot.is_due(now)).min(self.available());
         self.grants_less(self.held, due).min(self.available_at(now))
     }

@@ -3,10 +3,12 @@
 mod harness;
 
 use domain::{Money, Timestamp};
-use tollkeeper_ledger::conformance::{budget, cost_cap, lot_id, promo, purpose, request_id, wallet_id};
+use tollkeeper_ledger::conformance::{
+    budget, cost_cap, cover, lot_id, parts, promo, purpose, request_id, wallet_id,
+};
 use tollkeeper_ledger::{
-    Account, Books, Breach, Changes, Denial, Entry, EntryKind, Invariant, Leg, LotKind, Past, Period, Reply,
-    Subject, apply, expire, replay,
+    Account, Books, Breach, Changes, Denial, Entry, EntryKind, HoldRequest, Invariant, Leg, LotKind, Past,
+    Period, Reply, Subject, apply, expire, replay,
 };
 
 use harness::{Bench, payer};
@@ -15,7 +17,7 @@ const NOW: Timestamp = Timestamp::from_micros(1_000);
 const DUE: Timestamp = Timestamp::from_micros(2_000);
 
 /// Books with three lots in the own wallet, two ended holds and a live one: 1:0/10/0 2:92/8/0 3:5/0/0, balance 97,
-/// held 17 and 3 in wallet 2, which has 3; a budget that reserves 20.
+/// held 17 and 3 in wallet 2, which has 3; a budget that reserves 20; a pool of which 5 units are counted on.
 fn busy() -> Bench {
     let mut bench = Bench::new();
     assert!(bench.apply(payer().grant(1, LotKind::Promo, 10, Timestamp::MAX), NOW).is_ok());
@@ -29,7 +31,9 @@ fn busy() -> Bench {
     assert!(bench.apply(payer().grant_to(2, 4, 3), NOW).is_ok());
     let all = budget(1, Subject::Organization, Period::Total, cost_cap(100));
     assert!(bench.apply(payer().set_budget(all), NOW).is_ok());
-    assert_eq!(bench.apply(payer().hold(3, 20), NOW), Ok(Reply::Held(nano(20))));
+    let mut hold = HoldRequest { ceiling: parts(&[(5, 0)]), ..payer().hold(3, 20) };
+    hold.draft.cover = Some(Box::new(cover("tokens", 9, &[])));
+    assert_eq!(bench.apply(hold, NOW), Ok(Reply::Held(nano(20))));
     bench
 }
 
@@ -46,7 +50,7 @@ type Tampered = (fn(&mut Books), bool, Invariant);
 
 #[test]
 fn books_that_break_a_promise_are_found_out_and_frozen() {
-    let tampered: [Tampered; 29] = [
+    let tampered: [Tampered; 35] = [
         (|books| books.wallets[0].lots[0].used = nano(7), false, Invariant::LotArithmetic),
         (|books| books.wallets[1].lots[0].withdrawn = nano(1), false, Invariant::LotArithmetic),
         (
@@ -121,6 +125,16 @@ fn books_that_break_a_promise_are_found_out_and_frozen() {
         ),
         (|books| books.uses.clear(), true, Invariant::ReservedIsHolds),
         (|books| hold(books).tokens = 1, true, Invariant::ReservedIsHolds),
+        (|books| books.pools.values_mut().for_each(|pool| pool.held = 4), true, Invariant::PooledIsHolds),
+        (|books| books.pools.values_mut().for_each(|pool| pool.held = 0), true, Invariant::PooledIsHolds),
+        (|books| books.pools.clear(), true, Invariant::PooledIsHolds),
+        (|books| hold(books).units = 6, true, Invariant::PooledIsHolds),
+        (|books| hold(books).draft.cover = None, true, Invariant::PooledIsHolds),
+        (
+            |books| hold(books).draft.cover.iter_mut().for_each(|cover| cover.strict = true),
+            true,
+            Invariant::PooledIsHolds,
+        ),
         (|books| books.net = nano(99), true, Invariant::NetIsWallets),
     ];
     for (number, (tamper, whole, expected)) in tampered.into_iter().enumerate() {

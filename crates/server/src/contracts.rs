@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use domain::Timestamp;
-use gateway::{Contract, Countries, Route, Routes, Target, date};
+use domain::{Payer, Timestamp};
+use gateway::{Contract, Countries, Route, RouteExplanation, Routes, Target, TargetExplanation, date};
 use serde_json::{Value, json};
 
 /// A contract that nobody has verified for too long, and the models that go by it.
@@ -97,6 +97,38 @@ fn view_one(route: &Route, target: &Target, now: Timestamp) -> Value {
         "countries_not": countries_not,
         "verified_on": contract.verified.age(now).map(|(day, _)| date(day)),
         "stale": contract.is_stale(now),
+    })
+}
+
+/// What a card of `GET /v1/models` says beside OpenAI's shape: on whose account a call of its caller would be made, who
+/// would pay and by which contract, at the target where it would go first. Where it may go nowhere, why.
+pub(crate) fn of_model(explained: &RouteExplanation, now: Timestamp) -> Value {
+    let may = || explained.targets.iter().filter(|target| target.place.is_some());
+    let targets: Vec<&str> = may().map(|one| &*one.target.label).collect();
+    let Some(TargetExplanation { target, payers, .. }) = may().next() else {
+        let why = explained.targets.first().map(|target| &target.why);
+        return json!({
+            "access_class": null, "payer": null, "owner": null, "contract": null, "targets": targets, "refused": why,
+        });
+    };
+    let contract = &target.contract;
+    json!({
+        "access_class": contract.class,
+        "payer": Payer::word(*payers),
+        "owner": contract.owner,
+        "contract": {
+            "limits": contract.limits,
+            "support": contract.support,
+            "training": contract.terms.training,
+            "retention_days": contract.terms.retention_days,
+            "region": contract.terms.region,
+            "data": contract.data,
+            "environments": contract.environments,
+            "verified_on": contract.verified.age(now).map(|(day, _)| date(day)),
+            "stale": contract.is_stale(now),
+        },
+        "targets": targets,
+        "refused": null,
     })
 }
 

@@ -13,19 +13,21 @@ use dialect::openai::{ModelCard, ModelPricing, model_json, models_json};
 use dialect::{Dialect, Endpoint, ErrorBody, anthropic, percent_decode};
 use directory::{Scope, Visit};
 use domain::{RequestId, Timestamp};
-use gateway::{Answer, Failure, Gateway, discard};
+use gateway::{Answer, Caller, Failure, Gateway, discard, explain_route};
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, UPGRADE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use ipnet::IpNet;
+use serde_json::Value;
 use store::Store;
 use tower::ServiceExt;
 
 use crate::address;
 use crate::admin::openapi::DESCRIPTION;
 use crate::admin::{Admin, ClientAddress, Reception};
+use crate::contracts;
 use crate::decisions::Keeper;
 use crate::gemini;
 use crate::metrics::Metrics;
@@ -304,6 +306,8 @@ impl Front {
                 .first()
                 .map_or_else(String::new, |target| target.provider.name.to_string()),
             pricing: pricing_of(route, now),
+            // The cards of the other dialects have no room for it.
+            tollkeeper: (dialect == Dialect::OpenAi).then(|| self.access_of(route, &caller, now)).flatten(),
         };
         match model {
             None => {
@@ -331,6 +335,12 @@ impl Front {
                 Err(refusal) => failed(refusal.into(), dialect, id),
             },
         }
+    }
+
+    /// On whose account a call of this model would be made, if this caller made it now.
+    fn access_of(&self, route: &gateway::Route, caller: &Caller, now: Timestamp) -> Option<Value> {
+        let explained = explain_route(self.gateway.shared(), &route.model, Some(caller.principal())).ok()?;
+        Some(contracts::of_model(&explained, now))
     }
 
     fn readiness(&self) -> Response<FrontBody> {

@@ -13,6 +13,7 @@ mod doctor;
 mod front;
 mod gemini;
 mod housekeeper;
+mod keyring;
 mod log;
 mod metrics;
 mod openrouter;
@@ -25,6 +26,7 @@ mod serve;
 pub mod statement;
 mod sweeper;
 mod tasks;
+mod vault;
 
 pub use self::payments::PaymentSettings;
 pub use clock::{SystemClock, SystemIds};
@@ -39,3 +41,4 @@ pub use store::{
     Backup, BackupError, Head, Report, Restored, StoreError, UnfreezeError, backup, restore, unfreeze, verify,
 };
 pub use sweeper::SweepSettings;
+pub use vault::MasterKeys;

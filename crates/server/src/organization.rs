@@ -49,7 +49,12 @@ pub(crate) const ROUTES: &[Route] = &[
         "include_archived",
     ]),
     Route::new(Post, "/v1/organization/projects", May(ManageProjects), "Make a project", projects::create)
-        .takes(&["name!: string", "environment: dev|staging|prod", "data_class: public|internal|sensitive"]),
+        .takes(&[
+            "name!: string",
+            "environment: dev|staging|prod",
+            "data_class: public|internal|sensitive",
+            "after_grant: stop|paid",
+        ]),
     Route::new(Get, "/v1/organization/projects/{project}", May(Read), "Show a project", projects::retrieve),
     Route::new(
         Post,

@@ -30,6 +30,7 @@ use crate::contracts;
 use crate::decisions::{Forgetter, Keeper};
 use crate::front::{Front, Lobby};
 use crate::housekeeper::Housekeeper;
+use crate::keyring::{Clients, Keyring};
 use crate::metrics::Metrics;
 use crate::patience::Patient;
 use crate::payments::{Payments, Recharger};
@@ -37,6 +38,7 @@ use crate::published::PublishedFile;
 use crate::secrets::{OPERATOR_KEY, Secrets, SecretsError};
 use crate::sweeper::{SweepSettings, Sweeper};
 use crate::tasks::{InFlight, RuntimeTasks};
+use crate::vault::Vault;
 
 /// How long the settlements of calls that were cut off may take.
 const LAST_SETTLEMENTS: Duration = Duration::from_secs(5);
@@ -82,6 +84,9 @@ pub enum StartError {
     /// The system gave no thread.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// The master keys of the vault.
+    #[error("vault.master_keys: {0}")]
+    Vault(String),
     /// TLS could not be set up.
     #[error("TLS: {0}")]
     Tls(String),
@@ -109,22 +114,18 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let Options { data, listen, config, environment, extra_routes } = options;
     // First, so that a start on a taken address leaves nothing behind, the operator's key above all.
     let (listener, address) = bind(listen.unwrap_or(config.listen))?;
-    let store = Arc::new(Store::open(&data, config.durability, Arc::clone(&clock))?);
-    if store.recovered() > 0 {
-        tracing::warn!(holds = store.recovered(), "settled what the last run left held");
-    }
-    let given = environment.get(OPERATOR_KEY);
-    let (secrets, directory) = open_directory(&data, given, &store, config.published.as_ref(), ids.as_ref())?;
+    let (store, secrets, directory) = open_data(&data, &config, &environment, (&clock, ids.as_ref()))?;
     let in_flight = InFlight::default();
     let status = status_of(&config);
-    let routes = Routes::new(config.routes.into_iter().chain(extra_routes));
-    let routes = routes.with_free_router(&config.pools.free.router);
+    let routes = Routes::new(config.routes.into_iter().chain(extra_routes))
+        .with_free_router(&config.pools.free.router);
     contracts::warn(&routes, clock.now());
     let metrics = Arc::new(Metrics::new(routes.providers()));
     let keeper = Arc::new(Keeper::new(store.decisions(), Arc::clone(&clock), config.explain));
     let shared = Arc::new(Shared {
         directory: Arc::clone(directory.directory()),
         routes,
+        brought: Arc::default(),
         tiers: config.tiers,
         pools: config.pools,
         retries: gateway::RetryBudget::new(config.settings.retry),
@@ -137,6 +138,9 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         settings: config.settings,
     });
     let payments = Payments::new(config.payments, store.payments(), Arc::clone(&clock), Arc::clone(&ids));
+    let vault = Vault::open(config.vault, environment, Arc::clone(&ids)).map_err(StartError::Vault)?;
+    let clients = clients(config.timeouts)?;
+    let keyring = Keyring::opened(vault, &shared, &clients, &directory);
     let admin = Arc::new(Admin {
         operator: secrets.operator,
         hasher: secrets.hasher(),
@@ -145,6 +149,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         ledger: store.ledger(),
         reader: store.reader(),
         payments: Arc::new(payments),
+        keyring,
         clock: Arc::clone(&clock),
         ids,
         decisions: store.decisions(),
@@ -163,7 +168,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         trusted_proxies: config.trusted_proxies,
     });
     let (shutdown, ending) = watch::channel(false);
-    let serving = Serving { shared: &shared, lobby: &lobby, timeouts: config.timeouts, ending: &ending };
+    let serving = Serving { shared: &shared, lobby: &lobby, clients: &clients, ending: &ending };
     let (workers, mut threads) = serving.start(worker_count(config.workers))?;
     let (end_last, after) = watch::channel(false);
     let sweeper = sweep(&lobby, &clock, config.sweep, config.explain.keep_days, after.clone())?;
@@ -174,19 +179,28 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, last })
 }
 
-/// The gateway's own secrets, and whoever may call, but for keys that anybody may hold.
-fn open_directory(
+/// Opens what is kept in the data folder: the books, the gateway's own secrets, the directory.
+fn open_data(
     data: &Path,
-    given: Option<&str>,
-    store: &Store,
-    published: Option<&PublishedFile>,
-    ids: &dyn Ids,
-) -> Result<(Secrets, DirectoryService), StartError> {
-    let published = published.map(|file| file.keys().clone()).unwrap_or_default();
-    let secrets = Secrets::open(data, given, &published, ids)?;
+    config: &Config,
+    environment: &Environment,
+    (clock, ids): (&Arc<dyn Clock>, &dyn Ids),
+) -> Result<(Arc<Store>, Secrets, DirectoryService), StartError> {
+    let store = Arc::new(Store::open(data, config.durability, Arc::clone(clock))?);
+    if store.recovered() > 0 {
+        tracing::warn!(holds = store.recovered(), "settled what the last run left held");
+    }
+    let published = config.published.as_ref().map(|file| file.keys().clone()).unwrap_or_default();
+    let secrets = Secrets::open(data, environment.get(OPERATOR_KEY), &published, ids)?;
     let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
     directory.directory().replace_published(published);
-    Ok((secrets, directory))
+    Ok((store, secrets, directory))
+}
+
+/// What makes clients that call providers: each thread has one of its own.
+fn clients(timeouts: Timeouts) -> Result<Clients, StartError> {
+    let tls = Client::tls().map_err(|error| StartError::Tls(error.to_string()))?;
+    Ok(Arc::new(move || Client::new(timeouts, &tls)))
 }
 
 /// The way to hand a serving thread its connections.
@@ -196,23 +210,21 @@ type Handover = mpsc::UnboundedSender<StdStream>;
 struct Serving<'a> {
     shared: &'a Arc<Shared>,
     lobby: &'a Arc<Lobby>,
-    timeouts: Timeouts,
+    clients: &'a Clients,
     ending: &'a watch::Receiver<bool>,
 }
 
 impl Serving<'_> {
     /// Starts so many threads, each with a way to hand it connections.
     fn start(&self, count: usize) -> Result<(Vec<Handover>, Vec<JoinHandle<()>>), StartError> {
-        let tls = Client::tls().map_err(|error| StartError::Tls(error.to_string()))?;
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
         for number in 0..count {
             let (sender, streams) = mpsc::unbounded_channel();
-            let (shared, lobby, tls) = (Arc::clone(self.shared), Arc::clone(self.lobby), Arc::clone(&tls));
-            let (timeouts, ending) = (self.timeouts, self.ending.clone());
+            let (shared, lobby) = (Arc::clone(self.shared), Arc::clone(self.lobby));
+            let (clients, ending) = (Arc::clone(self.clients), self.ending.clone());
             let postbox = Arc::new(Postbox::default());
             let ledger = lobby.store.ledger_at(Arc::clone(&postbox));
-            let front =
-                move || Front { gateway: Gateway::new(shared, ledger, Client::new(timeouts, &tls)), lobby };
+            let front = move || Front { gateway: Gateway::new(shared, ledger, clients()), lobby };
             let body = move || serve_connections(front, postbox, streams, ending);
             threads.push(spawn(&format!("worker-{number}"), body)?);
             workers.push(sender);

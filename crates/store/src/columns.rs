@@ -73,15 +73,6 @@ fn read_cover(row: &Row<'_>, first: usize) -> Result<Option<Box<Cover>>, StoreEr
     Ok(Some(Box::new(Cover { key: PoolKey { pool, start }, cap, strict, parts, units })))
 }
 
-/// Who paid for a row, as SQL may ask: of one that straddles the end of a pool, both.
-pub fn payer_text(row: &CostRow) -> &'static str {
-    match row.payers() {
-        (first, None) => first.as_str(),
-        // The one pair there is.
-        (_, Some(_)) => "provider+organization",
-    }
-}
-
 /// A count as SQLite stores it. Counts beyond 63 bits do not occur; one would be stored as the largest number.
 pub(crate) fn count(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)

@@ -1,13 +1,13 @@
 //! The writer's statements, prepared once, and how changes become rows.
 
-use domain::{BudgetId, OrganizationId};
+use domain::{BudgetId, OrganizationId, Payer};
 use ledger::{
     Books, Budget, CostRow, Entry, Event, Hold, Idempotency, Lot, Note, PoolKey, PoolUse, PromoCode, Reply,
     Use, UseKey, Wallet,
 };
 use rusqlite::{Connection, PrepFlags, Statement, params};
 
-use crate::columns::{count, kind_text, payer_text, status_text, to_json};
+use crate::columns::{count, kind_text, status_text, to_json};
 use crate::{StoreError, draft};
 
 /// Every statement that writes the ledger. Borrowed from the connection for the writer's whole life.
@@ -176,7 +176,7 @@ impl<'c> Statements<'c> {
             &*row.price_version,
             row.service_tier.as_str(),
             row.class.as_str(),
-            payer_text(row),
+            Payer::word(row.payers()),
             row.list_pico,
             cover.map(|cover| &*cover.key.pool),
             cover.map(|cover| cover.key.start.micros()),

@@ -212,7 +212,10 @@ fn orphan() -> Commit {
         name: "x".to_owned(),
         environment: directory::Environment::default(),
         data_class: directory::DataClass::default(),
+        after_grant: directory::AfterGrant::default(),
         models: None,
+        byok: directory::Byok::Off,
+        byok_fallback: false,
         created_at: START,
         archived_at: None,
     };
@@ -246,6 +249,7 @@ fn furnish(service: &DirectoryService, ids: &Counter) -> OrganizationId {
         name: "chat".to_owned(),
         environment: directory::Environment::default(),
         data_class: directory::DataClass::default(),
+        after_grant: directory::AfterGrant::default(),
     };
     let project = service.create_project(new, &mandate).unwrap().id;
     let role = OrganizationRole::Owner;

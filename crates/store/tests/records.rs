@@ -51,7 +51,10 @@ fn sign_up(store: &Store, payer: Payer) {
         name: "web".to_owned(),
         environment: Environment::default(),
         data_class: DataClass::default(),
+        after_grant: directory::AfterGrant::default(),
         models: None,
+        byok: directory::Byok::Off,
+        byok_fallback: false,
         created_at: START,
         archived_at: None,
     };

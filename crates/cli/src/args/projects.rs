@@ -11,7 +11,7 @@ use super::credits::ConfirmArgs;
 pub(crate) enum ProjectCommand {
     /// Make a project of an organization
     Create(ProjectCreateArgs),
-    /// Change a project's name, environment, data class or models
+    /// Change a project's name, environment, data class, models, what follows a grant, or use of provider keys
     Update(ProjectUpdateArgs),
     /// List an organization's projects, the archived ones too
     List(ProjectListArgs),
@@ -33,6 +33,10 @@ pub(crate) struct ProjectCreateArgs {
     #[arg(long, value_parser = ["dev", "staging", "prod"], default_value = "dev")]
     pub(crate) environment: String,
 
+    /// What pays for its calls when no grant can: nothing, or the organization's other credit
+    #[arg(long, value_parser = ["stop", "paid"])]
+    pub(crate) after_grant: Option<String>,
+
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,
 }
@@ -44,7 +48,12 @@ pub(crate) struct ProjectUpdateArgs {
     pub(crate) project: ProjectId,
 
     /// What to call it from now on
-    #[arg(long, required_unless_present_any = ["environment", "data_class", "models"])]
+    #[arg(
+        long,
+        required_unless_present_any = [
+            "environment", "data_class", "after_grant", "models", "byok", "byok_fallback",
+        ]
+    )]
     pub(crate) name: Option<String>,
 
     /// What its traffic is for
@@ -55,9 +64,21 @@ pub(crate) struct ProjectUpdateArgs {
     #[arg(long, value_parser = ["public", "internal", "sensitive"])]
     pub(crate) data_class: Option<String>,
 
+    /// What pays for its calls when no grant can: nothing, or the organization's other credit
+    #[arg(long, value_parser = ["stop", "paid"])]
+    pub(crate) after_grant: Option<String>,
+
     /// The only models that it may call, such as gpt-5*,o3; all takes the list away
     #[arg(long, value_name = "NAME,…|all", value_delimiter = ',')]
     pub(crate) models: Option<Vec<String>>,
+
+    /// Whether its calls use the provider keys that its organization brought: not, before the gateway's, or alone
+    #[arg(long, value_parser = ["off", "first", "only"])]
+    pub(crate) byok: Option<String>,
+
+    /// Whether a call by a brought key may go on with the gateway's where that fails
+    #[arg(long, value_name = "true|false")]
+    pub(crate) byok_fallback: Option<bool>,
 
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,

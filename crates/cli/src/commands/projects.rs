@@ -13,8 +13,12 @@ impl Operator<'_> {
     pub(crate) fn project(&mut self, command: ProjectCommand) -> Result<(), Failure> {
         match command {
             ProjectCommand::Create(args) => {
-                let body =
-                    json!({ "name": args.name, "organization": args.org, "environment": args.environment });
+                let body = object([
+                    ("name", Some(json!(args.name))),
+                    ("organization", Some(json!(args.org))),
+                    ("environment", Some(json!(args.environment))),
+                    ("after_grant", args.after_grant.map(Value::from)),
+                ]);
                 self.call::<views::NewProject>(&args.gateway, Call::post("/admin/v1/projects", body))
             }
             ProjectCommand::Update(args) => self.update_project(args),
@@ -36,7 +40,10 @@ impl Operator<'_> {
             ("name", args.name.map(Value::from)),
             ("environment", args.environment.map(Value::from)),
             ("data_class", args.data_class.map(Value::from)),
+            ("after_grant", args.after_grant.map(Value::from)),
             ("models", args.models.map(models)),
+            ("byok", args.byok.map(Value::from)),
+            ("byok_fallback", args.byok_fallback.map(Value::from)),
         ]);
         let call = Call::patch(format!("/admin/v1/projects/{}", args.project), body);
         self.call::<views::Project>(&args.gateway, call)

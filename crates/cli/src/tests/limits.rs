@@ -11,13 +11,13 @@ fn answer(note: Value) -> Value {
         "key": { "id": "key_1", "name": "laptop", "state": "enabled", "expires_at": null, "endpoints": null,
                  "models": { "mode": "deny", "models": ["gpt-4*"] }, "networks": ["10.0.0.0/8"] },
         "project": { "id": "proj_1", "name": "chat", "state": "open", "environment": "dev",
-                     "data_class": "internal", "models": null },
+                     "data_class": "internal", "after_grant": "paid", "models": null },
         "organization": { "id": "org_1", "name": "Acme" },
         "tier": { "name": "new", "models": ["gpt-*"], "monthly_ceiling": "100.00" },
         "user": null,
         "rate_limits": [],
         "budgets": [],
-        "credit": { "available": "4.50", "debt": "0.00", "frozen": false, "wallets": [] },
+        "credit": { "available": "4.50", "grants": "1.00", "debt": "0.00", "frozen": false, "wallets": [] },
         "note": note,
     })
 }
@@ -65,6 +65,15 @@ fn whose_each_limit_is_and_which_binds() {
         assert!(text.contains(line), "{line}\nis not in\n{text}");
     }
     assert!(!text.contains("unlimited") && view.note().unwrap().contains("refuses first"));
+}
+
+#[test]
+fn a_project_that_stops_where_its_grants_end_has_those_alone() {
+    let mut answer = answer(Value::Null);
+    answer["project"]["after_grant"] = json!("stop");
+    let text = view(answer).human();
+    let line = "credit        1.00 of grants, after which the project stops (3.50 of other credit)";
+    assert!(text.contains(line), "{text}");
 }
 
 #[test]

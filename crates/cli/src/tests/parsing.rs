@@ -87,6 +87,8 @@ fn lines_mean_what_they_say() {
         ("org update ORG --country none --verified false", "country: Some(\"none\"), verified: Some(false)"),
         ("project update PROJECT --models gpt-5*,o3", "models: Some([\"gpt-5*\", \"o3\"])"),
         ("project update PROJECT --data-class public", "data_class: Some(\"public\")"),
+        ("project create x --org ORG --after-grant stop", "after_grant: Some(\"stop\")"),
+        ("project update PROJECT --after-grant paid", "after_grant: Some(\"paid\")"),
         ("project list --org ORG", "Project(List("),
         ("project archive PROJECT --yes", "confirm: ConfirmArgs { yes: true }"),
         ("keys list --project PROJECT --limit 5 --after KEY", "limit: 5, after: Some(key_0192"),

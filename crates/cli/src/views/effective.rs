@@ -40,6 +40,7 @@ struct Project {
     state: String,
     environment: String,
     data_class: String,
+    after_grant: String,
     models: Option<ModelAccess>,
 }
 
@@ -103,6 +104,8 @@ struct Budget {
 #[derive(Debug, Deserialize)]
 struct Credit {
     available: Money,
+    /// What of it is promotional.
+    grants: Money,
     debt: Money,
     frozen: bool,
     wallets: Vec<Wallet>,
@@ -150,7 +153,7 @@ impl EffectiveLimits {
                 "networks",
                 if self.key.networks.is_empty() { "all".to_owned() } else { self.key.networks.join(", ") },
             ),
-            ("credit", self.credit.words()),
+            ("credit", self.credit.words(self.project.after_grant == "stop")),
         ];
         if let Some(user) = &self.user {
             head.push(("for the user", user.clone()));
@@ -274,8 +277,14 @@ impl Budget {
 }
 
 impl Credit {
-    fn words(&self) -> String {
-        let mut words = format!("{} available", self.available);
+    /// What is there, and what of it a project may have that stops where its grants end.
+    fn words(&self, grants_only: bool) -> String {
+        let mut words = if grants_only {
+            let beside = self.available.checked_sub(self.grants).unwrap_or_default();
+            format!("{} of grants, after which the project stops ({beside} of other credit)", self.grants)
+        } else {
+            format!("{} available", self.available)
+        };
         if !self.debt.is_zero() {
             words.push_str(&format!(", {} owed, which refuses calls", self.debt));
         }

@@ -15,7 +15,10 @@ pub(crate) struct Project {
     organization: OrganizationId,
     environment: String,
     data_class: String,
+    after_grant: String,
     models: Option<Models>,
+    byok: String,
+    byok_fallback: bool,
     created_at: Timestamp,
     archived_at: Option<Timestamp>,
 }
@@ -38,6 +41,17 @@ impl Models {
     }
 }
 
+impl Project {
+    fn byok_words(&self) -> String {
+        let then = if self.byok_fallback { ", then the gateway's" } else { "" };
+        match self.byok.as_str() {
+            "off" => "the gateway's".to_owned(),
+            "first" => format!("its own first{then}"),
+            word => format!("its own {word}"),
+        }
+    }
+}
+
 impl View for Project {
     fn human(&self) -> String {
         let mut all = vec![
@@ -46,7 +60,9 @@ impl View for Project {
             ("organization", self.organization.to_string()),
             ("environment", self.environment.clone()),
             ("data class", self.data_class.clone()),
+            ("after grants", self.after_grant.clone()),
             ("models", Models::words(self.models.as_ref())),
+            ("provider keys", self.byok_words()),
             ("created", second(self.created_at)),
         ];
         all.extend(self.archived_at.map(|at| ("archived", second(at))));
@@ -61,6 +77,7 @@ pub(crate) struct NewProject {
     name: String,
     organization: OrganizationId,
     environment: String,
+    after_grant: String,
     created_at: Timestamp,
 }
 
@@ -71,6 +88,7 @@ impl View for NewProject {
             ("name", self.name.clone()),
             ("organization", self.organization.to_string()),
             ("environment", self.environment.clone()),
+            ("after grants", self.after_grant.clone()),
             ("created", second(self.created_at)),
         ])
     }
@@ -93,6 +111,7 @@ impl View for Projects {
             Column::Text("NAME"),
             Column::Text("ENVIRONMENT"),
             Column::Text("DATA"),
+            Column::Text("AFTER GRANTS"),
             Column::Text("MODELS"),
             Column::Text("ARCHIVED"),
         ];
@@ -102,6 +121,7 @@ impl View for Projects {
                 project.name.clone(),
                 project.environment.clone(),
                 project.data_class.clone(),
+                project.after_grant.clone(),
                 Models::words(project.models.as_ref()),
                 project.archived_at.map(second).unwrap_or_default(),
             ]

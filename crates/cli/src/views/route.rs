@@ -31,6 +31,9 @@ struct Target {
     why: String,
     thousand_input: Option<String>,
     thousand_output: Option<String>,
+    thousand_input_at_list: Option<String>,
+    thousand_output_at_list: Option<String>,
+    payer: String,
     contract: Contract,
     circuit: String,
     latency_ms: u64,
@@ -63,6 +66,7 @@ impl Target {
         Column::Number("1000 IN"),
         Column::Number("1000 OUT"),
         Column::Text("CONTRACT"),
+        Column::Text("PAID BY"),
         Column::Text("CIRCUIT"),
         Column::Number("MS"),
         Column::Number("RUNNING"),
@@ -81,13 +85,18 @@ impl Target {
         let told = [left(self.requests_left, "requests"), left(self.tokens_left, "tokens")];
         let capped = |cap: &Cap| format!("{} of {} {}", cap.left, cap.limit, cap.measure.replace('_', " "));
         let left = self.caps.iter().map(capped).chain(told.into_iter().flatten());
-        let price = |price: &Option<String>| price.clone().unwrap_or_else(|| "none".to_owned());
+        let price = |price: &Option<String>, listed: &Option<String>| {
+            let shown = price.clone().unwrap_or_else(|| "none".to_owned());
+            let other = listed.as_ref().filter(|listed| price.as_ref() != Some(listed));
+            other.map_or_else(|| shown.clone(), |listed| format!("{shown} (list {listed})"))
+        };
         vec![
             self.place.map_or_else(|| "✗".to_owned(), |place| place.to_string()),
             self.target.clone(),
-            price(&self.thousand_input),
-            price(&self.thousand_output),
+            price(&self.thousand_input, &self.thousand_input_at_list),
+            price(&self.thousand_output, &self.thousand_output_at_list),
             format!("{}{fits}", contract.class.replace('_', " ")),
+            self.payer.replace('+', ", ").replace('_', " "),
             self.circuit.replace('_', " "),
             self.latency_ms.to_string(),
             self.pending.to_string(),

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// One model as `GET /v1/models` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct ModelCard {
     pub owned_by: String,
     /// What it costs, where that is known. OpenAI's cards have none; OpenRouter's have.
     pub pricing: Option<ModelPricing>,
+    /// What the gateway says of itself there, which no other API has: the member `tollkeeper`.
+    pub tollkeeper: Option<Value>,
 }
 
 /// What a model costs and what it is asked for, beside OpenAI's shape.
@@ -39,6 +42,8 @@ impl Serialize for ModelCard {
             kind: Option<&'static str>,
             #[serde(skip_serializing_if = "Option::is_none")]
             pricing: Option<Pricing<'a>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            tollkeeper: Option<&'a Value>,
         }
         #[derive(Serialize)]
         struct Pricing<'a> {
@@ -54,6 +59,7 @@ impl Serialize for ModelCard {
             kind: pricing.map(|pricing| pricing.kind),
             pricing: pricing
                 .map(|pricing| Pricing { prompt: &pricing.prompt, completion: &pricing.completion }),
+            tollkeeper: self.tollkeeper.as_ref(),
         }
         .serialize(serializer)
     }

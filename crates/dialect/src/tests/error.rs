@@ -126,10 +126,16 @@ fn models_are_listed() {
         created: 1_700_000_000,
         owned_by: "openai".to_owned(),
         pricing: None,
+        tollkeeper: None,
     };
     assert_eq!(
         models_json(&[card("a"), card("org/b:\"free\"")]),
         r#"{"object":"list","data":[{"id":"a","object":"model","created":1700000000,"owned_by":"openai"},{"id":"org/b:\"free\"","object":"model","created":1700000000,"owned_by":"openai"}]}"#
+    );
+    let own = ModelCard { tollkeeper: Some(serde_json::json!({ "payer": "provider" })), ..card("a") };
+    assert_eq!(
+        model_json(&own),
+        r#"{"id":"a","object":"model","created":1700000000,"owned_by":"openai","tollkeeper":{"payer":"provider"}}"#
     );
     assert_eq!(models_json(&[]), r#"{"object":"list","data":[]}"#);
     assert_eq!(

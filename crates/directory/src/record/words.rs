@@ -82,6 +82,15 @@ word_enums! {
         Sensitive = "sensitive",
     }
 
+    /// What pays for a project's calls when no grant can (2.2).
+    AfterGrant, "what follows a grant", "stop or paid" {
+        /// The organization's other credit.
+        #[default]
+        Paid = "paid",
+        /// Nothing: calls are refused until there is a grant again.
+        Stop = "stop",
+    }
+
     /// What becomes of an organization's running calls when its credit or a budget runs out (3.1).
     InFlight, "a policy for running calls", "completes or stops" {
         /// They end as they would have, and what they cost beyond their holds is booked, if need be as debt.
@@ -89,6 +98,17 @@ word_enums! {
         Completes = "completes",
         /// They end where the money ends: streams are cut, other answers are capped before they start.
         Stops = "stops",
+    }
+
+    /// Whether a project's calls use the provider keys that its organization brought (2.7).
+    Byok, "a use of brought provider keys", "off, first or only" {
+        /// They are not used, which is where a new project starts.
+        #[default]
+        Off = "off",
+        /// Before ours, where there is one for the call.
+        First = "first",
+        /// They alone: our keys are never used.
+        Only = "only",
     }
 
     /// What a person may do in an organization.

@@ -3,7 +3,7 @@
 use domain::{Country, OrganizationId, ProjectId, WalletId, Zone};
 
 use super::{ChangeError, DirectoryService, Draft, Mandate, told, valid_name};
-use crate::record::{DataClass, Environment, InFlight, ModelAccess, Organization, Project};
+use crate::record::{AfterGrant, Byok, DataClass, Environment, InFlight, ModelAccess, Organization, Project};
 
 /// Entries of a list of models at most.
 const MODELS_MAX: usize = 1_000;
@@ -50,6 +50,8 @@ pub struct NewProject {
     pub environment: Environment,
     /// What its prompts may contain.
     pub data_class: DataClass,
+    /// What pays for its calls when no grant can.
+    pub after_grant: AfterGrant,
 }
 
 /// What is to change of a project; `None` stays as it is.
@@ -61,8 +63,14 @@ pub struct ProjectChanges {
     pub environment: Option<Environment>,
     /// What its prompts may contain.
     pub data_class: Option<DataClass>,
+    /// What pays for its calls when no grant can. Calls that are held already keep what they began with.
+    pub after_grant: Option<AfterGrant>,
     /// Models that it may call; `Some(None)` lets it call all.
     pub models: Option<Option<ModelAccess>>,
+    /// Whether its calls use the provider keys that its organization brought.
+    pub byok: Option<Byok>,
+    /// Whether a call by a brought key may go on with ours.
+    pub byok_fallback: Option<bool>,
 }
 
 impl DirectoryService {
@@ -156,7 +164,10 @@ impl DirectoryService {
             name,
             environment: new.environment,
             data_class: new.data_class,
+            after_grant: new.after_grant,
             models: None,
+            byok: Byok::default(),
+            byok_fallback: false,
             created_at: mandate.now,
             archived_at: None,
         };
@@ -183,7 +194,10 @@ impl DirectoryService {
             name: name.unwrap_or_else(|| before.name.clone()),
             environment: changes.environment.unwrap_or(before.environment),
             data_class: changes.data_class.unwrap_or(before.data_class),
+            after_grant: changes.after_grant.unwrap_or(before.after_grant),
             models: changes.models.unwrap_or_else(|| before.models.clone()),
+            byok: changes.byok.unwrap_or(before.byok),
+            byok_fallback: changes.byok_fallback.unwrap_or(before.byok_fallback),
             ..Project::clone(&before)
         };
         let mut draft = Draft::new(mandate, before.organization);

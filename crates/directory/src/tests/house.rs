@@ -7,9 +7,9 @@ use domain::{OrganizationId, ProjectId, Timestamp, UserId};
 use super::world::visit;
 use super::{CountingIds, at, hasher};
 use crate::{
-    AuditEntry, Bounds, ChangeError, CreatedKey, DataClass, DirectoryService, Environment, Invite, InvitedTo,
-    KeyOwner, Mandate, MemoryDirectory, NewInvite, NewKey, NewOrganization, NewProject, NewUser,
-    OrganizationRole, ProjectRole, Secret, SentInvite, User,
+    AfterGrant, AuditEntry, Bounds, ChangeError, CreatedKey, DataClass, DirectoryService, Environment,
+    Invite, InvitedTo, KeyOwner, Mandate, MemoryDirectory, NewInvite, NewKey, NewOrganization, NewProject,
+    NewUser, OrganizationRole, ProjectRole, Secret, SentInvite, User,
 };
 
 pub(super) struct House {
@@ -122,6 +122,7 @@ pub(super) fn new_project(organization: OrganizationId, name: &str) -> NewProjec
         name: name.to_owned(),
         environment: Environment::default(),
         data_class: DataClass::default(),
+        after_grant: AfterGrant::default(),
     }
 }
 

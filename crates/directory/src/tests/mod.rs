@@ -8,6 +8,7 @@ mod lookup;
 mod names;
 mod networks;
 mod people;
+mod provider_keys;
 mod refusals;
 mod service;
 mod store;

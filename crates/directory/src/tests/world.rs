@@ -8,8 +8,9 @@ use domain::{
 
 use super::{at, hasher};
 use crate::{
-    AdminKey, Bounds, Contents, DataClass, Directory, Environment, InFlight, Key, KeyKind, KeyOwner, Member,
-    Organization, OrganizationRole, Project, ProjectRole, Scope, Secret, ServiceAccount, User, Visit,
+    AdminKey, AfterGrant, Bounds, Contents, DataClass, Directory, Environment, InFlight, Key, KeyKind,
+    KeyOwner, Member, Organization, OrganizationRole, Project, ProjectRole, Scope, Secret, ServiceAccount,
+    User, Visit,
 };
 
 /// Secrets that differ by number and are the same in every run.
@@ -61,7 +62,10 @@ pub(super) fn project() -> Project {
         name: "chat".to_owned(),
         environment: Environment::Prod,
         data_class: DataClass::Sensitive,
+        after_grant: AfterGrant::Stop,
         models: None,
+        byok: crate::Byok::Off,
+        byok_fallback: false,
         created_at: at(0),
         archived_at: None,
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use directory::{
-    Bounds, DataClass, DirectoryService, Environment, InFlight, KeyHasher, Mandate, MemoryDirectory, NewKey,
-    NewOrganization, NewProject, Principal, Scope, Visit,
+    AfterGrant, Bounds, DataClass, DirectoryService, Environment, InFlight, KeyHasher, Mandate,
+    MemoryDirectory, NewKey, NewOrganization, NewProject, Principal, Scope, Visit,
 };
 use domain::{BudgetId, Money, RequestId, Timestamp, WalletId};
 use http_body_util::BodyExt;
@@ -16,7 +16,7 @@ use crate::allowance::Ask;
 use crate::denial::refuse;
 use crate::pools::Pools;
 
-fn principal() -> Principal {
+fn principal(after_grant: AfterGrant) -> Principal {
     let (ids, now) = (Steady::default(), Timestamp::from_micros(0));
     let service =
         DirectoryService::open(Arc::new(MemoryDirectory::default()), KeyHasher::new([7; 32])).unwrap();
@@ -25,7 +25,7 @@ fn principal() -> Principal {
         NewOrganization { name: "Acme".to_owned(), in_flight: InFlight::Stops, ..NewOrganization::default() };
     let organization = service.create_organization(new, &mandate).unwrap().id;
     let (environment, data_class) = (Environment::Dev, DataClass::Internal);
-    let new = NewProject { organization, name: "chat".to_owned(), environment, data_class };
+    let new = NewProject { organization, name: "chat".to_owned(), environment, data_class, after_grant };
     let project = service.create_project(new, &mandate).unwrap().id;
     let name = Some("laptop".to_owned());
     let new = NewKey { project, owner: None, name, bounds: Bounds::default(), expires_at: None };
@@ -36,10 +36,21 @@ fn principal() -> Principal {
 
 /// The status, `x-should-retry`, and the error, of a denial.
 async fn wire(error: LedgerError, least: i64, amount: i64) -> (u16, Value) {
+    wire_of(&principal(AfterGrant::Paid), error, least, amount, None).await
+}
+
+/// The same to a principal, with what there is beside grants.
+async fn wire_of(
+    principal: &Principal,
+    error: LedgerError,
+    least: i64,
+    amount: i64,
+    beside: Option<Money>,
+) -> (u16, Value) {
     let ask = Ask { amount: Money::from_nano(amount), least: Money::from_nano(least), tokens: 0 };
     let (pools, ends) = (Pools::default(), "2026-12-02".parse().ok());
     let free = (&pools.free, ends);
-    let response = refuse(error, &principal(), &ask, free)
+    let response = refuse(error, principal, &ask, free, beside)
         .into_response(dialect::Dialect::OpenAi, RequestId::from_bytes([9; 16]));
     assert!(!response.headers().contains_key("retry-after") || response.status() == 503);
     let (status, retry) = (response.status().as_u16(), response.headers().get("x-should-retry").cloned());
@@ -136,7 +147,7 @@ async fn budgets_say_whose_they_are_what_is_left_and_when_they_start_anew() {
         };
         let denial = LedgerError::Denied(Denial::BudgetExceeded(Box::new(bound)));
         let (status, error) = wire(denial, 1, 1).await;
-        let organization = principal().organization().id;
+        let organization = principal(AfterGrant::Paid).organization().id;
         let raise = format!(
             "he operator raises it: `tollkeeper budgets set --org {organization} --id {budget} {raise}`."
         );
@@ -204,4 +215,51 @@ async fn credit_that_is_short_says_how_much_is_needed_and_where() {
         assert!(body["message"].as_str().unwrap().contains(message), "{body}");
         assert!(body["next_step"].as_str().unwrap_or_default().contains(next_step), "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_project_that_stops_after_its_grants_says_so_and_what_lies_beside() {
+    let stops = principal(AfterGrant::Stop);
+    let (organization, project) = (stops.organization().id, stops.project.id);
+    let cents = |cents: i64| Money::from_nano(cents * 10_000_000);
+    let grant = format!(
+        "perator gives a grant: `tollkeeper credits grant --org {organization} --amount 10.00 --kind promo`."
+    );
+    let paid = format!(
+        "Let other credit pay: `tollkeeper project update {project} --after-grant paid`. Or the o{grant}"
+    );
+    let grant = format!("The o{grant}");
+    let whole = "This call may cost up to 0.02, and the promotional credit that may pay for it is 0.01.";
+    let least = "This call needs at least 0.02, and the promotional credit that may pay for it is 0.01.";
+    for (amount, beside, message, next_step) in [
+        (2, Some(500), format!("{whole} Other credit, which it leaves alone: 5.00."), &paid),
+        (9, Some(1), format!("{least} Other credit, which it leaves alone: 0.01."), &paid),
+        // What would not suffice either is no way out.
+        (9, Some(0), format!("{least} Other credit, which it leaves alone: 0.00."), &grant),
+        (2, None, whole.to_owned(), &grant),
+    ] {
+        let short = Denial::InsufficientCredit { available: cents(1), needed: cents(2) };
+        let (status, error) = wire_of(&stops, LedgerError::Denied(short), 2, amount, beside.map(cents)).await;
+        let expected = json!({
+            "message": format!(
+                "You exceeded your current quota: project chat has chosen to stop where its grants end (after_grant = \
+                 \"stop\"). {message}"
+            ),
+            "type": "insufficient_quota",
+            "param": null,
+            "code": "insufficient_quota",
+            "reason": "grants_used_up",
+            "limit": "0.01",
+            "used": "0.02",
+            "owner": "billing",
+            "next_step": next_step,
+            "retryable": false,
+            "request_id": RequestId::from_bytes([9; 16]).to_string(),
+        });
+        assert_eq!((status, error), (429, expected));
+    }
+    // What is owed is owed, whoever stops where.
+    let owing = Denial::InDebt { wallet: WalletId::from_bytes([6; 16]), debt: cents(3) };
+    let (_, error) = wire_of(&stops, LedgerError::Denied(owing), 2, 2, None).await;
+    assert_eq!(error["reason"], "wallet_in_debt");
 }

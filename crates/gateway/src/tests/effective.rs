@@ -38,7 +38,13 @@ fn caller(limits: &[(&str, &str, u64)]) -> Principal {
     let organization = service.create_organization(new, &mandate).unwrap().id;
     let of = |name: &str| {
         let (environment, data_class) = (Environment::Dev, DataClass::Internal);
-        let new = NewProject { organization, name: name.to_owned(), environment, data_class };
+        let new = NewProject {
+            organization,
+            name: name.to_owned(),
+            environment,
+            data_class,
+            after_grant: directory::AfterGrant::default(),
+        };
         let project = service.create_project(new, &mandate).unwrap().id;
         let new = NewKey { project, owner: None, name: None, bounds: Bounds::default(), expires_at: None };
         service.create_key(new, &mandate).unwrap().key

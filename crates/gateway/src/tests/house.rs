@@ -340,6 +340,7 @@ impl House {
             name: "chat".to_owned(),
             environment: directory::Environment::default(),
             data_class,
+            after_grant: directory::AfterGrant::default(),
         };
         let closed = NewProject { name: "closed".to_owned(), ..project.clone() };
         let mandate = Mandate::operator(&ids, now);
@@ -360,6 +361,7 @@ impl House {
         let shared = Shared {
             directory: Arc::clone(service.directory()),
             routes,
+            brought: Arc::default(),
             tiers: Tiers::default(),
             pools: Pools::default(),
             retries: RetryBudget::new(RetryRules::default()),
@@ -413,6 +415,7 @@ impl House {
         Shared {
             directory: Arc::clone(&old.directory),
             routes: Routes::default(),
+            brought: Arc::clone(&old.brought),
             tiers: Tiers::default(),
             pools: Pools::default(),
             retries: RetryBudget::new(old.settings.retry),

@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use directory::InFlight;
-use domain::{BudgetId, Money, Zone};
+use directory::{AfterGrant, InFlight, Mandate, ProjectChanges};
+use domain::{BudgetId, LotId, Money, Timestamp, Zone};
 use http_body_util::BodyExt;
-use ledger::{Act, AttemptStatus, Budget, Caps, Period, Subject};
+use ledger::{Act, AttemptStatus, Budget, Caps, Grant, LotKind, Period, Subject};
 use serde_json::Value;
 
-use super::house::{Got, House, INPUT_NANO, OUTPUT_NANO, SLICE, Script, answer, words};
+use super::house::{Got, House, INPUT_NANO, OUTPUT_NANO, SLICE, Script, Steady, answer, words};
 use crate::Answer;
 
 const STREAM: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true}}"#;
@@ -97,6 +97,45 @@ async fn a_stream_that_stops_is_cut_off_where_the_money_ends() {
             .await
             .expect("the provider is left");
     }
+}
+
+/// A house whose project stops where its grants end, with one of so much beside other credit.
+async fn granted(policy: InFlight, grant: i64, beside: i64, script: Script) -> House {
+    let house = House::new(policy, beside, script).await;
+    let changes = ProjectChanges { after_grant: Some(AfterGrant::Stop), ..ProjectChanges::default() };
+    let (ids, now) = (Steady::default(), Timestamp::from_micros(0));
+    house.service.update_project(house.project, changes, &Mandate::operator(&ids, now)).unwrap();
+    let (wallet, lot, amount) = (None, LotId::from_bytes([40; 16]), Money::from_nano(grant));
+    let (kind, expires_at) = (LotKind::Promo, Timestamp::MAX);
+    house.book(Act::Grant(Grant { wallet, lot, kind, amount, expires_at })).await;
+    house
+}
+
+#[tokio::test]
+async fn where_grants_end_a_stream_that_completes_goes_on_and_the_next_call_is_refused() {
+    let (grant, beside) = (credit_for(STREAM, SLICE + 10), credit_for(STREAM, 10_000));
+    let script = Script::Stream { tokens: 2_000, counts: 2_000 };
+    let house = granted(InFlight::Completes, grant, beside, script).await;
+    let got = house.call(1, STREAM).await;
+    assert_eq!(got.words(), 2_000);
+    let row = house.rows().pop().unwrap();
+    assert_eq!((row.cost, row.estimated, house.debt()), (cost(2_000), false, 0));
+    // No more than the grant was ever held; what the answer cost beyond it is paid like any charge above its hold.
+    assert!(row.held.nano() <= grant, "{}", row.held);
+    assert_eq!(house.books().wallets[0].balance.nano(), grant + beside - cost(2_000).nano());
+    let got = house.call(2, STREAM).await;
+    assert!(got.status == 429 && got.body.contains("\"reason\":\"grants_used_up\""), "{}", got.body);
+    let left = house.books().wallets[0].balance;
+    assert!(got.body.contains(&format!("Other credit, which it leaves alone: {left}.")), "{}", got.body);
+}
+
+#[tokio::test]
+async fn where_grants_end_a_stream_that_stops_is_cut_off() {
+    let (grant, beside) = (credit_for(STREAM, 700), credit_for(STREAM, 10_000));
+    let house = granted(InFlight::Stops, grant, beside, Script::Endless).await;
+    let call = tokio::time::timeout(Duration::from_secs(20), house.call(1, STREAM));
+    check_cut(&house, &call.await.expect("the stream is cut off"));
+    assert!(house.books().wallets[0].balance.nano() >= beside, "nothing but the grant has paid");
 }
 
 #[tokio::test]

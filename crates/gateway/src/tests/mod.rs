@@ -19,6 +19,7 @@ mod rates;
 mod refusals;
 mod routing;
 mod scene;
+mod shown;
 mod stage;
 
 pub(crate) use contract::contract;

@@ -81,6 +81,7 @@ impl House {
             name: "other".to_owned(),
             environment: Environment::Dev,
             data_class: DataClass::Internal,
+            after_grant: directory::AfterGrant::default(),
         };
         self.service.create_project(new, &Mandate::operator(&ids, now)).unwrap().id
     }

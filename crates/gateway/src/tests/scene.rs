@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 
 use dialect::{Dialect, Endpoint};
 use directory::{
-    AccessMode, Bounds, Caps as RateCaps, Contents, Directory, DirectoryStore, InFlight, KeyHasher, KeyOwner,
-    LimitSubject, Mandate, ModelAccess, NewKey, NewUser, OrganizationRole, ProjectRole, RateLimit, Scope,
+    AccessMode, AfterGrant, Bounds, Caps as RateCaps, Contents, Directory, DirectoryStore, InFlight,
+    KeyHasher, KeyOwner, LimitSubject, Mandate, ModelAccess, NewKey, NewUser, OrganizationRole, ProjectRole,
+    RateLimit, Scope,
 };
 use domain::{BudgetId, Ids, KeyId, LimitId, LotId, Money, RequestId, Timestamp, Usage, Zone};
 use ledger::{
@@ -59,11 +60,13 @@ pub(super) enum Wrong {
     Abroad,
     Unfit,
     Stale,
+    NoProviderKey,
     Ceiling,
     Budget(Capped),
     Rate(Rated),
     Frozen,
     Owing,
+    NoGrant,
     Poor,
 }
 
@@ -223,6 +226,10 @@ impl Scene {
         for project in contents.projects.iter_mut().filter(|project| project.id == self.house.project) {
             project.archived_at = at(Wrong::Archived);
             project.models = other_models(Wrong::NotOfProject);
+            // No credit in these scenes is a grant.
+            project.after_grant = if self.is(Wrong::NoGrant) { AfterGrant::Stop } else { AfterGrant::Paid };
+            project.byok =
+                if self.is(Wrong::NoProviderKey) { directory::Byok::Only } else { directory::Byok::Off };
         }
         for organization in &mut contents.organizations {
             organization.country = Some("DE".parse().unwrap());

@@ -112,8 +112,13 @@ impl Clerk<'_> {
     }
 
     /// Rows as they are booked: pools have paid for what they have left, in the order of the attempts. Changes nothing yet.
-    pub(super) fn cover(&self, mut rows: Vec<CostRow>) -> Result<Vec<CostRow>, Denial> {
-        let mut used: BTreeMap<PoolKey, u64> = BTreeMap::new();
+    pub(super) fn cover(&self, hold: &Hold, mut rows: Vec<CostRow>) -> Result<Vec<CostRow>, Denial> {
+        // What the hold took goes back first, and what its rows take of the same pool is taken row by row: the terms of
+        // a pool may have changed while the call ran, so that one of them is strict and another is not.
+        let taken = takings(hold.rows()).into_iter();
+        let mut used: BTreeMap<PoolKey, u64> = taken
+            .map(|(key, (units, _))| (key.clone(), self.pool(&key).used.saturating_sub(units)))
+            .collect();
         rows.sort_by_key(|row| row.attempt);
         rows.into_iter().map(|row| self.cover_row(row, &mut used)).collect()
     }
@@ -123,9 +128,7 @@ impl Clerk<'_> {
         let so_far = used.entry(cover.key.clone()).or_insert_with(|| self.pool(&cover.key).used);
         let left = if cover.strict { u64::MAX } else { cover.cap.saturating_sub(*so_far) };
         cover.units = cover.wanted().min(left);
-        if !cover.strict {
-            *so_far = so_far.saturating_add(cover.units);
-        }
+        *so_far = so_far.saturating_add(cover.units);
         let paid = i64::try_from(worth(&cover.parts, cover.units).get()).map_err(|_| Denial::Overflow)?;
         cover.parts = Vec::new();
         row.cost_pico = row.cost_pico.checked_sub(paid).ok_or(Denial::Overflow)?;
@@ -157,11 +160,14 @@ impl Cover {
     /// Whether a row of this exact cost may have it before it is settled.
     pub(crate) fn is_fit(&self, cost_pico: i64) -> bool {
         const NAME_BYTES_MAX: usize = 128;
+        // More would not fit into what a store keeps of a live hold; no usage has nearly as many buckets.
+        const PARTS_MAX: usize = 100;
         let name = &*self.key.pool;
         let all = worth(&self.parts, u64::MAX).get();
         !name.trim().is_empty()
             && name.len() <= NAME_BYTES_MAX
             && self.units == 0
+            && self.parts.len() <= PARTS_MAX
             && are_fit(&self.parts)
             && all <= i128::from(cost_pico)
     }

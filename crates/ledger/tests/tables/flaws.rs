@@ -3,7 +3,7 @@
 
 use domain::{LotId, Money, OrganizationId, Timestamp};
 use tollkeeper_ledger::conformance::{
-    Payer, budget, budget_id, cost_cap, lot_id, named, promo, purpose, request_id, wallet_id,
+    Payer, budget, budget_id, cost_cap, lot_id, named, parts, promo, purpose, request_id, wallet_id,
 };
 use tollkeeper_ledger::{
     Act, Booking, Books, Budget, Caps, Changes, Charged, Command, CostRow, Denial, Extension, Hold,
@@ -12,6 +12,8 @@ use tollkeeper_ledger::{
 };
 
 use crate::harness::{denied, payer};
+
+mod covers;
 
 const NOW: Timestamp = Timestamp::from_micros(1_000);
 
@@ -313,10 +315,11 @@ fn holds() {
         let hold = case.books.holds.remove(&request_id(1)).unwrap();
         case.books.holds.insert(request_id(5), Hold { request: request_id(5), ..hold });
     };
-    let flaws: [Flaw; 15] = [
+    let flaws: [Flaw; 16] = [
         FROZEN,
         (|case| case.hold().least = Money::from_nano(-1), invalid("amount")),
         (|case| case.hold().amount = Money::from_nano(1), invalid("amount")),
+        (|case| case.hold().ceiling = parts(&[(5, 0), (0, -1)]), invalid("ceiling")),
         (|case| case.hold().draft.attempt = 0, invalid("rows")),
         (|case| case.hold().draft.request = request_id(6), invalid("rows")),
         (|case| case.hold().draft.organization = OrganizationId::from_bytes([9; 16]), invalid("rows")),
@@ -336,10 +339,11 @@ fn holds() {
 #[test]
 fn extensions() {
     use tollkeeper_ledger::Measure::{Cost, Tokens};
-    let flaws: [Flaw; 8] = [
+    let flaws: [Flaw; 9] = [
         FROZEN,
         (|case| case.extension().amount = Money::from_nano(-1), invalid("amount")),
         (|case| case.extension().cost_pico = -1, invalid("cost_pico")),
+        (|case| case.extension().ceiling = parts(&[(1, -1)]), invalid("ceiling")),
         (|case| case.books.holds.clear(), Denial::HoldGone),
         (|case| case.exhaust(2, NO_TOKENS), full(2, Tokens, "3")),
         (|case| case.exhaust(3, NOTHING), full(3, Cost, "0.000000002")),

@@ -5,7 +5,8 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use directory::{
-    Administrator, DataClass, Environment, InFlight, NewOrganization, NewProject, OrganizationChanges,
+    Administrator, AfterGrant, DataClass, Environment, InFlight, NewOrganization, NewProject,
+    OrganizationChanges,
 };
 use domain::{Country, OrganizationId, ProjectId, Refusal, RefusalCode, Zone};
 use serde::Deserialize;
@@ -100,6 +101,7 @@ struct ProjectBody {
     organization: String,
     environment: Option<String>,
     data_class: Option<String>,
+    after_grant: Option<String>,
 }
 
 pub(super) async fn create_project(
@@ -113,6 +115,7 @@ pub(super) async fn create_project(
         name: body.name,
         environment: optional::<Environment>("environment", body.environment.as_deref())?.unwrap_or_default(),
         data_class: optional::<DataClass>("data_class", body.data_class.as_deref())?.unwrap_or_default(),
+        after_grant: optional::<AfterGrant>("after_grant", body.after_grant.as_deref())?.unwrap_or_default(),
     };
     let made = blocking(move || Ok(admin.directory.create_project(new, &admin.mandate(&hand))?));
     Ok(json(StatusCode::CREATED, &view::project(&made.await?)))

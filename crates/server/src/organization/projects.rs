@@ -1,6 +1,6 @@
 //! Projects.
 
-use directory::{DataClass, Environment, NewProject, Project, ProjectChanges};
+use directory::{AfterGrant, DataClass, Environment, NewProject, Project, ProjectChanges};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,6 +18,7 @@ fn show(project: &Project) -> Value {
         "status": if project.archived_at.is_some() { "archived" } else { "active" },
         "environment": project.environment,
         "data_class": project.data_class,
+        "after_grant": project.after_grant,
     })
 }
 
@@ -34,6 +35,7 @@ struct Create {
     name: String,
     environment: Option<String>,
     data_class: Option<String>,
+    after_grant: Option<String>,
 }
 
 pub(super) fn create(call: &Call) -> Answered {
@@ -43,6 +45,7 @@ pub(super) fn create(call: &Call) -> Answered {
         name: body.name,
         environment: optional::<Environment>("environment", body.environment.as_deref())?.unwrap_or_default(),
         data_class: optional::<DataClass>("data_class", body.data_class.as_deref())?.unwrap_or_default(),
+        after_grant: optional::<AfterGrant>("after_grant", body.after_grant.as_deref())?.unwrap_or_default(),
     };
     ok(&show(&call.admin.directory.create_project(new, &call.admin.mandate(&call.hand))?))
 }

@@ -73,6 +73,8 @@ impl Chaos {
         {
             tally.add(Counted::Fault, "cap changed");
             cover.cap = self.random.below(cover.cap.saturating_mul(2).max(4));
+            // As a pool does whose terms change while the call runs.
+            cover.strict ^= self.random.chance(200);
         }
         self.consume(row);
     }

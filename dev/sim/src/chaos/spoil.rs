@@ -76,7 +76,9 @@ fn spoil_row(row: &mut CostRow, random: &mut Random) {
 fn unfit_cover(random: &mut Random) -> Cover {
     let key = PoolKey { pool: "tokens".into(), start: Timestamp::from_micros(0) };
     let mut cover = Cover { key, cap: 9, strict: random.chance(500), parts: Vec::new(), units: 0 };
-    match random.below(6) {
+    match random.below(8) {
+        6 => cover.parts = vec![Part { units: 1, unit_pico: 0 }; 100],
+        7 => cover.parts = vec![Part { units: 1, unit_pico: 0 }; 101],
         0 => cover.key.pool = "".into(),
         1 => cover.key.pool = " ".into(),
         2 => cover.key.pool = "p".repeat(129).into(),

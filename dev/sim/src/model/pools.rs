@@ -187,6 +187,7 @@ pub(super) fn check_covers<'a>(rows: impl IntoIterator<Item = &'a CostRow>) -> R
         let wrong = name.trim().is_empty()
             || name.len() > 128
             || cover.units > 0
+            || cover.parts.len() > 100
             || cover.parts.iter().any(|part| part.unit_pico < 0)
             || cost > i128::from(row.cost_pico);
         if wrong {

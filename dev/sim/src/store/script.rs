@@ -1,8 +1,8 @@
 //! Sixty commands, every kind of command and of booking among them, in transactions of several sizes.
 
 use domain::Timestamp;
-use ledger::conformance::{Payer, START, budget, cost_cap, named, promo, purpose};
-use ledger::{Budget, Command, LotKind, Period, Subject, Tag};
+use ledger::conformance::{Payer, START, budget, cost_cap, cover, named, parts, promo, purpose, strict};
+use ledger::{Budget, Command, CostRow, Cover, HoldRequest, LotKind, Period, Subject, Tag};
 
 /// One transaction: when it runs, in seconds from the start, and what it does.
 pub(crate) type Transaction = (i64, Vec<Command>);
@@ -75,9 +75,16 @@ fn beginnings(one: Payer, two: Payer) -> Vec<Transaction> {
 /// Calls: held, extended, settled within and beyond their holds, refused, left alone.
 fn calls(one: Payer, two: Payer) -> Vec<Transaction> {
     vec![
-        (10, vec![one.hold(1, 300).into()]),
+        (10, vec![pooled(one.hold(1, 300), cover("tokens", 90, &[]))]),
         (11, vec![one.extend(1, 100).into(), one.hold(2, 500).into(), two.hold(3, 600).into()]),
-        (12, vec![one.settle_for(1, 350), one.hold(2, 500).into(), Command::Probe(one.hold(4, 90_000))]),
+        (
+            12,
+            vec![
+                one.settle(1, vec![covered(one.row(1, 1, 380_000))]),
+                one.hold(2, 500).into(),
+                Command::Probe(one.hold(4, 90_000)),
+            ],
+        ),
         (
             13,
             vec![
@@ -90,8 +97,26 @@ fn calls(one: Payer, two: Payer) -> Vec<Transaction> {
             ],
         ),
         (14, vec![two.top_up(30, 5_000, "stripe:pi_3").into(), one.settle_for(7, 0)]),
-        (15, vec![one.hold(8, 250).into(), one.hold(9, 250).into(), two.hold(10, 400).into()]),
+        (
+            15,
+            vec![
+                pooled(one.hold(8, 250), strict("free", 3, 1)),
+                one.hold(9, 250).into(),
+                two.hold(10, 400).into(),
+            ],
+        ),
     ]
+}
+
+/// A hold that draws on a pool.
+fn pooled(mut hold: HoldRequest, cover: Cover) -> Command {
+    hold.draft.cover = Some(Box::new(cover));
+    HoldRequest { ceiling: parts(&[(70, 1_000)]), ..hold }.into()
+}
+
+/// A row of which a pool pays for thirty units.
+fn covered(row: CostRow) -> CostRow {
+    CostRow { cover: Some(Box::new(cover("tokens", 90, &[(30, 1_000)]))), ..row }
 }
 
 /// What people put right, and what falls due.
@@ -114,7 +139,14 @@ fn corrections(one: Payer, two: Payer) -> Vec<Transaction> {
         ),
         (4_000, vec![one.sweep(60, long_ago), one.extend(8, 50).into()]),
         (4_001, vec![one.settle_for(6, 10), one.settle_for(9, 260), two.extend(10, 30).into()]),
-        (4_002, vec![one.hold(11, 120).into(), two.hold(12, 130).into(), one.hold(13, 140).into()]),
+        (
+            4_002,
+            vec![
+                pooled(one.hold(11, 120), cover("tokens", 90, &[])),
+                two.hold(12, 130).into(),
+                one.hold(13, 140).into(),
+            ],
+        ),
         (4_003, vec![two.settle_for(12, 125), one.transfer(1, 210, 40, 50).into(), one.hold(14, 1).into()]),
         (4_004, vec![one.extend(13, 7).into()]),
     ]

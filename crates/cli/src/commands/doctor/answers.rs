@@ -110,9 +110,16 @@ pub(super) fn amount(number: &RawValue) -> Option<Money> {
 #[derive(Debug, Deserialize)]
 pub(super) struct Limits {
     pub(super) organization: Named,
-    pub(super) project: Named,
+    pub(super) project: ProjectState,
     pub(super) rate_limits: Vec<Group>,
     pub(super) credit: Credit,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ProjectState {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) after_grant: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -139,6 +146,7 @@ pub(super) struct Limit {
 #[derive(Debug, Deserialize)]
 pub(super) struct Credit {
     pub(super) available: Money,
+    pub(super) grants: Money,
     pub(super) debt: Money,
     pub(super) frozen: bool,
 }

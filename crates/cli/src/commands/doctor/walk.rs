@@ -204,6 +204,8 @@ impl Walk<'_> {
         );
         let not_credit =
             "an app subscription such as ChatGPT Plus is not API credit, and another key has none more";
+        let grants_only = limits.project.after_grant == "stop";
+        let beside = credit.available.checked_sub(credit.grants).unwrap_or_default();
         self.say(if credit.frozen {
             found("1.8 billing", "the books are frozen", "the operator runs `tollkeeper verify`")
         } else if !credit.debt.is_zero() {
@@ -214,6 +216,19 @@ impl Walk<'_> {
             )
         } else if credit.available.is_zero() {
             found("1.8 billing", format!("no credit is left; {not_credit}"), top_up)
+        } else if grants_only && credit.grants.is_zero() {
+            found(
+                "1.8 billing",
+                format!("the project stops where its grants end, and none is left; {beside} of other credit lies beside"),
+                format!(
+                    "tollkeeper project update {} --after-grant paid, or tollkeeper credits grant --org {} --amount 10.00 \
+                     --kind promo",
+                    limits.project.id, limits.organization.id
+                ),
+            )
+        } else if grants_only {
+            let left = format!("{} of grants, where the project stops; {beside} of other credit", credit.grants);
+            ok("1.8 billing", left)
         } else {
             ok("1.8 billing", format!("{} available", credit.available))
         });

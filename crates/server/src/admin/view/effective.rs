@@ -39,6 +39,7 @@ pub(crate) fn effective(chain: &Chain) -> Value {
             "state": if project.archived_at.is_some() { "archived" } else { "open" },
             "environment": project.environment,
             "data_class": project.data_class,
+            "after_grant": project.after_grant,
             "models": project.models,
         },
         "organization": {
@@ -150,10 +151,16 @@ fn budgets(chain: &Chain) -> Vec<Value> {
 /// The wallets that can pay for the key's project, and what they have.
 fn credit(chain: &Chain) -> Value {
     let Some(balance) = &chain.balance else {
-        return json!({ "available": Money::ZERO, "debt": Money::ZERO, "frozen": false, "wallets": [] });
+        return json!({
+            "available": Money::ZERO,
+            "grants": Money::ZERO,
+            "debt": Money::ZERO,
+            "frozen": false,
+            "wallets": [],
+        });
     };
     let wallets = paying(chain, &balance.wallets);
-    let sum = |figure: fn(&Wallet) -> Money| {
+    let sum = |figure: &dyn Fn(&Wallet) -> Money| {
         Money::sum(wallets.iter().map(|(_, wallet)| figure(wallet))).unwrap_or(Money::MAX)
     };
     let shown = wallets.iter().map(|(own, wallet)| {
@@ -164,12 +171,14 @@ fn credit(chain: &Chain) -> Value {
             "project": wallet.purpose.project,
             "models": wallet.purpose.models,
             "available": wallet.available(),
+            "grants": wallet.grants_at(chain.now),
             "debt": wallet.debt,
         })
     });
     json!({
-        "available": sum(Wallet::available),
-        "debt": sum(|wallet| wallet.debt),
+        "available": sum(&Wallet::available),
+        "grants": sum(&|wallet| wallet.grants_at(chain.now)),
+        "debt": sum(&|wallet| wallet.debt),
         "frozen": balance.frozen,
         "wallets": shown.collect::<Vec<_>>(),
     })

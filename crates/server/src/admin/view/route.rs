@@ -1,6 +1,6 @@
 //! A route explained, as JSON.
 
-use domain::{ServiceTier, Timestamp, Usage};
+use domain::{Payer, ServiceTier, Timestamp, Usage};
 use gateway::{CapLook, RouteExplanation, TargetExplanation};
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub(crate) fn route(model: &str, explained: &RouteExplanation, now: Timestamp) -
 }
 
 fn one(explained: &TargetExplanation, now: Timestamp) -> Value {
-    let TargetExplanation { target, place, price, covered, look, caps, why } = explained;
+    let TargetExplanation { target, place, payers, price, covered, look, caps, why } = explained;
     let thousand = |usage: Usage| {
         let cost = price.as_ref()?.cost(&usage, ServiceTier::default())?;
         cost.ceil_to_money().map(|cost| cost.to_string())
@@ -42,6 +42,7 @@ fn one(explained: &TargetExplanation, now: Timestamp) -> Value {
         "list_version": price.as_ref().and_then(|price| price.list()).map(|list| &list.id),
         "thousand_input_at_list": listed(Usage { input: 1_000, ..Usage::default() }),
         "thousand_output_at_list": listed(Usage { output: 1_000, ..Usage::default() }),
+        "payer": Payer::word(*payers),
         "contract": {
             "class": target.contract.class.as_str(),
             "owner": target.contract.owner,

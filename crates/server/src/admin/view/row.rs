@@ -1,6 +1,6 @@
 //! A cost row as JSON: what one attempt consumed, what that costs at list price, what was paid and by whom.
 
-use domain::{Money, Pico};
+use domain::{Money, Payer, Pico};
 use ledger::CostRow;
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn money(row: &CostRow) -> Value {
     let cover = row.cover.as_deref();
     json!({
         "access_class": row.class,
-        "payer": store::payer_text(row),
+        "payer": Payer::word(row.payers()),
         "list_price": list_price(row),
         "cost": row.cost,
         "pool": cover.map(|cover| &cover.key.pool),

@@ -137,6 +137,7 @@ fn projects(service: &DirectoryService, ids: &Counter, size: &Size) -> Outcome<V
             name: format!("project {number}"),
             environment: Environment::default(),
             data_class: DataClass::default(),
+            after_grant: directory::AfterGrant::default(),
         };
         projects.push(service.create_project(new, &mandate)?.id);
     }
