@@ -227,6 +227,10 @@ const fn words(refused: RefusalCode) -> Words {
         | RefusalCode::OutputTokensPerMinuteExceeded
         | RefusalCode::TokensPerDayExceeded => (429, "tokens", Some(RATE), None, Some(refused.as_str())),
         RefusalCode::CreditExhausted => (429, QUOTA, Some(QUOTA), None, Some("credit_balance_exhausted")),
+        // Not the caller's rate, so not the code of one: nothing that a client does about its own helps.
+        RefusalCode::ProviderCapReached => {
+            (429, "rate_limit_error", Some("provider_cap_reached"), None, None)
+        }
         RefusalCode::GrantsUsedUp => (429, QUOTA, Some(QUOTA), None, Some("grants_used_up")),
         // As OpenRouter says it of its free models: a limit of requests, and none that money is owed for.
         RefusalCode::FreeRequestsUsedUp => (429, "requests", Some(RATE), None, Some(refused.as_str())),

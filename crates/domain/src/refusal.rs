@@ -112,6 +112,8 @@ pub enum RefusalCode {
     GrantsUsedUp,
     /// The wallet cannot cover the hold.
     CreditExhausted,
+    /// What the provider lets the gateway's credential have is used up. It is looked at before the credit is.
+    ProviderCapReached,
 }
 
 impl RefusalCode {
@@ -156,6 +158,7 @@ impl RefusalCode {
         Self::WalletInDebt,
         Self::GrantsUsedUp,
         Self::CreditExhausted,
+        Self::ProviderCapReached,
     ];
 
     /// The layer that owns this code.
@@ -199,6 +202,7 @@ impl RefusalCode {
             | Self::WalletInDebt
             | Self::GrantsUsedUp
             | Self::CreditExhausted => Owner::Billing,
+            Self::ProviderCapReached => Owner::Provider,
         }
     }
 
@@ -244,6 +248,7 @@ impl RefusalCode {
             Self::FreeRequestsUsedUp => "free_requests_used_up",
             Self::WalletInDebt => "wallet_in_debt",
             Self::WalletFrozen => "wallet_frozen",
+            Self::ProviderCapReached => "provider_cap_reached",
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use ledger::{AttemptStatus, CostRow};
 
@@ -13,6 +14,7 @@ use crate::allowance::tier_asked;
 use crate::answer::Answer;
 use crate::attempt::{Attempted, attempt};
 use crate::candidate::Candidate;
+use crate::caps::{self, Seat, have_room};
 use crate::evidence::{Began, Plan};
 use crate::failure::{Failure, UpstreamFailure};
 use crate::health::Visit;
@@ -55,9 +57,12 @@ pub(crate) async fn attempts(
         first_byte_us: 0,
         http_status: 0,
         visit: None,
+        seat: None,
     };
     loop {
-        open.begin_attempt().await;
+        if let Err(failure) = open.begin_attempt().await {
+            return Err(fail(open, *failure).await);
+        }
         let (mut failed, failure) = match attempt(&client, open, &presence).await {
             Attempted::Answered(response) => return Ok(response),
             Attempted::Over(failure) => return Err(failure),
@@ -79,28 +84,68 @@ pub(crate) async fn attempts(
 }
 
 impl Open {
-    /// An attempt begins at the present target.
-    async fn begin_attempt(&mut self) {
-        self.visit = Some(self.enter().await);
+    /// An attempt begins at the present target, or fails where no target's caps have room for it.
+    async fn begin_attempt(&mut self) -> Result<(), Box<UpstreamFailure>> {
+        // The one before brought nothing, and its request counts all the same.
+        if let Some(seat) = self.seat.take() {
+            seat.end(0);
+        }
+        self.visit = Some(self.enter().await?);
         self.plan.candidates.tried();
         self.dispatched_us = self.shared.clock.monotonic_micros();
         (self.first_byte_us, self.http_status) = (0, 0);
+        Ok(())
+    }
+
+    /// Takes the present attempt's place under the provider's caps: the one that the plan took, if it is at this target.
+    fn sit(&mut self) -> Result<(), Box<Refusal>> {
+        let accounts = &self.plan.candidates.now().target.accounts;
+        let planned = self.plan.seat.take().filter(|seat| seat.is_under(accounts));
+        let mut seat = match planned {
+            Some(seat) => seat,
+            None => Seat::take(accounts, self.plan.tokens_expected(), &self.shared.clock)?,
+        };
+        seat.send();
+        self.seat = Some(seat);
+        Ok(())
+    }
+
+    /// Whether the provider's caps have room for the call at this candidate.
+    pub(crate) fn has_room(&self, candidate: &Candidate) -> bool {
+        let accounts = &candidate.target.accounts;
+        accounts.is_empty() || have_room(accounts, self.plan.tokens_expected(), self.shared.clock.as_ref())
     }
 
     /// Enters the present target. Where its circuit has closed the way since it was chosen, because another call is its
     /// probe, the next one that is open is turned to; where none is, it is tried all the same.
-    async fn enter(&mut self) -> Visit {
+    ///
+    /// # Errors
+    /// When the provider's caps have no room where it would be tried.
+    async fn enter(&mut self) -> Result<Visit, Box<UpstreamFailure>> {
         let (rules, tokens) = (self.shared.settings.breaker, self.expected_tokens());
         loop {
             let now_us = self.shared.clock.monotonic_micros();
+            let mut capped = None;
             if let Some(visit) = self.plan.target().health.enter(&rules, now_us, tokens) {
-                return visit;
+                match self.sit() {
+                    Ok(()) => return Ok(visit),
+                    Err(refusal) => capped = Some(refusal),
+                }
+                visit.give_up();
             }
             let is_open = |other: &Candidate| {
-                other.tries == 0 && other.target.health.look(&rules, now_us, tokens).usable
+                let look = other.target.health.look(&rules, now_us, tokens);
+                other.tries == 0 && look.usable && self.has_room(other)
             };
             let Some(place) = self.plan.candidates.others().iter().position(is_open) else {
-                return self.plan.target().health.force(tokens);
+                let refusal = match capped {
+                    Some(refusal) => refusal,
+                    None => match self.sit() {
+                        Ok(()) => return Ok(self.plan.target().health.force(tokens)),
+                        Err(refusal) => refusal,
+                    },
+                };
+                return Err(Box::new(UpstreamFailure::capped(&refusal)));
             };
             self.move_to(place, None).await;
         }
@@ -118,6 +163,7 @@ impl Open {
         if self.http_status < 400 {
             health.began(rules, self.first_byte_us, after_us);
         }
+        caps::learn(&self.plan.target().accounts, headers, self.http_status, self.shared.clock.as_ref());
         health.told(headers, self.http_status, self.first_byte_us, self.shared.clock.now())
     }
 
@@ -154,7 +200,9 @@ impl Open {
         let next = self.shared.settings.retry.next(&standing, &self.plan.candidates, |place| {
             let (rules, tokens) = (&self.shared.settings.breaker, self.expected_tokens());
             let other = self.plan.candidates.others().get(place);
-            other.is_some_and(|other| other.target.health.look(rules, now, tokens).usable)
+            other.is_some_and(|other| {
+                other.target.health.look(rules, now, tokens).usable && self.has_room(other)
+            })
         })?;
         let granted = self.shared.retries.take(now);
         if !granted {

@@ -13,6 +13,7 @@ use ledger::{AttemptStatus, CostRow};
 
 use crate::allowance::tier_asked;
 use crate::candidate::Candidate;
+use crate::caps::Seat;
 use crate::failure::UpstreamFailure;
 use crate::health::Visit;
 use crate::settle::{Open, Seen};
@@ -30,6 +31,7 @@ pub(crate) struct Beside {
     /// The cap that it was sent with.
     cap: Option<NonZeroU64>,
     visit: Option<Visit>,
+    seat: Option<Seat>,
 }
 
 impl Beside {
@@ -65,6 +67,7 @@ impl Open {
                 && !other.funding.is_strict()
                 && other.route.model == *model
                 && other.target.health.look(rules, now_us, tokens).usable
+                && self.has_room(other)
         };
         self.plan.candidates.others().iter().position(fits)
     }
@@ -88,6 +91,9 @@ impl Open {
             second.give_up();
             return None;
         }
+        if let Some(seat) = &mut self.seat {
+            seat.send();
+        }
         self.plan.candidates.tried();
         let target = Arc::clone(&self.plan.target().label);
         tracing::info!(request = %self.began.id, %target, "a second attempt beside a slow one");
@@ -109,19 +115,25 @@ impl Open {
             visit.give_up();
             return None;
         }
+        let accounts = &other.target.accounts;
+        let Ok(seat) = Seat::take(accounts, self.plan.tokens_expected(), &self.shared.clock) else {
+            visit.give_up();
+            return None;
+        };
         let at = self.shared.clock.now();
-        Some(Beside { place, dispatched_us: now_us, at, cap: None, visit: Some(visit) })
+        Some(Beside { place, dispatched_us: now_us, at, cap: None, visit: Some(visit), seat: Some(seat) })
     }
 
     /// Makes the other attempt the present one; what belongs to the present one stands aside.
     fn swap_with(&mut self, other: Beside) -> Beside {
-        let Beside { place, dispatched_us, at, cap, visit } = other;
+        let Beside { place, dispatched_us, at, cap, visit, seat } = other;
         let aside = Beside {
             place,
             dispatched_us: self.dispatched_us,
             at: self.held.draft().map_or(at, |draft| draft.at),
             cap: self.held.upstream_cap(),
             visit: std::mem::replace(&mut self.visit, visit),
+            seat: std::mem::replace(&mut self.seat, seat),
         };
         self.plan.candidates.turn_to(place);
         self.held.set_upstream_cap(cap);

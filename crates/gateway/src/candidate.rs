@@ -239,6 +239,18 @@ impl Candidates {
         }
     }
 
+    /// Leaves out the present one, which may not have the call for this reason, and goes on to the next; if there is no other,
+    /// answers so and changes nothing.
+    pub(crate) fn leave(&mut self, code: &'static str) -> bool {
+        if self.others.is_empty() {
+            return false;
+        }
+        let next = self.others.remove(0);
+        let left = std::mem::replace(&mut self.now, next);
+        self.left_out.push(LeftOut { target: left.target.label, code });
+        true
+    }
+
     /// Leaves out the present one's model, which may not have the call for this reason, and turns to the next one; if
     /// there is no other, answers so and changes nothing.
     pub(crate) fn leave_model(&mut self, code: &'static str) -> bool {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use dialect::openai::Fallback;
 use dialect::{BadRequest, Call, Conversion, CutCall, Endpoint, Look, Upstream};
 use directory::{Directory, Principal, Scope, Visit};
-use domain::{Refusal, RefusalCode, RequestId, ServiceTier, Timestamp};
+use domain::{Clock, Refusal, RefusalCode, RequestId, ServiceTier, Timestamp};
 use http::HeaderMap;
 use ledger::Attribution;
 use pricing::{ModelKind, PriceVersion};
@@ -17,6 +17,7 @@ use crate::access;
 use crate::allowance::Ask;
 use crate::brought::{BroughtKeys, OwnKeys, Sent, offered};
 use crate::candidate::{Admitted, Candidate, Candidates, Choice, LeftOut};
+use crate::caps::Seat;
 use crate::contract::Traffic;
 use crate::credential::presented;
 use crate::failure::Failure;
@@ -24,7 +25,7 @@ use crate::health::BreakerRules;
 use crate::pipeline::Settings;
 use crate::pools::Pools;
 use crate::routes::{Route, Routes, Target};
-use crate::routing::{Occasion, arrange, check_preferences};
+use crate::routing::{Occasion, arrange, check_preferences, expected};
 use crate::substitution::Substitution;
 use crate::tiers::Tiers;
 
@@ -65,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) candidates: Candidates,
     /// What is asked of the books: enough for any of the candidates.
     pub(crate) ask: Ask,
+    /// Its place under the provider's caps at the target where it goes first.
+    pub(crate) seat: Option<Seat>,
     /// A guess at the cost of the input alone, charged when the gateway dies during the call; 0 where nothing is charged.
     pub(crate) input_guess: u64,
     /// Whether the caller wants to be told on whose account the call is made.
@@ -92,6 +95,31 @@ impl Plan {
         let left = self.candidates.leave_model(code);
         self.ask = self.candidates.ask();
         left
+    }
+
+    /// Tokens that the call is expected to use, as providers count them against their caps.
+    pub(crate) fn tokens_expected(&self) -> u64 {
+        let usage = expected(&self.call);
+        usage.input.saturating_add(usage.output)
+    }
+
+    /// Takes its place under the provider's caps, at the first target that has room; the others before it are left out.
+    ///
+    /// # Errors
+    /// What the last of them says, if none has.
+    pub(crate) fn sit(&mut self, clock: &Arc<dyn Clock>) -> Result<(), Box<Refusal>> {
+        let tokens = self.tokens_expected();
+        loop {
+            match Seat::take(&self.target().accounts, tokens, clock) {
+                Ok(seat) => self.seat = Some(seat),
+                Err(_) if self.candidates.leave(RefusalCode::ProviderCapReached.as_str()) => {
+                    self.ask = self.candidates.ask();
+                    continue;
+                }
+                Err(refusal) => return Err(refusal),
+            }
+            return Ok(());
+        }
     }
 
     /// The call as it goes upstream now: in the form of the provider's endpoint.
@@ -472,7 +500,16 @@ pub(crate) fn plan(permit: Permit, settings: &Settings) -> Box<Plan> {
     let is_free = call.endpoint().counts();
     let input_guess = if is_free { 0 } else { call.prompt_tokens_bound() / BYTES_PER_TOKEN };
     // Boxed, because it travels through every step from here on.
-    Box::new(Plan { principal, attribution, candidates, ask, input_guess, shows_access: false, call })
+    Box::new(Plan {
+        principal,
+        attribution,
+        candidates,
+        ask,
+        seat: None,
+        input_guess,
+        shows_access: false,
+        call,
+    })
 }
 
 /// English text has about four bytes to a token (8.3); used only where an exact count would cost every call.

@@ -478,6 +478,20 @@ impl UpstreamFailure {
         }
     }
 
+    /// The provider's caps have no room for another attempt, which was not sent.
+    pub(crate) fn capped(refusal: &Refusal) -> Self {
+        Self {
+            status: 429,
+            reason: "provider_cap_reached",
+            message: refusal.message.clone(),
+            kind: "rate_limit_error".to_owned(),
+            code: Some("provider_cap_reached".to_owned()),
+            retry_after: refusal.retry_after_ms.map(Duration::from_millis),
+            remedy: Remedy::Nothing,
+            ..Self::of_transport(TransportFailure::Connect)
+        }
+    }
+
     /// The client left before anything was sent.
     pub(crate) fn client_closed() -> Self {
         Self {

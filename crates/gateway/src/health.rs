@@ -7,7 +7,7 @@
 
 mod breaker;
 mod latency;
-mod quota;
+pub(crate) mod quota;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

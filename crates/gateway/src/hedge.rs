@@ -15,6 +15,7 @@ use providers::{Client, TransportFailure};
 
 use crate::attempt::{ERROR_BYTES_MAX, collect, refused_upstream, renew_token, upstream_request};
 use crate::beside::Beside;
+use crate::caps::learn_refusal;
 use crate::failure::UpstreamFailure;
 use crate::settle::Open;
 use crate::tasks::Presence;
@@ -178,6 +179,11 @@ fn take(
     let wait = open.note_head(&head.headers);
     match body {
         Ok(body) => Ok((head, body)),
-        Err(error) => Err(Box::new(refused_upstream(open.http_status, wait, &head.headers, &error))),
+        Err(error) => {
+            if open.http_status == 429 {
+                learn_refusal(&open.plan.target().accounts, &error, open.shared.clock.as_ref());
+            }
+            Err(Box::new(refused_upstream(open.http_status, wait, &head.headers, &error)))
+        }
     }
 }

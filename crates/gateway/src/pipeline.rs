@@ -234,6 +234,15 @@ impl Gateway {
         // How much it can cost at most.
         let mut plan = plan(permit, settings);
         plan.shows_access = shows_access;
+        // Whether the provider lets our credential have it: a target whose caps have no room is left out, before anything is
+        // sent that it would refuse.
+        if let Err(refusal) = plan.sit(clock) {
+            trail.passed_route(&plan, routes.name_of(plan.model()));
+            if !plan.call.endpoint().counts() && probe(&self.ledger, began, &plan, pools).await? {
+                trail.passed_budgets(&plan);
+            }
+            return Err(Failure::Refused(refusal));
+        }
         // How fast: taken before the hold, so that a call over its rate never becomes a write. Of several models it is for
         // the first one whose limits have room.
         let paced = pace(rates, (tiers, pools), clock, &mut plan, now);

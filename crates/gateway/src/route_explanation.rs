@@ -10,12 +10,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use dialect::{Call, Endpoint};
 use directory::Principal;
-use domain::{Payer, Refusal, RequestId, Timestamp};
+use domain::{Payer, Refusal, RefusalCode, RequestId, Timestamp};
 use pricing::{ModelKind, PriceVersion};
 
 use crate::access;
 use crate::brought::{OwnKeys, offered};
 use crate::candidate::{Admitted, Choice};
+use crate::caps::{self, CapLook};
 use crate::evidence::{admit, traffic};
 use crate::funding::Funding;
 use crate::health::Look;
@@ -57,6 +58,8 @@ pub struct TargetExplanation {
     pub covered: Option<bool>,
     /// How it is now.
     pub look: Look,
+    /// How the provider's caps stand that its calls count under.
+    pub caps: Vec<CapLook>,
     /// Why it has its place, or none.
     pub why: String,
 }
@@ -79,6 +82,15 @@ pub fn explain_route(
         let tokens = usage.input.saturating_add(usage.output);
         target.health.look(&shared.settings.breaker, shared.clock.monotonic_micros(), tokens)
     };
+    let tokens = call.as_ref().map_or(0, |call| {
+        let usage = expected(call);
+        usage.input.saturating_add(usage.output)
+    });
+    let has_room = |target: &Target| caps::check(&target.accounts, tokens, shared.clock.as_ref());
+    let standing = |target: &Target| {
+        let now_us = shared.clock.monotonic_micros();
+        target.accounts.iter().flat_map(|account| account.look(now_us, now)).collect::<Vec<_>>()
+    };
     let mut admitted = Vec::new();
     let mut targets = Vec::new();
     let asked = std::slice::from_ref(&route);
@@ -88,7 +100,8 @@ pub fn explain_route(
     let refused = refused.or_else(missing);
     for target in &all {
         let price = target.prices.as_ref().and_then(|prices| prices.at(now)).cloned();
-        match verdict(&route, target, call.as_ref(), price.as_ref(), (principal, &shared.pools), now) {
+        let verdict = verdict(&route, target, call.as_ref(), price.as_ref(), (principal, &shared.pools), now);
+        match verdict.and_then(|price| has_room(target).map(|()| price).map_err(|refusal| *refusal)) {
             Ok(price) => {
                 let (route, (price, funding)) = (Arc::clone(&route), price);
                 admitted.push(Admitted { route, target: target.clone(), price, converted: None, funding });
@@ -98,8 +111,11 @@ pub fn explain_route(
                 place: None,
                 payers: (target.contract.class.payer(), None),
                 price,
-                covered: principal.map(|_| refusal.code == domain::RefusalCode::ModelUnpriced),
+                covered: principal.map(|_| {
+                    matches!(refusal.code, RefusalCode::ModelUnpriced | RefusalCode::ProviderCapReached)
+                }),
                 look: looked(target),
+                caps: standing(target),
                 why: refusal.message,
             }),
         }
@@ -112,7 +128,8 @@ pub fn explain_route(
             let look = looked(&target);
             let why = why(route.strategy, place, &look);
             let (place, price, covered) = (Some(place), Some(price), principal.map(|_| true));
-            explained.push(TargetExplanation { target, place, payers, price, covered, look, why });
+            let caps = standing(&target);
+            explained.push(TargetExplanation { target, place, payers, price, covered, look, caps, why });
         }
     }
     explained.append(&mut targets);

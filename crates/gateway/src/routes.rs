@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::brought::Access;
 use crate::capability::Capability;
+use crate::caps::Account;
 use crate::contract::Contract;
 use crate::health::Health;
 use crate::routing::Strategy;
@@ -35,6 +36,8 @@ pub struct Target {
     pub rules: Arc<TargetRules>,
     /// How it is now.
     pub health: Arc<Health>,
+    /// The provider's caps that its calls count under: the credential's, then the model's own.
+    pub accounts: Arc<[Arc<Account>]>,
     /// The route of the model that it is a target of, where another one leads there, too: that of the free router.
     pub of: Option<Arc<Route>>,
     /// Whose key it is called with, where it is not ours.
@@ -72,14 +75,21 @@ impl Target {
     ) -> Self {
         let label = Arc::from(format!("{}/{model}", provider.name));
         let facts = contract.facts();
-        let (rules, health, of, access) = Default::default();
-        Self { provider, model: Arc::from(model), label, contract, facts, prices, rules, health, of, access }
+        let (rules, health, accounts, of, access) = Default::default();
+        let model = Arc::from(model);
+        Self { provider, model, label, contract, facts, prices, rules, health, accounts, of, access }
     }
 
     /// The same, used by these rules.
     #[must_use]
     pub fn with_rules(self, rules: TargetRules) -> Self {
         Self { rules: Arc::new(rules), ..self }
+    }
+
+    /// The same, whose calls count under these caps of the provider's: the credential's before the model's own.
+    #[must_use]
+    pub fn with_accounts(self, accounts: impl IntoIterator<Item = Arc<Account>>) -> Self {
+        Self { accounts: accounts.into_iter().collect(), ..self }
     }
 
     /// The same with a key that is not ours, by the contract that says whose it is.
@@ -91,7 +101,9 @@ impl Target {
         access: Arc<Access>,
     ) -> Self {
         let facts = contract.facts();
-        Self { provider, health, contract, facts, access: Some(access), ..self.clone() }
+        // Our caps are those of our own credential.
+        let accounts = Arc::default();
+        Self { provider, health, contract, facts, accounts, access: Some(access), ..self.clone() }
     }
 
     /// The account that is called, by a name: what one account keeps, no other has.
@@ -150,6 +162,8 @@ pub struct Routes {
     /// The providers that routes lead to, by name.
     known: BTreeMap<Arc<str>, Arc<Provider>>,
     health: Known,
+    /// The provider's caps that calls count under, by whose they are.
+    accounts: BTreeMap<Arc<str>, Arc<Account>>,
 }
 
 /// How targets are, by `provider/model`: routes that lead to one target see it with one pair of eyes, and the models of
@@ -195,6 +209,12 @@ impl Routes {
             for target in &mut route.targets {
                 let own = || Arc::clone(&target.health);
                 target.health = table.health.of(&target.label, &target.health, own);
+                // Whichever route leads there, what is used is used of one cap.
+                let known = |account: &Arc<Account>| {
+                    let whose = Arc::clone(account.whose());
+                    Arc::clone(table.accounts.entry(whose).or_insert_with(|| Arc::clone(account)))
+                };
+                target.accounts = target.accounts.iter().map(known).collect();
                 let provider = &target.provider;
                 table.known.entry(Arc::clone(&provider.name)).or_insert_with(|| Arc::clone(provider));
             }
@@ -276,6 +296,11 @@ impl Routes {
     /// Every route: by name, then the patterns, the most specific first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.exact.values().chain(&self.patterns)
+    }
+
+    /// The provider's caps that calls count under.
+    pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.accounts.values()
     }
 
     /// The provider of this name, if a route leads there.

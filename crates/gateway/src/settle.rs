@@ -11,6 +11,7 @@ use ledger::{AttemptStatus, CostRow, Denial, LedgerError, Reply};
 use tokio::sync::oneshot;
 
 use crate::allowance::tier_asked;
+use crate::caps::Seat;
 use crate::evidence::{Began, Plan};
 use crate::funding::Charge;
 use crate::health::Visit;
@@ -37,6 +38,8 @@ pub(crate) struct Open {
     pub(crate) http_status: u16,
     /// Its being at a target; none before it is sent.
     pub(crate) visit: Option<Visit>,
+    /// What the present attempt has taken of the provider's caps.
+    pub(crate) seat: Option<Seat>,
 }
 
 /// How a call ended.
@@ -176,7 +179,10 @@ impl Open {
         row.reported_pico = ending.told.cost.and_then(|cost| i64::try_from(cost.get()).ok());
         let (duration_us, attempts) = (row.duration_us, row.attempt);
         let cost = self.held.spent().and_then(|spent| spent.checked_add(row.cost)).unwrap_or(row.cost);
-        let Self { shared, began, plan, mut held, pace, dispatched_us, first_byte_us, .. } = self;
+        let Self { shared, began, plan, mut held, pace, dispatched_us, first_byte_us, seat, .. } = self;
+        if let Some(seat) = seat {
+            seat.end(usage.input_total().saturating_add(usage.output_total()));
+        }
         let is_answer = ending.status == AttemptStatus::Succeeded && plan.call.endpoint().generates();
         pace.end(&usage, images, (is_answer && !estimated).then(|| plan.call.choices()));
         held.conclude(row);

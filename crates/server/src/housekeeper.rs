@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use directory::{Actor, ActorKind, Mandate, Organization, OrganizationChanges};
 use domain::{Money, OrganizationId, Timestamp, Zone};
-use gateway::{Shared, ceiling_id, day_of};
+use gateway::{DayOfAccount, Shared, ceiling_id, day_of};
 use ledger::{Act, Booking, Budget, Caps, Command, LedgerError, Note, Period, Subject};
 use limits::Bucket;
 use store::{DayCount, Store, StoreError};
@@ -131,7 +131,16 @@ impl Housekeeper {
     /// When it cannot be read.
     pub(crate) fn restore(&self) -> Result<(), StoreError> {
         self.note_purchased()?;
-        let day = day_of(self.admin.clock.now());
+        let now = self.admin.clock.now();
+        for account in self.shared.routes.accounts() {
+            for count in self.admin.reader.day_counts(account.day_number(now))? {
+                if let Ok(measure) = count.measure.parse() {
+                    let DayCount { day, bucket, used, .. } = count;
+                    account.restore(now, &DayOfAccount { day, bucket, measure, used });
+                }
+            }
+        }
+        let day = day_of(now);
         for count in self.admin.reader.day_counts(day)? {
             // A word that is none of ours is left by a newer program.
             if let Ok(measure) = count.measure.parse() {
@@ -162,7 +171,15 @@ impl Housekeeper {
     }
 
     fn write_counts(&mut self) -> Result<(), Fault> {
-        let day = day_of(self.admin.clock.now());
+        let now = self.admin.clock.now();
+        let accounts = self.shared.routes.accounts().flat_map(|account| account.day_counts(now));
+        self.unsaved.extend(accounts.map(|DayOfAccount { day, bucket, measure, used }| DayCount {
+            day,
+            bucket,
+            measure: measure.as_str().to_owned(),
+            used,
+        }));
+        let day = day_of(now);
         let counts = self.shared.rates.limiter.day_counts(day).into_iter();
         // What could not be stored before comes first, so that the newer word on the same count is the last.
         self.unsaved.extend(counts.map(|(bucket, measure, used)| DayCount {

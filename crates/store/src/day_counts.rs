@@ -10,7 +10,7 @@ use crate::reader::Reader;
 /// What was used of one thing on one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DayCount {
-    /// The day's number since 1970 (UTC).
+    /// The day's number, as whoever counts has it: since 1970, of days that need not begin at midnight UTC.
     pub day: u32,
     /// Whose.
     pub bucket: [u8; 16],
@@ -30,7 +30,9 @@ pub(crate) fn save(connection: &Connection, counts: &[DayCount]) -> Result<(), S
         statement.execute(params![each.day, each.bucket, each.measure, count(each.used)])?;
     }
     if let Some(today) = counts.iter().map(|each| each.day).max() {
-        connection.prepare_cached("DELETE FROM day_count WHERE day < ?1")?.execute([today])?;
+        // Two days are over nowhere on earth before the third begins everywhere.
+        let over = today.saturating_sub(2);
+        connection.prepare_cached("DELETE FROM day_count WHERE day < ?1")?.execute([over])?;
     }
     Ok(())
 }

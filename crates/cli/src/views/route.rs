@@ -40,6 +40,16 @@ struct Target {
     pending: u32,
     requests_left: Option<u64>,
     tokens_left: Option<u64>,
+    #[serde(default)]
+    caps: Vec<Cap>,
+}
+
+/// A cap of the provider's.
+#[derive(Debug, Deserialize)]
+struct Cap {
+    measure: String,
+    limit: u64,
+    left: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,7 +82,9 @@ impl Target {
             (false, _) => "",
         };
         let left = |count: Option<u64>, unit: &str| count.map(|count| format!("{count} {unit}"));
-        let left = [left(self.requests_left, "requests"), left(self.tokens_left, "tokens")];
+        let told = [left(self.requests_left, "requests"), left(self.tokens_left, "tokens")];
+        let capped = |cap: &Cap| format!("{} of {} {}", cap.left, cap.limit, cap.measure.replace('_', " "));
+        let left = self.caps.iter().map(capped).chain(told.into_iter().flatten());
         let price = |price: &Option<String>, listed: &Option<String>| {
             let shown = price.clone().unwrap_or_else(|| "none".to_owned());
             let other = listed.as_ref().filter(|listed| price.as_ref() != Some(listed));
@@ -88,7 +100,7 @@ impl Target {
             self.circuit.replace('_', " "),
             self.latency_ms.to_string(),
             self.pending.to_string(),
-            left.into_iter().flatten().collect::<Vec<_>>().join(", "),
+            left.collect::<Vec<_>>().join(", "),
             self.why.clone(),
         ]
     }

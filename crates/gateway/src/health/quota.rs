@@ -32,7 +32,7 @@ impl Told {
 
 /// What is left of a target's rate, as far as it told, less what was sent since.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Quota {
+pub(crate) struct Quota {
     requests: Option<Left>,
     tokens: Option<Left>,
     closed_until_us: u64,
@@ -45,9 +45,14 @@ struct Left {
 }
 
 impl Quota {
-    pub(super) fn learn(&mut self, told: &Told, refused: bool, now_us: u64) {
+    pub(crate) fn learn(&mut self, told: &Told, refused: bool, now_us: u64) {
+        self.learn_within(told, refused, now_us, CLOSED_MAX);
+    }
+
+    /// The same, believed for at most so long.
+    pub(crate) fn learn_within(&mut self, told: &Told, refused: bool, now_us: u64, most: Duration) {
         let until = |wait: Duration| {
-            now_us.saturating_add(u64::try_from(wait.min(CLOSED_MAX).as_micros()).unwrap_or(u64::MAX))
+            now_us.saturating_add(u64::try_from(wait.min(most).as_micros()).unwrap_or(u64::MAX))
         };
         let left = |(left, wait)| Left { left, until_us: until(wait) };
         self.requests = told.requests.map(left).or(self.requests);
@@ -58,7 +63,7 @@ impl Quota {
     }
 
     /// A call is sent that is expected to use so many tokens.
-    pub(super) fn take(&mut self, tokens: u64) {
+    pub(crate) fn take(&mut self, tokens: u64) {
         if let Some(requests) = &mut self.requests {
             requests.left = requests.left.saturating_sub(1);
         }
@@ -68,21 +73,32 @@ impl Quota {
     }
 
     /// Whether the provider would take such a call, as far as is known.
-    pub(super) fn admits(&self, now_us: u64, tokens: u64) -> bool {
+    pub(crate) fn admits(&self, now_us: u64, tokens: u64) -> bool {
         self.closed_us(now_us) == 0
             && self.requests_left(now_us).is_none_or(|left| left > 0)
             && self.tokens_left(now_us).is_none_or(|left| left > 0 && left >= tokens)
     }
 
-    pub(super) fn requests_left(&self, now_us: u64) -> Option<u64> {
+    /// In how many microseconds it would take such a call, as far as is known; 0 if it takes it now.
+    pub(crate) fn wait_us(&self, now_us: u64, tokens: u64) -> u64 {
+        let reset = |left: &Option<Left>, short: bool| {
+            left.filter(|_| short).map_or(0, |left| left.until_us.saturating_sub(now_us))
+        };
+        let requests = reset(&self.requests, self.requests_left(now_us).is_some_and(|left| left == 0));
+        let tokens =
+            reset(&self.tokens, self.tokens_left(now_us).is_some_and(|left| left == 0 || left < tokens));
+        self.closed_us(now_us).max(requests).max(tokens)
+    }
+
+    pub(crate) fn requests_left(&self, now_us: u64) -> Option<u64> {
         self.requests.filter(|left| now_us < left.until_us).map(|left| left.left)
     }
 
-    pub(super) fn tokens_left(&self, now_us: u64) -> Option<u64> {
+    pub(crate) fn tokens_left(&self, now_us: u64) -> Option<u64> {
         self.tokens.filter(|left| now_us < left.until_us).map(|left| left.left)
     }
 
-    pub(super) const fn closed_us(&self, now_us: u64) -> u64 {
+    pub(crate) const fn closed_us(&self, now_us: u64) -> u64 {
         self.closed_until_us.saturating_sub(now_us)
     }
 }

@@ -130,6 +130,15 @@ fn read(section: &mut Section, verification: Verification, mistakes: &mut Mistak
     })
 }
 
+/// Where nobody pays, the price is stated: the catalogue's is that of the paid account.
+pub(super) fn check_free_tier(field: &str, contract: &Contract, states_price: bool, mistakes: &mut Mistakes) {
+    if contract.class == AccessClass::FreeTier && !states_price {
+        let what = "is missing; the catalogue's price is not that of a free tier. State price = { input = \"0\", output = \"0\" }, \
+                    or what you charge for it";
+        mistakes.add(field, what);
+    }
+}
+
 /// A text that must be there and say something.
 fn stated(
     section: &mut Section,

@@ -5,6 +5,7 @@
 mod access;
 mod amazon;
 mod builtin;
+mod caps;
 mod contract;
 mod environment;
 mod google;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, Timestamp};
-use gateway::{Contract, Pools, Programme, Route, Settings, Target, Tiers};
+use gateway::{Account, Contract, Pools, Programme, Route, Settings, Target, Tiers};
 use ipnet::IpNet;
 use pricing::{Catalog, ModelKind, PriceVersion, Resale, RoutePrice, Schedule};
 use providers::{KINDS, Kind, Provider, Timeouts};
@@ -120,6 +121,8 @@ struct KnownProvider {
     secrets: Vec<String>,
     /// How its prices become ours, if it is a reseller with a unit or a markup of its own.
     resale: Option<Resale>,
+    /// What it lets the credential have.
+    caps: Option<Arc<Account>>,
 }
 
 /// Every mistake of a configuration.
@@ -360,6 +363,7 @@ fn read_providers(
         let contract = contract::required(&mut section, verification, mistakes).map(Arc::new);
         let secrets = keys.take_hashes();
         let resale = resale::read(&mut section, contract.as_deref(), mistakes);
+        let caps = caps::read(&mut section, name.as_deref(), mistakes);
         if let (Some(name), Some(kind), Some(amazon), Some(google)) = (name, kind, amazon, google) {
             if name.is_empty()
                 || name.contains(|character: char| character == '/' || character.is_whitespace())
@@ -383,7 +387,13 @@ fn read_providers(
             match built {
                 Ok(mut provider) => {
                     provider.http2_prior_knowledge = http2;
-                    providers.push(KnownProvider { provider: Arc::new(provider), contract, secrets, resale });
+                    providers.push(KnownProvider {
+                        provider: Arc::new(provider),
+                        contract,
+                        secrets,
+                        resale,
+                        caps,
+                    });
                 }
                 Err(error) => mistakes.add(&section.field(error.field()), error),
             }
@@ -457,12 +467,15 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
     let own_resale = resale::written(&mut section, mistakes);
     let resale_field = section.field("resale");
     let rules = routing::read_target(&mut section, mistakes);
+    let label = provider.as_ref().zip(model.as_ref()).map(|(provider, model)| format!("{provider}/{model}"));
+    let own_caps = caps::read(&mut section, label.as_deref(), mistakes);
     section.finish(mistakes);
     let (provider, model) = (provider?, model?);
     let Some(written) = known.providers.iter().find(|known| *known.provider.name == *provider) else {
         mistakes.add(&provider_field, format_args!("there is no [[providers]] named `{provider}`"));
         return None;
     };
+    let states_price = price.is_some();
     let catalogued = known.catalog.schedule(&provider, &model).cloned();
     let prices = match price {
         None => catalogued.clone(),
@@ -476,6 +489,7 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
         (_, prices) => prices,
     };
     let contract = own.map_or_else(|| written.contract.clone(), |own| own.map(Arc::new))?;
+    contract::check_free_tier(&field, &contract, states_price, mistakes);
     if own_resale.is_some() {
         resale::check_class(&resale_field, Some(&contract), mistakes);
     }
@@ -488,10 +502,12 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
         None => model.strip_suffix(":free").and_then(|paid| known.catalog.schedule(&provider, paid).cloned()),
     };
     let resale = own_resale.or_else(|| written.resale.clone());
+    let accounts = written.caps.iter().cloned().chain(own_caps);
     let prices = resale::priced((&provider, &model), prices, list, resale.as_ref())
         .map_err(|error| mistakes.add(&field, error))
         .ok()?;
     let target = Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules);
+    let target = target.with_accounts(accounts);
     pools::check_target(&field, &target, known.programmes, mistakes);
     Some(target)
 }

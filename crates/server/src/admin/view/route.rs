@@ -1,7 +1,7 @@
 //! A route explained, as JSON.
 
 use domain::{Payer, ServiceTier, Timestamp, Usage};
-use gateway::{RouteExplanation, TargetExplanation};
+use gateway::{CapLook, RouteExplanation, TargetExplanation};
 use serde_json::{Value, json};
 
 pub(crate) fn route(model: &str, explained: &RouteExplanation, now: Timestamp) -> Value {
@@ -22,7 +22,7 @@ pub(crate) fn route(model: &str, explained: &RouteExplanation, now: Timestamp) -
 }
 
 fn one(explained: &TargetExplanation, now: Timestamp) -> Value {
-    let TargetExplanation { target, place, payers, price, covered, look, why } = explained;
+    let TargetExplanation { target, place, payers, price, covered, look, caps, why } = explained;
     let thousand = |usage: Usage| {
         let cost = price.as_ref()?.cost(&usage, ServiceTier::default())?;
         cost.ceil_to_money().map(|cost| cost.to_string())
@@ -59,5 +59,17 @@ fn one(explained: &TargetExplanation, now: Timestamp) -> Value {
         "requests_left": look.requests_left,
         "tokens_left": look.tokens_left,
         "closed_ms": look.closed_ms,
+        "caps": caps.iter().map(cap).collect::<Vec<_>>(),
+    })
+}
+
+/// A cap of the provider's, and what is left of it.
+fn cap(look: &CapLook) -> Value {
+    json!({
+        "of": look.whose,
+        "measure": look.measure.as_str(),
+        "limit": look.most,
+        "left": look.left,
+        "resets_at": look.resets_at,
     })
 }

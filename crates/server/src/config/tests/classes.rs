@@ -193,3 +193,63 @@ fn mistakes_in_a_resale_name_the_field_and_the_fix() {
     let expected = "providers[0].resale: is out of place; only where the contract says class = \"reseller\"";
     assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?}");
 }
+
+/// A configuration with one free tier, whose provider has these further lines, and a route with this target.
+fn free_tier(provider: &str, target: &str) -> Result<Config, Vec<String>> {
+    let account = account("tier", "env:A", "me", "free_tier");
+    let text = format!(
+        "{account}{provider}\n[[routes]]\nmodel = 'm'\ntargets = [{{ provider = 'tier', model = 'm', {target} }}]\n"
+    );
+    let environment = Environment::from([("A", "sk-one")]);
+    Config::parse(&text, &environment, TODAY.parse().unwrap()).map_err(|errors| errors.0)
+}
+
+const NOTHING: &str = "price = { input = '0', output = '0' }";
+
+#[test]
+fn caps_are_a_credentials_and_a_models_and_one_wherever_they_are_led_to() {
+    let caps = "caps = { rpm = 30, rpd = 1000, tpm = 6000, tpd = 500000, reset = '07:30', zone = 'America/Los_Angeles' }";
+    let config = free_tier(caps, &format!("{NOTHING}, caps = {{ rpd = 5 }}")).unwrap();
+    let accounts = &config.routes[0].targets[0].accounts;
+    let [whole, model] = &accounts[..] else { panic!("{accounts:?}") };
+    assert_eq!((&**whole.whose(), &**model.whose()), ("tier", "tier/m"));
+    let rules = gateway::CapRules {
+        requests_per_minute: Some(30),
+        tokens_per_minute: Some(6_000),
+        requests_per_day: Some(1_000),
+        tokens_per_day: Some(500_000),
+        reset_seconds: 27_000,
+        zone: "America/Los_Angeles".parse().unwrap(),
+    };
+    assert_eq!(*whole.rules(), rules);
+    assert_eq!(
+        *model.rules(),
+        gateway::CapRules { requests_per_day: Some(5), ..gateway::CapRules::default() }
+    );
+    let routes =
+        gateway::Routes::new(config.routes.iter().cloned().chain(
+            config.routes.iter().map(|route| gateway::Route { model: "other".into(), ..route.clone() }),
+        ));
+    assert_eq!(routes.accounts().count(), 2);
+    let first = |model: &str| Arc::clone(&routes.find(model).unwrap().targets[0].accounts[0]);
+    assert!(Arc::ptr_eq(&first("m"), &first("other")));
+}
+
+#[test]
+fn mistakes_in_caps_name_the_field_and_the_fix() {
+    for (provider, target, field, fix) in [
+        ("caps = {}", NOTHING, "providers[0].caps", "caps nothing; write what the provider does"),
+        ("caps = { reset = '00:00' }", NOTHING, "providers[0].caps", "caps nothing"),
+        ("caps = { rpm = -1 }", NOTHING, "providers[0].caps.rpm", "must be between 0 and"),
+        ("caps = { rpd = 1, reset = '24:00' }", NOTHING, "providers[0].caps.reset", "is no time of a day"),
+        ("caps = { rpd = 1, reset = '7:30' }", NOTHING, "providers[0].caps.reset", "is no time of a day"),
+        ("caps = { rpd = 1, zone = 'Pacific' }", NOTHING, "providers[0].caps.zone", "is not a time zone"),
+        ("caps = { rph = 1 }", NOTHING, "providers[0].caps.rph", "unknown name"),
+        ("", "price = { input = '0', output = '0' }, caps = {}", "routes[0].targets[0].caps", "caps nothing"),
+        ("", "weight = 1", "routes[0].targets[0].price", "is not that of a free tier"),
+    ] {
+        let found = free_tier(provider, target).unwrap_err();
+        let mistake = found.first().unwrap();
+        assert!(mistake.starts_with(&format!("{field}: ")) && mistake.contains(fix), "{found:?}");
+    }
+}
