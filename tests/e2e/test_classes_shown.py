@@ -9,13 +9,14 @@ import pytest
 
 from conftest import stopping
 from harness import FREE, HTTP, PRICE, SETTINGS, Contract, Gateway, Json, Mock, Provider, Route, Tenant, config, days_ago
+from sdk import Sdk
 
 ASK: Json = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 20}
 SHOW = {"x-tollkeeper-show": "access"}
 #: Each route's class, its owner, and who pays by it.
 CLASSES = {
     "own": ("direct", "Grün & Söhne; Ltd", "organization"),
-    "lent": ("reseller", "a reseller", "organization"),
+    "given": ("trial", "the trial's account", "organization"),
     "tier": ("free_tier", "the tests", "provider"),
     "house": ("self_hosted", "the house", "operator"),
 }
@@ -32,7 +33,11 @@ def house(mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate
     providers.append(Provider("prod", mock.base_url, contract=Contract(more='environments = ["prod"]')))
     routes = [Route(name, name, "sim-small", FREE if name in ("tier", "house") else PRICE) for name in CLASSES]
     routes.append(Route("closed", "prod", "sim-small"))
-    with stopping(Gateway(tmp_path_factory.mktemp("shown"), config(providers, routes, SETTINGS))) as running:
+    # A secret has one owner, so each owner has one of its own.
+    keys = {f"KEY_OF_{provider.name}": f"sk-of-{provider.name}" for provider in providers}
+    owned = [provider.toml().replace("UPSTREAM_KEY", f"KEY_OF_{provider.name}") for provider in providers]
+    text = "\n\n".join([config([], routes, SETTINGS), *owned])
+    with stopping(Gateway(tmp_path_factory.mktemp("shown"), text, keys)) as running:
         yield running.start()
 
 
@@ -72,7 +77,12 @@ def test_2_models_are_listed_with_class_payer_and_contract(caller: Tenant) -> No
     assert one.json() == listed["tier"]
 
 
-def test_2_the_official_sdk_reads_the_list_and_its_extras(caller: Tenant) -> None:
+def test_2_both_official_sdks_read_the_list(sdk: Sdk, caller: Tenant) -> None:
+    called = sdk.call(caller, "models")
+    assert called.error is None and set(CLASSES) <= set(called.answer), called
+
+
+def test_2_the_extras_can_be_read_with_the_sdk(caller: Tenant) -> None:
     listed = {model.id: model for model in caller.client().models.list()}
     assert set(CLASSES) <= set(listed)
     assert listed["own"].model_extra and listed["own"].model_extra["tollkeeper"]["payer"] == "organization"

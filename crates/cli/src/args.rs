@@ -1,6 +1,7 @@
 //! What can be typed: every command, its arguments and the help that a newcomer reads.
 
 mod budgets;
+mod byok;
 mod credits;
 mod limits;
 mod organizations;
@@ -19,6 +20,7 @@ use domain::{OrganizationId, RequestId};
 use crate::client::GatewayUrl;
 
 pub(crate) use budgets::{BudgetsCommand, BudgetsListArgs, BudgetsRemoveArgs, BudgetsSetArgs, EventsArgs};
+pub(crate) use byok::{ByokAddArgs, ByokCommand, VaultCommand};
 pub(crate) use credits::{
     CreditsAdjustArgs, CreditsBalanceArgs, CreditsCommand, CreditsGrantArgs, CreditsLedgerArgs,
     CreditsPayoutArgs, CreditsRedeemArgs, CreditsRefundArgs, CreditsStatementArgs, CreditsTransferArgs,
@@ -138,6 +140,14 @@ pub(crate) enum Command {
     /// See and end what members agreed to: apps that call at their expense
     #[command(subcommand)]
     Consents(ConsentsCommand),
+
+    /// Work with keys at providers that an organization brings, and pays there itself
+    #[command(subcommand)]
+    Byok(ByokCommand),
+
+    /// Work with the vault that brought keys are kept in
+    #[command(subcommand)]
+    Vault(VaultCommand),
 
     /// Work with rate limits, and see everything that limits a key
     #[command(subcommand)]

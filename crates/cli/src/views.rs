@@ -3,6 +3,7 @@
 
 mod books;
 mod budgets;
+mod byok;
 mod consents;
 mod effective;
 mod explanation;
@@ -20,6 +21,7 @@ use crate::table::{Column, rows};
 
 pub(crate) use books::{Balance, Ledger, Lot, PromoCode, PromoCodes, Transfer, Wallet, Wallets, Withdrawal};
 pub(crate) use budgets::{Budget, Budgets, Events, Removed};
+pub(crate) use byok::{ProviderKey, ProviderKeys, Rotation, Vault};
 pub(crate) use consents::{Consent, Consents};
 pub(crate) use effective::EffectiveLimits;
 pub(crate) use explanation::Explained;

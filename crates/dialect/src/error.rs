@@ -202,6 +202,7 @@ const fn words(refused: RefusalCode) -> Words {
         RefusalCode::ContractStale => (403, INVALID, Some("route_contract_stale"), None, None),
         RefusalCode::ProgrammeNotJoined => (403, INVALID, Some("programme_not_joined"), None, None),
         RefusalCode::ProgrammeOver => (403, INVALID, Some("programme_over"), None, None),
+        RefusalCode::ProviderKeyMissing => (403, INVALID, Some("provider_key_missing"), None, None),
         RefusalCode::OrganizationUsageLimitExceeded => {
             (429, QUOTA, Some("organization_usage_limit_exceeded"), None, None)
         }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use domain::{
     AdminKeyId, AuditId, ConsentId, InviteId, KeyId, LimitId, Money, OrganizationId, ProjectId,
-    ServiceAccountId, Timestamp, UserId, WalletId, Zone,
+    ProviderKeyId, ServiceAccountId, Timestamp, UserId, WalletId, Zone,
 };
 
 use crate::port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
 use crate::record::{
-    AccessMode, Actor, ActorKind, AdminKey, AfterGrant, App, AuditEntry, Bounds, Caps, Consent, DataClass,
-    Environment, InFlight, Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitReset, LimitSubject, Member,
-    ModelAccess, Organization, OrganizationRole, Previous, Project, ProjectRole, RateLimit, Revocation,
-    Scope, ServiceAccount, User,
+    AccessMode, Actor, ActorKind, AdminKey, AfterGrant, App, AuditEntry, Bounds, Byok, Caps, Consent,
+    DataClass, Environment, InFlight, Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitReset, LimitSubject,
+    Member, ModelAccess, Organization, OrganizationRole, Previous, Project, ProjectRole, ProviderKey,
+    RateLimit, Revocation, Scope, Sealed, ServiceAccount, User,
 };
 
 /// Runs the whole suite; `make_store` must give a fresh, empty store each time. Panics on the first difference.
@@ -66,6 +66,8 @@ fn project(n: u8) -> Project {
         data_class: DataClass::Sensitive,
         after_grant: AfterGrant::Stop,
         models: Some(access()),
+        byok: Byok::Only,
+        byok_fallback: true,
         created_at: Timestamp::from_micros(-1),
         archived_at: Some(Timestamp::MAX),
     }
@@ -202,6 +204,24 @@ fn limit(n: u8) -> RateLimit {
     }
 }
 
+fn provider_key(n: u8) -> ProviderKey {
+    ProviderKey {
+        id: ProviderKeyId::from_bytes([n; 16]),
+        organization: organization(n).id,
+        project: Some(project(n).id),
+        provider: "openai".to_owned(),
+        label: "ours – «Ünïcode»".to_owned(),
+        last_four: "wxyz".to_owned(),
+        fingerprint: KeyHash::from_bytes([0x10 | n; 32]),
+        sealed: Sealed::from_bytes(vec![n, 0, 0xff]),
+        brought_by: Some(user(n).id),
+        created_at: Timestamp::from_micros(1),
+        disabled_at: Some(Timestamp::from_micros(2)),
+        tested_at: Some(Timestamp::from_micros(3)),
+        test_failure: Some("it said \"no\"".to_owned()),
+    }
+}
+
 /// The records of the family number `n`, parents first.
 fn family(n: u8) -> Vec<Record> {
     vec![
@@ -215,6 +235,7 @@ fn family(n: u8) -> Vec<Record> {
         admin_key(n).into(),
         invite(n).into(),
         limit(n).into(),
+        provider_key(n).into(),
     ]
 }
 
@@ -229,7 +250,8 @@ fn families(numbers: std::ops::RangeInclusive<u8>) -> Contents {
         keys: numbers.clone().map(key).collect(),
         admin_keys: numbers.clone().map(admin_key).collect(),
         invites: numbers.clone().map(invite).collect(),
-        limits: numbers.map(limit).collect(),
+        limits: numbers.clone().map(limit).collect(),
+        provider_keys: numbers.map(provider_key).collect(),
         uses: Vec::new(),
     }
 }
@@ -255,6 +277,7 @@ fn assert_holds(store: &dyn DirectoryStore, mut expected: Contents) {
         contents.admin_keys.sort_by_key(|key| key.id);
         contents.invites.sort_by_key(|invite| invite.id);
         contents.limits.sort_by_key(|limit| limit.id);
+        contents.provider_keys.sort_by_key(|key| key.id);
         contents.uses.sort();
     };
     sorted(&mut expected);
@@ -286,8 +309,24 @@ fn keeps_every_field(store: &dyn DirectoryStore) {
         revoked_at: None,
         ..key(1)
     };
-    let bare_project =
-        Project { id: ProjectId::from_bytes([9; 16]), models: None, archived_at: None, ..project(1) };
+    let bare_project = Project {
+        id: ProjectId::from_bytes([9; 16]),
+        models: None,
+        byok: Byok::Off,
+        byok_fallback: false,
+        archived_at: None,
+        ..project(1)
+    };
+    let bare_provider_key = ProviderKey {
+        id: ProviderKeyId::from_bytes([9; 16]),
+        project: None,
+        fingerprint: KeyHash::from_bytes([9; 32]),
+        brought_by: None,
+        disabled_at: None,
+        tested_at: None,
+        test_failure: None,
+        ..provider_key(1)
+    };
     assert_eq!(put(store, bare_project.clone()), Ok(()));
     assert_eq!(put(store, bare_key.clone()), Ok(()));
     let bare_consent = Consent {
@@ -299,25 +338,29 @@ fn keeps_every_field(store: &dyn DirectoryStore) {
         ..consent(1)
     };
     assert_eq!(put(store, bare_consent.clone()), Ok(()));
+    assert_eq!(put(store, bare_provider_key.clone()), Ok(()));
     let mut expected = families(1..=2);
     expected.projects.push(bare_project);
     expected.keys.push(bare_key);
     expected.consents.push(bare_consent);
+    expected.provider_keys.push(bare_provider_key);
     assert_holds(store, expected);
 }
 
 fn keeps_every_word(store: &dyn DirectoryStore) {
     assert_eq!(put(store, organization(1)), Ok(()));
     let words = Environment::ALL.iter().flat_map(|e| DataClass::ALL.iter().map(move |d| (*e, *d)));
+    let words = words.zip(Byok::ALL.iter().cycle());
     let after = AfterGrant::ALL.iter().cycle();
     let projects: Vec<Project> = (1_u8..)
         .zip(words)
         .zip(after)
-        .map(|((n, (environment, data_class)), after_grant)| Project {
+        .map(|((n, ((environment, data_class), byok)), after_grant)| Project {
             id: ProjectId::from_bytes([n; 16]),
             environment,
             data_class,
             after_grant: *after_grant,
+            byok: *byok,
             ..project(1)
         })
         .collect();
@@ -390,7 +433,9 @@ fn changes_what_may_change(store: &dyn DirectoryStore) {
     };
     assert_eq!(put(store, written), Ok(()));
     expected.keys[0] = changed;
-    let changed = Project { name: "p".to_owned(), archived_at: None, models: None, ..project(1) };
+    let (byok, byok_fallback) = (Byok::First, false);
+    let changed =
+        Project { name: "p".to_owned(), archived_at: None, models: None, byok, byok_fallback, ..project(1) };
     assert_eq!(put(store, changed.clone()), Ok(()));
     expected.projects[0] = changed;
     let changed = Member { role: ProjectRole::Member, ..member(1) };
@@ -402,6 +447,16 @@ fn changes_what_may_change(store: &dyn DirectoryStore) {
     let changed = RateLimit { caps: Caps { requests_per_day: Some(3), ..Caps::default() }, ..limit(1) };
     assert_eq!(put(store, changed.clone()), Ok(()));
     expected.limits[0] = changed;
+    let changed = ProviderKey {
+        label: "renamed".to_owned(),
+        sealed: Sealed::from_bytes(vec![7; 99]),
+        disabled_at: None,
+        tested_at: Some(Timestamp::from_micros(30)),
+        test_failure: None,
+        ..provider_key(1)
+    };
+    assert_eq!(put(store, changed.clone()), Ok(()));
+    expected.provider_keys[0] = changed;
     assert_holds(store, expected);
 }
 
@@ -410,7 +465,7 @@ fn keeps_what_never_changes(store: &dyn DirectoryStore) {
     assert_eq!(put_all(store, family(1)), Ok(()));
     let at = Timestamp::from_micros(99);
     let hash = KeyHash::from_bytes([9; 32]);
-    let written: [Record; 8] = [
+    let written: [Record; 9] = [
         Project { created_at: at, ..project(1) }.into(),
         Consent {
             app: App::new("https://other.example".to_owned(), None),
@@ -438,6 +493,16 @@ fn keeps_what_never_changes(store: &dyn DirectoryStore) {
         }
         .into(),
         RateLimit { subject: LimitSubject::Organization, model: "x".to_owned(), ..limit(1) }.into(),
+        ProviderKey {
+            project: None,
+            provider: "x".to_owned(),
+            last_four: "x".to_owned(),
+            fingerprint: hash,
+            brought_by: None,
+            created_at: at,
+            ..provider_key(1)
+        }
+        .into(),
     ];
     assert_eq!(put_all(store, written.into()), Ok(()));
     assert_holds(store, families(1..=1));
@@ -450,6 +515,7 @@ fn removes(store: &dyn DirectoryStore) {
     let changes = vec![
         Change::RemoveMember(organization, project, user),
         Change::RemoveLimit(organization, limit(1).id),
+        Change::RemoveProviderKey(organization, provider_key(1).id),
         // What is not there is gone already.
         Change::RemoveLimit(organization, LimitId::from_bytes([9; 16])),
     ];
@@ -457,6 +523,7 @@ fn removes(store: &dyn DirectoryStore) {
     let mut expected = families(1..=2);
     expected.members.remove(0);
     expected.limits.remove(0);
+    expected.provider_keys.remove(0);
     assert_holds(store, expected);
 }
 
@@ -483,6 +550,10 @@ fn refuses_what_is_taken(store: &dyn DirectoryStore) {
     assert_eq!(put(store, same_token), duplicate(RecordKind::Invite));
     let same_place = RateLimit { id: LimitId::from_bytes([9; 16]), caps: Caps::default(), ..limit(1) };
     assert_eq!(put(store, same_place), duplicate(RecordKind::Limit));
+    // One secret has one owner (2.10).
+    let fingerprint = provider_key(1).fingerprint;
+    let same_secret = ProviderKey { id: ProviderKeyId::from_bytes([9; 16]), fingerprint, ..provider_key(2) };
+    assert_eq!(put(store, same_secret), duplicate(RecordKind::ProviderKey));
     assert_holds(store, families(1..=2));
     let removed = User { removed_at: Some(Timestamp::from_micros(10)), ..user(1) };
     assert_eq!(put_all(store, vec![removed.into(), same_mail.into()]), Ok(()));
@@ -493,7 +564,7 @@ fn refuses_moves(store: &dyn DirectoryStore) {
     assert_eq!(put_all(store, family(1)), Ok(()));
     assert_eq!(put_all(store, family(2)), Ok(()));
     let hash = KeyHash::from_bytes([9; 32]);
-    let moved: [Record; 8] = [
+    let moved: [Record; 9] = [
         Consent { id: consent(1).id, ..consent(2) }.into(),
         Project { id: project(1).id, ..project(2) }.into(),
         User { id: user(1).id, email: "new@example.com".to_owned(), ..user(2) }.into(),
@@ -502,6 +573,7 @@ fn refuses_moves(store: &dyn DirectoryStore) {
         AdminKey { id: admin_key(1).id, hash, ..admin_key(2) }.into(),
         Invite { id: invite(1).id, token: hash, ..invite(2) }.into(),
         RateLimit { id: limit(1).id, model: "new".to_owned(), ..limit(2) }.into(),
+        ProviderKey { id: provider_key(1).id, fingerprint: hash, ..provider_key(2) }.into(),
     ];
     for record in moved {
         let kind = record.kind();
@@ -550,6 +622,13 @@ fn refuses_orphans(store: &dyn DirectoryStore) {
         ..admin_key(1)
     };
     assert_eq!(put(store, crossed), orphan(RecordKind::AdminKey));
+    let crossed = ProviderKey {
+        id: ProviderKeyId::from_bytes([9; 16]),
+        fingerprint: KeyHash::from_bytes([9; 32]),
+        project: Some(project(2).id),
+        ..provider_key(1)
+    };
+    assert_eq!(put(store, crossed), orphan(RecordKind::ProviderKey));
     assert_holds(store, families(1..=2));
 }
 

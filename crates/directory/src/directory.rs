@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use domain::{AdminKeyId, KeyId, OrganizationId, ProjectId, Refusal, Timestamp};
+use secrecy::SecretString;
 
 use crate::authority::Administrator;
 use crate::port::{Change, Contents};
@@ -223,6 +224,11 @@ impl Directory {
         let keys = snapshot.keys.values().map(|known| (*known.key.id.as_bytes(), known.last_used()));
         let admin = snapshot.admin_keys.iter().map(|(id, known)| (*id.as_bytes(), known.last_used()));
         keys.chain(admin).filter_map(|(id, used)| Some((id, used.filter(|at| *at > since)?))).collect()
+    }
+
+    /// By what the secret of a provider is recognised when it is brought again.
+    pub fn fingerprint(&self, secret: &SecretString) -> KeyHash {
+        self.hasher.fingerprint(secret)
     }
 
     /// The hash by which a key with this text is known.

@@ -33,10 +33,10 @@ pub use memory::MemoryDirectory;
 pub use port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
 pub use published::{PUBLISHED_KEYS_MAX, PublishedKeys, published_line};
 pub use record::{
-    AccessMode, Actor, ActorKind, AdminKey, AfterGrant, App, AuditEntry, Bounds, Caps, Consent, ConsentState,
-    DataClass, Environment, InFlight, Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitReset, LimitSubject,
-    Member, ModelAccess, Organization, OrganizationRole, Previous, Project, ProjectRole, RateLimit,
-    Revocation, Scope, ServiceAccount, UnknownWord, User,
+    AccessMode, Actor, ActorKind, AdminKey, AfterGrant, App, AuditEntry, Bounds, Byok, Caps, Consent,
+    ConsentState, DataClass, Environment, InFlight, Invite, InvitedTo, Key, KeyHash, KeyOwner, LimitReset,
+    LimitSubject, Member, ModelAccess, Organization, OrganizationRole, Previous, Project, ProjectRole,
+    ProviderKey, RateLimit, Revocation, Scope, Sealed, ServiceAccount, UnknownWord, User,
 };
 pub use refusal::missing_key;
 pub use secret::{Found, KeyHasher, KeyKind, Malformed, Secret, scan};

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use domain::Timestamp;
 
 use crate::port::{Change, Commit, Contents, DirectoryStore, Record, RecordKind, StoreError};
-use crate::record::{AdminKey, AuditEntry, Consent, Invite, KeyOwner, RateLimit, User};
+use crate::record::{AdminKey, AuditEntry, Consent, Invite, KeyOwner, ProviderKey, RateLimit, User};
 
 /// Keeps a directory as long as it lives.
 #[derive(Debug, Default)]
@@ -78,6 +78,10 @@ fn apply(contents: &mut Contents, change: Change) -> Result<(), StoreError> {
             contents.limits.retain(|other| other.id != limit);
             Ok(())
         }
+        Change::RemoveProviderKey(_, key) => {
+            contents.provider_keys.retain(|other| other.id != key);
+            Ok(())
+        }
     }
 }
 
@@ -115,6 +119,9 @@ fn has_parent(contents: &Contents, record: &Record) -> bool {
         Record::AdminKey(key) => user(key.user, key.organization),
         Record::Invite(invite) => organization(invite.organization),
         Record::Limit(limit) => organization(limit.organization),
+        Record::ProviderKey(key) => {
+            organization(key.organization) && key.project.is_none_or(|id| project(id, key.organization))
+        }
     }
 }
 
@@ -158,6 +165,10 @@ fn is_taken(contents: &Contents, record: &Record) -> bool {
             let same_place = (other.organization, &other.subject, &other.model)
                 == (new.organization, &new.subject, &new.model);
             if other.id == new.id { moved } else { same_place }
+        }),
+        Record::ProviderKey(new) => contents.provider_keys.iter().any(|other| {
+            let moved = other.organization != new.organization;
+            if other.id == new.id { moved } else { other.fingerprint == new.fingerprint }
         }),
         Record::Member(_) => false,
     }
@@ -228,6 +239,7 @@ fn put(contents: &mut Contents, record: Record) -> Result<(), StoreError> {
             |l| l.id,
             |new, old| *new = RateLimit { caps: new.caps, ..old.clone() },
         ),
+        Record::ProviderKey(new) => put_provider_key(contents, new),
     }
     Ok(())
 }
@@ -235,6 +247,20 @@ fn put(contents: &mut Contents, record: Record) -> Result<(), StoreError> {
 /// What was agreed to stays.
 fn keep_agreed(new: &mut Consent, old: &Consent) {
     *new = Consent { key: new.key, revoked: new.revoked.take(), ..old.clone() };
+}
+
+fn put_provider_key(contents: &mut Contents, new: ProviderKey) {
+    let keep = |new: &mut ProviderKey, old: &ProviderKey| {
+        *new = ProviderKey {
+            label: new.label.clone(),
+            sealed: new.sealed.clone(),
+            disabled_at: new.disabled_at,
+            tested_at: new.tested_at,
+            test_failure: new.test_failure.clone(),
+            ..old.clone()
+        };
+    };
+    set(&mut contents.provider_keys, new, |key| key.id, keep);
 }
 
 /// Puts a record in the place of the one with its id, which keeps what never changes.

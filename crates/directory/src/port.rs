@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use domain::{LimitId, OrganizationId, ProjectId, Timestamp, UserId};
+use domain::{LimitId, OrganizationId, ProjectId, ProviderKeyId, Timestamp, UserId};
 
 use crate::record::{
-    AdminKey, AuditEntry, Consent, Invite, Key, Member, Organization, Project, RateLimit, ServiceAccount,
-    User,
+    AdminKey, AuditEntry, Consent, Invite, Key, Member, Organization, Project, ProviderKey, RateLimit,
+    ServiceAccount, User,
 };
 
 /// Everything a directory holds. The order of records has no meaning.
@@ -32,6 +32,8 @@ pub struct Contents {
     pub invites: Vec<Invite>,
     /// All rate limits.
     pub limits: Vec<RateLimit>,
+    /// All provider keys that organizations brought.
+    pub provider_keys: Vec<ProviderKey>,
     /// When keys were last used, by the bytes of their ids.
     pub uses: Vec<([u8; 16], Timestamp)>,
 }
@@ -59,6 +61,8 @@ pub enum Record {
     Invite(Invite),
     /// A rate limit.
     Limit(RateLimit),
+    /// A provider key that an organization brought.
+    ProviderKey(ProviderKey),
 }
 
 /// One step of a change.
@@ -71,6 +75,8 @@ pub enum Change {
     RemoveMember(OrganizationId, ProjectId, UserId),
     /// Ends a rate limit.
     RemoveLimit(OrganizationId, LimitId),
+    /// Forgets a provider key, its sealed secret with it.
+    RemoveProviderKey(OrganizationId, ProviderKeyId),
 }
 
 /// A change that happens whole or not at all, with its lines of the audit log.
@@ -117,6 +123,8 @@ pub enum RecordKind {
     Invite,
     /// A [`RateLimit`].
     Limit,
+    /// A [`ProviderKey`].
+    ProviderKey,
     /// An [`AuditEntry`].
     Audit,
 }
@@ -135,6 +143,7 @@ impl Record {
             Self::AdminKey(_) => RecordKind::AdminKey,
             Self::Invite(_) => RecordKind::Invite,
             Self::Limit(_) => RecordKind::Limit,
+            Self::ProviderKey(_) => RecordKind::ProviderKey,
         }
     }
 }
@@ -152,6 +161,7 @@ impl fmt::Display for RecordKind {
             Self::AdminKey => "admin key",
             Self::Invite => "invite",
             Self::Limit => "rate limit",
+            Self::ProviderKey => "provider key",
             Self::Audit => "line of the audit log",
         })
     }
@@ -160,8 +170,8 @@ impl fmt::Display for RecordKind {
 /// Why a store did not do as told. Whatever the reason, it holds what it held before.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The wallet of an organization, the hash of a key, a person's mail address or the id of another's record is
-    /// taken.
+    /// The wallet of an organization, the hash of a key, the secret of a provider key, a person's mail address or the
+    /// id of another's record is taken.
     #[error("this {0} is stored already")]
     Duplicate(RecordKind),
     /// The parent is not stored: a project's organization, or a key's project within the key's organization.
@@ -206,4 +216,5 @@ records! {
     AdminKey(AdminKey),
     Invite(Invite),
     Limit(RateLimit),
+    ProviderKey(ProviderKey),
 }

@@ -6,6 +6,7 @@ mod consent;
 mod key;
 mod limit;
 mod people;
+mod provider_key;
 mod words;
 
 use domain::{Country, OrganizationId, ProjectId, Timestamp, WalletId, Zone};
@@ -17,9 +18,10 @@ pub use consent::{App, Consent, ConsentState, Revocation};
 pub use key::{AdminKey, Key, KeyHash, KeyOwner, Previous};
 pub use limit::{Caps, LimitSubject, RateLimit};
 pub use people::{Invite, InvitedTo, Member, ServiceAccount, User};
+pub use provider_key::{ProviderKey, Sealed};
 pub use words::{
-    AccessMode, AfterGrant, DataClass, Environment, InFlight, LimitReset, OrganizationRole, ProjectRole,
-    Scope, UnknownWord,
+    AccessMode, AfterGrant, Byok, DataClass, Environment, InFlight, LimitReset, OrganizationRole,
+    ProjectRole, Scope, UnknownWord,
 };
 
 /// The owner of credit.
@@ -64,6 +66,10 @@ pub struct Project {
     pub after_grant: AfterGrant,
     /// Models that it may call; `None` for all.
     pub models: Option<ModelAccess>,
+    /// Whether its calls use the provider keys that the organization brought.
+    pub byok: Byok,
+    /// Whether a call by a brought key may go on with ours where that fails.
+    pub byok_fallback: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was closed for calls; `None` while it is open.

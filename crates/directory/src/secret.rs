@@ -168,6 +168,16 @@ impl KeyHasher {
     }
 }
 
+impl KeyHasher {
+    /// By what a secret of somebody else's is recognised: worth as little without the pepper, and never the hash of a key
+    /// of ours.
+    pub fn fingerprint(&self, secret: &SecretString) -> KeyHash {
+        let mut hasher = blake3::Hasher::new_keyed(self.0.expose_secret());
+        hasher.update(b"a provider's: ").update(secret.expose_secret().as_bytes());
+        KeyHash::from_bytes(*hasher.finalize().as_bytes())
+    }
+}
+
 impl fmt::Debug for KeyHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyHasher(hidden)")

@@ -11,6 +11,7 @@ mod keys;
 mod limits;
 mod organizations;
 mod people;
+mod provider_keys;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -33,6 +34,7 @@ pub use keys::{
 pub use limits::NewLimit;
 pub use organizations::{NewOrganization, NewProject, OrganizationChanges, ProjectChanges};
 pub use people::{NewUser, UserChanges};
+pub use provider_keys::{NewProviderKey, ProviderKeyChanges};
 
 /// The longest name of anything, in characters.
 const NAME_CHARS_MAX: usize = 100;

@@ -112,7 +112,8 @@ impl Snapshot {
             .chain(contents.keys.into_iter().map(Record::Key))
             .chain(contents.admin_keys.into_iter().map(Record::AdminKey))
             .chain(contents.invites.into_iter().map(Record::Invite))
-            .chain(contents.limits.into_iter().map(Record::Limit));
+            .chain(contents.limits.into_iter().map(Record::Limit))
+            .chain(contents.provider_keys.into_iter().map(Record::ProviderKey));
         for record in records {
             snapshot.put(record)?;
         }
@@ -138,6 +139,11 @@ impl Snapshot {
             Change::RemoveLimit(organization, limit) => {
                 if let Some(tenant) = self.tenant_mut(organization) {
                     tenant.remove_limit(limit);
+                }
+            }
+            Change::RemoveProviderKey(organization, key) => {
+                if let Some(tenant) = self.tenant_mut(organization) {
+                    tenant.provider_keys.remove(&key);
                 }
             }
         }
@@ -198,6 +204,13 @@ impl Snapshot {
                 self.invites.insert_mut(token, (organization, id));
             }
             Record::Limit(limit) => self.tenant_mut(limit.organization)?.put_limit(limit),
+            Record::ProviderKey(key) => {
+                let tenant = self.tenant_mut(key.organization)?;
+                if let Some(project) = key.project {
+                    tenant.projects.get(&project)?;
+                }
+                tenant.provider_keys.insert(key.id, Arc::new(key));
+            }
         }
         Some(())
     }
@@ -254,5 +267,6 @@ fn id_of(record: &Record) -> String {
         Record::AdminKey(key) => key.id.to_string(),
         Record::Invite(invite) => invite.id.to_string(),
         Record::Limit(limit) => limit.id.to_string(),
+        Record::ProviderKey(key) => key.id.to_string(),
     }
 }

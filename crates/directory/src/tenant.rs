@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::{
-    ConsentId, InviteId, LimitId, OrganizationId, ProjectId, ServiceAccountId, Timestamp, UserId, name_fits,
+    ConsentId, InviteId, LimitId, OrganizationId, ProjectId, ProviderKeyId, ServiceAccountId, Timestamp,
+    UserId, name_fits,
 };
 
 use crate::record::{
     Consent, ConsentState, Invite, KeyOwner, LimitSubject, Member, Organization, OrganizationRole, Project,
-    RateLimit, ServiceAccount, User,
+    ProviderKey, RateLimit, ServiceAccount, User,
 };
 use crate::tag::IdMap;
 
@@ -28,6 +29,7 @@ pub struct Tenant {
     pub(crate) service_accounts: IdMap<ServiceAccountId, Arc<ServiceAccount>>,
     pub(crate) consents: IdMap<ConsentId, Arc<Consent>>,
     pub(crate) invites: IdMap<InviteId, Arc<Invite>>,
+    pub(crate) provider_keys: IdMap<ProviderKeyId, Arc<ProviderKey>>,
     limits: IdMap<LimitId, Arc<RateLimit>>,
     /// The same limits by whose calls they count, so that a call looks at its own.
     limits_of: HashMap<LimitSubject, Vec<Arc<RateLimit>>>,
@@ -44,6 +46,7 @@ impl Tenant {
             service_accounts: IdMap::default(),
             consents: IdMap::default(),
             invites: IdMap::default(),
+            provider_keys: IdMap::default(),
             limits: IdMap::default(),
             limits_of: HashMap::new(),
         }
@@ -127,6 +130,27 @@ impl Tenant {
     /// All invitations that were not withdrawn, in the order in which they were sent.
     pub fn invites(&self) -> Vec<Arc<Invite>> {
         sorted(self.invites.values().filter(|invite| invite.withdrawn_at.is_none()), |invite| invite.id)
+    }
+
+    /// A provider key that the organization brought.
+    pub fn provider_key(&self, id: ProviderKeyId) -> Option<&Arc<ProviderKey>> {
+        self.provider_keys.get(&id)
+    }
+
+    /// All provider keys that it brought, the disabled ones too, in the order in which they came.
+    pub fn provider_keys(&self) -> Vec<Arc<ProviderKey>> {
+        sorted(self.provider_keys.values(), |key| key.id)
+    }
+
+    /// The provider key that a project's calls use at a provider: the project's own before the organization's, of several
+    /// the one that came last.
+    pub fn provider_key_for(&self, project: ProjectId, provider: &str) -> Option<&Arc<ProviderKey>> {
+        let usable = |key: &&Arc<ProviderKey>| {
+            key.provider == provider
+                && key.disabled_at.is_none()
+                && key.project.is_none_or(|only| only == project)
+        };
+        self.provider_keys.values().filter(usable).max_by_key(|key| (key.project.is_some(), key.id))
     }
 
     /// A rate limit.

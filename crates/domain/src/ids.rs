@@ -127,6 +127,8 @@ typed_ids! {
     InviteId = "invite_";
     /// An administrator's key: it changes the directory and cannot call models.
     AdminKeyId = "admin_key_";
+    /// A key at a provider that an organization brought.
+    ProviderKeyId = "pkey_";
     /// A rate limit.
     LimitId = "rl_";
     /// A line of the audit log.

@@ -21,7 +21,7 @@ pub use country::{Country, UnknownCountry};
 pub use decimal::{Scaled, scaled};
 pub use ids::{
     AdminKeyId, AuditId, BudgetId, ConsentId, IdError, Ids, InviteId, KeyId, LimitId, LotId, OrganizationId,
-    ProjectId, RequestId, ServiceAccountId, TopUpId, UserId, WalletId,
+    ProjectId, ProviderKeyId, RequestId, ServiceAccountId, TopUpId, UserId, WalletId,
 };
 pub use money::{Money, MoneyError, Pico, Price};
 pub use pattern::name_fits;

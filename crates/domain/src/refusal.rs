@@ -69,6 +69,8 @@ pub enum RefusalCode {
     ProgrammeNotJoined,
     /// The route is that of a programme which does not run now.
     ProgrammeOver,
+    /// The call may go by provider keys of its own alone, and there is none for the model.
+    ProviderKeyMissing,
     /// The monthly ceiling of the organization's usage tier is reached.
     OrganizationUsageLimitExceeded,
     /// A budget of the organization has no room.
@@ -133,6 +135,7 @@ impl RefusalCode {
         Self::ContractStale,
         Self::ProgrammeNotJoined,
         Self::ProgrammeOver,
+        Self::ProviderKeyMissing,
         Self::OrganizationUsageLimitExceeded,
         Self::OrganizationBudgetExceeded,
         Self::ProjectBudgetExceeded,
@@ -171,9 +174,11 @@ impl RefusalCode {
             | Self::VerificationRequired
             | Self::ModelUnpriced => Owner::ModelAccess,
             Self::CountryNotSupported => Owner::Region,
-            Self::ContractUnfit | Self::ContractStale | Self::ProgrammeNotJoined | Self::ProgrammeOver => {
-                Owner::Route
-            }
+            Self::ContractUnfit
+            | Self::ContractStale
+            | Self::ProgrammeNotJoined
+            | Self::ProgrammeOver
+            | Self::ProviderKeyMissing => Owner::Route,
             Self::OrganizationUsageLimitExceeded
             | Self::OrganizationBudgetExceeded
             | Self::ProjectBudgetExceeded
@@ -218,6 +223,7 @@ impl RefusalCode {
             Self::ContractStale => "contract_stale",
             Self::ProgrammeNotJoined => "programme_not_joined",
             Self::ProgrammeOver => "programme_over",
+            Self::ProviderKeyMissing => "provider_key_missing",
             Self::OrganizationUsageLimitExceeded => "organization_usage_limit_exceeded",
             Self::OrganizationBudgetExceeded => "organization_budget_exceeded",
             Self::ProjectBudgetExceeded => "project_budget_exceeded",

@@ -20,6 +20,7 @@ use crate::hold::Held;
 use crate::pipeline::Gateway;
 use crate::rates::Pace;
 use crate::retry::{Next, Remedy, Standing};
+use crate::routes::Target;
 use crate::settle::{Consumed, Ending, Open, Told};
 use crate::shown::tell_access;
 use crate::tasks::Presence;
@@ -60,7 +61,11 @@ pub(crate) async fn attempts(
         let (mut failed, failure) = match attempt(&client, open, &presence).await {
             Attempted::Answered(response) => return Ok(response),
             Attempted::Over(failure) => return Err(failure),
-            Attempted::Failed(open, failure) => (open, failure),
+            Attempted::Failed(open, failure) => {
+                let Target { provider, access, .. } = open.plan.target();
+                let failure = failure.of_key(access.as_deref(), &provider.name);
+                (open, failure)
+            }
         };
         failed.note_failure(&failure);
         if failure.remedy == Remedy::AnotherModel {

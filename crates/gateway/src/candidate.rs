@@ -148,9 +148,9 @@ impl Choice {
     ) -> Result<Self, BadRequest> {
         // What a tool fetches, it fetches anywhere.
         let Some(param) = call.input_elsewhere().filter(|param| *param != "tools") else { return Ok(self) };
-        let keeper = &**keeper.get_or_insert_with(|| Arc::clone(&self.first.target.provider.name));
+        let keeper = &**keeper.get_or_insert_with(|| self.first.target.account());
         self.keep("kept_elsewhere", |admitted| {
-            if *admitted.target.provider.name == *keeper {
+            if *admitted.target.account() == *keeper {
                 return Ok(());
             }
             Err(BadRequest {

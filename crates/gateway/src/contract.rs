@@ -135,6 +135,14 @@ struct Facts<'a> {
 }
 
 impl Contract {
+    /// The same for a key that somebody brought: whose it is and who pays is theirs to say, and their own account's limits
+    /// apply. What the provider may do with which data, and where, stays as it was checked: a key opens nothing that the
+    /// operator has not opened.
+    pub(crate) fn of_brought_key(&self, class: AccessClass, owner: String) -> Self {
+        let limits = "those of the account that the key is of".to_owned();
+        Self { class, payer: owner.clone(), owner, limits, programme: None, ..self.clone() }
+    }
+
     /// What a decision tells of it, as JSON.
     pub(crate) fn facts(&self) -> Arc<RawValue> {
         let verified_on = match self.verified {

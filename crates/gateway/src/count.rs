@@ -20,6 +20,7 @@ use crate::failure::{Failure, UpstreamFailure};
 use crate::observer::Finished;
 use crate::pipeline::Gateway;
 use crate::rates::Pace;
+use crate::routes::Target;
 use crate::settle::off_thread;
 
 /// Whose count it is, where it is not the provider's.
@@ -43,7 +44,10 @@ impl Gateway {
         let told = *pace.told();
         trail.passed_rates(&pace);
         let counted = match plan.target().provider.outbound(plan.call.endpoint()) {
-            Some(_) => self.ask(&began, plan).await.map_err(|failure| Failure::Upstream(Box::new(failure))),
+            Some(_) => self.ask(&began, plan).await.map_err(|failure| {
+                let Target { provider, access, .. } = plan.target();
+                Failure::Upstream(Box::new(failure.of_key(access.as_deref(), &provider.name)))
+            }),
             None => self.count_here(plan).await,
         };
         // There will be no row to tell of it, so the decision waits for what came of it.

@@ -15,6 +15,7 @@ use pricing::{ModelKind, PriceVersion};
 
 use crate::access;
 use crate::allowance::Ask;
+use crate::brought::{BroughtKeys, OwnKeys, Sent, offered};
 use crate::candidate::{Admitted, Candidate, Candidates, Choice, LeftOut};
 use crate::contract::Traffic;
 use crate::credential::presented;
@@ -141,13 +142,15 @@ pub(crate) fn authorize(
     call: Call,
     attribution: Attribution,
     (routes, tiers, pools, breaker): (&Routes, &Tiers, &Pools, &BreakerRules),
+    (brought, sent): (&BroughtKeys, &[Sent]),
     (request, now, now_us): (RequestId, Timestamp, u64),
 ) -> Result<Permit, Failure> {
     let asked = routes_of(&call, routes)?;
+    let keys = OwnKeys::of(&caller.0, brought, sent, &asked);
     let (mut choices, mut left_out) = (VecDeque::with_capacity(asked.len()), Vec::new());
     let (mut farthest, mut keeper) = (None, None);
     for route in &asked {
-        match admit_model(&caller.0, &call, route, (tiers, pools), &mut keeper, now) {
+        match admit_model(&caller.0, &call, (route, keys.as_ref()), (tiers, pools), &mut keeper, now) {
             Ok(choice) => choices.push_back(choice),
             Err(failure) => {
                 left_out.push(LeftOut { target: Arc::clone(&route.model), code: failure.code() });
@@ -161,6 +164,7 @@ pub(crate) fn authorize(
         // At least one was asked for.
         return Err(farthest.unwrap_or(Failure::Unavailable));
     };
+    drop(keys);
     let mut choice = arrange(first, choices.into(), &call, &Occasion { breaker, request, now_us });
     choice.left_out.extend(left_out);
     let app = caller.0.consent().map(|consent| consent.app.host().into());
@@ -184,14 +188,14 @@ fn routes_of(call: &Call, routes: &Routes) -> Result<Vec<Arc<Route>>, Refusal> {
 fn admit_model(
     principal: &Principal,
     call: &Call,
-    route: &Arc<Route>,
+    (route, keys): (&Arc<Route>, Option<&OwnKeys<'_>>),
     (tiers, pools): (&Tiers, &Pools),
     keeper: &mut Option<Arc<str>>,
     now: Timestamp,
 ) -> Result<Choice, Failure> {
     check_kind(route, call, now)?;
     access::check(principal, route, tiers)?;
-    let choice = choose(route, call, principal, (tiers, pools), now)?;
+    let choice = choose((route, keys), call, principal, (tiers, pools), now)?;
     let choice = if route.must_fit { choice.fitting(call)? } else { choice };
     let choice = choice.keep("option_unpriced", |admitted| check_options(call, &admitted.price))?;
     let choice = choice.keep_state_of(call, keeper)?;
@@ -355,7 +359,7 @@ pub(crate) fn traffic(principal: &Principal) -> Traffic<'_> {
 /// The route's targets that may have the call, with their prices now, and those that may not. A layer is passed when any
 /// target passes it, so when none passes them all, the target that came farthest says what is missing.
 fn choose(
-    route: &Arc<Route>,
+    (route, keys): (&Arc<Route>, Option<&OwnKeys<'_>>),
     call: &Call,
     principal: &Principal,
     (tiers, pools): (&Tiers, &Pools),
@@ -364,14 +368,14 @@ fn choose(
     let traffic = traffic(principal);
     let mut farthest: Option<Refusal> = None;
     let (mut first, mut rest, mut left_out) = (None, Vec::new(), Vec::new());
-    for target in &route.targets {
+    for target in offered(route, keys) {
         // By the free router, too, nobody gets at a model that is not for them.
         let open = target.of.as_ref().map_or(Ok(()), |own| access::check(principal, own, tiers));
-        let price = open.and_then(|()| admit(route, target, call, &traffic, now));
-        match price.and_then(|price| Ok((price, pools.fund(target, principal, now)?))) {
+        let price = open.and_then(|()| admit(route, &target, call, &traffic, now).cloned());
+        match price.and_then(|price| Ok((price, pools.fund(&target, principal, now)?))) {
             Ok((price, funding)) => {
-                let (route, price) = (Arc::clone(route), Arc::clone(price));
-                let admitted = Admitted { route, target: target.clone(), price, converted: None, funding };
+                let (route, target) = (Arc::clone(route), target.into_owned());
+                let admitted = Admitted { route, target, price, converted: None, funding };
                 match first {
                     None => first = Some(admitted),
                     Some(_) => rest.push(admitted),
@@ -388,8 +392,23 @@ fn choose(
     }
     match first {
         Some(first) => Ok(Choice { first, rest, left_out }),
-        None => Err(farthest.unwrap_or_else(|| unpriced(&route.model, "", ""))),
+        None => Err(farthest
+            .or_else(|| not_even_ours(route, call, &traffic, now))
+            .or_else(|| keys.map(|keys| keys.missing(route)))
+            .unwrap_or_else(|| unpriced(&route.model, "", ""))),
     }
+}
+
+/// Why a call could not have any target of a route, whoever's key it came with: that is told before a key is asked for.
+fn not_even_ours(route: &Route, call: &Call, traffic: &Traffic<'_>, now: Timestamp) -> Option<Refusal> {
+    let mut farthest: Option<Refusal> = None;
+    for target in &route.targets {
+        let refusal = admit(route, target, call, traffic, now).err()?;
+        if farthest.as_ref().is_none_or(|before| before.code < refusal.code) {
+            farthest = Some(refusal);
+        }
+    }
+    farthest
 }
 
 /// The price of a target that may have the call.

@@ -13,6 +13,7 @@ use providers::TransportFailure;
 
 use crate::answer::Answer;
 use crate::attempt::is_about_the_request;
+use crate::brought::Access;
 use crate::decode::Limit;
 use crate::rates::{OverRate, RateHeaders};
 use crate::retry::Remedy;
@@ -87,6 +88,8 @@ pub struct UpstreamFailure {
     should_retry: Option<bool>,
     /// Whether another attempt may help.
     pub(crate) remedy: Remedy,
+    /// What helps, where somebody can do something about it.
+    next_step: Option<&'static str>,
     /// The target that was tried last, and how many attempts there were; on what the client gets.
     pub(crate) way: Option<(Arc<str>, u32)>,
 }
@@ -354,6 +357,7 @@ impl UpstreamFailure {
                 | TransportFailure::Closed
                 | TransportFailure::Garbage => Remedy::Again,
             },
+            next_step: None,
             way: None,
         }
     }
@@ -379,6 +383,7 @@ impl UpstreamFailure {
             retry_after,
             should_retry: None,
             remedy: Remedy::Again,
+            next_step: None,
             way: None,
         };
         let hidden = |status, reason: &'static str, message: &str| Self {
@@ -392,6 +397,7 @@ impl UpstreamFailure {
             should_retry: Some(false),
             // Our account there is not as it should be; at another provider it may be.
             remedy: Remedy::Elsewhere,
+            next_step: (reason == "provider_auth_failed").then_some(MEND_CREDENTIAL),
             way: None,
         };
         match status {
@@ -418,6 +424,27 @@ impl UpstreamFailure {
             503 | 529 => passed(503, "upstream_overloaded", "service_unavailable_error"),
             _ => passed(502, "upstream_error", "server_error"),
         }
+    }
+
+    /// The same of a call with a key that is not ours: what the provider says of that account is its owner's business, and
+    /// whose limit it is must be told.
+    pub(crate) fn of_key(self, access: Option<&Access>, provider: &str) -> Self {
+        let Some(key) = access.map(Access::named) else { return self };
+        let told = |status, what: &str| (status, format!("The provider `{provider}` {what} {key}."));
+        let (status, message) = match self.reason {
+            "provider_auth_failed" => told(403, "does not take"),
+            "provider_quota_exhausted" => told(402, "has no credit or quota left for"),
+            "upstream_rate_limited" => told(429, "limits the rate of"),
+            _ => return self,
+        };
+        let next_step = match self.reason {
+            "provider_auth_failed" => "Check the key at the provider, and bring or send one that works.",
+            "provider_quota_exhausted" => {
+                "Add credit to that account at the provider, or raise its limit there."
+            }
+            _ => "Wait, or raise that account's limit at the provider.",
+        };
+        Self { status, message, next_step: Some(next_step), ..self }
     }
 
     /// What the caller reads.
@@ -477,7 +504,7 @@ impl UpstreamFailure {
             param: self.param.map(Into::into),
             should_retry: self.should_retry,
             owner: Some(Owner::Provider),
-            next_step: (self.reason == "provider_auth_failed").then_some(Cow::Borrowed(MEND_CREDENTIAL)),
+            next_step: self.next_step.map(Cow::Borrowed),
             ..ErrorBody::new(self.status, self.kind, self.message)
         }
     }

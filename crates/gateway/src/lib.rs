@@ -8,6 +8,7 @@ mod answer;
 mod attempt;
 mod attempts;
 mod beside;
+mod brought;
 mod candidate;
 mod capability;
 mod checkpoint;
@@ -42,6 +43,7 @@ mod tiers;
 mod whole;
 
 pub use answer::{Answer, BrokenOff};
+pub use brought::{Access, Brought, BroughtKeys};
 pub use capability::Capability;
 pub use contract::{Contract, Countries, Terms, Verified, date};
 pub use decision::{Decision, Recorder};

@@ -19,6 +19,7 @@ use providers::Client;
 use crate::access;
 use crate::answer::Answer;
 use crate::attempts::attempts;
+use crate::brought::{BroughtKeys, sent};
 use crate::credential::presented;
 use crate::decision::{Recorder, Trail};
 use crate::decode::{BodyLimits, Limit, decode, discard};
@@ -87,6 +88,8 @@ pub struct Shared {
     pub directory: Arc<Directory>,
     /// Where calls go.
     pub routes: Routes,
+    /// The provider keys that organizations brought.
+    pub brought: Arc<BroughtKeys>,
     /// What is counted under rate limits.
     pub rates: Arc<Rates>,
     /// What organizations may do that have bought so much.
@@ -200,7 +203,7 @@ impl Gateway {
     where
         B: Body<Data = Bytes>,
     {
-        let Shared { directory, routes, rates, tiers, pools, settings, clock, .. } = &*self.shared;
+        let Shared { directory, routes, brought, rates, tiers, pools, settings, clock, .. } = &*self.shared;
         let headers = &head.headers;
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
         let visit = Visit { address, endpoint: scope(endpoint), now: began.at };
@@ -223,7 +226,10 @@ impl Gateway {
         // quota. The price is pinned here, so that a change of it never touches a call that is under way.
         let model = Box::<str>::from(call.model());
         let moment = (began.id, now, clock.monotonic_micros());
-        let permit = authorize(caller, call, attribution, (routes, tiers, pools, &settings.breaker), moment)
+        let sent = sent(headers, routes, directory)?;
+        let keys = (&**brought, &*sent);
+        let by = (routes, tiers, pools, &settings.breaker);
+        let permit = authorize(caller, call, attribution, by, keys, moment)
             .inspect_err(|failure| trail.passed_before(failure, &model, routes.name_of(&model)))?;
         // How much it can cost at most.
         let mut plan = plan(permit, settings);

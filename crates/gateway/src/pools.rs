@@ -162,6 +162,9 @@ impl Pools {
     ) -> Result<Funding, Refusal> {
         let organization = principal.organization();
         let class = target.contract.class;
+        if target.access.is_some() {
+            return Ok(self.fund_own_key(class, now));
+        }
         let pool = match class {
             AccessClass::Free => {
                 let (key, cap, span) = self.free_pool(organization.id, now);
@@ -181,7 +184,6 @@ impl Pools {
 
     /// How a call by a key of the caller's own is paid for: its provider bills the caller, and the gateway takes a fee
     /// beyond what carries none.
-    #[cfg_attr(not(test), expect(dead_code, reason = "keys of one's own come with the vault"))]
     pub(crate) fn fund_own_key(&self, class: AccessClass, now: Timestamp) -> Funding {
         let (key, cap, span) = self.byok_pool(now);
         let unit = match self.byok.allowance {

@@ -3,6 +3,7 @@
 //! It asks the same functions that calls are decided by and sends nothing; what only a call can tell (its length, what it
 //! needs) is that of a short one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use domain::{Payer, Refusal, RequestId, Timestamp};
 use pricing::{ModelKind, PriceVersion};
 
 use crate::access;
+use crate::brought::{OwnKeys, offered};
 use crate::candidate::{Admitted, Choice};
 use crate::evidence::{admit, traffic};
 use crate::funding::Funding;
@@ -79,7 +81,12 @@ pub fn explain_route(
     };
     let mut admitted = Vec::new();
     let mut targets = Vec::new();
-    for target in &route.targets {
+    let asked = std::slice::from_ref(&route);
+    let keys = principal.and_then(|principal| OwnKeys::of(principal, &shared.brought, &[], asked));
+    let all: Vec<Target> = offered(&route, keys.as_ref()).map(Cow::into_owned).collect();
+    let missing = || keys.as_ref().filter(|_| all.is_empty()).map(|keys| keys.missing(&route));
+    let refused = refused.or_else(missing);
+    for target in &all {
         let price = target.prices.as_ref().and_then(|prices| prices.at(now)).cloned();
         match verdict(&route, target, call.as_ref(), price.as_ref(), (principal, &shared.pools), now) {
             Ok(price) => {

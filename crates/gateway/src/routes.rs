@@ -9,6 +9,7 @@ use pricing::Schedule;
 use providers::Provider;
 use serde_json::value::RawValue;
 
+use crate::brought::Access;
 use crate::capability::Capability;
 use crate::contract::Contract;
 use crate::health::Health;
@@ -36,6 +37,8 @@ pub struct Target {
     pub health: Arc<Health>,
     /// The route of the model that it is a target of, where another one leads there, too: that of the free router.
     pub of: Option<Arc<Route>>,
+    /// Whose key it is called with, where it is not ours.
+    pub access: Option<Arc<Access>>,
 }
 
 /// How a target is used among the targets of its route, as configured.
@@ -69,14 +72,34 @@ impl Target {
     ) -> Self {
         let label = Arc::from(format!("{}/{model}", provider.name));
         let facts = contract.facts();
-        let (rules, health, of) = Default::default();
-        Self { provider, model: Arc::from(model), label, contract, facts, prices, rules, health, of }
+        let (rules, health, of, access) = Default::default();
+        Self { provider, model: Arc::from(model), label, contract, facts, prices, rules, health, of, access }
     }
 
     /// The same, used by these rules.
     #[must_use]
     pub fn with_rules(self, rules: TargetRules) -> Self {
         Self { rules: Arc::new(rules), ..self }
+    }
+
+    /// The same with a key that is not ours, by the contract that says whose it is.
+    pub(crate) fn called_with(
+        &self,
+        provider: Arc<Provider>,
+        health: Arc<Health>,
+        contract: Arc<Contract>,
+        access: Arc<Access>,
+    ) -> Self {
+        let facts = contract.facts();
+        Self { provider, health, contract, facts, access: Some(access), ..self.clone() }
+    }
+
+    /// The account that is called, by a name: what one account keeps, no other has.
+    pub(crate) fn account(&self) -> Arc<str> {
+        match &self.access {
+            None => Arc::clone(&self.provider.name),
+            Some(access) => Arc::from(format!("{} by {}", self.provider.name, access.named())),
+        }
     }
 
     /// The same for another model of the provider.
@@ -124,13 +147,15 @@ impl Route {
 pub struct Routes {
     exact: BTreeMap<Arc<str>, Arc<Route>>,
     patterns: Vec<Arc<Route>>,
+    /// The providers that routes lead to, by name.
+    known: BTreeMap<Arc<str>, Arc<Provider>>,
     health: Known,
 }
 
 /// How targets are, by `provider/model`: routes that lead to one target see it with one pair of eyes, and the models of
 /// a pattern are targets of their own, since one of them may fail, or be made up, while the others are well.
 #[derive(Debug, Default)]
-struct Known(Mutex<BTreeMap<Arc<str>, Arc<Health>>>);
+pub(crate) struct Known(Mutex<BTreeMap<Arc<str>, Arc<Health>>>);
 
 /// Targets that are told apart. Callers name the models of patterns, so there could be any number; the models beyond
 /// this one share the state of their pattern's target.
@@ -141,7 +166,12 @@ impl Known {
     ///
     /// What is not used now and has never answered makes room for others, so that nobody can take all of it for good by
     /// calling models that do not exist.
-    fn of(&self, label: &Arc<str>, shared: &Arc<Health>, fresh: impl FnOnce() -> Arc<Health>) -> Arc<Health> {
+    pub(crate) fn of(
+        &self,
+        label: &Arc<str>,
+        shared: &Arc<Health>,
+        fresh: impl FnOnce() -> Arc<Health>,
+    ) -> Arc<Health> {
         // What a thread that panicked left here is whole.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(health) = known.get(label) {
@@ -165,6 +195,8 @@ impl Routes {
             for target in &mut route.targets {
                 let own = || Arc::clone(&target.health);
                 target.health = table.health.of(&target.label, &target.health, own);
+                let provider = &target.provider;
+                table.known.entry(Arc::clone(&provider.name)).or_insert_with(|| Arc::clone(provider));
             }
             let route = Arc::new(route);
             if route.model.ends_with('*') {
@@ -244,6 +276,11 @@ impl Routes {
     /// Every route: by name, then the patterns, the most specific first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.exact.values().chain(&self.patterns)
+    }
+
+    /// The provider of this name, if a route leads there.
+    pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
+        self.known.get(name)
     }
 
     /// The names of the providers that routes lead to, each as often as it is led to.

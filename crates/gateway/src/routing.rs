@@ -97,6 +97,8 @@ pub(crate) fn arrange(first: Choice, others: Vec<Choice>, call: &Call, occasion:
         |one: &Admitted| !one.target.health.look(occasion.breaker, occasion.now_us, tokens).usable;
     for targets in &mut models {
         order(targets, (&usage, tier_asked(call)), preferences.and_then(|wish| wish.sort), occasion);
+        // Stable, as all that follows: a key of one's own goes before ours.
+        targets.sort_by_key(|one| one.target.access.is_none());
         if let Some(preferences) = preferences {
             prefer(targets, &mut left_out, preferences);
         }

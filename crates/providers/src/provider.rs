@@ -63,6 +63,9 @@ pub enum ProviderError {
     /// It is no project.
     #[error("`{0}` is no project's id of Google Cloud, such as my-project-123456")]
     Project(String),
+    /// The kind is called with no keys.
+    #[error("a provider of kind `{0}` is called with a service account, which no key stands in for")]
+    NoKeys(&'static str),
     /// It is no location.
     #[error("`{0}` is no location of Google Cloud, such as global, eu or europe-west1")]
     Location(String),
@@ -73,7 +76,7 @@ impl ProviderError {
     pub const fn field(&self) -> &'static str {
         match self {
             Self::BaseUrl(_) | Self::NoBaseUrl(_) => "base_url",
-            Self::ApiKey => "api_key",
+            Self::ApiKey | Self::NoKeys(_) => "api_key",
             Self::ApiVersion(_) => "api_version",
             Self::Region(_) => "region",
             Self::AccessKey | Self::AccessKeyId => "access_key_id",
@@ -121,6 +124,27 @@ impl Provider {
             credential: api_key.map(|key| Headers::new(kind, key)).transpose()?.map(Credentials::Told),
             api_version: None,
             folder: String::new(),
+        })
+    }
+
+    /// The same, called with this key in place of the credential it has.
+    ///
+    /// # Errors
+    /// When it takes no keys, or this can be none.
+    pub fn with_key(&self, api_key: &SecretString) -> Result<Self, ProviderError> {
+        if self.kind.credential == Credential::GoogleCloud && self.kind.express_url().is_none() {
+            return Err(ProviderError::NoKeys(self.kind.name));
+        }
+        Ok(Self {
+            name: Arc::clone(&self.name),
+            kind: self.kind,
+            http2_prior_knowledge: self.http2_prior_knowledge,
+            scheme: self.scheme.clone(),
+            authority: self.authority.clone(),
+            base_path: self.base_path.clone(),
+            credential: Some(Credentials::Told(Headers::new(self.kind, api_key)?)),
+            api_version: self.api_version.clone(),
+            folder: self.folder.clone(),
         })
     }
 
@@ -501,6 +525,34 @@ mod tests {
             let error = openai(wrong, None).unwrap_err();
             assert!(matches!(error, ProviderError::BaseUrl(_)), "{wrong}: {error}");
         }
+    }
+
+    #[test]
+    fn another_key_takes_the_place_of_any_credential() {
+        let key = SecretString::from("theirs");
+        for kind in crate::KINDS {
+            let ours = Provider::new("p", kind, Some("https://x/v1"), Some(&"ours".into())).unwrap();
+            let theirs = ours.with_key(&key);
+            if kind.name == "vertex-anthropic" {
+                assert_eq!(theirs.unwrap_err(), ProviderError::NoKeys("vertex-anthropic"));
+                continue;
+            }
+            let theirs = theirs.unwrap();
+            for dialect in [Dialect::OpenAi, kind.dialect()] {
+                let (before, after) = (told(&ours, dialect), told(&theirs, dialect));
+                assert_eq!(before.0, after.0, "{}", kind.name);
+                assert!(after.1.to_str().unwrap().ends_with("theirs"), "{}", kind.name);
+            }
+            let address = |one: &Provider| one.address(Endpoint::Chat, "m", false).unwrap();
+            assert_eq!(address(&ours), address(&theirs), "{}", kind.name);
+        }
+        let access_key = AccessKey { id: "AKIDEXAMPLE".into(), secret: "s".into(), session_token: None };
+        let signs = Provider::new("p", Kind::named("bedrock").unwrap(), Some("https://x"), None).unwrap();
+        let signs = signs.with_access_key(&access_key, "eu-west-1").unwrap();
+        let theirs = signs.with_key(&key).unwrap();
+        assert_eq!(told(&theirs, Dialect::OpenAi).1.to_str().unwrap(), "Bearer theirs");
+        let refused = signs.with_key(&SecretString::from("a\nb")).unwrap_err();
+        assert_eq!(refused, ProviderError::ApiKey);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod organizations;
 mod pools;
 mod problem;
 mod promo;
+mod provider_keys;
 pub(crate) mod query;
 mod rates;
 mod records;
@@ -58,6 +59,8 @@ pub(crate) struct Admin {
     pub(crate) ledger: Arc<dyn LedgerStore>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) payments: Arc<crate::payments::Payments>,
+    /// The provider keys that organizations bring.
+    pub(crate) keyring: crate::keyring::Keyring,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) user_pays: crate::user_pays::UserPays,
@@ -72,7 +75,9 @@ pub(crate) type Answered = Result<Response, Problem>;
 
 /// Every route there is.
 pub(crate) fn routes() -> impl Iterator<Item = &'static Route> {
-    [table::ORGANIZATIONS, table::PROJECTS, table::MONEY, crate::organization::ROUTES].into_iter().flatten()
+    [table::ORGANIZATIONS, table::PROJECTS, table::PROVIDER_KEYS, table::MONEY, crate::organization::ROUTES]
+        .into_iter()
+        .flatten()
 }
 
 /// The router of all routes. It is for requests that [`Admin::receive`] has let in.

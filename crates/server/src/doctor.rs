@@ -279,13 +279,15 @@ fn check_providers(config: &Config, live: bool, findings: &mut Vec<Finding>) {
 
 /// Asks for what is free, and tells whether address and credential are right: the list of models. Where there is none, a
 /// question without a message, or for the length of none, which is refused, but only by who takes the credential.
-fn probe(provider: &Provider, target: Option<&Target>) -> Result<Request<PartsBody>, http::Error> {
+pub(crate) fn probe(provider: &Provider, target: Option<&Target>) -> Result<Request<PartsBody>, http::Error> {
     let counts = || provider.kind.endpoints.iter().copied().find(|endpoint| endpoint.counts());
     let converse = || provider.outbound(Endpoint::Chat).filter(|endpoint| *endpoint == Endpoint::Converse);
     let question = if provider.kind.publisher.is_some() { counts() } else { converse() };
     let Some(endpoint) = question else {
+        // OpenRouter tells its models to everybody.
+        let path = if provider.kind.name == "openrouter" { "/key" } else { "/models" };
         let mut request = Request::new(PartsBody::default());
-        *request.uri_mut() = provider.uri("/models")?;
+        *request.uri_mut() = provider.uri(path)?;
         return Ok(request);
     };
     let model = target.map_or("-", |target| &target.model);

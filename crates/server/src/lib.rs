@@ -15,6 +15,7 @@ mod doctor;
 mod front;
 mod gemini;
 mod housekeeper;
+mod keyring;
 mod log;
 mod metrics;
 mod openrouter;
@@ -28,6 +29,7 @@ pub mod statement;
 mod sweeper;
 mod tasks;
 mod user_pays;
+mod vault;
 
 pub use self::payments::PaymentSettings;
 pub use clock::{SystemClock, SystemIds};
@@ -43,3 +45,4 @@ pub use store::{
 };
 pub use sweeper::SweepSettings;
 pub use user_pays::UserPaysSettings;
+pub use vault::MasterKeys;

@@ -18,7 +18,7 @@ use ledger::Postbox;
 use providers::{Client, Timeouts};
 use secrecy::ExposeSecret;
 use serde_json::json;
-use store::{Durability, Store};
+use store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -30,6 +30,7 @@ use crate::contracts;
 use crate::decisions::{Forgetter, Keeper};
 use crate::front::{Front, Lobby};
 use crate::housekeeper::Housekeeper;
+use crate::keyring::{Clients, Keyring};
 use crate::metrics::Metrics;
 use crate::patience::Patient;
 use crate::payments::{Payments, Recharger};
@@ -38,6 +39,7 @@ use crate::secrets::{OPERATOR_KEY, Secrets, SecretsError};
 use crate::sweeper::{SweepSettings, Sweeper};
 use crate::tasks::{InFlight, RuntimeTasks};
 use crate::user_pays::UserPays;
+use crate::vault::Vault;
 
 /// How long the settlements of calls that were cut off may take.
 const LAST_SETTLEMENTS: Duration = Duration::from_secs(5);
@@ -83,6 +85,9 @@ pub enum StartError {
     /// The system gave no thread.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// The master keys of the vault.
+    #[error("vault.master_keys: {0}")]
+    Vault(String),
     /// TLS could not be set up.
     #[error("TLS: {0}")]
     Tls(String),
@@ -110,21 +115,18 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let Options { data, listen, config, environment, extra_routes } = options;
     // First, so that a start on a taken address leaves nothing behind, the operator's key above all.
     let (listener, address) = bind(listen.unwrap_or(config.listen))?;
-    let store = open_store(&data, config.durability, &clock)?;
-    let published = config.published.as_ref().map(|file| file.keys().clone()).unwrap_or_default();
-    let secrets = Secrets::open(&data, environment.get(OPERATOR_KEY), &published, ids.as_ref())?;
-    let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
-    directory.directory().replace_published(published);
+    let (store, secrets, directory) = open_data(&data, &config, &environment, (&clock, ids.as_ref()))?;
     let in_flight = InFlight::default();
     let status = status_of(&config);
-    let routes = Routes::new(config.routes.into_iter().chain(extra_routes));
-    let routes = routes.with_free_router(&config.pools.free.router);
+    let routes = Routes::new(config.routes.into_iter().chain(extra_routes))
+        .with_free_router(&config.pools.free.router);
     contracts::warn(&routes, clock.now());
     let metrics = Arc::new(Metrics::new(routes.providers()));
     let keeper = Arc::new(Keeper::new(store.decisions(), Arc::clone(&clock), config.explain));
     let shared = Arc::new(Shared {
         directory: Arc::clone(directory.directory()),
         routes,
+        brought: Arc::default(),
         tiers: config.tiers,
         pools: config.pools,
         retries: gateway::RetryBudget::new(config.settings.retry),
@@ -137,6 +139,9 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         settings: config.settings,
     });
     let payments = Payments::new(config.payments, store.payments(), Arc::clone(&clock), Arc::clone(&ids));
+    let vault = Vault::open(config.vault, environment, Arc::clone(&ids)).map_err(StartError::Vault)?;
+    let clients = clients(config.timeouts)?;
+    let keyring = Keyring::opened(vault, &shared, &clients, &directory);
     let admin = Arc::new(Admin {
         operator: secrets.operator,
         hasher: secrets.hasher(),
@@ -145,6 +150,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         ledger: store.ledger(),
         reader: store.reader(),
         payments: Arc::new(payments),
+        keyring,
         clock: Arc::clone(&clock),
         ids,
         user_pays: UserPays::new(config.user_pays),
@@ -164,7 +170,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         trusted_proxies: config.trusted_proxies,
     });
     let (shutdown, ending) = watch::channel(false);
-    let serving = Serving { shared: &shared, lobby: &lobby, timeouts: config.timeouts, ending: &ending };
+    let serving = Serving { shared: &shared, lobby: &lobby, clients: &clients, ending: &ending };
     let (workers, mut threads) = serving.start(worker_count(config.workers))?;
     let (end_last, after) = watch::channel(false);
     let sweeper = sweep(&lobby, &clock, config.sweep, config.explain.keep_days, after.clone())?;
@@ -175,16 +181,28 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, last })
 }
 
-fn open_store(
+/// Opens what is kept in the data folder: the books, the gateway's own secrets, the directory.
+fn open_data(
     data: &Path,
-    durability: Durability,
-    clock: &Arc<dyn Clock>,
-) -> Result<Arc<Store>, store::StoreError> {
-    let store = Store::open(data, durability, Arc::clone(clock))?;
+    config: &Config,
+    environment: &Environment,
+    (clock, ids): (&Arc<dyn Clock>, &dyn Ids),
+) -> Result<(Arc<Store>, Secrets, DirectoryService), StartError> {
+    let store = Arc::new(Store::open(data, config.durability, Arc::clone(clock))?);
     if store.recovered() > 0 {
         tracing::warn!(holds = store.recovered(), "settled what the last run left held");
     }
-    Ok(Arc::new(store))
+    let published = config.published.as_ref().map(|file| file.keys().clone()).unwrap_or_default();
+    let secrets = Secrets::open(data, environment.get(OPERATOR_KEY), &published, ids)?;
+    let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
+    directory.directory().replace_published(published);
+    Ok((store, secrets, directory))
+}
+
+/// What makes clients that call providers: each thread has one of its own.
+fn clients(timeouts: Timeouts) -> Result<Clients, StartError> {
+    let tls = Client::tls().map_err(|error| StartError::Tls(error.to_string()))?;
+    Ok(Arc::new(move || Client::new(timeouts, &tls)))
 }
 
 /// The way to hand a serving thread its connections.
@@ -194,23 +212,21 @@ type Handover = mpsc::UnboundedSender<StdStream>;
 struct Serving<'a> {
     shared: &'a Arc<Shared>,
     lobby: &'a Arc<Lobby>,
-    timeouts: Timeouts,
+    clients: &'a Clients,
     ending: &'a watch::Receiver<bool>,
 }
 
 impl Serving<'_> {
     /// Starts so many threads, each with a way to hand it connections.
     fn start(&self, count: usize) -> Result<(Vec<Handover>, Vec<JoinHandle<()>>), StartError> {
-        let tls = Client::tls().map_err(|error| StartError::Tls(error.to_string()))?;
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
         for number in 0..count {
             let (sender, streams) = mpsc::unbounded_channel();
-            let (shared, lobby, tls) = (Arc::clone(self.shared), Arc::clone(self.lobby), Arc::clone(&tls));
-            let (timeouts, ending) = (self.timeouts, self.ending.clone());
+            let (shared, lobby) = (Arc::clone(self.shared), Arc::clone(self.lobby));
+            let (clients, ending) = (Arc::clone(self.clients), self.ending.clone());
             let postbox = Arc::new(Postbox::default());
             let ledger = lobby.store.ledger_at(Arc::clone(&postbox));
-            let front =
-                move || Front { gateway: Gateway::new(shared, ledger, Client::new(timeouts, &tls)), lobby };
+            let front = move || Front { gateway: Gateway::new(shared, ledger, clients()), lobby };
             let body = move || serve_connections(front, postbox, streams, ending);
             threads.push(spawn(&format!("worker-{number}"), body)?);
             workers.push(sender);

@@ -22,6 +22,8 @@ CREATE TABLE project (
   data_class   TEXT    NOT NULL,
   after_grant  TEXT    NOT NULL,            -- what pays when no grant can: paid or stop
   models       TEXT,                        -- a JSON list with its mode; NULL may call all
+  byok         TEXT    NOT NULL,
+  byok_fallback INTEGER NOT NULL CHECK (byok_fallback IN (0, 1)),
   created_at   INTEGER NOT NULL,
   archived_at  INTEGER,
   PRIMARY KEY (organization, id)
@@ -159,6 +161,26 @@ CREATE TABLE rate_limit (
   concurrent_requests      INTEGER CHECK (concurrent_requests >= 0),
   PRIMARY KEY (organization, id),
   UNIQUE (organization, subject, model)
+) STRICT, WITHOUT ROWID;
+
+-- Keys at providers that organizations brought. The secret is sealed by a key that is not in the database; the fingerprint
+-- is keyed likewise, and one secret has one owner.
+CREATE TABLE provider_key (
+  organization BLOB    NOT NULL REFERENCES organization (id),
+  id           BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
+  project      BLOB,                        -- NULL for all of the organization's
+  provider     TEXT    NOT NULL,
+  label        TEXT    NOT NULL,
+  last_four    TEXT    NOT NULL,
+  fingerprint  BLOB    NOT NULL UNIQUE CHECK (length(fingerprint) = 32),
+  sealed       BLOB    NOT NULL,
+  brought_by   BLOB,                        -- a user; NULL for the operator
+  created_at   INTEGER NOT NULL,
+  disabled_at  INTEGER,
+  tested_at    INTEGER,
+  test_failure TEXT,
+  PRIMARY KEY (organization, id),
+  FOREIGN KEY (organization, project) REFERENCES project (organization, id)
 ) STRICT, WITHOUT ROWID;
 
 -- What was used of a day's rate limits: `bucket` is the hash of whose, `day` counts from 1970 (UTC).

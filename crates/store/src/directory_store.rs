@@ -74,6 +74,11 @@ pub(crate) fn write(
                 let row = params![organization.as_bytes(), limit.as_bytes()];
                 (RecordKind::Limit, connection.execute(sql, row).map(drop))
             }
+            Change::RemoveProviderKey(organization, key) => {
+                let sql = "DELETE FROM provider_key WHERE organization = ?1 AND id = ?2";
+                let row = params![organization.as_bytes(), key.as_bytes()];
+                (RecordKind::ProviderKey, connection.execute(sql, row).map(drop))
+            }
         };
         if let Err(error) = done {
             return undo(connection, kind, error);

@@ -214,6 +214,8 @@ fn orphan() -> Commit {
         data_class: directory::DataClass::default(),
         after_grant: directory::AfterGrant::default(),
         models: None,
+        byok: directory::Byok::Off,
+        byok_fallback: false,
         created_at: START,
         archived_at: None,
     };

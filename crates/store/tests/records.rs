@@ -53,6 +53,8 @@ fn sign_up(store: &Store, payer: Payer) {
         data_class: DataClass::default(),
         after_grant: directory::AfterGrant::default(),
         models: None,
+        byok: directory::Byok::Off,
+        byok_fallback: false,
         created_at: START,
         archived_at: None,
     };

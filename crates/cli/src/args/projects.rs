@@ -11,7 +11,7 @@ use super::credits::ConfirmArgs;
 pub(crate) enum ProjectCommand {
     /// Make a project of an organization
     Create(ProjectCreateArgs),
-    /// Change a project's name, environment, data class, models or what follows a grant
+    /// Change a project's name, environment, data class, models, what follows a grant, or use of provider keys
     Update(ProjectUpdateArgs),
     /// List an organization's projects, the archived ones too
     List(ProjectListArgs),
@@ -48,7 +48,12 @@ pub(crate) struct ProjectUpdateArgs {
     pub(crate) project: ProjectId,
 
     /// What to call it from now on
-    #[arg(long, required_unless_present_any = ["environment", "data_class", "after_grant", "models"])]
+    #[arg(
+        long,
+        required_unless_present_any = [
+            "environment", "data_class", "after_grant", "models", "byok", "byok_fallback",
+        ]
+    )]
     pub(crate) name: Option<String>,
 
     /// What its traffic is for
@@ -66,6 +71,14 @@ pub(crate) struct ProjectUpdateArgs {
     /// The only models that it may call, such as gpt-5*,o3; all takes the list away
     #[arg(long, value_name = "NAME,…|all", value_delimiter = ',')]
     pub(crate) models: Option<Vec<String>>,
+
+    /// Whether its calls use the provider keys that its organization brought: not, before the gateway's, or alone
+    #[arg(long, value_parser = ["off", "first", "only"])]
+    pub(crate) byok: Option<String>,
+
+    /// Whether a call by a brought key may go on with the gateway's where that fails
+    #[arg(long, value_name = "true|false")]
+    pub(crate) byok_fallback: Option<bool>,
 
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,

@@ -3,6 +3,7 @@
 mod advise;
 mod backup;
 mod budgets;
+mod byok;
 mod config;
 mod credits;
 mod demo;
@@ -61,6 +62,8 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Credits(command) => operator(output).credits(command),
         Command::Promo(command) => operator(output).promo(command),
         Command::Budgets(command) => operator(output).budgets(command),
+        Command::Byok(command) => operator(output).byok(command, &environment),
+        Command::Vault(command) => operator(output).vault(command),
         Command::Limits(command) => operator(output).limits(command),
         Command::Pools(command) => operator(output).pools(command),
         Command::Route(RouteCommand::Advise(args)) => advise::run(&args, output),

@@ -42,6 +42,8 @@ impl Operator<'_> {
             ("data_class", args.data_class.map(Value::from)),
             ("after_grant", args.after_grant.map(Value::from)),
             ("models", args.models.map(models)),
+            ("byok", args.byok.map(Value::from)),
+            ("byok_fallback", args.byok_fallback.map(Value::from)),
         ]);
         let call = Call::patch(format!("/admin/v1/projects/{}", args.project), body);
         self.call::<views::Project>(&args.gateway, call)

@@ -17,6 +17,8 @@ pub(crate) struct Project {
     data_class: String,
     after_grant: String,
     models: Option<Models>,
+    byok: String,
+    byok_fallback: bool,
     created_at: Timestamp,
     archived_at: Option<Timestamp>,
 }
@@ -39,6 +41,17 @@ impl Models {
     }
 }
 
+impl Project {
+    fn byok_words(&self) -> String {
+        let then = if self.byok_fallback { ", then the gateway's" } else { "" };
+        match self.byok.as_str() {
+            "off" => "the gateway's".to_owned(),
+            "first" => format!("its own first{then}"),
+            word => format!("its own {word}"),
+        }
+    }
+}
+
 impl View for Project {
     fn human(&self) -> String {
         let mut all = vec![
@@ -49,6 +62,7 @@ impl View for Project {
             ("data class", self.data_class.clone()),
             ("after grants", self.after_grant.clone()),
             ("models", Models::words(self.models.as_ref())),
+            ("provider keys", self.byok_words()),
             ("created", second(self.created_at)),
         ];
         all.extend(self.archived_at.map(|at| ("archived", second(at))));

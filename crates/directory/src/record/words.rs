@@ -100,6 +100,17 @@ word_enums! {
         Stops = "stops",
     }
 
+    /// Whether a project's calls use the provider keys that its organization brought (2.7).
+    Byok, "a use of brought provider keys", "off, first or only" {
+        /// They are not used, which is where a new project starts.
+        #[default]
+        Off = "off",
+        /// Before ours, where there is one for the call.
+        First = "first",
+        /// They alone: our keys are never used.
+        Only = "only",
+    }
+
     /// What a person may do in an organization.
     OrganizationRole, "a role in an organization", "owner, admin or reader" {
         /// Everything, and who else may.

@@ -3,7 +3,7 @@
 use domain::{Country, OrganizationId, ProjectId, WalletId, Zone};
 
 use super::{ChangeError, DirectoryService, Draft, Mandate, told, valid_name};
-use crate::record::{AfterGrant, DataClass, Environment, InFlight, ModelAccess, Organization, Project};
+use crate::record::{AfterGrant, Byok, DataClass, Environment, InFlight, ModelAccess, Organization, Project};
 
 /// Entries of a list of models at most.
 const MODELS_MAX: usize = 1_000;
@@ -67,6 +67,10 @@ pub struct ProjectChanges {
     pub after_grant: Option<AfterGrant>,
     /// Models that it may call; `Some(None)` lets it call all.
     pub models: Option<Option<ModelAccess>>,
+    /// Whether its calls use the provider keys that its organization brought.
+    pub byok: Option<Byok>,
+    /// Whether a call by a brought key may go on with ours.
+    pub byok_fallback: Option<bool>,
 }
 
 impl DirectoryService {
@@ -162,6 +166,8 @@ impl DirectoryService {
             data_class: new.data_class,
             after_grant: new.after_grant,
             models: None,
+            byok: Byok::default(),
+            byok_fallback: false,
             created_at: mandate.now,
             archived_at: None,
         };
@@ -190,6 +196,8 @@ impl DirectoryService {
             data_class: changes.data_class.unwrap_or(before.data_class),
             after_grant: changes.after_grant.unwrap_or(before.after_grant),
             models: changes.models.unwrap_or_else(|| before.models.clone()),
+            byok: changes.byok.unwrap_or(before.byok),
+            byok_fallback: changes.byok_fallback.unwrap_or(before.byok_fallback),
             ..Project::clone(&before)
         };
         let mut draft = Draft::new(mandate, before.organization);

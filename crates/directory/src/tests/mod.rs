@@ -9,6 +9,7 @@ mod lookup;
 mod names;
 mod networks;
 mod people;
+mod provider_keys;
 mod refusals;
 mod service;
 mod store;

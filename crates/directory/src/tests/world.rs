@@ -64,6 +64,8 @@ pub(super) fn project() -> Project {
         data_class: DataClass::Sensitive,
         after_grant: AfterGrant::Stop,
         models: None,
+        byok: crate::Byok::Off,
+        byok_fallback: false,
         created_at: at(0),
         archived_at: None,
     }

@@ -361,6 +361,7 @@ impl House {
         let shared = Shared {
             directory: Arc::clone(service.directory()),
             routes,
+            brought: Arc::default(),
             tiers: Tiers::default(),
             pools: Pools::default(),
             retries: RetryBudget::new(RetryRules::default()),
@@ -414,6 +415,7 @@ impl House {
         Shared {
             directory: Arc::clone(&old.directory),
             routes: Routes::default(),
+            brought: Arc::clone(&old.brought),
             tiers: Tiers::default(),
             pools: Pools::default(),
             retries: RetryBudget::new(old.settings.retry),

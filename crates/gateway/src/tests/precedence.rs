@@ -58,6 +58,7 @@ fn reasons() -> Vec<(Wrong, RefusalCode)> {
         (Wrong::Abroad, Code::CountryNotSupported),
         (Wrong::Unfit, Code::ContractUnfit),
         (Wrong::Stale, Code::ContractStale),
+        (Wrong::NoProviderKey, Code::ProviderKeyMissing),
         (Wrong::Ceiling, Code::OrganizationUsageLimitExceeded),
     ];
     reasons.extend(Capped::ALL.map(Wrong::Budget).into_iter().zip(budget));

@@ -60,6 +60,7 @@ pub(super) enum Wrong {
     Abroad,
     Unfit,
     Stale,
+    NoProviderKey,
     Ceiling,
     Budget(Capped),
     Rate(Rated),
@@ -227,6 +228,8 @@ impl Scene {
             project.models = other_models(Wrong::NotOfProject);
             // No credit in these scenes is a grant.
             project.after_grant = if self.is(Wrong::NoGrant) { AfterGrant::Stop } else { AfterGrant::Paid };
+            project.byok =
+                if self.is(Wrong::NoProviderKey) { directory::Byok::Only } else { directory::Byok::Off };
         }
         for organization in &mut contents.organizations {
             organization.country = Some("DE".parse().unwrap());

@@ -4,8 +4,8 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{Extensions, StatusCode};
 use directory::{
-    Actor, ActorKind, Administrator, AfterGrant, DataClass, Environment, Mandate, ModelAccess, NewAdminKey,
-    NewUser, OrganizationRole, Permission, ProjectChanges,
+    Actor, ActorKind, Administrator, AfterGrant, Byok, DataClass, Environment, Mandate, ModelAccess,
+    NewAdminKey, NewUser, OrganizationRole, Permission, ProjectChanges,
 };
 use domain::{Timestamp, UserId};
 use serde::Deserialize;
@@ -34,13 +34,16 @@ struct ProjectPatch {
     after_grant: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     models: Option<Option<ModelAccess>>,
+    byok: Option<String>,
+    byok_fallback: Option<bool>,
 }
 
 pub(super) fn update_project(call: &Call) -> Answered {
     let patch: ProjectPatch = parse(&call.body)?;
-    if patch.environment.is_some() || patch.data_class.is_some() || patch.after_grant.is_some() {
-        // They decide which contracts cover the project's calls and whether these may spend what the organization has
-        // paid for, which is not for the project to say.
+    let pays = patch.byok.is_some() || patch.byok_fallback.is_some() || patch.after_grant.is_some();
+    if patch.environment.is_some() || patch.data_class.is_some() || pays {
+        // They decide which contracts cover the project's calls, who pays the provider, and whether these may spend what the
+        // organization has paid for, which is not for the project to say.
         call.require(Permission::ManageProjects)?;
     }
     let changes = ProjectChanges {
@@ -49,6 +52,8 @@ pub(super) fn update_project(call: &Call) -> Answered {
         data_class: optional::<DataClass>("data_class", patch.data_class.as_deref())?,
         after_grant: optional::<AfterGrant>("after_grant", patch.after_grant.as_deref())?,
         models: patch.models,
+        byok: optional::<Byok>("byok", patch.byok.as_deref())?,
+        byok_fallback: patch.byok_fallback,
     };
     let mandate = call.admin.mandate(&call.hand);
     let changed = call.admin.directory.update_project(call.project()?.id, changes, &mandate)?;

@@ -11,7 +11,7 @@ use super::route::Verb::{Delete, Get, Patch, Post, Put};
 use super::route::{Route, Work};
 use super::{
     accounts, audit, budgets, consents, credits, effective, explain, keys, organizations, pools, promo,
-    rates, records, routing, statement, status, topups, wallets,
+    provider_keys, rates, records, routing, statement, status, topups, wallets,
 };
 
 /// Members of a body that makes or changes a key.
@@ -191,7 +191,7 @@ pub(super) const PROJECTS: &[Route] = &[
         Patch,
         "/admin/v1/projects/{project}",
         May(ManageProject),
-        "Change a project; its environment, data class and what follows a grant ask for a role in the organization",
+        "Change a project; its environment, data class, what follows a grant and use of provider keys ask for a role in the organization",
         accounts::update_project,
     )
     .takes(&[
@@ -200,6 +200,8 @@ pub(super) const PROJECTS: &[Route] = &[
         "data_class: public|internal|sensitive",
         "after_grant: stop|paid",
         "models: object",
+        "byok: off|first|only",
+        "byok_fallback: boolean",
     ]),
     Route::new(
         Post,
@@ -247,6 +249,72 @@ pub(super) const PROJECTS: &[Route] = &[
     Route::new(Delete, "/admin/v1/keys/{key}", OfKey, "Revoke a key, for good", keys::revoke),
     Route::new(Post, "/admin/v1/keys/{key}/rotate", OfKey, "Give a key another secret", keys::rotate)
         .takes(&["grace_seconds: integer"]),
+];
+
+/// Keys at providers that organizations bring, and the vault that they are kept in.
+pub(super) const PROVIDER_KEYS: &[Route] = &[
+    Route::new(
+        Get,
+        "/admin/v1/organizations/{organization}/provider-keys",
+        May(Read),
+        "List the provider keys that an organization brought, without their secrets",
+        provider_keys::list,
+    ),
+    Route::with(
+        Post,
+        "/admin/v1/organizations/{organization}/provider-keys",
+        May(ManageOrganization),
+        "Bring a provider key; the provider is asked first whether it takes it",
+        Work::Waiting(provider_keys::bring),
+    )
+    .takes(&[
+        "provider!: string",
+        "secret!: string",
+        "label: string",
+        "project: string",
+        "test: boolean",
+    ]),
+    Route::new(
+        Get,
+        "/admin/v1/organizations/{organization}/provider-keys/{provider_key}",
+        May(Read),
+        "Show a provider key, without its secret",
+        provider_keys::show,
+    ),
+    Route::new(
+        Patch,
+        "/admin/v1/organizations/{organization}/provider-keys/{provider_key}",
+        May(ManageOrganization),
+        "Change a provider key's label, or disable it",
+        provider_keys::update,
+    )
+    .takes(&["label: string", "disabled: boolean"]),
+    Route::new(
+        Delete,
+        "/admin/v1/organizations/{organization}/provider-keys/{provider_key}",
+        May(ManageOrganization),
+        "Forget a provider key and its secret",
+        provider_keys::remove,
+    ),
+    Route::with(
+        Post,
+        "/admin/v1/organizations/{organization}/provider-keys/{provider_key}/test",
+        May(ManageOrganization),
+        "Ask the provider whether it takes a provider key",
+        Work::Waiting(provider_keys::test),
+    ),
+    Route::own(
+        Get,
+        "/admin/v1/vault",
+        "Show which master keys there are, and what each of them has sealed",
+        || get(provider_keys::vault),
+    ),
+    Route::own(
+        Post,
+        "/admin/v1/vault/rotate",
+        "Read the master keys again, and seal every provider key by the first of them",
+        || post(provider_keys::rotate),
+    ),
 ];
 
 /// Money.

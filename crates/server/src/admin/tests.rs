@@ -8,11 +8,13 @@ use axum::body::Body;
 use axum::http::Request as HttpRequest;
 use directory::{
     Bounds, Caps, InvitedTo, KeyOwner, LimitSubject, Mandate, NewAdminKey, NewInvite, NewKey, NewLimit,
-    NewOrganization, NewProject, NewUser, OrganizationRole, Permission, ProjectRole, Secret,
+    NewOrganization, NewProject, NewProviderKey, NewUser, OrganizationRole, Permission, ProjectRole, Sealed,
+    Secret,
 };
-use domain::{OrganizationId, ProjectId, UserId};
+use domain::{OrganizationId, ProjectId, ProviderKeyId, UserId};
 use gateway::Failure;
 use payments::Manual;
+use providers::{Client, Timeouts};
 use store::{Durability, Store};
 use tower::ServiceExt;
 
@@ -21,11 +23,14 @@ use serde_json::json;
 
 use super::*;
 use crate::clock::{SystemClock, SystemIds};
+use crate::config::Environment;
 use crate::decisions::{ExplainSettings, Keeper, Recorded};
+use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use crate::payments::{PaymentSettings, Payments};
 use crate::tasks::{InFlight, RuntimeTasks};
 use crate::user_pays::UserPays;
+use crate::vault::{MasterKeys, Vault};
 
 const OPERATOR: &str = "operator-of-the-tests";
 
@@ -79,6 +84,7 @@ fn admin_of(store: &Store, clock: &Arc<dyn Clock>) -> Arc<Admin> {
     let gateway = gateway::Shared {
         directory: Arc::clone(directory.directory()),
         routes: gateway::Routes::default(),
+        brought: Arc::default(),
         rates: Arc::default(),
         tiers: gateway::Tiers::default(),
         pools: gateway::Pools::default(),
@@ -90,14 +96,21 @@ fn admin_of(store: &Store, clock: &Arc<dyn Clock>) -> Arc<Admin> {
         recorder: Arc::new(Keeper::new(store.decisions(), Arc::clone(clock), explain)),
         settings: gateway::Settings::default(),
     };
+    let environment = Environment::from([("MASTER", "0".repeat(64).as_str())]);
+    let vault = Vault::open(MasterKeys(vec!["env:MASTER".to_owned()]), environment, Arc::clone(&ids));
+    let tls = Client::tls().unwrap();
+    let clients = Arc::new(move || Client::new(Timeouts::default(), &tls));
+    let gateway = Arc::new(gateway);
+    let keyring = Keyring::new(vault.unwrap(), Arc::clone(&gateway), clients);
     Arc::new(Admin {
         operator: hasher().hash(OPERATOR),
         hasher: hasher(),
         directory,
-        gateway: Arc::new(gateway),
+        gateway,
         ledger: store.ledger(),
         reader: store.reader(),
         payments: Arc::new(payments),
+        keyring,
         clock: Arc::clone(clock),
         ids,
         user_pays: UserPays::new(consents::settings()),
@@ -247,6 +260,19 @@ fn furnish(service: &DirectoryService, mandate: &Mandate<'_>) -> (Vec<(&'static 
         caps: Caps { requests_per_minute: Some(1), ..Caps::default() },
     };
     let limit = service.set_limit(limit, mandate).unwrap().id;
+    let provider_key = NewProviderKey {
+        id: ProviderKeyId::from_bytes([1; 16]),
+        organization: id,
+        project: None,
+        provider: "sim".to_owned(),
+        label: "ours".to_owned(),
+        last_four: "wxyz".to_owned(),
+        fingerprint: KeyHash::from_bytes([1; 32]),
+        sealed: Sealed::from_bytes(vec![1]),
+        tested: false,
+        test_failure: None,
+    };
+    let provider_key = service.bring_provider_key(provider_key, mandate).unwrap().id;
     let invite = NewInvite {
         organization: id,
         email: "new@example.com".to_owned(),
@@ -264,6 +290,7 @@ fn furnish(service: &DirectoryService, mandate: &Mandate<'_>) -> (Vec<(&'static 
         ("consent", consents::given(service, mandate, project, guest_id).to_string()),
         ("limit", limit.to_string()),
         ("rate_limit", limit.to_string()),
+        ("provider_key", provider_key.to_string()),
         ("invite", invite.invite.id.to_string()),
         ("admin_key", admin_key.to_string()),
         ("id", "unknown".to_owned()),

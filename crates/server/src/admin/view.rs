@@ -78,6 +78,8 @@ pub(crate) fn project(project: &Project) -> Value {
         "data_class": project.data_class,
         "after_grant": project.after_grant,
         "models": project.models,
+        "byok": project.byok,
+        "byok_fallback": project.byok_fallback,
         "archived_at": project.archived_at,
         "created_at": project.created_at,
     })

@@ -41,6 +41,7 @@ use crate::payments::PaymentSettings;
 use crate::published::PublishedFile;
 use crate::sweeper::SweepSettings;
 use crate::user_pays::UserPaysSettings;
+use crate::vault::MasterKeys;
 use access::Keys;
 use contract::Verification;
 use read::{Mistakes, Section};
@@ -82,6 +83,8 @@ pub struct Config {
     pub offers: Offers,
     /// Keys that anybody may hold, if the operator has a list of such.
     pub published: Option<PublishedFile>,
+    /// What seals the provider keys that organizations bring.
+    pub vault: MasterKeys,
     /// The usage tiers.
     pub tiers: Tiers,
     /// By which rules pools pay before money does.
@@ -192,12 +195,13 @@ fn read_config(
     let mut root = Section::new(String::new(), table);
     let mut server = root.section("server", mistakes);
     let mut ledger = root.section("ledger", mistakes);
-    let mut waits = root.section("timeouts", mistakes);
+    let waits = read_waits(root.section("timeouts", mistakes), mistakes);
     let routing = routing::read(root.section("routing", mistakes), mistakes);
     let payments = payments::read_payments(root.section("payments", mistakes), environment, mistakes);
     let user_pays = user_pays::read(root.section("user_pays", mistakes), mistakes);
     let explain = read_explain(root.section("explain", mistakes), mistakes);
     let log = read_log(root.section("log", mistakes), mistakes);
+    let vault = read_vault(root.section("vault", mistakes), environment, mistakes);
     let listen = server.address("listen", mistakes);
     let workers = server.number("workers", 0..=1_024, mistakes);
     let [request_bytes_max, form_bytes_max, answer_bytes_max] = read_sizes(&mut server, mistakes);
@@ -206,15 +210,14 @@ fn read_config(
     let durability = ledger.word("durability", &DURABILITIES, mistakes);
     let output_slice = ledger.number("first_slice_tokens", 1..=1_000_000, mistakes);
     let sweep = read_sweep(&mut ledger, mistakes);
-    let [client_idle, connect, first_byte, idle] =
-        ["client_idle_ms", "connect_ms", "first_byte_ms", "idle_ms"].map(|name| waits.millis(name, mistakes));
-    [server, ledger, waits].into_iter().for_each(|section| section.finish(mistakes));
+    server.finish(mistakes);
+    ledger.finish(mistakes);
     let verification = Verification::read(root.section("contracts", mistakes), today, mistakes);
     let published = access::read(root.section("access", mistakes), mistakes);
     let mut keys = Keys::new(environment, published.as_ref());
     let providers = read_providers(root.sections("providers", mistakes), &mut keys, verification, mistakes);
     let offers = read_offers(root.section("offers", mistakes), providers.is_empty(), mistakes);
-    let pools = read_pools(&mut root, mistakes);
+    let pools = pools::read(&mut root, mistakes);
     let programmes = pools.as_ref().map_or(&[][..], |pools| &pools.programmes);
     let known = Known { providers: &providers, catalog, verification, programmes };
     let tiers = tiers::read(root.sections("tiers", mistakes), mistakes);
@@ -224,6 +227,7 @@ fn read_config(
     if offers.environment {
         routes.extend(offers::from_environment(&mut keys, catalog, verification, mistakes));
     }
+    let (client_idle, timeouts) = waits?;
     Some(Config {
         listen: listen?,
         workers: usize::try_from(workers?).ok()?,
@@ -232,13 +236,13 @@ fn read_config(
             request_bytes_max: request_bytes_max?,
             form_bytes_max: form_bytes_max?,
             answer_bytes_max: answer_bytes_max?,
-            client_idle: client_idle?,
+            client_idle,
             output_slice: output_slice?,
-            first_byte: first_byte?,
+            first_byte: timeouts.first_byte,
             retry: routing?.0,
             breaker: routing?.1,
         },
-        timeouts: Timeouts { connect: connect?, first_byte: first_byte?, idle: idle? },
+        timeouts,
         drain: Duration::from_secs(drain?),
         durability: durability?,
         sweep: sweep?,
@@ -248,15 +252,11 @@ fn read_config(
         log: log?,
         offers,
         published,
+        vault,
         tiers,
         pools: pools?,
         routes,
     })
-}
-
-fn read_pools(root: &mut Section, mistakes: &mut Mistakes) -> Option<Pools> {
-    let (free, byok) = (root.section("free", mistakes), root.section("byok", mistakes));
-    pools::read(free, root.sections("programmes", mistakes), byok, mistakes)
 }
 
 /// The most bytes of a request, of a form and of an answer.
@@ -311,6 +311,24 @@ fn read_log(mut section: Section, mistakes: &mut Mistakes) -> Option<Log> {
     let json = section.word("format", &[("json", true), ("text", false)], mistakes);
     section.finish(mistakes);
     Some(Log { level: level?, json: json? })
+}
+
+/// How long clients may pause, and how long providers may take.
+fn read_waits(mut section: Section, mistakes: &mut Mistakes) -> Option<(Duration, Timeouts)> {
+    let names = ["client_idle_ms", "connect_ms", "first_byte_ms", "idle_ms"];
+    let [client_idle, connect, first_byte, idle] = names.map(|name| section.millis(name, mistakes));
+    section.finish(mistakes);
+    Some((client_idle?, Timeouts { connect: connect?, first_byte: first_byte?, idle: idle? }))
+}
+
+fn read_vault(mut section: Section, environment: &Environment, mistakes: &mut Mistakes) -> MasterKeys {
+    let field = section.field("master_keys");
+    let keys = MasterKeys(section.texts("master_keys", mistakes).unwrap_or_default());
+    section.finish(mistakes);
+    if let Err(error) = keys.check(environment) {
+        mistakes.add(&field, error);
+    }
+    keys
 }
 
 fn read_offers(mut section: Section, unasked: bool, mistakes: &mut Mistakes) -> Offers {

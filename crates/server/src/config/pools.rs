@@ -14,15 +14,10 @@ const FREE_SUFFIX: &str = ":free";
 const CAP_MAX: u64 = 1 << 53;
 
 /// Reads the three.
-pub(super) fn read(
-    free: Section,
-    programmes: Vec<Section>,
-    byok: Section,
-    mistakes: &mut Mistakes,
-) -> Option<Pools> {
-    let free = read_free(free, mistakes);
-    let programmes = read_programmes(programmes, mistakes);
-    let byok = read_byok(byok, mistakes);
+pub(super) fn read(root: &mut Section, mistakes: &mut Mistakes) -> Option<Pools> {
+    let free = read_free(root.section("free", mistakes), mistakes);
+    let programmes = read_programmes(root.sections("programmes", mistakes), mistakes);
+    let byok = read_byok(root.section("byok", mistakes), mistakes);
     Some(Pools::new(free?, programmes, byok?))
 }
 

@@ -4,11 +4,11 @@ use std::str::FromStr;
 
 use directory::{
     AdminKey, App, Caps, Consent, Contents, Invite, Key, KeyHash, KeyOwner, Member, Organization, Previous,
-    Project, RateLimit, Revocation, ServiceAccount, User,
+    Project, ProviderKey, RateLimit, Revocation, Sealed, ServiceAccount, User,
 };
 use domain::{
-    AdminKeyId, ConsentId, InviteId, KeyId, LimitId, Money, OrganizationId, ProjectId, ServiceAccountId,
-    Timestamp, UserId, WalletId,
+    AdminKeyId, ConsentId, InviteId, KeyId, LimitId, Money, OrganizationId, ProjectId, ProviderKeyId,
+    ServiceAccountId, Timestamp, UserId, WalletId,
 };
 use rusqlite::{Connection, Row};
 
@@ -26,7 +26,8 @@ pub(crate) fn load(connection: &Connection) -> Result<Contents, StoreError> {
         )?,
         projects: collect(
             connection,
-            "SELECT organization, id, name, environment, data_class, models, created_at, archived_at, after_grant
+            "SELECT organization, id, name, environment, data_class, models, created_at, archived_at, after_grant, byok,
+               byok_fallback
              FROM project",
             project,
         )?,
@@ -72,6 +73,12 @@ pub(crate) fn load(connection: &Connection) -> Result<Contents, StoreError> {
                FROM rate_limit",
             limit,
         )?,
+        provider_keys: collect(
+            connection,
+            "SELECT organization, id, project, provider, label, last_four, fingerprint, sealed, brought_by, created_at,
+                    disabled_at, tested_at, test_failure FROM provider_key",
+            provider_key,
+        )?,
         uses: collect(connection, "SELECT id, at FROM key_use", |row| {
             Ok((row.get(0)?, Timestamp::from_micros(row.get(1)?)))
         })?,
@@ -106,6 +113,8 @@ fn project(row: &Row<'_>) -> Result<Project, StoreError> {
         created_at: Timestamp::from_micros(row.get(6)?),
         archived_at: moment(row, 7)?,
         after_grant: word(row, 8, "project.after_grant")?,
+        byok: word(row, 9, "project.byok")?,
+        byok_fallback: row.get(10)?,
     })
 }
 
@@ -244,6 +253,24 @@ fn limit(row: &Row<'_>) -> Result<RateLimit, StoreError> {
             tokens_per_day: cap(10)?,
             concurrent_requests: cap(11)?,
         },
+    })
+}
+
+fn provider_key(row: &Row<'_>) -> Result<ProviderKey, StoreError> {
+    Ok(ProviderKey {
+        organization: OrganizationId::from_bytes(row.get(0)?),
+        id: ProviderKeyId::from_bytes(row.get(1)?),
+        project: row.get::<_, Option<_>>(2)?.map(ProjectId::from_bytes),
+        provider: row.get(3)?,
+        label: row.get(4)?,
+        last_four: row.get(5)?,
+        fingerprint: KeyHash::from_bytes(row.get(6)?),
+        sealed: Sealed::from_bytes(row.get(7)?),
+        brought_by: row.get::<_, Option<_>>(8)?.map(UserId::from_bytes),
+        created_at: Timestamp::from_micros(row.get(9)?),
+        disabled_at: moment(row, 10)?,
+        tested_at: moment(row, 11)?,
+        test_failure: row.get(12)?,
     })
 }
 

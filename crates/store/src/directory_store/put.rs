@@ -2,10 +2,10 @@
 //! changes.
 
 use directory::{
-    AdminKey, Consent, Invite, Key, KeyOwner, Member, Organization, Project, RateLimit, Record,
+    AdminKey, Consent, Invite, Key, KeyOwner, Member, Organization, Project, ProviderKey, RateLimit, Record,
     ServiceAccount, User,
 };
-use domain::{ConsentId, KeyId, Timestamp, UserId};
+use domain::{ConsentId, KeyId, ProjectId, Timestamp, UserId};
 use rusqlite::{Connection, ToSql};
 
 use crate::columns::{count, to_json};
@@ -31,6 +31,7 @@ pub(super) fn put(connection: &Connection, record: &Record) -> rusqlite::Result<
         Record::AdminKey(key) => put_admin_key(connection, key),
         Record::Invite(invite) => put_invite(connection, invite),
         Record::Limit(limit) => put_limit(connection, limit),
+        Record::ProviderKey(key) => put_provider_key(connection, key),
     }
 }
 
@@ -96,6 +97,8 @@ fn put_project(connection: &Connection, project: &Project) -> rusqlite::Result<(
             ("data_class", &project.data_class.as_str()),
             ("after_grant", &project.after_grant.as_str()),
             ("models", &project.models.as_ref().map(to_json)),
+            ("byok", &project.byok.as_str()),
+            ("byok_fallback", &project.byok_fallback),
             ("archived_at", &micros(project.archived_at)),
         ],
     )
@@ -266,6 +269,30 @@ fn put_limit(connection: &Connection, limit: &RateLimit) -> rusqlite::Result<()>
             ("requests_per_day", &caps.requests_per_day.map(count)),
             ("tokens_per_day", &caps.tokens_per_day.map(count)),
             ("concurrent_requests", &caps.concurrent_requests.map(count)),
+        ],
+    )
+}
+
+fn put_provider_key(connection: &Connection, key: &ProviderKey) -> rusqlite::Result<()> {
+    upsert(
+        connection,
+        &Table { name: "provider_key", key: "organization, id" },
+        &[
+            ("organization", key.organization.as_bytes()),
+            ("id", key.id.as_bytes()),
+            ("project", &key.project.as_ref().map(ProjectId::as_bytes)),
+            ("provider", &key.provider),
+            ("last_four", &key.last_four),
+            ("fingerprint", key.fingerprint.as_bytes()),
+            ("brought_by", &key.brought_by.as_ref().map(UserId::as_bytes)),
+            ("created_at", &key.created_at.micros()),
+        ],
+        &[
+            ("label", &key.label),
+            ("sealed", &key.sealed.as_bytes()),
+            ("disabled_at", &micros(key.disabled_at)),
+            ("tested_at", &micros(key.tested_at)),
+            ("test_failure", &key.test_failure),
         ],
     )
 }
