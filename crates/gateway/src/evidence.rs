@@ -192,7 +192,6 @@ pub(crate) fn authorize(
         // At least one was asked for.
         return Err(farthest.unwrap_or(Failure::Unavailable));
     };
-    drop(keys);
     let mut choice = arrange(first, choices.into(), &call, &Occasion { breaker, request, now_us });
     choice.left_out.extend(left_out);
     let app = caller.0.consent().map(|consent| consent.app.host().into());

@@ -62,7 +62,7 @@ pub(crate) fn run(command: Command, environment: &Environment, output: &mut Outp
         Command::Credits(command) => operator(output).credits(command),
         Command::Promo(command) => operator(output).promo(command),
         Command::Budgets(command) => operator(output).budgets(command),
-        Command::Byok(command) => operator(output).byok(command, &environment),
+        Command::Byok(command) => operator(output).byok(command, environment),
         Command::Vault(command) => operator(output).vault(command),
         Command::Limits(command) => operator(output).limits(command),
         Command::Pools(command) => operator(output).pools(command),
