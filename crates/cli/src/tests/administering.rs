@@ -6,22 +6,23 @@ use crate::views;
 #[test]
 fn a_project_says_what_it_may_call() {
     check::<views::Project>(
-        r#"{"id":"proj_01920000000070008000000000000002","object":"project","name":"chat","organization":"org_01920000000070008000000000000001","environment":"prod","data_class":"internal","after_grant":"stop","models":{"mode":"deny_list","models":["o1*"]},"created_at":"2026-11-21T06:55:50Z","archived_at":"2026-11-22T06:55:50Z"}"#,
+        r#"{"id":"proj_01920000000070008000000000000002","object":"project","name":"chat","organization":"org_01920000000070008000000000000001","environment":"prod","data_class":"internal","after_grant":"stop","byok":"first","byok_fallback":true,"models":{"mode":"deny_list","models":["o1*"]},"created_at":"2026-11-21T06:55:50Z","archived_at":"2026-11-22T06:55:50Z"}"#,
         "
-id            proj_01920000000070008000000000000002
-name          chat
-organization  org_01920000000070008000000000000001
-environment   prod
-data class    internal
-after grants  stop
-models        all but o1*
-created       2026-11-21T06:55:50Z
-archived      2026-11-22T06:55:50Z
+id             proj_01920000000070008000000000000002
+name           chat
+organization   org_01920000000070008000000000000001
+environment    prod
+data class     internal
+after grants   stop
+models         all but o1*
+provider keys  its own first, then the gateway's
+created        2026-11-21T06:55:50Z
+archived       2026-11-22T06:55:50Z
 ",
         "",
     );
     check::<views::Projects>(
-        r#"{"object":"list","data":[{"id":"proj_01920000000070008000000000000002","object":"project","name":"chat","organization":"org_01920000000070008000000000000001","environment":"dev","data_class":"public","after_grant":"paid","models":null,"created_at":"2026-11-21T06:55:50Z","archived_at":null}],"has_more":false}"#,
+        r#"{"object":"list","data":[{"id":"proj_01920000000070008000000000000002","object":"project","name":"chat","organization":"org_01920000000070008000000000000001","environment":"dev","data_class":"public","after_grant":"paid","byok":"first","byok_fallback":true,"models":null,"created_at":"2026-11-21T06:55:50Z","archived_at":null}],"has_more":false}"#,
         "
 PROJECT                                NAME  ENVIRONMENT  DATA    AFTER GRANTS  MODELS  ARCHIVED
 proj_01920000000070008000000000000002  chat  dev          public  paid          all
