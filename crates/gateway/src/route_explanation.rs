@@ -77,15 +77,11 @@ pub fn explain_route(
     let now = shared.clock.now();
     let refused = principal.and_then(|principal| access::check(principal, &route, &shared.tiers).err());
     let call = short_call(&route, now);
+    let usage = call.as_ref().map(expected).unwrap_or_default();
+    let tokens = usage.input.saturating_add(usage.output);
     let looked = |target: &Target| {
-        let usage = call.as_ref().map(expected).unwrap_or_default();
-        let tokens = usage.input.saturating_add(usage.output);
         target.health.look(&shared.settings.breaker, shared.clock.monotonic_micros(), tokens)
     };
-    let tokens = call.as_ref().map_or(0, |call| {
-        let usage = expected(call);
-        usage.input.saturating_add(usage.output)
-    });
     let has_room = |target: &Target| caps::check(&target.accounts, tokens, shared.clock.as_ref());
     let standing = |target: &Target| {
         let now_us = shared.clock.monotonic_micros();
