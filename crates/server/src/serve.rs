@@ -138,7 +138,6 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         recorder: Arc::clone(&keeper) as Arc<dyn gateway::Recorder>,
         settings: config.settings,
     });
-    let payments = Payments::new(config.payments, store.payments(), Arc::clone(&clock), Arc::clone(&ids));
     let vault = Vault::open(config.vault, environment, Arc::clone(&ids)).map_err(StartError::Vault)?;
     let clients = clients(config.timeouts)?;
     let keyring = Keyring::opened(vault, &shared, &clients, &directory);
@@ -149,7 +148,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         gateway: Arc::clone(&shared),
         ledger: store.ledger(),
         reader: store.reader(),
-        payments: Arc::new(payments),
+        payments: Arc::new(Payments::new(config.payments, store.payments(), clock.clone(), ids.clone())),
         keyring,
         clock: Arc::clone(&clock),
         ids,

@@ -196,8 +196,7 @@ fn read_config(
     mistakes: &mut Mistakes,
 ) -> Option<Config> {
     let mut root = Section::new(String::new(), table);
-    let mut server = root.section("server", mistakes);
-    let mut ledger = root.section("ledger", mistakes);
+    let [mut server, mut ledger] = ["server", "ledger"].map(|name| root.section(name, mistakes));
     let waits = read_waits(root.section("timeouts", mistakes), mistakes);
     let routing = routing::read(root.section("routing", mistakes), mistakes);
     let payments = payments::read_payments(root.section("payments", mistakes), environment, mistakes);
@@ -213,8 +212,7 @@ fn read_config(
     let durability = ledger.word("durability", &DURABILITIES, mistakes);
     let output_slice = ledger.number("first_slice_tokens", 1..=1_000_000, mistakes);
     let sweep = read_sweep(&mut ledger, mistakes);
-    server.finish(mistakes);
-    ledger.finish(mistakes);
+    [server, ledger].into_iter().for_each(|section| section.finish(mistakes));
     let verification = Verification::read(root.section("contracts", mistakes), today, mistakes);
     let published = access::read(root.section("access", mistakes), mistakes);
     let mut keys = Keys::new(environment, published.as_ref());
