@@ -173,7 +173,7 @@ def test_5_2_the_free_router_picks_what_fits_and_says_what_answered(
     rows = tenant.settled(38)
     assert {row["model"] for row in rows} == {"tollkeeper/free"}
     assert {row["target"] for row in rows} == {"gratis/sim-small", "gratis/sim-large", "gratis/sim-nano"}
-    listed = {model["id"] for model in tenant.client().models.list().data}
+    listed = {model.id for model in tenant.client().models.list().data}
     assert "tollkeeper/free" in listed
     # Whoever may not call a model does not get at it by the router either.
     path = f"/admin/v1/projects/{tenant.project}"

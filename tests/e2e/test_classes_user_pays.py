@@ -217,12 +217,12 @@ def test_2_8_a_user_agrees_and_pays_for_the_app(paying: Gateway, app: App) -> No
 
 def test_2_8_an_apps_key_sees_nothing_but_its_own(paying: Gateway, app: App) -> None:
     ada = person(paying)
-    paying.make("/admin/v1/budgets", organization=ada.tenant.org, of="organization", period="monthly", cost="400")
+    paying.make("/admin/v1/budgets", organization=ada.tenant.org, of="organization", period="monthly", cost="437.125")
     own = Tenant(paying, ada.tenant.org, ada.tenant.project, "", ada.secret).post("/chat/completions", ASK)
     called = ada.app_key(app, models="oth*")
     ask = lambda path: HTTP.get(f"{paying.url}/api/v1/{path}", headers={"authorization": f"Bearer {called.secret}"})  # noqa: E731
     seen = ask("key").json()["data"]
-    assert [budget["scope"] for budget in seen["budgets"]] == ["key_limit"] and "400" not in ask("key").text
+    assert [budget["scope"] for budget in seen["budgets"]] == ["key_limit"] and "437.125" not in ask("key").text
     assert ask(f"generation?id={own.headers['x-request-id']}").status_code == 404
     assert [ask(path).status_code for path in ("credits", "keys")] == [403, 403]
     assert called.post("/chat/completions", ASK).status_code in (403, 404)

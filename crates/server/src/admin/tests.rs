@@ -327,7 +327,7 @@ fn may(role: &str, access: Access) -> bool {
     };
     match role {
         "operator" | "owner" => true,
-        "admin" => !matches!(permission, P::ManagePeople | P::ManageAdminKeys),
+        "admin" => !matches!(permission, P::ManagePeople | P::ManageAdminKeys | P::ShareData),
         "project owner" => matches!(permission, P::Read | P::ManageProject | P::OwnKeys),
         "reader" => permission == P::Read,
         _ => false,

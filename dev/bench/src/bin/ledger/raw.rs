@@ -138,16 +138,16 @@ fn one_row(connection: &Connection) -> rusqlite::Result<impl FnMut(Step) -> rusq
 
 fn ledger_rows(connection: &Connection) -> rusqlite::Result<impl FnMut(Step) -> rusqlite::Result<()>> {
     open_books(connection)?;
-    let mut hold = prepare(connection, "INSERT INTO hold VALUES (?1, ?2, 5000000, ?3, 20, 1, ?4)")?;
+    let mut hold = prepare(connection, "INSERT INTO hold VALUES (?1, ?2, 5000000, ?3, 20, 0, 1, ?4)")?;
     let mut ended = prepare(connection, "DELETE FROM hold WHERE organization = ?1 AND request = ?2")?;
     let mut entry = prepare(
         connection,
         "INSERT INTO journal VALUES (?1, ?2, ?3, 1, ?1, ?4, ?5, ?6, NULL, NULL, zeroblob(32))",
     )?;
     let mut row = prepare(connection,
-        "INSERT INTO cost_row VALUES (?1, ?2, ?3, ?4, ?1, ?1, ?5, ?6, ?7, ?8, NULL, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
-           ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, NULL, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34,
-           ?35, ?36, ?37)",
+        "INSERT INTO cost_row VALUES (?1, ?2, ?3, ?4, ?1, ?1, ?5, ?6, ?7, ?8, NULL, ?9, ?10, 'direct', 'organization', ?25,
+           NULL, NULL, NULL, NULL, NULL, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, 0,
+           ?25, ?26, NULL, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, NULL, ?37)",
     )?;
     let mut wallet = prepare(
         connection,
