@@ -121,7 +121,10 @@ def test_statements_in_every_form(gateway: Gateway, tmp_path: Path) -> None:
     args = ["credits", "statement", "--org", tenant.org, "--month", this_month()]
     assert tenant.gateway.cli(*args).json["lines"] == found["lines"]
     rows = list(csv.DictReader(io.StringIO(gateway.cli(*args, "--format", "csv").stdout)))
-    assert [row["type"] for row in rows] == ["opening_balance", "grant", "grant", "usage", "usage", "closing_balance"]
+    assert [row["type"] for row in rows] == [
+        *("opening_balance", "grant", "grant", "usage", "usage"),
+        *("payer", "closing_balance"),
+    ]
     moved = sum(Decimal(row["amount"]) for row in rows if row["amount"])
     assert moved == Decimal(rows[-1]["balance"]) - Decimal(rows[0]["balance"])
     page = tmp_path / "page.html"

@@ -7,7 +7,8 @@
 //! `completes`: what is held is a bet on the answer's length, the input's bound and a first slice of output. A stream
 //! asks for more as it goes; if it does not get it, it goes on. What a call costs beyond its hold becomes debt.
 //!
-//! `stops` never charges more than is held, so there is never a debt:
+//! `stops` never charges more than is held and what a pool pays for, so there is never a debt, unless others used the
+//! pool's units that a call counted on (docs/ledger.md, section 7), or a fee on a key of one's own is a little more:
 //!
 //! - What can grow, a stream, begins with the same slice, and asks for the next one before it has used up what it has.
 //!   If it does not get it, not even a small one, it uses up what it has and is cut off there.
@@ -191,6 +192,10 @@ impl Allowance {
 
     /// What a pool may pay for of so much output beyond `covered`.
     pub(crate) fn further_parts(&self, covered: u64, output: u64) -> Vec<Part> {
+        // A call is one, however long it is.
+        if self.funding.counts_calls() {
+            return Vec::new();
+        }
         let bounds = Bounds { output_tokens: output.saturating_sub(covered), ..Bounds::default() };
         self.funding.ceiling_parts(&self.price, &bounds, self.tier)
     }

@@ -249,10 +249,13 @@ impl Open {
         let at = self.shared.clock.now();
         let again = match self.pace.again(&self.shared.pools, &self.plan, at) {
             Err(over) => Err(over.refusal.message),
-            Ok(()) => {
-                let again = self.held.retry(failed, &self.began, &self.plan, at).await;
-                again.map_err(|error| error.to_string())
-            }
+            Ok(free) => match self.held.retry(failed, &self.began, &self.plan, at).await {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    self.pace.undo(free);
+                    Err(error.to_string())
+                }
+            },
         };
         if let Err(why) = &again {
             tracing::info!(request = %self.began.id, why, "a call is not tried again");
@@ -265,18 +268,25 @@ impl Open {
     async fn move_to(&mut self, place: usize, failed: Option<CostRow>) -> bool {
         self.plan.candidates.turn_to(place);
         let at = self.shared.clock.now();
-        let why = match (self.pace.turn(&self.shared.tiers, &self.plan, at), failed) {
-            (Err(over), _) => over.refusal.message.clone(),
-            // Turning to a free target takes one of its requests.
-            (Ok(()), failed) if self.pace.again(&self.shared.pools, &self.plan, at).is_ok() => {
+        let turned = self.pace.turn(&self.shared.tiers, &self.plan, at);
+        // Turning to a free target takes one of its requests.
+        let why = match turned.and_then(|()| self.pace.again(&self.shared.pools, &self.plan, at)) {
+            Err(over) => over.refusal.message.clone(),
+            Ok(free) => {
+                let is_first = failed.is_none();
                 let moved = match failed {
                     Some(row) => self.held.turn(row, &self.began, &self.plan, at).await,
                     None => self.held.aim(&self.began, &self.plan).await,
                 };
-                let Err(error) = moved else { return true };
+                let Err(error) = moved else {
+                    if is_first {
+                        self.pace.take_in_place(free);
+                    }
+                    return true;
+                };
+                self.pace.undo(free);
                 error.to_string()
             }
-            (Ok(()), _) => "no free request is left in this minute".to_owned(),
         };
         let target = Arc::clone(&self.plan.target().label);
         tracing::info!(request = %self.began.id, %target, why, "the call cannot go on at this target");

@@ -64,7 +64,9 @@ impl Open {
         let model = &self.plan.candidate().route.model;
         let fits = |other: &Candidate| {
             other.tries == 0
+                // What is held pays for both only where both are paid for in one way.
                 && !other.funding.is_strict()
+                && other.funding.is_like(&self.plan.candidate().funding)
                 && other.route.model == *model
                 && other.target.health.look(rules, now_us, tokens).usable
                 && self.has_room(other)

@@ -215,7 +215,11 @@ impl<'a> OwnKeys<'a> {
             let sent = self.sent.iter().find(|sent| *sent.key.provider.name == *provider)?;
             return Some(Found::Open(Arc::clone(&sent.key), Arc::clone(&sent.access)));
         }
-        let Principal { project, tenant, .. } = self.principal;
+        let Principal { project, tenant, key } = self.principal;
+        // An app calls within the limit that its user set, which nothing counts against that their provider bills.
+        if key.consent.is_some() {
+            return None;
+        }
         let record = tenant.provider_key_for(project.id, provider)?;
         let Some(key) = self.opened.get(record.id) else { return Some(Found::Sealed(record)) };
         let label = Arc::from(&*record.label);

@@ -10,6 +10,7 @@ use dialect::tokens::count_prompt;
 use dialect::{BadRequest, Call, Conversion};
 use directory::InFlight;
 use domain::{Money, ServiceTier, Usage};
+use ledger::Part;
 use pricing::PriceVersion;
 
 use crate::allowance::{Allowance, Ask};
@@ -230,6 +231,14 @@ impl Candidates {
         };
         let alike = self.others.iter().filter(|other| other.funding.is_like(&self.now.funding));
         alike.fold(self.now.allowance.ask(), dearest)
+    }
+
+    /// What of that a pool may pay for: of the dearest that is paid for in the same way.
+    pub(crate) fn ceiling_parts(&self) -> Vec<Part> {
+        let alike = self.others.iter().filter(|other| other.funding.is_like(&self.now.funding));
+        let dearest = alike.max_by_key(|other| other.allowance.ask().amount);
+        let dearer = |other: &&Candidate| other.allowance.ask().amount > self.now.allowance.ask().amount;
+        dearest.filter(dearer).unwrap_or(&self.now).allowance.ceiling_parts()
     }
 
     /// Forgets the other one in this place, which cannot have the call after all.

@@ -357,7 +357,7 @@ impl UpstreamFailure {
                 | TransportFailure::Closed
                 | TransportFailure::Garbage => Remedy::Again,
             },
-            next_step: None,
+            next_step: (failure == TransportFailure::NoToken).then_some(MEND_CREDENTIAL),
             way: None,
         }
     }

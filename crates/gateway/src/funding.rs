@@ -145,6 +145,11 @@ impl Funding {
         self.pool.as_ref().map(|pool| pool.unit)
     }
 
+    /// Whether a pool pays for a call whatever it costs.
+    pub(crate) fn counts_calls(&self) -> bool {
+        self.unit() == Some(Unit::Call)
+    }
+
     /// Whether each attempt takes from a pool, and there is none without.
     pub(crate) fn is_strict(&self) -> bool {
         self.unit() == Some(Unit::Attempt)

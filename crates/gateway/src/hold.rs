@@ -15,7 +15,7 @@ use ledger::{
     Part, PoolKey, Reply,
 };
 
-use crate::allowance::tier_asked;
+use crate::allowance::{Ask, tier_asked};
 use crate::denial::{FreeDay, refuse};
 use crate::evidence::{Began, Plan};
 use crate::failure::Failure;
@@ -110,6 +110,11 @@ impl Held {
         self.pool() == there
     }
 
+    /// Whether a pool pays for the present attempt, and not for one where the plan says now.
+    fn leaves_pool(&self, plan: &Plan) -> bool {
+        self.pool().is_some() && !self.stays_in_pool(plan)
+    }
+
     /// The pool that the present attempt draws on.
     fn pool(&self) -> Option<&PoolKey> {
         self.draft()?.cover.as_ref().map(|cover| &cover.key)
@@ -127,10 +132,10 @@ impl Held {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<(), LedgerError> {
-        let (earlier, more) = (self.with(failed.clone()), self.missing(plan));
+        let earlier = self.with(failed.clone());
         // Were this the end, the failure would be what there is to book.
         self.conclude(failed);
-        self.advance(earlier, (more, 0), began, plan, at).await
+        self.go_on(earlier, began, plan, at).await
     }
 
     /// The present attempt, which has not been sent, goes where the plan says now; otherwise as [`Held::turn`].
@@ -139,7 +144,27 @@ impl Held {
     /// See there.
     pub(crate) async fn aim(&mut self, began: &Began, plan: &Plan) -> Result<(), LedgerError> {
         let at = self.draft.as_deref().map_or(began.at, |draft| draft.at);
-        self.advance(self.earlier.clone(), (self.missing(plan), 0), began, plan, at).await
+        self.go_on(self.earlier.clone(), began, plan, at).await
+    }
+
+    /// An attempt begins where the plan says now, with what it needs beyond what is held. Where a pool would have paid
+    /// before, that is what a call there is held for at first, or what of it is to be had.
+    async fn go_on(
+        &mut self,
+        earlier: Vec<CostRow>,
+        began: &Began,
+        plan: &Plan,
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
+        let Ask { amount, least, .. } = plan.candidate().allowance.ask();
+        if self.leaves_pool(plan) && amount > least {
+            let all = self.advance(earlier.clone(), (amount, 0), began, plan, at).await;
+            let Err(LedgerError::Denied(Denial::InsufficientCredit { .. } | Denial::BudgetExceeded(_))) = all
+            else {
+                return all;
+            };
+        }
+        self.advance(earlier, (self.missing(plan), 0), began, plan, at).await
     }
 
     /// What an attempt where the plan says now needs beyond what is held: nothing, but where a caller who named several
@@ -147,7 +172,7 @@ impl Held {
     fn missing(&self, plan: &Plan) -> Money {
         let needed = plan.candidate().allowance.ask().least;
         // What a pool would have paid for elsewhere, it does not pay for here.
-        if self.pool().is_some() && !self.stays_in_pool(plan) {
+        if self.leaves_pool(plan) {
             return needed;
         }
         needed.checked_sub(self.left()).map_or(Money::ZERO, |more| more.max(Money::ZERO))
@@ -189,7 +214,7 @@ impl Held {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<(), LedgerError> {
-        let leaves_pool = self.pool().is_some() && !self.stays_in_pool(plan);
+        let leaves_pool = self.leaves_pool(plan);
         let Some((draft, ticket)) = self.next(&earlier, more, began, plan, at) else {
             return Err(Denial::HoldGone.into());
         };
@@ -442,7 +467,7 @@ fn request_of(began: &Began, plan: &Plan) -> HoldRequest {
         amount: ask.amount,
         least: ask.least,
         tokens: plan.input_guess.saturating_add(ask.tokens),
-        ceiling: plan.candidate().allowance.ceiling_parts(),
+        ceiling: plan.candidates.ceiling_parts(),
         grants_only: plan.principal.project.after_grant == AfterGrant::Stop,
         draft: Box::new(draft_row(began, plan)),
     }

@@ -229,8 +229,26 @@ impl Pace {
     ///
     /// # Errors
     /// When none is left in this minute.
-    pub(crate) fn again(&self, pools: &Pools, plan: &Plan, now: Timestamp) -> Result<(), Box<OverRate>> {
-        take_free(self, pools, plan, now).map(drop)
+    pub(crate) fn again(
+        &self,
+        pools: &Pools,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<Option<Slot>, Box<OverRate>> {
+        take_free(self, pools, plan, now)
+    }
+
+    /// There was no further attempt after all: what it has taken is given back.
+    pub(crate) fn undo(&self, free: Option<Slot>) {
+        if let Some(slot) = free {
+            slot.give_back(self.clock.monotonic_micros());
+        }
+    }
+
+    /// The first attempt went elsewhere before it was sent: it has taken this, and nothing where it would have gone.
+    pub(crate) fn take_in_place(&mut self, free: Option<Slot>) {
+        let before = std::mem::replace(&mut self.free, free);
+        self.undo(before);
     }
 
     /// The free requests of the minute are told of with the other limits.

@@ -323,7 +323,9 @@ impl Open {
         let excess =
             |held: &Held, cost: Money| cost.checked_sub(held.left()).filter(|more| *more > Money::ZERO);
         let candidate = self.plan.candidate();
-        let Some(charge) = candidate.charge(&usage, tier).filter(|_| candidate.allowance.stops()) else {
+        // A pool that counts calls pays for all of one, and a fee beyond what is held for it is next to nothing.
+        let is_bound = candidate.allowance.stops() && !candidate.funding.counts_calls();
+        let Some(charge) = candidate.charge(&usage, tier).filter(|_| is_bound) else {
             return (usage, estimated);
         };
         let Some(more) = excess(&self.held, charge.amount) else { return (usage, estimated) };

@@ -158,6 +158,7 @@ impl Housekeeper {
             Ok(None) => {}
             Ok(Some(keys)) => {
                 self.shared.directory.replace_published(keys.clone());
+                self.admin.keyring.drop_published(&self.admin.directory);
                 tracing::info!(keys = keys.len(), "the list of published keys has changed");
             }
             Err(mistakes) => {

@@ -115,6 +115,8 @@ impl Keyring {
     pub(crate) fn open(&self, key: &ProviderKey) -> Result<(Brought, SecretString), String> {
         let unsealed = self.vault.unseal(&key.sealed, key.id, key.organization);
         let secret = unsealed.map_err(|error| error.to_string())?;
+        let published = self.gateway.directory.check_published(secret.expose_secret());
+        published.map_err(|refusal| refusal.message)?;
         let provider = self
             .provider(&key.provider)
             .ok_or_else(|| format!("no route leads to a provider named `{}` any more", key.provider))?;
@@ -141,6 +143,16 @@ impl Keyring {
                     key = %key.id, organization = %key.organization, why,
                     "a provider key cannot be opened, and is not used"
                 ),
+            }
+        }
+    }
+
+    /// Calls no more with keys that are known to be published by now.
+    pub(crate) fn drop_published(&self, directory: &DirectoryService) {
+        for key in keys(directory).filter(|key| self.gateway.brought.has(key.id)) {
+            if let Err(why) = self.open(&key) {
+                tracing::warn!(key = %key.id, organization = %key.organization, why, "a provider key is not used any more");
+                self.remove(key.id);
             }
         }
     }

@@ -201,9 +201,11 @@ fn own_key(admin: &Admin, caller: &Principal) -> Answer {
         budgets.retain(|(budget, _)| matches!(&budget.subject, Subject::Key(Some(which)) if **which == *own));
     }
     let cost = costs_of(admin, organization, Some(caller.key.id))?.remove(&caller.key.id);
-    let has_bought = !admin.reader.credit_totals(organization)?.purchased.is_zero();
+    let is_apps = caller.key.consent.is_some();
+    let has_bought = is_apps || !admin.reader.credit_totals(organization)?.purchased.is_zero();
     let (day, cap, _) = admin.gateway.pools.free_pool(organization, now);
-    let free = FreeRequests::new(cap, admin.reader.pool(organization, &day)?.used);
+    let used = if is_apps { 0 } else { admin.reader.pool(organization, &day)?.used };
+    let free = FreeRequests::new(cap, used);
     let key = OwnKey::new(&caller.key, &budgets, cost.unwrap_or_default(), has_bought, free, now);
     found(&Data { data: key })
 }

@@ -180,6 +180,20 @@ async fn who_has_tokens_needs_no_money_and_a_sensitive_project_is_never_served()
     }
 }
 
+#[tokio::test]
+async fn who_has_tokens_needs_no_money_at_the_dearest_of_several_targets_either() {
+    let mut house = house(complimentary(), DataClass::Public, 0, programme(1_000), answer(60)).await;
+    join(&house, true);
+    let dear = RoutePrice { input: "2".to_owned(), output: Some("20".to_owned()), ..RoutePrice::default() };
+    let dear = Schedule::from(PriceVersion::from_route("p", "m", &dear, ModelKind::Chat).unwrap());
+    let contract = Arc::new(complimentary());
+    let target = |prices| Target::new(Arc::clone(&house.provider), "m", Arc::clone(&contract), Some(prices));
+    let route = Route::new("m", vec![target(price()), target(Arc::new(dear))]);
+    let (routes, pools) = (Routes::new([route]), programme(1_000));
+    house.alter(|old| Shared { routes, pools, ..House::copy(old) });
+    assert_eq!(house.call(1, BODY).await.status, 200);
+}
+
 /// A price list as the figures say it: 2.50 and 10.00 a million.
 fn listed() -> PriceVersion {
     let price =

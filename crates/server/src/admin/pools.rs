@@ -18,7 +18,7 @@ pub(super) fn list(call: &Call) -> Answered {
     let organization = &call.tenant.organization;
     let mut data = Vec::new();
     let (key, cap, span) = pools.free_pool(organization.id, now);
-    let mut free = shown(call, "free_requests", "requests", (&key, cap, span))?;
+    let mut free = shown(call, ("free_requests", "requests", 0), (&key, cap, span))?;
     free["requests_per_minute"] = pools.free.per_minute.into();
     free["raised_by"] = json!({
         "credit_purchased": pools.free.threshold, "requests_per_day": pools.free.per_day_purchased,
@@ -27,14 +27,15 @@ pub(super) fn list(call: &Call) -> Answered {
     let (key, cap, span) = pools.byok_pool(now);
     let unit =
         if matches!(pools.byok.allowance, gateway::ByokAllowance::Requests(_)) { "requests" } else { "nano" };
-    let mut byok = shown(call, "byok_without_fee", unit, (&key, cap, span))?;
+    let mut byok = shown(call, ("byok_without_fee", unit, pools.byok.fee_permille), (&key, cap, span))?;
     byok["fee_permille"] = pools.byok.fee_permille.into();
     data.push(byok);
     for programme in &pools.programmes {
         let span = Period::Daily.around(now, &programme.zone);
         for group in &programme.groups {
             let key = programme.key(group, span);
-            let mut row = shown(call, "complimentary_tokens", "tokens", (&key, group.tokens_per_day, span))?;
+            let what = ("complimentary_tokens", "tokens", 1_000);
+            let mut row = shown(call, what, (&key, group.tokens_per_day, span))?;
             row["models"] = json!(group.models);
             row["programme"] = json!(&*programme.name);
             row["joined"] = organization.programmes.iter().any(|name| **name == *programme.name).into();
@@ -47,11 +48,10 @@ pub(super) fn list(call: &Call) -> Answered {
     Ok(json(StatusCode::OK, &view::list(data, false)))
 }
 
-/// One pool: its cap, what was used of it, and what its calls cost beyond it.
+/// One pool: its cap, what was used of it, and what its calls cost beyond it, which is so many thousandths of their value.
 fn shown(
     call: &Call,
-    kind: &str,
-    unit: &str,
+    (kind, unit, permille): (&str, &str, u16),
     (key, cap, span): (&PoolKey, u64, Span),
 ) -> Result<Value, Problem> {
     let organization = call.tenant.organization.id;
@@ -72,20 +72,30 @@ fn shown(
         "calls": record.calls,
         "list_price": nano(record.list_pico),
         "paid": record.paid,
-        "estimated_overage": estimate(&record, cap, span, now),
+        "estimated_overage": estimate(&record, (unit, permille), (cap, span), now),
     }))
 }
 
 /// What the calls of this period will have cost in money at its end, if they go on as until now: what is beyond the cap, at
-/// what a unit has cost at list price on the average.
-fn estimate(record: &PoolRecord, cap: u64, span: Span, now: Timestamp) -> Money {
+/// what a unit has been worth on the average, of which so many thousandths are paid.
+fn estimate(
+    record: &PoolRecord,
+    (unit, permille): (&str, u16),
+    (cap, span): (u64, Span),
+    now: Timestamp,
+) -> Money {
     let micros = |from: Timestamp, to: Timestamp| i128::from(to.micros()) - i128::from(from.micros());
     let (gone, whole) = (micros(span.start, now).max(1), micros(span.start, span.end).max(1));
-    let wanted = i128::from(record.wanted);
-    let expected = wanted.saturating_mul(whole) / gone;
+    let so_far = match unit {
+        "tokens" => i128::from(record.wanted),
+        "nano" => i128::from(nano(record.list_pico).nano()),
+        _ => i128::from(record.calls),
+    };
+    let expected = so_far.saturating_mul(whole) / gone;
     let beyond = (expected - i128::from(cap)).max(0);
-    let each = record.list_pico.checked_div(wanted).unwrap_or_default();
-    nano(beyond.saturating_mul(each)).max(record.paid)
+    let each = record.list_pico.checked_div(so_far).unwrap_or_default();
+    let pico = beyond.saturating_mul(each).saturating_mul(i128::from(permille)) / 1_000;
+    nano(pico).max(record.paid)
 }
 
 fn nano(pico: i128) -> Money {

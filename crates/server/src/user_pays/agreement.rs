@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use directory::{
-    Actor, ActorKind, App, ChangeError, Consent, KeyOwner, LimitReset, Mandate, ModelAccess, NewConsent,
-    Principal, User, Visit,
+    Actor, ActorKind, App, ChangeError, Consent, KeyOwner, LimitReset, LimitSubject, Mandate, ModelAccess,
+    NewConsent, Principal, User, Visit,
 };
 use domain::{Money, Timestamp};
 use ledger::Subject;
@@ -157,7 +157,16 @@ impl Person {
             let budgets = budgets_of(&admin.reader, &self.principal, None, admin.clock.now());
             let budgets = budgets.map_err(|error| NotAgreed::Failed(error.to_string()))?;
             let is_own = |subject: &Subject| matches!(subject, Subject::Key(Some(which)) if **which == *own);
-            budgets.iter().any(|(budget, _)| is_own(&budget.subject)).then_some("a budget of its own")
+            let has_rate = self
+                .principal
+                .tenant
+                .limits()
+                .iter()
+                .any(|limit| matches!(limit.subject, LimitSubject::Key(Some(which)) if which == key.id));
+            match budgets.iter().any(|(budget, _)| is_own(&budget.subject)) {
+                true => Some("a budget of its own"),
+                false => has_rate.then_some("a rate of its own"),
+            }
         };
         let Some(bound) = bound else { return Ok(()) };
         let text = format!(
