@@ -123,9 +123,12 @@ struct SawBudgets {
 
 /// What the billing layer saw (1.8): what was asked for, and what of it was set aside.
 #[derive(Serialize)]
-struct SawCredit {
+struct SawCredit<'a> {
     asked: Money,
     held: Money,
+    /// The pool that pays before money does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -282,7 +285,8 @@ impl Trail {
     /// The call goes where the plan says, and so much is set aside for it (1.8).
     pub(crate) fn taken(mut self, plan: &Plan, held: Money) -> Decision {
         let asked = plan.ask.amount;
-        self.passed(Owner::Billing, &SawCredit { asked, held });
+        let pool = plan.candidate().funding.pool.as_ref().map(|pool| &*pool.key.pool);
+        self.passed(Owner::Billing, &SawCredit { asked, held, pool });
         self.end_at(plan)
     }
 

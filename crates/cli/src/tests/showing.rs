@@ -365,7 +365,7 @@ fn an_explanation_holds_everything_of_a_request() {
     );
     check::<views::Explained>(
         &format!(
-            r#"{{"object":"explanation","id":"req_01920000000070008000000000000003","request":"req_01920000000070008000000000000003","at":"2026-11-21T06:55:50.000000Z","state":"settled","recorded":true,"note":null,"endpoint":"chat","caller":{{"organization":{{"id":"org_1","name":"Acme"}},"project":{{"id":"proj_2","name":"chat"}},"key":{{"id":"key_3","name":"laptop"}}}},"layers":[{{"owner":"key","passed":true,"saw":{{"expires_at":null,"name":"laptop"}}}},{{"owner":"usage_limit","passed":true,"saw":{{"asked":"0.25","tokens":40}}}}],"stopped":null,"route":{{"target":"sim/small","price_version":"sim/small@1"}},"hold":{{"amount":"0.25","state":"settled","created_at":"2026-11-21T06:55:50.000000Z"}},"attempts":[{attempt}],"cost":"0.26","retry_cost":"0.00","journal":[{{"seq":7,"kind":"settle","amount":"0.26","at":"2026-11-21T06:55:51.000000Z","draws":[{{"lot":"lot_01920000000070008000000000000005","amount":"0.15"}},{{"lot":"lot_01920000000070008000000000000006","amount":"0.10"}}],"debt":"0.01"}}]}}"#
+            r#"{{"object":"explanation","id":"req_01920000000070008000000000000003","request":"req_01920000000070008000000000000003","at":"2026-11-21T06:55:50.000000Z","state":"settled","recorded":true,"note":null,"endpoint":"chat","caller":{{"organization":{{"id":"org_1","name":"Acme"}},"project":{{"id":"proj_2","name":"chat"}},"key":{{"id":"key_3","name":"laptop"}}}},"layers":[{{"owner":"key","passed":true,"saw":{{"expires_at":null,"name":"laptop"}}}},{{"owner":"usage_limit","passed":true,"saw":{{"asked":"0.25","tokens":40}}}},{{"owner":"rate_limit","passed":true,"saw":[{{"of":"tier","limit":5}},{{"of":"key","limit":2}}]}}],"stopped":null,"route":{{"target":"sim/small","price_version":"sim/small@1"}},"hold":{{"amount":"0.25","state":"settled","created_at":"2026-11-21T06:55:50.000000Z"}},"attempts":[{attempt}],"cost":"0.26","retry_cost":"0.00","journal":[{{"seq":7,"kind":"settle","amount":"0.26","at":"2026-11-21T06:55:51.000000Z","draws":[{{"lot":"lot_01920000000070008000000000000005","amount":"0.15"}},{{"lot":"lot_01920000000070008000000000000006","amount":"0.10"}}],"debt":"0.01"}}]}}"#
         ),
         "
 request        req_01920000000070008000000000000003
@@ -384,6 +384,7 @@ service tier   flex for try 1
    LAYER            SAW
 ✓  1.1 key          name: laptop
 ✓  1.6 usage limit  asked: 0.25, tokens: 40
+✓  1.7 rate limit   limit: 5, of: tier; limit: 2, of: key
 
 AT                    REQUEST                               TRY  MODEL      PROVIDER  INPUT  CACHED  OUTPUT  LIST  COST  PAID BY  STATUS
 2026-11-21T06:55:51Z  req_01920000000070008000000000000003    1  sim-small  sim          12       0       7  5.20  0.26  caller   succeeded

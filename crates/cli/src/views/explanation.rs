@@ -51,7 +51,37 @@ impl Named {
 struct Layer {
     owner: String,
     passed: bool,
-    saw: Option<Map<String, Value>>,
+    /// What it looked at: one thing, or several of a kind, as rate limits are.
+    saw: Option<Saw>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Saw {
+    One(Map<String, Value>),
+    Several(Vec<Map<String, Value>>),
+}
+
+impl Saw {
+    fn words(&self) -> String {
+        match self {
+            Self::One(saw) => members(saw),
+            Self::Several(all) => all.iter().map(members).collect::<Vec<_>>().join("; "),
+        }
+    }
+}
+
+/// The members of an object, but for those that say nothing.
+fn members(object: &Map<String, Value>) -> String {
+    let told = object.iter().filter_map(|(name, value)| {
+        let value = match value {
+            Value::Null => return None,
+            Value::String(text) => text.clone(),
+            Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        };
+        Some(format!("{}: {value}", name.replace('_', " ")))
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 #[derive(Debug, Deserialize)]
@@ -140,15 +170,8 @@ impl Layer {
 
     fn cells(&self) -> Vec<String> {
         let mark = if self.passed { "✓" } else { "✗" };
-        let saw = self.saw.iter().flatten().filter_map(|(name, value)| {
-            let value = match value {
-                Value::Null => return None,
-                Value::String(text) => text.clone(),
-                Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
-            };
-            Some(format!("{}: {value}", name.replace('_', " ")))
-        });
-        vec![mark.to_owned(), numbered(&self.owner), saw.collect::<Vec<_>>().join(", ")]
+        let saw = self.saw.as_ref().map(Saw::words).unwrap_or_default();
+        vec![mark.to_owned(), numbered(&self.owner), saw]
     }
 }
 
