@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from decimal import ROUND_CEILING, Decimal
 
+import httpx
+import openai
+import pytest
 from conftest import MakeGateway
 from harness import NANO, Contract, Json, Mock, Provider, Route, config
 
@@ -75,3 +78,35 @@ def test_2_9_a_price_of_nothing_is_stated(mock: Mock, make_gateway: MakeGateway)
     assert Decimal(tenant.settled_one()["cost"]) == 0
     refused = tenant.post("/chat/completions", {"model": "unstated", "messages": MESSAGES})
     assert refused.json()["error"]["code"] == "model_not_priced", refused.text
+
+
+def test_2_9_a_prompt_that_is_too_long_is_refused_before_it_is_sent(mock: Mock, make_gateway: MakeGateway) -> None:
+    free = '{ input = "0", output = "0" }'
+    small = f'{{ provider = "own", model = "sim-small", price = {free}, context = 100 }}'
+    large = f'{{ provider = "own", model = "sim-large", price = {free}, context = 2000 }}'
+    routes = [
+        f'[[routes]]\nmodel = "small"\ntargets = [{small}]',
+        f'[[routes]]\nmodel = "both"\ntargets = [{small}, {large}]',
+    ]
+    text = "\n\n".join([config([Provider("own", mock.base_url, contract=OWN, kind="simulated")], []), *routes])
+    tenant = make_gateway(text=text).tenant()
+
+    def ask(model: str, words: int) -> httpx.Response:
+        messages = [{"role": "user", "content": "word " * words}]
+        return tenant.post("/chat/completions", {"model": model, "messages": messages, "max_tokens": 5})
+
+    sent = len(mock.truth())
+    # More bytes than the context has tokens, and fewer tokens.
+    assert ask("small", 60).status_code == 200
+    refused = ask("small", 150)
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["param"]) == (400, "context_length_exceeded", "messages"), error
+    assert "maximum context length is 100 tokens" in error["message"]
+    moved = ask("both", 150)
+    assert (moved.status_code, moved.headers["x-tollkeeper-target"]) == (200, "own/sim-large"), moved.text
+    assert ask("both", 3000).json()["error"]["code"] == "context_length_exceeded"
+    assert len(mock.truth()) == sent + 2, "nothing else was sent"
+    # The SDK raises what agents look for.
+    with pytest.raises(openai.BadRequestError) as raised:
+        tenant.client().chat.completions.create(model="small", messages=[{"role": "user", "content": "word " * 150}])
+    assert raised.value.code == "context_length_exceeded"

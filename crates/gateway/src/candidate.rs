@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dialect::tokens::count_prompt;
 use dialect::{BadRequest, Call, Conversion};
 use directory::InFlight;
-use domain::{Money, ServiceTier, Usage};
+use domain::{AccessClass, Money, ServiceTier, Usage};
 use ledger::Part;
 use pricing::PriceVersion;
 
@@ -72,6 +72,40 @@ pub(crate) struct Choice {
     pub(crate) left_out: Vec<LeftOut>,
 }
 
+impl Admitted {
+    /// The longest input that the model takes there, in tokens, where anybody has said so.
+    pub(crate) fn context(&self) -> Option<u64> {
+        self.target.rules.context.or(self.price.context)
+    }
+
+    /// Refuses a prompt that is longer than what a server of one's own takes (2.9): many of them cut it off in silence, or
+    /// fail after minutes. What is too large to be counted here goes there.
+    ///
+    /// # Errors
+    /// In OpenAI's words, which agents look for.
+    pub(crate) fn check_context(&self, call: &Call) -> Result<(), BadRequest> {
+        let is_ours = self.target.contract.class == AccessClass::SelfHosted;
+        let Some(context) = self.context().filter(|_| is_ours && call.endpoint().generates()) else {
+            return Ok(());
+        };
+        if call.prompt_tokens_bound() <= context || call.body().len() > COUNTED_BYTES_MAX {
+            return Ok(());
+        }
+        let tokens = count_prompt(call.endpoint(), call.body(), &self.target.model);
+        if tokens <= context {
+            return Ok(());
+        }
+        Err(BadRequest {
+            message: format!(
+                "This model's maximum context length is {context} tokens. However, your messages resulted in {tokens} \
+                 tokens. Please reduce the length of the messages."
+            ),
+            param: Some("messages".to_owned()),
+            code: Some("context_length_exceeded"),
+        })
+    }
+}
+
 impl Choice {
     /// Those of them that this step lets through; the others are left out with this code.
     ///
@@ -113,7 +147,7 @@ impl Choice {
     pub(crate) fn fitting(self, call: &Call) -> Result<Self, BadRequest> {
         let Self { first, rest, mut left_out } = self;
         let all: Vec<Admitted> = std::iter::once(first).chain(rest).collect();
-        let shortest = all.iter().filter_map(|one| one.price.context).min();
+        let shortest = all.iter().filter_map(Admitted::context).min();
         let needs = Needs::of(call, input_tokens(call, shortest));
         let (mut fit, mut lacking) = (Vec::new(), Vec::new());
         for admitted in all {

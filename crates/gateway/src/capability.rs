@@ -86,7 +86,7 @@ impl Needs {
 
     /// What a target says it does not have of it.
     pub(crate) fn lacking(&self, rules: &TargetRules, price: &PriceVersion) -> Option<&'static str> {
-        if price.context.is_some_and(|context| self.input > context) {
+        if rules.context.or(price.context).is_some_and(|context| self.input > context) {
             return Some("context_too_short");
         }
         let has = rules.capabilities.as_ref()?;

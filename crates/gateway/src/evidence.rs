@@ -224,6 +224,7 @@ fn admit_model(
     access::check(principal, route, tiers)?;
     let choice = choose((route, keys), call, principal, (tiers, pools), now)?;
     let choice = if route.must_fit { choice.fitting(call)? } else { choice };
+    let choice = choice.keep("context_too_short", |admitted| admitted.check_context(call))?;
     let choice = choice.keep("option_unpriced", |admitted| check_options(call, &admitted.price))?;
     let choice = choice.keep_state_of(call, keeper)?;
     let choice = choice.keep("inexpressible", |admitted| convert(call, admitted))?;

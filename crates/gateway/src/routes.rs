@@ -55,13 +55,22 @@ pub struct TargetRules {
     pub weight: u32,
     /// What it can do beside text; `None` where nobody has said, and the provider will tell.
     pub capabilities: Option<Vec<Capability>>,
+    /// The longest input that it takes, in tokens; `None` where the price list's word counts.
+    pub context: Option<u64>,
     /// Other names by which the model may answer.
     pub aliases: Vec<Arc<str>>,
 }
 
 impl Default for TargetRules {
     fn default() -> Self {
-        Self { retries: 0, first_byte: None, weight: 1, capabilities: None, aliases: Vec::new() }
+        Self {
+            retries: 0,
+            first_byte: None,
+            weight: 1,
+            capabilities: None,
+            context: None,
+            aliases: Vec::new(),
+        }
     }
 }
 

@@ -171,9 +171,8 @@ pub(crate) fn check_preferences(call: &Call, admitted: &Admitted) -> Result<(), 
 /// Leaves out the targets that are said not to be capable of the call, unless none is: then the provider says what is
 /// wrong.
 fn drop_incapable(models: &mut [Vec<Admitted>], left_out: &mut Vec<LeftOut>, call: &Call, usage: &Usage) {
-    let declares = |admitted: &Admitted| {
-        admitted.target.rules.capabilities.is_some() || admitted.price.context.is_some()
-    };
+    let declares =
+        |admitted: &Admitted| admitted.target.rules.capabilities.is_some() || admitted.context().is_some();
     if !models.iter().flatten().any(declares) {
         return;
     }

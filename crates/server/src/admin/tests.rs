@@ -334,9 +334,11 @@ fn may(role: &str, access: Access) -> bool {
     }
 }
 
-/// Done, or understood and found wanting: the body is empty on purpose, `{id}` is made up, and no spend limit is set.
+/// Done, or understood and found wanting: the body is empty on purpose, `{id}` and `{programme}` are made up, and no spend limit is set.
 fn is_let_in(status: u16, route: &Route) -> bool {
-    let is_made_up = route.path.contains("{id}") || route.path.ends_with("spend_limit");
+    let is_made_up = route.path.contains("{id}")
+        || route.path.contains("{programme}")
+        || route.path.ends_with("spend_limit");
     matches!(status, 200 | 201 | 400) || (status == 404 && is_made_up)
 }
 

@@ -98,8 +98,16 @@ pub(super) fn read_target(section: &mut Section, mistakes: &mut Mistakes) -> Tar
     let first_byte = section.millis("first_byte_ms", mistakes);
     let weight = section.number("weight", 0..=1_000_000, mistakes).unwrap_or(1);
     let capabilities = section.words("capabilities", &Capability::WORDS, mistakes);
+    let context = section.number("context", 1..=1_000_000_000, mistakes);
     let aliases = section.texts("aliases", mistakes).unwrap_or_default();
     let aliases = aliases.into_iter().map(Into::into).collect();
     let number = |number| u32::try_from(number).unwrap_or(0);
-    TargetRules { retries: number(retries), first_byte, weight: number(weight), capabilities, aliases }
+    TargetRules {
+        retries: number(retries),
+        first_byte,
+        weight: number(weight),
+        capabilities,
+        context,
+        aliases,
+    }
 }
