@@ -186,18 +186,12 @@ impl Allowance {
 
     /// What of the first ask a pool may pay for.
     pub(crate) fn ceiling_parts(&self) -> Vec<Part> {
-        let output = self.first().saturating_mul(self.choices);
-        self.funding.ceiling_parts(&self.price, &self.bounds(output, 0), self.tier)
+        self.ceiling_parts_after(self.first().saturating_mul(self.choices), 0)
     }
 
-    /// What a pool may pay for of so much output beyond `covered`.
-    pub(crate) fn further_parts(&self, covered: u64, output: u64) -> Vec<Part> {
-        // A call is one, however long it is.
-        if self.funding.counts_calls() {
-            return Vec::new();
-        }
-        let bounds = Bounds { output_tokens: output.saturating_sub(covered), ..Bounds::default() };
-        self.funding.ceiling_parts(&self.price, &bounds, self.tier)
+    /// What of [`Allowance::ceiling_after`] a pool may pay for.
+    pub(crate) fn ceiling_parts_after(&self, output: u64, gone_ms: u64) -> Vec<Part> {
+        self.funding.ceiling_parts(&self.price, &self.bounds(output, gone_ms), self.tier)
     }
 
     fn bounds(&self, output: u64, gone_ms: u64) -> Bounds {

@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use dialect::StreamMeter;
 use dialect::tokens::{Encoding, count_text};
 use domain::{Money, Usage};
-use ledger::{Denial, LedgerError, Ticket};
+use ledger::{Denial, LedgerError, Reply, Ticket};
 
-use crate::hold::{Held, begun, priced};
+use crate::hold::{Held, Need, begun, priced};
 use crate::settle::Open;
 
 /// The smallest step that is asked for where the money ends, in output tokens.
@@ -50,7 +50,8 @@ pub(crate) struct Checkpoint {
 /// A step that the ledger has not answered yet.
 struct Asked {
     ticket: Ticket,
-    amount: Money,
+    /// Tokens that are reserved by it.
+    tokens: u64,
     /// What will be covered.
     target: u64,
 }
@@ -124,17 +125,17 @@ impl Checkpoint {
             }
             let Some(asked) = &mut self.asked else { return };
             let Poll::Ready(answer) = Pin::new(&mut asked.ticket).poll(context) else { return };
-            self.answered(answer.map(drop), open, meter);
+            self.answered(answer, open, meter);
         }
     }
 
     /// The stream is over: what the ledger still has to say of the hold's size must be known to settle within it.
     pub(crate) async fn close(self, held: &mut Held) {
-        if let Some(Asked { ticket, amount, .. }) =
-            self.asked.filter(|asked| self.stops && !asked.amount.is_zero())
-            && ticket.await.is_ok()
+        if let Some(Asked { ticket, tokens, .. }) =
+            self.asked.filter(|asked| self.stops && asked.target > self.covered)
+            && let Ok(reply) = ticket.await
         {
-            held.grow(amount);
+            held.holds(&reply, tokens);
         }
     }
 
@@ -211,11 +212,9 @@ impl Checkpoint {
     }
 
     fn submit(&mut self, target: u64, open: &mut Open, meter: &StreamMeter) {
-        let held = open.held.left();
         let (allowance, gpu_ms) = (&open.plan.candidate().allowance, open.gpu_ms());
-        let more = allowance.ceiling_after(target, gpu_ms).and_then(|ceiling| ceiling.checked_sub(held));
-        let (amount, target) = match more {
-            Some(more) => (more.max(Money::ZERO), target),
+        let (amount, target) = match allowance.ceiling_after(target, gpu_ms) {
+            Some(ceiling) => (ceiling, target),
             // What no amount can say is not to be had.
             None => {
                 self.exhausted |= self.stops;
@@ -232,20 +231,22 @@ impl Checkpoint {
         };
         let usage = begun(&open.plan, usage);
         let tokens = target.saturating_sub(self.covered);
-        let ceiling = open.plan.candidate().allowance.further_parts(self.covered, target);
+        let ceiling = open.plan.candidate().allowance.ceiling_parts_after(target, gpu_ms);
+        // A checkpoint alone is worth keeping whatever is to be had.
+        let least = if target > self.covered { amount } else { Money::ZERO };
         let ticket = priced(&open.plan, &usage).and_then(|charge| {
             open.held.note(usage, &charge);
-            open.held.extend((amount, tokens, ceiling), usage, &charge)
+            open.held.extend(Need { amount, least, tokens, ceiling }, usage, &charge)
         });
         self.exhausted |= self.stops && ticket.is_none();
-        self.asked = ticket.map(|ticket| Asked { ticket, amount, target });
+        self.asked = ticket.map(|ticket| Asked { ticket, tokens, target });
     }
 
-    fn answered(&mut self, answer: Result<(), LedgerError>, open: &mut Open, meter: &StreamMeter) {
-        let Some(Asked { amount, target, .. }) = self.asked.take() else { return };
+    fn answered(&mut self, answer: Result<Reply, LedgerError>, open: &mut Open, meter: &StreamMeter) {
+        let Some(Asked { tokens, target, .. }) = self.asked.take() else { return };
         match answer {
-            Ok(()) => {
-                open.held.grow(amount);
+            Ok(reply) => {
+                open.held.holds(&reply, tokens);
                 self.covered = self.covered.max(target);
             }
             Err(LedgerError::Denied(

@@ -12,7 +12,7 @@ use directory::AfterGrant;
 use domain::{Money, Timestamp, Usage};
 use ledger::{
     AttemptStatus, Command, CostRow, Denial, Extension, HoldRequest, LedgerError, LedgerStore, NextAttempt,
-    Part, PoolKey, Reply,
+    Part, Reply,
 };
 
 use crate::allowance::{Ask, tier_asked};
@@ -26,8 +26,10 @@ use crate::pools::Pools;
 /// settled at its last checkpoint, as after a crash.
 pub(crate) struct Held {
     ledger: Arc<dyn LedgerStore>,
-    /// How much is set aside, as far as the ledger has told.
+    /// How much the call may cost, as far as the ledger has told: what is set aside, and what a pool pays for.
     amount: Money,
+    /// Tokens that are reserved for it in budgets.
+    tokens: u64,
     /// The cap on each choice that the amount pays for, where the body's own or the model's is none or a larger one.
     upstream_cap: Option<NonZeroU64>,
     /// The rows of the attempts before the present one, in order.
@@ -40,6 +42,18 @@ pub(crate) struct Held {
     grants_only: bool,
 }
 
+/// What a call needs for one attempt, beside what its other attempts cost.
+pub(crate) struct Need {
+    /// What should be held.
+    pub(crate) amount: Money,
+    /// What must be held at least; nothing where no more is asked for than there is.
+    pub(crate) least: Money,
+    /// Tokens that are estimated beyond those that are reserved.
+    pub(crate) tokens: u64,
+    /// What of the amount the attempt's pool may pay for.
+    pub(crate) ceiling: Vec<Part>,
+}
+
 /// Sets aside what the plan allows itself, or what of it is to be had, and waits until that is durable.
 pub(crate) async fn hold(
     ledger: &Arc<dyn LedgerStore>,
@@ -48,13 +62,14 @@ pub(crate) async fn hold(
     pools: &Pools,
 ) -> Result<Held, Failure> {
     let request = request_of(began, plan);
-    let (draft, grants_only) = (request.draft.clone(), request.grants_only);
+    let (draft, tokens, grants_only) = (request.draft.clone(), request.tokens, request.grants_only);
     // From here until the answer the request's fate is the ledger's, so the evidence exists before the wait: if this
     // future is never polled again the hold is still settled.
     let ticket = ledger.submit(Command::Hold(request));
     let mut held = Held {
         ledger: Arc::clone(ledger),
         amount: Money::ZERO,
+        tokens,
         upstream_cap: None,
         earlier: Vec::new(),
         draft: Some(draft),
@@ -79,6 +94,14 @@ pub(crate) async fn hold(
     }
 }
 
+impl Need {
+    /// Nothing more than there is: an attempt that is paid for like the one before it.
+    fn nothing(plan: &Plan) -> Self {
+        let ceiling = plan.candidates.ceiling_parts();
+        Self { amount: Money::ZERO, least: Money::ZERO, tokens: 0, ceiling }
+    }
+}
+
 impl Held {
     /// The next attempt begins where the present one was: this is what became of that. The ledger is told, so that a
     /// gateway that dies in it books both; nobody waits for that, since what is held is durable already, and paid from the
@@ -97,27 +120,11 @@ impl Held {
             return self.turn(failed, began, plan, at).await;
         }
         let earlier = self.with(failed);
-        if let Some((draft, ticket)) = self.next(&earlier, (Money::ZERO, 0), began, plan, at) {
+        if let Some((draft, ticket)) = self.next(&earlier, Need::nothing(plan), began, plan, at) {
             drop(ticket);
             self.begin(earlier, draft, plan);
         }
         Ok(())
-    }
-
-    /// Whether the present attempt draws on the same pool as one where the plan says now, or neither on any.
-    fn stays_in_pool(&self, plan: &Plan) -> bool {
-        let there = plan.candidate().funding.pool.as_ref().map(|pool| &pool.key);
-        self.pool() == there
-    }
-
-    /// Whether a pool pays for the present attempt, and not for one where the plan says now.
-    fn leaves_pool(&self, plan: &Plan) -> bool {
-        self.pool().is_some() && !self.stays_in_pool(plan)
-    }
-
-    /// The pool that the present attempt draws on.
-    fn pool(&self) -> Option<&PoolKey> {
-        self.draft()?.cover.as_ref().map(|cover| &cover.key)
     }
 
     /// The next attempt begins where the plan says now, where other wallets may have to pay: the ledger moves what is
@@ -147,8 +154,8 @@ impl Held {
         self.go_on(self.earlier.clone(), began, plan, at).await
     }
 
-    /// An attempt begins where the plan says now, with what it needs beyond what is held. Where a pool would have paid
-    /// before, that is what a call there is held for at first, or what of it is to be had.
+    /// An attempt begins where the plan says now, for which as much is held as for a call there at first, or what of it
+    /// is to be had: what is held already counts, whoever would have paid where the call was.
     async fn go_on(
         &mut self,
         earlier: Vec<CostRow>,
@@ -156,26 +163,10 @@ impl Held {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<(), LedgerError> {
-        let Ask { amount, least, .. } = plan.candidate().allowance.ask();
-        if self.leaves_pool(plan) && amount > least {
-            let all = self.advance(earlier.clone(), (amount, 0), began, plan, at).await;
-            let Err(LedgerError::Denied(Denial::InsufficientCredit { .. } | Denial::BudgetExceeded(_))) = all
-            else {
-                return all;
-            };
-        }
-        self.advance(earlier, (self.missing(plan), 0), began, plan, at).await
-    }
-
-    /// What an attempt where the plan says now needs beyond what is held: nothing, but where a caller who named several
-    /// models could be held for one that is cheaper.
-    fn missing(&self, plan: &Plan) -> Money {
-        let needed = plan.candidate().allowance.ask().least;
-        // What a pool would have paid for elsewhere, it does not pay for here.
-        if self.leaves_pool(plan) {
-            return needed;
-        }
-        needed.checked_sub(self.left()).map_or(Money::ZERO, |more| more.max(Money::ZERO))
+        let allowance = &plan.candidate().allowance;
+        let Ask { amount, least, .. } = allowance.ask();
+        let need = Need { amount, least, tokens: 0, ceiling: allowance.ceiling_parts() };
+        self.advance(earlier, need, began, plan, at).await
     }
 
     /// The rows of all attempts that ended, this one last.
@@ -202,28 +193,28 @@ impl Held {
         plan: &Plan,
         at: Timestamp,
     ) -> Result<(), LedgerError> {
-        self.advance(self.with(outrun), more, began, plan, at).await
+        let (more, tokens) = more;
+        // What the other costs is told by its row.
+        let more = more.checked_sub(outrun.cost).unwrap_or(more);
+        let amount = self.left().checked_add(more).unwrap_or(Money::MAX);
+        let need = Need { amount, least: amount, tokens, ceiling: plan.candidates.ceiling_parts() };
+        self.advance(self.with(outrun), need, began, plan, at).await
     }
 
-    /// An attempt begins where the plan says now, after or beside these, as soon as the ledger has what is held for it.
+    /// An attempt begins where the plan says now, after or beside these, as soon as the ledger has what it needs.
     async fn advance(
         &mut self,
         earlier: Vec<CostRow>,
-        more: (Money, u64),
+        need: Need,
         began: &Began,
         plan: &Plan,
         at: Timestamp,
     ) -> Result<(), LedgerError> {
-        let leaves_pool = self.leaves_pool(plan);
-        let Some((draft, ticket)) = self.next(&earlier, more, began, plan, at) else {
+        let tokens = need.tokens;
+        let Some((draft, ticket)) = self.next(&earlier, need, began, plan, at) else {
             return Err(Denial::HoldGone.into());
         };
-        ticket.await?;
-        if leaves_pool {
-            // How much of what was held is money nobody has told; what was asked for now is there in any case.
-            self.amount = Money::ZERO;
-        }
-        self.grow(more.0);
+        self.holds(&ticket.await?, tokens);
         self.begin(earlier, draft, plan);
         Ok(())
     }
@@ -233,7 +224,7 @@ impl Held {
     pub(crate) fn change_places(&mut self, row: Option<CostRow>, began: &Began, plan: &Plan, at: Timestamp) {
         let (Some(row), Some(last)) = (row, self.earlier.last_mut()) else { return };
         *last = CostRow { attempt: last.attempt, ..row };
-        if let Some((draft, ticket)) = self.next(&self.earlier, (Money::ZERO, 0), began, plan, at) {
+        if let Some((draft, ticket)) = self.next(&self.earlier, Need::nothing(plan), began, plan, at) {
             drop(ticket);
             self.draft = Some(draft);
         }
@@ -246,12 +237,11 @@ impl Held {
         }
     }
 
-    /// Tells the ledger of an attempt after these, for which so much more, and tokens, are held; answers its draft with
-    /// the ledger's answer to come.
+    /// Tells the ledger of an attempt after these and what it needs; answers its draft with the ledger's answer to come.
     fn next(
         &self,
         earlier: &[CostRow],
-        (amount, tokens): (Money, u64),
+        need: Need,
         began: &Began,
         plan: &Plan,
         at: Timestamp,
@@ -272,22 +262,35 @@ impl Held {
             cover: draft.cover.clone(),
             earlier: earlier.to_vec(),
         };
-        // What was counted on of a pool stays, where it is the same one.
-        let ceiling =
-            if self.stays_in_pool(plan) { Vec::new() } else { plan.candidate().allowance.ceiling_parts() };
-        let ticket = self.ledger.submit(Command::Extend(Extension {
+        let extension = self.extension(&draft, earlier, need);
+        let next = Some(Box::new(next));
+        let ticket = self.ledger.submit(Command::Extend(Extension { next, ..extension }));
+        Some((draft, ticket))
+    }
+
+    /// What the whole call needs, its present attempt being this one after these.
+    fn extension(&self, draft: &CostRow, earlier: &[CostRow], need: Need) -> Extension {
+        let spent = Money::sum(earlier.iter().map(|row| row.cost));
+        let in_all = |present: Money| match present {
+            Money::ZERO => Money::ZERO,
+            present => spent.and_then(|spent| spent.checked_add(present)).unwrap_or(Money::MAX),
+        };
+        let pool = draft.cover.as_ref().map(|cover| &cover.key);
+        let covers = earlier.iter().filter_map(|row| row.cover.as_ref());
+        let alike = covers.filter(|cover| Some(&cover.key) == pool);
+        Extension {
             organization: draft.organization,
             request: draft.request,
-            amount,
-            tokens,
+            amount: in_all(need.amount),
+            least: in_all(need.least),
+            tokens: self.tokens.saturating_add(need.tokens),
             usage: draft.usage,
             cost_pico: draft.cost_pico,
             consumed: Vec::new(),
-            ceiling,
+            ceiling: alike.flat_map(|cover| cover.parts.iter().copied()).chain(need.ceiling).collect(),
             grants_only: self.grants_only,
-            next: Some(Box::new(next)),
-        }));
-        Some((draft, ticket))
+            next: None,
+        }
     }
 
     /// What is held pays for another length of answer where the plan says now.
@@ -305,7 +308,7 @@ impl Held {
         self.draft.as_deref()
     }
 
-    /// How much is set aside, as far as the ledger has told.
+    /// How much the call may cost, as far as the ledger has told.
     pub(crate) const fn amount(&self) -> Money {
         self.amount
     }
@@ -332,9 +335,12 @@ impl Held {
         self.upstream_cap
     }
 
-    /// The ledger has set aside this much more.
-    pub(crate) fn grow(&mut self, more: Money) {
-        self.amount = self.amount.checked_add(more).unwrap_or(self.amount);
+    /// The ledger has answered an extension that reserved so many more tokens.
+    pub(crate) fn holds(&mut self, reply: &Reply, tokens: u64) {
+        let Reply::Extended(amount) = reply else {
+            return tracing::error!(?reply, "an extension was answered with something else");
+        };
+        (self.amount, self.tokens) = (*amount, self.tokens.saturating_add(tokens));
     }
 
     /// Records how far the call has come, for our own drop.
@@ -345,28 +351,12 @@ impl Held {
         }
     }
 
-    /// Asks to hold more, and tells the ledger how far the call has come. Our own drop goes by [`Held::note`]: until
-    /// the answer nobody knows whether what is asked for is there.
-    pub(crate) fn extend(
-        &self,
-        (amount, tokens, ceiling): (Money, u64, Vec<Part>),
-        usage: Usage,
-        charge: &Charge,
-    ) -> Option<ledger::Ticket> {
-        let CostRow { organization, request, .. } = *self.draft()?;
-        let extension = Extension {
-            organization,
-            request,
-            amount,
-            tokens,
-            usage,
-            cost_pico: charge.pico,
-            consumed: charge.parts.clone(),
-            ceiling,
-            grants_only: self.grants_only,
-            next: None,
-        };
-        Some(self.ledger.submit(Command::Extend(extension)))
+    /// Asks for what the present attempt needs in all, and tells the ledger how far the call has come. Our own drop goes
+    /// by [`Held::note`]: until the answer nobody knows whether what is asked for is there.
+    pub(crate) fn extend(&self, need: Need, usage: Usage, charge: &Charge) -> Option<ledger::Ticket> {
+        let extension = self.extension(self.draft()?, &self.earlier, need);
+        let (cost_pico, consumed) = (charge.pico, charge.parts.clone());
+        Some(self.ledger.submit(Command::Extend(Extension { usage, cost_pico, consumed, ..extension })))
     }
 
     /// Makes this the row to book, come what may.

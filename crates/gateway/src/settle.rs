@@ -15,7 +15,7 @@ use crate::caps::Seat;
 use crate::evidence::{Began, Plan};
 use crate::funding::Charge;
 use crate::health::Visit;
-use crate::hold::{Held, priced, write_charge};
+use crate::hold::{Held, Need, priced, write_charge};
 use crate::observer::Finished;
 use crate::pipeline::Shared;
 use crate::rates::Pace;
@@ -320,27 +320,27 @@ impl Open {
     /// Where calls stop at the end of the money: a usage that is paid for by what is held, in the end. What a call
     /// cost beyond that is the gateway's own loss, never its caller's debt.
     async fn within_hold(&mut self, usage: Usage, tier: ServiceTier, estimated: bool) -> (Usage, bool) {
-        let excess =
-            |held: &Held, cost: Money| cost.checked_sub(held.left()).filter(|more| *more > Money::ZERO);
         let candidate = self.plan.candidate();
         // A pool that counts calls pays for all of one, and a fee beyond what is held for it is next to nothing.
         let is_bound = candidate.allowance.stops() && !candidate.funding.counts_calls();
         let Some(charge) = candidate.charge(&usage, tier).filter(|_| is_bound) else {
             return (usage, estimated);
         };
-        let Some(more) = excess(&self.held, charge.amount) else { return (usage, estimated) };
+        if charge.amount <= self.held.left() {
+            return (usage, estimated);
+        }
         // What is charged if the ledger says no, and also if the gateway ends before it has answered.
         let fitted = candidate.allowance.fit(usage, tier, self.held.left());
-        // What a pool has left may pay for all of it.
-        let ceiling = charge.parts.clone();
         if let Some(charge) = candidate.charge(&fitted, tier) {
             self.held.note(fitted, &charge);
         }
-        let asked = self.held.extend((more, 0, ceiling), usage, &charge);
-        if let Some(ticket) = asked
-            && ticket.await.is_ok()
+        // What a pool has left may pay for all of it.
+        let (amount, ceiling) = (charge.amount, charge.parts.clone());
+        let need = Need { amount, least: amount, tokens: 0, ceiling };
+        if let Some(ticket) = self.held.extend(need, usage, &charge)
+            && let Ok(reply) = ticket.await
         {
-            self.held.grow(more);
+            self.held.holds(&reply, 0);
             return (usage, estimated);
         }
         tracing::warn!(

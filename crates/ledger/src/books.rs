@@ -40,11 +40,6 @@ impl Hold {
         self.earlier.iter().chain([&*self.draft])
     }
 
-    /// The same as a list.
-    pub(crate) fn rows_so_far(&self) -> Vec<CostRow> {
-        self.rows().cloned().collect()
-    }
-
     /// The pool whose units it counts on.
     pub(crate) fn counts_on(&self) -> Option<&PoolKey> {
         self.draft.cover.as_ref().filter(|cover| !cover.strict).map(|cover| &cover.key)

@@ -24,7 +24,7 @@ pub enum Command {
     /// Asks what a hold would be answered now, and changes nothing: no money, no stamp, no journal, and credit that is due
     /// stays for the next command to expire. Nothing is promised by the answer.
     Probe(HoldRequest),
-    /// Sets more aside for a running call, and records how far it has come.
+    /// Sets aside what a running call lacks, and records how far it has come.
     Extend(Extension),
     /// Ends a hold: charges the sum of the rows, frees the rest.
     Settle {
@@ -88,16 +88,19 @@ pub struct HoldRequest {
     pub draft: Box<CostRow>,
 }
 
-/// More for a running call.
+/// What a running call needs in all, and how far it has come. The same extension twice holds nothing twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
     /// Who pays.
     pub organization: OrganizationId,
     /// The hold.
     pub request: RequestId,
-    /// How much more to hold; zero only moves the checkpoint.
+    /// How much is to be held for the whole call, what is held already included; no more than that only moves the
+    /// checkpoint.
     pub amount: Money,
-    /// How many more tokens are estimated.
+    /// The least of it that is of use, as of a hold.
+    pub least: Money,
+    /// Input and output tokens of the whole call as estimated, as of a hold.
     pub tokens: u64,
     /// Consumption so far, charged if the gateway dies before it settles.
     pub usage: Usage,
@@ -105,7 +108,7 @@ pub struct Extension {
     pub cost_pico: i64,
     /// What of `usage` the draft's pool may pay for.
     pub consumed: Vec<Part>,
-    /// What of the amount the draft's pool may pay for, as of a hold.
+    /// What of the amount the draft's pool may pay for, as of a hold: what was counted on before is let go.
     pub ceiling: Vec<Part>,
     /// Whether promotional credit alone may pay.
     pub grants_only: bool,
@@ -287,8 +290,8 @@ pub enum Reply {
     Held(Money),
     /// A hold would be given so much now.
     WouldHold(Money),
-    /// The hold is larger, or its checkpoint newer.
-    Extended,
+    /// So much a running call may cost now, durably: what is held, and what its pool pays for.
+    Extended(Money),
     /// The hold has ended.
     Settled(Settled),
     /// What was due is done; so many holds were ended.

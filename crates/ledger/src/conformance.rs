@@ -80,6 +80,7 @@ const CASES: &[(&str, Case)] = &[
     ("what a pool will not pay for is needed in money", pools::needs_the_rest_in_money),
     ("a pool pays for whoever ends first", pools::pays_who_comes_first),
     ("a hold that goes on elsewhere counts on that pool alone", pools::moves_to_another_pool),
+    ("a hold that goes on elsewhere needs no more than it lacks", pools::lets_go_on_for_what_is_lacking),
     ("pools pay for what nobody ends", pools::settles_what_nobody_ends),
     ("promotional credit alone pays where it must", pools::grants_alone_may_pay),
     ("a strict pool gives out no more than it has", pools::gives_out_no_more_than_it_has),
@@ -242,6 +243,10 @@ fn draws_of(draws: &[(u64, i64)]) -> Vec<Draw> {
 
 fn held(nano: i64) -> Answer {
     Ok(Reply::Held(Money::from_nano(nano)))
+}
+
+fn extended(nano: i64) -> Answer {
+    Ok(Reply::Extended(Money::from_nano(nano)))
 }
 
 /// What a probe says where a hold says this.

@@ -16,8 +16,8 @@ use domain::{LotId, Money, RequestId, Timestamp, WalletId};
 use self::pooling::Covered;
 use crate::{
     Account, Books, Breach, Command, Consumption, CostRow, Denial, Draw, Entry, EntryKind, Event, EventKind,
-    Extension, Hold, HoldRequest, Leg, Lot, NextAttempt, Note, Past, PoolKey, PromoCode, Reply, Settled,
-    Share, UseKey, Wallet,
+    Extension, Hold, HoldRequest, Leg, Lot, NextAttempt, Note, Part, Past, PoolKey, PromoCode, Reply,
+    Settled, Share, UseKey, Wallet,
 };
 
 /// What commands changed, for a store to save: each list in the order things happened, so the last word counts.
@@ -204,12 +204,7 @@ impl Clerk<'_> {
     fn consider(&self, request: &HoldRequest, ended: bool) -> Result<Admitted, Denial> {
         let HoldRequest { request, amount, least, tokens, grants_only, ref draft, ref ceiling, .. } =
             *request;
-        if least.is_negative() || amount < least {
-            return Err(Denial::Invalid { field: "amount" });
-        }
-        if !pooling::are_fit(ceiling) {
-            return Err(Denial::Invalid { field: "ceiling" });
-        }
+        check_ask(amount, least, ceiling)?;
         // A restart settles the draft, so it must be one that can be settled.
         self.consumption(request, std::slice::from_ref(&**draft))?;
         // Before the credit: whoever lost the first answer must learn that the hold is there, whatever is left.
@@ -218,7 +213,7 @@ impl Clerk<'_> {
         }
         let chain = self.books.chain(std::slice::from_ref(&**draft));
         let uses = self.books.uses_of(draft, self.now);
-        let covered = self.covered(draft.cover.as_deref(), ceiling, least);
+        let covered = self.covered(draft, ceiling, least, None);
         let room = self.budget_room(&uses, amount, covered.need, tokens, 1)?;
         self.check_takings([], [&**draft])?;
         let amount = self.admit(&chain, room, covered.need, |wallet| self.available(wallet, grants_only))?;
@@ -226,33 +221,35 @@ impl Clerk<'_> {
     }
 
     fn extend(&mut self, extension: &Extension) -> Result<Reply, Denial> {
-        let Extension { request, amount, tokens, grants_only, .. } = *extension;
+        let Extension { request, amount, least, grants_only, .. } = *extension;
         let mut after = self.extended(extension)?;
         let before = self.books.holds.get(&request).ok_or(Denial::HoldGone)?;
         let chain = before.shares.iter().map(|share| share.wallet).collect::<Vec<_>>();
-        let elsewhere = extension.next.is_some().then(|| self.books.chain(&after.rows_so_far()));
+        let elsewhere = extension.next.is_some().then(|| {
+            let attempts: Vec<CostRow> = after.rows().cloned().collect();
+            self.books.chain(&attempts)
+        });
         let elsewhere = elsewhere.filter(|elsewhere| *elsewhere != chain);
-        let covered = self.covered(after.draft.cover.as_deref(), &extension.ceiling, amount);
-        let mut more = Money::ZERO;
-        if !amount.is_zero() {
-            more = self.budget_room(&before.uses, amount, covered.need, tokens, 0)?;
-        }
+        let covered = self.covered(&after.draft, &extension.ceiling, least, Some(before));
+        // What is held stays held, so that the same extension asks for nothing the second time.
+        let held = before.amount;
+        let (wanted, lacking) = (beyond(amount, held), beyond(covered.need, held));
+        let tokens = extension.tokens.saturating_sub(before.tokens);
+        let room = self.budget_room(&before.uses, wanted, lacking, tokens, 0)?;
         self.check_takings(before.rows(), after.rows())?;
-        match &elsewhere {
-            None if amount.is_zero() => {}
+        after.amount = match &elsewhere {
             None => {
-                more = self.admit(&chain, more, covered.need, |wallet| self.available(wallet, grants_only))?
+                let available = |wallet: &Wallet| self.available(wallet, grants_only);
+                add(held, self.admit(&chain, room, lacking, available)?)?
             }
             Some(chain) => {
-                more = covered.need;
-                // More than any amount can say is more than anybody has.
-                let all = before.amount.checked_add(more).unwrap_or(Money::MAX);
-                self.admit(chain, all, all, |wallet| available_beside(wallet, &before.shares, grants_only))?;
+                let available = |wallet: &Wallet| available_beside(wallet, &before.shares, grants_only);
+                self.admit(chain, add(held, room)?, add(held, lacking)?, available)?
             }
-        }
-        after.amount = add(before.amount, more)?;
+        };
+        let more = subtract(after.amount, held)?;
         after.draft.held = after.amount;
-        after.tokens = before.tokens.checked_add(tokens).ok_or(Denial::Overflow)?;
+        (after.tokens, after.units) = (before.tokens.saturating_add(tokens), covered.units);
         self.reserve(&after.uses, more, tokens, 0)?;
         match elsewhere {
             None => self.grow(&mut after.shares, more, grants_only)?,
@@ -260,24 +257,20 @@ impl Clerk<'_> {
                 after.shares = self.move_shares(&after.shares, &chain, after.amount, grants_only)?
             }
         }
-        self.extend_cover(&mut after, covered.units);
+        self.extend_cover(&after);
+        let worth = worth_of(after.amount, &covered);
         self.books.holds.insert(request, after);
         self.changes.holds.push(request);
-        Ok(Reply::Extended)
+        Ok(Reply::Extended(worth))
     }
 
     /// The hold with the usage, the costs and the attempts that an extension tells of.
     fn extended(&self, extension: &Extension) -> Result<Hold, Denial> {
-        let Extension { request, usage, cost_pico, .. } = *extension;
-        if extension.amount.is_negative() {
-            return Err(Denial::Invalid { field: "amount" });
-        }
+        let Extension { request, amount, least, usage, cost_pico, .. } = *extension;
         if cost_pico < 0 {
             return Err(Denial::Invalid { field: "cost_pico" });
         }
-        if !pooling::are_fit(&extension.ceiling) {
-            return Err(Denial::Invalid { field: "ceiling" });
-        }
+        check_ask(amount, least, &extension.ceiling)?;
         let cost = domain::Pico::new(i128::from(cost_pico)).ceil_to_money().ok_or(Denial::Overflow)?;
         let mut hold = self.books.holds.get(&request).ok_or(Denial::HoldGone)?.clone();
         let draft = &mut *hold.draft;
@@ -689,6 +682,22 @@ fn available_beside(wallet: &Wallet, shares: &[Share], grants_only: bool) -> Mon
     let free = wallet.available().checked_add(own).unwrap_or(Money::MAX);
     let others = wallet.held.checked_sub(own).unwrap_or(Money::ZERO);
     if grants_only { wallet.grants_beside(others, free) } else { free }
+}
+
+/// Whether what is asked for is an amount, the least of it no more than that, and no part of it below nothing.
+fn check_ask(amount: Money, least: Money, ceiling: &[Part]) -> Result<(), Denial> {
+    if least.is_negative() || amount < least {
+        return Err(Denial::Invalid { field: "amount" });
+    }
+    if !pooling::are_fit(ceiling) {
+        return Err(Denial::Invalid { field: "ceiling" });
+    }
+    Ok(())
+}
+
+/// What of an amount, which is not below zero, goes beyond what is held.
+fn beyond(amount: Money, held: Money) -> Money {
+    amount.checked_sub(held).unwrap_or(Money::ZERO).max(Money::ZERO)
 }
 
 /// What a call may cost by what is held for it and what its pool will pay for.

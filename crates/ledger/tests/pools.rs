@@ -24,7 +24,7 @@ type Parts = Vec<(u64, i64)>;
 enum Step {
     /// A call begins: what it counts on, and in which period.
     Begin(Parts, u8),
-    /// Of the calls that run this one goes on, counting on more.
+    /// Of the calls that run this one goes on, counting on so many.
     Extend(usize, Parts),
     /// This one ends: what it consumed, and what it cost beyond that, in pico-units.
     End(usize, Parts, i64),
@@ -96,7 +96,7 @@ proptest! {
                 }
                 Step::Extend(call, ceiling) if !live.is_empty() => {
                     let (request, _) = live[call % live.len()];
-                    let mut extension = payer().extend(request, 5);
+                    let mut extension = payer().extend(request, 45);
                     extension.ceiling = parts(&ceiling);
                     prop_assert!(bench.apply(extension, NOW).is_ok());
                 }

@@ -183,8 +183,8 @@ fn pooled(store: &Store, payer: Payer) {
     ask(payer.settle(11, vec![row(1, strict("free", 5, 1)), row(2, cover("tokens", 10, &[(4, 1_000)]))]));
     assert_eq!(hold(12, cover("tokens", 10, &[]), &[(7, 2_000)]), held(32));
     assert_eq!(hold(13, strict("free", 5, 2), &[]), held(20));
-    let consumed = parts(&[(5, 1_000)]);
-    ask(Command::Extend(Extension { cost_pico: 5_500, consumed, ..payer.extend(12, 0) }));
+    let (consumed, ceiling) = (parts(&[(5, 1_000)]), parts(&[(7, 2_000)]));
+    ask(Command::Extend(Extension { cost_pico: 5_500, consumed, ceiling, ..payer.extend(12, 0) }));
 }
 
 /// What was used of the pools, and what is held.

@@ -226,6 +226,7 @@ pub const VOCABULARY: [(Counted, &[&str]); 7] = [
             "strict given back",
             "grants short, prepaid there",
             "no need, in debt",
+            "left a pool, held enough",
         ],
     ),
 ];
@@ -265,7 +266,7 @@ pub const fn reply_name(reply: &Reply) -> &'static str {
         Reply::Opened => "opened",
         Reply::Held(_) => "held",
         Reply::WouldHold(_) => "would_hold",
-        Reply::Extended => "extended",
+        Reply::Extended(_) => "extended",
         Reply::Settled(_) => "settled",
         Reply::Swept(_) => "swept",
         Reply::Granted(_) => "granted",

@@ -10,11 +10,12 @@ use serde_json::Value;
 
 use super::contract::covering;
 use super::house::{Got, House, INPUT_NANO, OUTPUT_NANO, Script, answer, price};
+use super::stage::{Actor, Play, Stage, quick};
 use crate::funding::Funding;
 use crate::pools::Pools;
 use crate::{
-    ByokAllowance, ByokRules, Contract, FreeRules, Programme, Route, Routes, Shared, Target, TokenGroup,
-    Verified,
+    ByokAllowance, ByokRules, Contract, FreeRules, Programme, Route, Routes, Shared, Strategy, Target,
+    TokenGroup, Verified,
 };
 
 const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":200}"#;
@@ -192,6 +193,54 @@ async fn who_has_tokens_needs_no_money_at_the_dearest_of_several_targets_either(
     let (routes, pools) = (Routes::new([route]), programme(1_000));
     house.alter(|old| Shared { routes, pools, ..House::copy(old) });
     assert_eq!(house.call(1, BODY).await.status, 200);
+}
+
+/// A first target that a pool pays for fails, and money pays for the second. The first has all that the wallet has set
+/// aside: it is enough for the second if it is enough for one call there.
+#[tokio::test]
+async fn who_falls_back_from_a_pool_to_money_needs_no_more_than_one_call() {
+    let input = i64::try_from(BODY.len() + 16).unwrap() * INPUT_NANO;
+    let (whole, least) = (input + 200 * OUTPUT_NANO, input + 16 * OUTPUT_NANO);
+    for (contract, in_flight, credit, goes_on) in [
+        (complimentary(), InFlight::Completes, whole, true),
+        (complimentary(), InFlight::Completes, whole - 1, false),
+        (complimentary(), InFlight::Stops, whole, true),
+        (complimentary(), InFlight::Stops, least, true),
+        (complimentary(), InFlight::Stops, least - 1, false),
+        (free(), InFlight::Completes, whole, true),
+        (free(), InFlight::Completes, whole - 1, false),
+    ] {
+        let case = format!("{}, {in_flight:?}, {credit} of {whole}", contract.class);
+        let (cost, is_free) = (10 * INPUT_NANO + 7 * OUTPUT_NANO, contract.class == AccessClass::Free);
+        let paid = Arc::new(covering(DataClass::Public, true, Verified::Always));
+        let mut first = Actor { contract: Arc::new(contract), ..Actor::new([Play::Status(503)]) };
+        if is_free {
+            first.price = ("0", "0");
+        }
+        let actors = [first, Actor { contract: Arc::clone(&paid), ..Actor::new([Play::Answer(7)]) }];
+        let targets = [(paid, Some(price()))];
+        let house = House::with_targets(targets, DataClass::Public, in_flight, credit, answer(1)).await;
+        join(&house, true);
+        let mut stage = Stage::in_house(house, Strategy::Ordered, &actors, quick()).await;
+        stage.house.alter(|old| {
+            let routes = Routes::new(old.routes.all().map(|route| Route::clone(route)));
+            Shared { routes, pools: programme(100_000), ..House::copy(old) }
+        });
+        let got = stage.house.call(1, BODY).await;
+        let (books, rows) = (stage.house.books(), stage.house.rows());
+        let wallet = &books.wallets[0];
+        let (attempts, charged) = if goes_on { (2, cost) } else { (1, 0) };
+        assert_eq!((rows.len(), credit - wallet.balance.nano()), (attempts, charged), "{case}: {}", got.body);
+        assert_eq!((wallet.held, wallet.debt, books.holds.len()), (Money::ZERO, Money::ZERO, 0), "{case}");
+        assert!(books.pools.values().all(|pool| pool.held == 0), "{case}: {:?}", books.pools);
+        if goes_on {
+            assert_eq!((got.status.as_u16(), rows[1].held.nano()), (200, credit), "{case}: {}", got.body);
+        } else {
+            // What failed is told, and whose it is.
+            let (status, _, error) = refused(&got);
+            assert_eq!((status, &error["owner"]), (503, &"provider".into()), "{case}: {error}");
+        }
+    }
 }
 
 /// A price list as the figures say it: 2.50 and 10.00 a million.

@@ -3,8 +3,8 @@
 use domain::{KeyId, Money, Timestamp, Zone};
 
 use super::{
-    Answer, Payer, START, Trial, budget, budget_id, cost_cap, held, held_for, invalid, project_id, short,
-    unknown,
+    Answer, Payer, START, Trial, budget, budget_id, cost_cap, extended, held, held_for, invalid, project_id,
+    short, unknown,
 };
 use crate::{
     Budget, BudgetBound, Caps, CostRow, Denial, Extension, HoldRequest, LotKind, Measure, Period, Reply,
@@ -133,7 +133,7 @@ pub(super) fn begins_anew(trial: &Trial<'_>) {
             continue;
         }
         trial.answers(payer.hold(2, 60), held(60));
-        trial.answers(payer.extend(2, 40), Ok(Reply::Extended));
+        trial.answers(payer.extend(2, 100), extended(100));
         assert!(refused(&trial.ask(payer.hold(3, 1)), 1), "{}: {period:?}", trial.place);
         // A clock that is set back is in the old period, which is as full as it was.
         trial.clock.set(START);
@@ -151,8 +151,8 @@ pub(super) fn counts_where_it_was_held(trial: &Trial<'_>) {
     trial.answers(payer.hold(2, 100), held(100));
     trial.does(payer.settle_for(2, 90));
     // It extends and ends in the day in which it began.
-    trial.answers(payer.extend(1, 30), Ok(Reply::Extended));
-    assert!(refused(&trial.ask(payer.extend(1, 21)), 1), "{}", trial.place);
+    trial.answers(payer.extend(1, 80), extended(80));
+    assert!(refused(&trial.ask(payer.extend(1, 101)), 1), "{}", trial.place);
     trial.does(payer.settle_for(1, 70));
     trial.answers(payer.hold(3, 10), held(10));
     trial.clock.set(today);
@@ -177,15 +177,18 @@ pub(super) fn caps_all_measures(trial: &Trial<'_>) {
     trial.answers(run(2, "a", 1), bound(Measure::Tokens, [2_000, 2_000, 1], "a"));
     trial.answers(run(2, "a", 0), held(10));
     trial.answers(
-        Extension { tokens: 1, ..payer.extend(2, 1) },
+        Extension { tokens: 1, ..payer.extend(2, 11) },
         bound(Measure::Tokens, [2_000, 2_000, 1], "a"),
     );
     trial.does(payer.settle_for(1, 5));
     // What it consumed in the end replaces what was estimated: 250 tokens and 15 nano are left.
     let left = i64::try_from(ROW_TOKENS).unwrap_or_default();
     trial.answers(run(3, "a", 251), bound(Measure::Tokens, [2_000, left, 251], "a"));
-    trial.answers(payer.extend(2, 16), bound(Measure::Cost, [30, 15, 16], "a"));
-    trial.answers(Extension { tokens: 250, ..payer.extend(2, 15) }, Ok(Reply::Extended));
+    trial.answers(payer.extend(2, 26), bound(Measure::Cost, [30, 15, 16], "a"));
+    // The second time nothing is asked for.
+    for _ in 0..2 {
+        trial.answers(Extension { tokens: 250, ..payer.extend(2, 25) }, extended(25));
+    }
     trial.answers(HoldRequest { amount: Money::ZERO, least: Money::ZERO, ..run(3, "a", 0) }, held(0));
     // A step remains a step when the call has ended.
     trial.does(payer.settle(3, vec![payer.row(3, 1, 0), payer.row(3, 2, 0)]));

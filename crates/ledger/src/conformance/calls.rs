@@ -2,7 +2,9 @@
 
 use domain::{Money, OrganizationId, Timestamp};
 
-use super::{Payer, START, Trial, budget, cost_cap, draws_of, held, invalid, named, owes, short, wallet_id};
+use super::{
+    Payer, START, Trial, budget, cost_cap, draws_of, extended, held, invalid, named, owes, short, wallet_id,
+};
 use crate::{
     Caps, Command, CostRow, Denial, Extension, HoldRequest, LotKind, NextAttempt, Period, Reply, Settled,
     Subject,
@@ -49,8 +51,10 @@ pub(super) fn holds_and_settles(trial: &Trial<'_>) {
     trial.answers(payer.hold(1, 40), held(40));
     trial.answers(payer.hold(2, 0), held(0));
     trial.expect_available(payer, 90);
-    trial.answers(payer.extend(1, 15), Ok(Reply::Extended));
-    trial.answers(payer.extend(1, 0), Ok(Reply::Extended));
+    // Who lost the first answer asks again, and holds nothing twice.
+    trial.answers(payer.extend(1, 55), extended(55));
+    trial.answers(payer.extend(1, 55), extended(55));
+    trial.answers(payer.extend(1, 0), extended(55));
     trial.expect_available(payer, 75);
 
     // Promotional before paid, then the earliest expiry; the rows of one request are one charge.
@@ -66,7 +70,7 @@ pub(super) fn denies_without_a_trace(trial: &Trial<'_>) {
     trial.fund(payer, 1, 100);
     trial.answers(payer.hold(1, 60), held(60));
     trial.refuses([(payer.hold(2, 41), short(40, 41)), (payer.hold(2, -1), invalid("amount"))]);
-    trial.refuses([(payer.extend(1, 41), short(40, 41)), (payer.extend(1, -1), invalid("amount"))]);
+    trial.refuses([(payer.extend(1, 101), short(40, 41)), (payer.extend(1, -1), invalid("amount"))]);
     let too_little = HoldRequest { least: Money::from_nano(2), ..payer.hold(2, 1) };
     trial.answers(too_little, Err(invalid("amount")));
     trial.answers(Extension { cost_pico: -1, ..payer.extend(1, 1) }, Err(invalid("cost_pico")));
@@ -141,8 +145,8 @@ pub(super) fn owes_and_pays(trial: &Trial<'_>) {
     // Whoever needs no money is not asked for it.
     trial.answers(payer.hold(4, 0), held(0));
     trial.expect_settled(payer.settle_for(4, 0), &[], 0);
-    trial.answers(payer.extend(2, 1), Err(owes(1, 45)));
-    trial.answers(payer.extend(2, 0), Ok(Reply::Extended));
+    trial.answers(payer.extend(2, 71), Err(owes(1, 45)));
+    trial.answers(payer.extend(2, 70), extended(70));
     trial.does(payer.grant(2, LotKind::Promo, 5, Timestamp::MAX));
     trial.answers(payer.hold(3, 1), Err(owes(1, 40)));
     // The 50 that the other hold leaves over pay the 40.
@@ -218,12 +222,12 @@ pub(super) fn sweeps(trial: &Trial<'_>) {
     trial.fund(payer, 1, 100);
     trial.answers(payer.hold(1, 10), held(10));
     let at_cost = |request, nano, cost_pico| Extension { cost_pico, ..payer.extend(request, nano) };
-    trial.answers(at_cost(1, 5, 7_001), Ok(Reply::Extended));
+    trial.answers(at_cost(1, 15, 7_001), extended(15));
     trial.answers(payer.hold(2, 20), held(20));
     trial.clock.advance_seconds(60);
     trial.answers(payer.hold(3, 30), held(30));
     // An extension does not make a hold younger.
-    trial.answers(at_cost(2, 0, 12_000), Ok(Reply::Extended));
+    trial.answers(at_cost(2, 0, 12_000), extended(20));
     trial.answers(payer.sweep(0, START), Ok(Reply::Swept(0)));
     trial.answers(payer.sweep(0, START.plus_seconds(60)), Ok(Reply::Swept(2)));
     trial.answers(payer.sweep(0, START.plus_seconds(60)), Ok(Reply::Swept(0)));
@@ -256,13 +260,13 @@ pub(super) fn sweeps(trial: &Trial<'_>) {
     trial.answers(forgetful(2, None), Err(invalid("rows")));
     trial.answers(forgetful(2, Some(2)), Err(invalid("rows")));
     trial.answers(forgetful(1, Some(1)), Err(invalid("rows")));
-    trial.answers(next(2), Ok(Reply::Extended));
+    trial.answers(next(2), extended(5));
     trial.answers(next(1), Err(invalid("attempt")));
     trial.answers(forgetful(3, Some(1)), Err(invalid("rows")));
     // Of two that run at once the other one ends first: its row replaces the one that stood for the first.
     let swapped = NextAttempt { earlier: vec![payer.row(4, 1, 2_000)], ..payer.next(2, "m", "p/m") };
     let swapped = Extension { cost_pico: 3_000, next: Some(Box::new(swapped)), ..payer.extend(4, 0) };
-    trial.answers(swapped, Ok(Reply::Extended));
+    trial.answers(swapped, extended(5));
     // Both attempts are booked.
     trial.answers(payer.sweep(0, Timestamp::MAX), Ok(Reply::Swept(1)));
     trial.answers(

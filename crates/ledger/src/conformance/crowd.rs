@@ -118,8 +118,9 @@ impl Spender<'_> {
             }
         }
         for (request, nano) in &mut live {
-            let answer = self.trial.ask(self.payer.extend(*request, 50));
-            *nano += if self.admitted(50, answer, Reply::Extended) { 50 } else { 0 };
+            let answer = self.trial.ask(self.payer.extend(*request, *nano + 50));
+            *nano +=
+                if self.admitted(50, answer, Reply::Extended(Money::from_nano(*nano + 50))) { 50 } else { 0 };
         }
         let mut settlements = Vec::new();
         for (request, nano) in live {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use domain::{Money, Timestamp};
 
 use super::{
-    Answer, Payer, START, Trial, cover, held, held_for, invalid, owes, parts, pool_key, short, strict,
+    Answer, Payer, START, Trial, cover, extended, held, held_for, invalid, owes, parts, pool_key, short,
+    strict,
 };
 use crate::{
     AttemptStatus, Command, CostRow, Cover, Denial, Extension, HoldRequest, LotKind, NextAttempt, Reply,
@@ -113,19 +114,21 @@ pub(super) fn moves_to_another_pool(trial: &Trial<'_>) {
     };
     trial.answers(pooled(payer.hold(1, 5), cover("one", 5, &[]), &ceiling), held(10));
     counted(2, "one", 5);
-    let next = |attempt, cover| {
+    let next = |attempt, cover, units| {
         let earlier = (1..attempt).map(|attempt| payer.row(1, attempt, 0)).collect();
         let next = NextAttempt { cover, earlier, ..payer.next(attempt, "small", "other/model") };
-        Extension { ceiling: parts(&ceiling), next: Some(Box::new(next)), ..payer.extend(1, 0) }
+        Extension { ceiling: parts(&[(units, 1_000)]), next: Some(Box::new(next)), ..payer.extend(1, 0) }
     };
-    trial.answers(next(2, Some(Box::new(cover("two", 5, &[])))), Ok(Reply::Extended));
+    trial.answers(next(2, Some(Box::new(cover("two", 5, &[]))), 5), extended(10));
     counted(3, "one", 10);
     counted(4, "two", 5);
-    // In the same pool it counts on more, as far as there is more; without one it lets go of all.
-    trial.answers(next(3, Some(Box::new(cover("two", 7, &[])))), Ok(Reply::Extended));
+    // In the same pool it counts on more, as far as there is more, and twice is once; without one it lets go of all.
+    for _ in 0..2 {
+        trial.answers(next(3, Some(Box::new(cover("two", 7, &[]))), 9), extended(12));
+    }
     trial.answers(pooled(payer.hold(5, 5), cover("two", 8, &[]), &ceiling), held(6));
     trial.does(payer.settle_for(5, 0));
-    trial.answers(next(4, None), Ok(Reply::Extended));
+    trial.answers(next(4, None, 9), extended(5));
     counted(6, "two", 10);
     // The pool pays for what each attempt says, also for one that failed.
     let covered = |attempt, pool, units: u64| CostRow {
@@ -135,6 +138,32 @@ pub(super) fn moves_to_another_pool(trial: &Trial<'_>) {
     let failed = CostRow { status: AttemptStatus::Failed, ..covered(1, "one", 2) };
     let rows = vec![failed, covered(2, "two", 4), covered(3, "two", 4)];
     trial.expect_settled(payer.settle(1, rows), &[(1, 3)], 0);
+}
+
+pub(super) fn lets_go_on_for_what_is_lacking(trial: &Trial<'_>) {
+    let payer = Payer::number(1);
+    trial.fund(payer, 1, 10);
+    let tokens = || cover("tokens", 50, &[]);
+    trial.answers(pooled(payer.hold(1, 10), tokens(), &[(10, 1_000)]), held(20));
+    // All the money there is is held already: it is enough where no pool pays, and not for more.
+    let next = |nano, least, cover| {
+        let earlier = vec![payer.row(1, 1, 0)];
+        let next = NextAttempt { cover, earlier, ..payer.next(2, "small", "other/model") };
+        let least = Money::from_nano(least);
+        Extension { least, next: Some(Box::new(next)), ..payer.extend(1, nano) }
+    };
+    trial.answers(next(12, 11, None), Err(short(0, 1)));
+    for _ in 0..2 {
+        trial.answers(next(12, 10, None), extended(10));
+    }
+    trial.expect_available(payer, 0);
+    let ceiling = parts(&[(60, 1_000)]);
+    trial.answers(
+        Extension { ceiling: ceiling.clone(), ..next(60, 60, Some(Box::new(tokens()))) },
+        extended(60),
+    );
+    trial.answers(Extension { ceiling, ..next(61, 61, Some(Box::new(tokens()))) }, Err(short(0, 1)));
+    trial.expect_settled(payer.settle_for(1, 10), &[(1, 10)], 0);
 }
 
 pub(super) fn settles_what_nobody_ends(trial: &Trial<'_>) {
@@ -147,7 +176,7 @@ pub(super) fn settles_what_nobody_ends(trial: &Trial<'_>) {
         Extension { cost_pico: 7_999, consumed: consumed.clone(), ..payer.extend(1, 0) },
         Err(invalid("cover")),
     );
-    trial.answers(Extension { cost_pico: 9_000, consumed, ..payer.extend(1, 0) }, Ok(Reply::Extended));
+    trial.answers(Extension { cost_pico: 9_000, consumed, ..payer.extend(1, 0) }, extended(20));
     trial.answers(payer.sweep(0, Timestamp::MAX), Ok(Reply::Swept(1)));
     // Six of eight units are paid for, and a nano-unit that no pool covers is charged.
     trial.expect_available(payer, 97);
@@ -176,9 +205,9 @@ pub(super) fn grants_alone_may_pay(trial: &Trial<'_>) {
     trial.answers(granted(5, 6, 6), Err(short(5, 6)));
     trial.answers(granted(5, 4, 4), held(4));
     let more = |nano| Extension { grants_only: true, ..payer.extend(5, nano) };
-    trial.answers(more(2), Err(short(1, 2)));
-    trial.answers(more(1), Ok(Reply::Extended));
-    trial.answers(payer.extend(5, 2), Ok(Reply::Extended));
+    trial.answers(more(6), Err(short(1, 2)));
+    trial.answers(more(5), extended(5));
+    trial.answers(payer.extend(5, 7), extended(7));
     // What is due is there no more, though nobody has expired it yet.
     trial.does(payer.settle_for(4, 0));
     trial.does(payer.settle_for(5, 12));
@@ -231,7 +260,7 @@ pub(super) fn keeps_what_was_taken(trial: &Trial<'_>) {
     trial.answers(next(2, free(1), vec![row(2, 1, free(1))]), used_up("free", 2, 2));
     trial.answers(take(3, 1), used_up("free", 2, 2));
     // One that was never sent goes elsewhere and gives its unit back; then another may have it.
-    trial.answers(next(1, None, Vec::new()), Ok(Reply::Extended));
+    trial.answers(next(1, None, Vec::new()), extended(5));
     trial.answers(take(3, 1), held(5));
     trial.answers(next(1, free(1), Vec::new()), used_up("free", 2, 2));
     // The pool pays for all that is said, and money for what is beyond.

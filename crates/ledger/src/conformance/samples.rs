@@ -252,12 +252,13 @@ impl Payer {
         }
     }
 
-    /// Sets `nano` more aside, with a checkpoint that costs nothing.
+    /// Sees to it that `nano` are set aside, with a checkpoint that costs nothing.
     pub fn extend(&self, request: u64, nano: i64) -> Extension {
         Extension {
             organization: self.organization,
             request: request_id(request),
             amount: Money::from_nano(nano),
+            least: Money::from_nano(nano),
             tokens: 0,
             usage: Usage::default(),
             cost_pico: 0,

@@ -3,7 +3,7 @@
 use domain::{Money, Timestamp};
 
 use super::{
-    NewLot, Payer, START, Trial, held, held_for, invalid, owes, project_id, purpose, short, unknown,
+    NewLot, Payer, START, Trial, extended, held, held_for, invalid, owes, project_id, purpose, short, unknown,
 };
 use crate::{AttemptStatus, CostRow, Denial, Extension, HoldRequest, LotKind, NextAttempt, Purpose, Reply};
 
@@ -129,11 +129,11 @@ pub(super) fn extends_along_the_chain(trial: &Trial<'_>) {
     // A wallet that is made while the call runs is no part of its chain.
     trial.answers(payer.open_wallet(3, purpose(None, &["small"], false)), Ok(Reply::Opened));
     trial.does(payer.grant_to(3, 3, 50));
-    trial.answers(payer.extend(1, 105), Err(short(104, 105)));
-    trial.answers(payer.extend(1, 24), Ok(Reply::Extended));
+    trial.answers(payer.extend(1, 111), Err(short(104, 105)));
+    trial.answers(payer.extend(1, 30), extended(30));
     trial.expect_available(payer, 130);
     trial.does(payer.grant_to(2, 4, 5));
-    trial.answers(payer.extend(1, 7), Ok(Reply::Extended));
+    trial.answers(payer.extend(1, 37), extended(37));
     trial.expect_available(payer, 128);
     // Of 37 the project's wallet holds 15 and pays them first.
     trial.expect_settled(payer.settle_for(1, 16), &[(2, 10), (4, 5), (1, 1)], 0);
@@ -162,7 +162,7 @@ pub(super) fn moves_with_the_model(trial: &Trial<'_>) {
     trial.answers(turn(&[&failed], "big", "p/big"), Err(short(13, 20)));
     trial.expect_available(payer, 40);
     trial.does(payer.grant_to(3, 7, 9));
-    trial.answers(turn(&[&failed], "big", "p/big"), Ok(Reply::Extended));
+    trial.answers(turn(&[&failed], "big", "p/big"), extended(20));
     // 12 of the model's own, 8 of the organization's; the first model's are free again.
     trial.expect_available(payer, 52);
     trial.expect_available_to(big(), 2);
@@ -176,12 +176,12 @@ pub(super) fn moves_with_the_model(trial: &Trial<'_>) {
     }
     trial.answers(turn(&[&failed, &cut], "small", "other/small"), Err(short(10, 20)));
     trial.does(payer.grant_to(1, 8, 10));
-    trial.answers(turn(&[&failed, &cut], "small", "other/small"), Ok(Reply::Extended));
+    trial.answers(turn(&[&failed, &cut], "small", "other/small"), extended(20));
     trial.expect_available(payer, 50);
     trial.expect_available_to(big(), 12);
     // One that was not sent after all leaves no row.
     trial.answers(turn(&[&failed], "big", "p/big"), Err(invalid("attempt")));
-    trial.answers(turn(&[&failed, &cut], "big", "p/big"), Ok(Reply::Extended));
+    trial.answers(turn(&[&failed, &cut], "big", "p/big"), extended(20));
     trial.expect_available_to(big(), 12);
     let last = row(3, 5, AttemptStatus::Succeeded);
     trial.expect_settled(payer.settle(1, vec![failed, cut, last]), &[(3, 3), (7, 4)], 0);

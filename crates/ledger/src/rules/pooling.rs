@@ -34,13 +34,21 @@ fn takings<'a>(rows: impl IntoIterator<Item = &'a CostRow>) -> Takings {
 }
 
 impl Clerk<'_> {
-    /// What a pool will pay for of what is asked.
-    pub(super) fn covered(&self, cover: Option<&Cover>, ceiling: &[Part], least: Money) -> Covered {
-        let Some(cover) = cover.filter(|cover| !cover.strict) else {
+    /// What a pool will pay for of what is asked, for a call that has this hold, if any.
+    pub(super) fn covered(
+        &self,
+        draft: &CostRow,
+        ceiling: &[Part],
+        least: Money,
+        own: Option<&Hold>,
+    ) -> Covered {
+        let Some(cover) = draft.cover.as_deref().filter(|cover| !cover.strict) else {
             return Covered { units: 0, worth: Money::ZERO, need: least };
         };
         let PoolUse { used, held } = self.pool(&cover.key);
-        let free = cover.cap.saturating_sub(used).saturating_sub(held);
+        // What the hold itself counts on is free for it.
+        let own = own.filter(|hold| hold.counts_on() == Some(&cover.key)).map_or(0, |hold| hold.units);
+        let free = cover.cap.saturating_sub(used).saturating_sub(held.saturating_sub(own));
         let units = units_of(ceiling).min(free);
         let worth = worth_in_money(ceiling, units);
         let need = least.checked_sub(worth).unwrap_or(Money::ZERO).max(Money::ZERO);
@@ -80,15 +88,12 @@ impl Clerk<'_> {
         self.count_on(hold);
     }
 
-    /// A hold goes on as this one, which counts on so many units more, or on so many in all where its pool is another.
-    pub(super) fn extend_cover(&mut self, after: &mut Hold, units: u64) {
+    /// A hold goes on as this one: what it took of strict pools and counted on becomes what this one does.
+    pub(super) fn extend_cover(&mut self, after: &Hold) {
         let Some(before) = self.books.holds.get(&after.request) else { return };
-        let (taken, counted_on) = (takings(before.rows()), before.counts_on().cloned());
-        let so_far = if counted_on.as_ref() == after.counts_on() { before.units } else { 0 };
-        let let_go = before.units;
+        let (taken, counted_on, units) = (takings(before.rows()), before.counts_on().cloned(), before.units);
         self.take_units(taken, takings(after.rows()));
-        after.units = so_far.saturating_add(units);
-        self.let_go(counted_on.as_ref(), let_go);
+        self.let_go(counted_on.as_ref(), units);
         self.count_on(after);
     }
 

@@ -56,18 +56,18 @@ fn the_first_budget_in_order_refuses_whenever_it_was_made() {
          100 | budget 5 user total cost 10 | set | 1000 0 0 | 1:1000/0/0 |  |
          100 | hold 1 10 user a | held 10 | 1000 10 0 | 1:1000/0/0 |  | 5[a]:0/10/0/0/1/0
          100 | budget 6 organization total cost 10 | set | 1000 10 0 | 1:1000/0/0 |  | 5[a]:0/10/0/0/1/0 6:0/10/0/0/1/0
-         100 | extend 1 1 | budget 6 cost 10+1>10
+         100 | extend 1 11 | budget 6 cost 10+1>10
          100 | budget 4 user=a total cost 10 | set | 1000 10 0 | 1:1000/0/0 |  | 4[a]:0/10/0/0/1/0 5[a]:0/10/0/0/1/0 6:0/10/0/0/1/0
          100 | budget 3 user total cost 10 | set | 1000 10 0 | 1:1000/0/0 |  | 3[a]:0/10/0/0/1/0 4[a]:0/10/0/0/1/0 5[a]:0/10/0/0/1/0 6:0/10/0/0/1/0
-         100 | extend 1 1 | budget 6 cost 10+1>10
+         100 | extend 1 11 | budget 6 cost 10+1>10
          100 | unbudget 6 | removed | 1000 10 0 | 1:1000/0/0 |  | 3[a]:0/10/0/0/1/0 4[a]:0/10/0/0/1/0 5[a]:0/10/0/0/1/0
-         100 | extend 1 1 | budget 3[a] cost 10+1>10
+         100 | extend 1 11 | budget 3[a] cost 10+1>10
          100 | unbudget 3 | removed | 1000 10 0 | 1:1000/0/0 |  | 4[a]:0/10/0/0/1/0 5[a]:0/10/0/0/1/0
-         100 | extend 1 1 | budget 5[a] cost 10+1>10
+         100 | extend 1 11 | budget 5[a] cost 10+1>10
          100 | unbudget 5 | removed | 1000 10 0 | 1:1000/0/0 |  | 4[a]:0/10/0/0/1/0
-         100 | extend 1 1 | budget 4[a] cost 10+1>10
+         100 | extend 1 11 | budget 4[a] cost 10+1>10
          100 | unbudget 4 | removed | 1000 10 0 | 1:1000/0/0 |
-         100 | extend 1 1 | extended | 1000 11 0 | 1:1000/0/0 |",
+         100 | extend 1 11 | extended 11 | 1000 11 0 | 1:1000/0/0 |",
     );
 }
 
@@ -84,14 +84,18 @@ fn a_hold_fits_into_the_least_room_of_its_budgets() {
          100 | hold 3 1 user c | budget 1 cost 50+1>50
          100 | hold 3 1 least 0 user c | held 0 | 100 50 0 | 1:100/0/0 |  | 1:0/50/0/10/3/0 2[a]:0/30/0/10/1/0 2[b]:0/20/0/0/1/0 2[c]:0/0/0/0/1/0
          100 | hold 4 0 user a tokens 1 | budget 2[a] tokens 10+1>10
-         100 | extend 2 1 | budget 1 cost 50+1>50
+         100 | extend 2 21 | budget 1 cost 50+1>50
          100 | settle 1 5t8 | paid 1:5 | 95 20 0 | 1:95/5/0 | settle 1 1:5 | 1:5/20/8/0/3/0 2[a]:5/0/8/0/1/0 2[b]:0/20/0/0/1/0 2[c]:0/0/0/0/1/0
          100 | hold 5 0 user a tokens 3 | budget 2[a] tokens 8+3>10
          100 | hold 5 10 user a tokens 2 | held 10 | 95 30 0 | 1:95/5/0 |  | 1:5/30/8/2/4/0 2[a]:5/10/8/2/2/0 2[b]:0/20/0/0/1/0 2[c]:0/0/0/0/1/0
          100 | hold 6 0 user a | budget 2[a] steps 2+1>2
-         100 | extend 5 15 tokens 0 | extended | 95 45 0 | 1:95/5/0 |  | 1:5/45/8/2/4/0 2[a]:5/25/8/2/2/0 2[b]:0/20/0/0/1/0 2[c]:0/0/0/0/1/0
-         100 | extend 5 16 tokens 1 | budget 1 cost 50+16>50
-         100 | extend 5 0 tokens 1 | extended | 95 45 0 | 1:95/5/0 |  | 1:5/45/8/3/4/0 2[a]:5/25/8/3/2/0 2[b]:0/20/0/0/1/0 2[c]:0/0/0/0/1/0
+         100 | extend 5 25 tokens 0 | extended 25 | 95 45 0 | 1:95/5/0 |  | 1:5/45/8/2/4/0 2[a]:5/25/8/2/2/0 2[b]:0/20/0/0/1/0 2[c]:0/0/0/0/1/0
+         100 | extend 5 41 tokens 3 | budget 1 cost 50+16>50
+         100 | extend 5 0 tokens 3 | budget 2[a] tokens 10+1>10
+         100 | budget 2 user total cost 30 tokens 11 steps 2 | set
+         100 | extend 5 0 tokens 3 | extended 25 | 95 45 0 | 1:95/5/0 |  | 1:5/45/8/3/4/0 2[a]:5/25/8/3/2/0 2[b]:0/20/0/0/1/0 2[c]:0/0/0/0/1/0
+         100 | extend 5 25 tokens 3 | extended 25
+         100 | extend 5 60 least 25 tokens 1 | extended 25
          100 | settle 5 40t1 | paid 1:40 | 55 20 0 | 1:55/45/0 | settle 5 1:40 | 1:45/20/9/0/4/0 2[a]:45/0/9/0/2/0 2[b]:0/20/0/0/1/0 2[c]:0/0/0/0/1/0
          100 | hold 7 1 user b | budget 1 cost 65+1>50
          100 | unbudget 1 | removed | 55 20 0 | 1:55/45/0 |  | 2[a]:45/0/9/0/2/0 2[b]:0/20/0/0/1/0 2[c]:0/0/0/0/1/0
@@ -110,8 +114,8 @@ fn a_call_counts_in_the_period_in_which_it_was_held() {
          100 | hold 1 50 | held 50 | 1000 50 0 | 1:1000/0/0 |  | 1@0:0/50/0/0/1/0
          1d | hold 2 100 | held 100 | 1000 150 0 | 1:1000/0/0 |  | 1@0:0/50/0/0/1/0 1@1d:0/100/0/0/1/0
          1d | settle 2 90 | paid 1:90 | 910 50 0 | 1:910/90/0 | settle 2 1:90 | 1@0:0/50/0/0/1/0 1@1d:90/0/0/0/1/0
-         1d | extend 1 51 | budget 1 cost 50+51>100 until 1d
-         1d | extend 1 30 | extended | 910 80 0 | 1:910/90/0 |  | 1@0:0/80/0/0/1/0 1@1d:90/0/0/0/1/0
+         1d | extend 1 101 | budget 1 cost 50+51>100 until 1d
+         1d | extend 1 80 | extended 80 | 910 80 0 | 1:910/90/0 |  | 1@0:0/80/0/0/1/0 1@1d:90/0/0/0/1/0
          1d | settle 1 70 | paid 1:70 | 840 0 0 | 1:840/160/0 | settle 1 1:70 | 1@0:70/0/0/0/1/0 1@1d:90/0/0/0/1/0
          1d | hold 3 11 | budget 1 cost 90+11>100 until 2d
          200 | hold 3 31 | budget 1 cost 70+31>100 until 1d
@@ -133,7 +137,7 @@ fn a_new_budget_counts_what_the_period_has_seen() {
          1d | hold 3 10 user b | held 10 | 983 20 0 | 1:983/17/0 |
          1d | hold 4 20 user a tokens 4 | held 20 | 983 40 0 | 1:983/17/0 |
          1d | settle 4 5t2 3t9 | paid 1:8 | 975 20 0 | 1:975/25/0 | settle 4 1:8
-         1d | extend 2 5 tokens 2 | extended | 975 25 0 | 1:975/25/0 |
+         1d | extend 2 15 tokens 8 | extended 15 | 975 25 0 | 1:975/25/0 |
          2d | hold 5 40 user a | held 40 | 975 65 0 | 1:975/25/0 |
          2d | settle 5 30t7 | paid 1:30 | 945 25 0 | 1:945/55/0 | settle 5 1:30
          2d | hold 6 4 user a | held 4 | 945 29 0 | 1:945/55/0 |
@@ -164,8 +168,7 @@ fn tokens_that_do_not_fit_are_not_reserved() {
          100 | extend 2 0 tokens 1 | amount out of range
          100 | unbudget 1 | removed | 0 0 0 |  |
          100 | hold 3 0 tokens 1 | held 0
-         100 | extend 3 0 tokens max | amount out of range
-         100 | extend 3 0 tokens 18446744073709551614 | extended
+         100 | extend 3 0 tokens max | extended 0
          100 | budget 2 organization total cost 100 | amount out of range
          100 | settle 1 0tmax | paid | 0 0 0 |  | settle 1
          100 | settle 2 0t5 | paid | 0 0 0 |  | settle 2
@@ -206,10 +209,10 @@ fn a_cap_that_was_passed_refuses_only_what_asks_for_more() {
          100 | settle 1 1t15 | paid 1:1 | 99 0 0 | 1:99/1/0 | settle 1 1:1 | 1:1/0/15/0/1/0
          100 | hold 2 1 | held 1 | 99 1 0 | 1:99/1/0 |  | 1:1/1/15/0/2/0
          100 | hold 3 1 tokens 1 | budget 1 tokens 15+1>10
-         100 | extend 2 1 | extended | 99 2 0 | 1:99/1/0 |  | 1:1/2/15/0/2/0
+         100 | extend 2 2 | extended 2 | 99 2 0 | 1:99/1/0 |  | 1:1/2/15/0/2/0
          100 | budget 1 organization total tokens 10 steps 1 | set
-         100 | extend 2 1 | extended | 99 3 0 | 1:99/1/0 |  | 1:1/3/15/0/2/0
-         100 | extend 2 1 tokens 1 | budget 1 tokens 15+1>10
+         100 | extend 2 3 | extended 3 | 99 3 0 | 1:99/1/0 |  | 1:1/3/15/0/2/0
+         100 | extend 2 4 tokens 1 | budget 1 tokens 15+1>10
          100 | hold 3 0 | budget 1 steps 2+1>1",
     );
 }

@@ -45,9 +45,14 @@ fn a_hold_needs_free_credit_and_not_a_nano_more() {
          100 | hold 2 4 | short 3 of 4
          100 | hold 2 max | short 3 of 9223372036854775807
          100 | hold 2 -1 | invalid amount
-         100 | extend 1 4 | short 3 of 4
+         100 | extend 1 11 | short 3 of 4
          100 | extend 1 -1 | invalid amount
-         100 | extend 1 3 | extended | 10 10 0 | 1:10/0/0 |
+         100 | extend 1 11 least -1 | invalid amount
+         100 | extend 1 11 least 12 | invalid amount
+         100 | extend 1 10 | extended 10 | 10 10 0 | 1:10/0/0 |
+         100 | extend 1 10 | extended 10 | 10 10 0 | 1:10/0/0 |
+         100 | extend 1 99 least 10 | extended 10 | 10 10 0 | 1:10/0/0 |
+         100 | extend 1 5 | extended 10 | 10 10 0 | 1:10/0/0 |
          100 | hold 2 1 | short 0 of 1
          100 | hold 1 1 | this id exists already
          100 | hold 2 0 | held 0
@@ -83,7 +88,7 @@ fn nothing_can_be_held_for_nothing_and_its_end_is_booked() {
     check(
         "zero",
         "100 | hold 1 0 | held 0
-         100 | extend 1 0 | extended
+         100 | extend 1 0 | extended 0
          100 | settle 1 0 0 | paid | 0 0 0 |  | settle 1
          100 | hold 2 0 | held 0
          100 | settle 2 3 | paid owes 3 | 0 0 3 |  | settle 2 owes 3; told 2 owes 3
@@ -157,8 +162,8 @@ fn debt_refuses_holds_until_the_next_grant_has_paid_it() {
          100 | hold 2 6 | held 6 | 10 10 0 | 1:10/0/0 |
          100 | settle 1 9 | paid 1:4 owes 5 | 6 6 5 | 1:6/4/0 | settle 1 1:4 owes 5; told 1 owes 5
          100 | hold 3 1 | in debt 5
-         100 | extend 2 1 | in debt 5
-         100 | extend 2 0 | extended
+         100 | extend 2 7 | in debt 5
+         100 | extend 2 6 | extended 6
          100 | hold 2 1 | this id exists already
          100 | grant 2 promo 3 until never | granted | 6 6 2 | 1:6/4/0 2:0/3/0 | grant 2 to 2:3; pay 2:3
          100 | hold 3 1 | in debt 2
@@ -175,7 +180,7 @@ fn credit_that_a_hold_gives_back_pays_debt_before_it_expires() {
          100 | hold 1 8 | held 8 | 10 8 0 | 1:10/0/0 |
          100 | hold 2 2 | held 2 | 10 10 0 | 1:10/0/0 |
          100 | settle 2 5 | paid 1:2 owes 3 | 8 8 3 | 1:8/2/0 | settle 2 1:2 owes 3; told 2 owes 3
-         250 | extend 1 0 | extended
+         250 | extend 1 0 | extended 8
          250 | settle 1 4 | paid 1:4 | 0 0 0 | 1:0/9/1 | settle 1 1:4; pay 1:3; expire 1:1",
     );
 }
@@ -246,7 +251,7 @@ fn sums_that_do_not_fit_are_refused() {
         "100 | grant 1 prepaid max | granted | 9223372036854775807 0 0 | 1:9223372036854775807/0/0 | grant 1 to 1:9223372036854775807
          100 | grant 2 prepaid 1 | amount out of range
          100 | hold 1 max | held 9223372036854775807 | 9223372036854775807 9223372036854775807 0 | 1:9223372036854775807/0/0 |
-         100 | extend 1 1 | short 0 of 1
+         100 | extend 1 max | extended 9223372036854775807
          100 | settle 1 9223372036854775807p=9223372036854776 | paid 1:9223372036854776 | 9214148664817921031 0 0 | 1:9214148664817921031/9223372036854776/0 | settle 1 1:9223372036854776
          100 | adjust 1 9223372036854776 2 | granted | 9223372036854775807 0 0 | 1:9214148664817921031/9223372036854776/0 2:9223372036854776/0/0 | adjust 2 to 2:9223372036854776
          100 | adjust 1 9223372036854777 3 | amount out of range",
@@ -280,7 +285,7 @@ fn a_sweep_warns_once_and_ends_what_nobody_ends() {
          200 | hold 2 5 draft 3 project 2 | held 5 | 40 5 0, 2: 7 0 0 | 1:10/0/0! 2:10/0/0! 3:20/0/0 4@2:7/0/0! |
          200 | hold 1 10 draft 4 project 2 | held 10 | 40 15 0, 2: 7 0 0 | 1:10/0/0! 2:10/0/0! 3:20/0/0 4@2:7/0/0! |
          201 | hold 3 5 project 2 | held 5 | 40 20 0, 2: 7 0 0 | 1:10/0/0! 2:10/0/0! 3:20/0/0 4@2:7/0/0! |
-         201 | extend 3 2 pico 2001 usage 5 | extended | 40 22 0, 2: 7 0 0 | 1:10/0/0! 2:10/0/0! 3:20/0/0 4@2:7/0/0! |
+         201 | extend 3 7 pico 2001 usage 5 | extended 7 | 40 22 0, 2: 7 0 0 | 1:10/0/0! 2:10/0/0! 3:20/0/0 4@2:7/0/0! |
          201 | sweep 0 200 | swept 0
          201 | sweep 0 201 | swept 2 | 33 7 0, 2: 7 0 0 | 1:3/7/0! 2:10/0/0! 3:20/0/0 4@2:7/0/0! | settle 1 1:4; settle 2 1:3; told 1 timed out 4; told 2 timed out 3
          201 | settle 1 4 | the hold has ended or never was
@@ -370,7 +375,7 @@ fn an_extension_moves_the_checkpoint() {
     let mut usage = payer().row(1, 1, 0).usage;
     let mut draft = bench.books.holds[&request_id(1)].draft.clone();
     for (nano, cost_pico, expected) in [
-        (5, 2_001, Ok(3)),
+        (15, 2_001, Ok(3)),
         (0, 3_000, Ok(3)),
         (0, 0, Ok(0)),
         (0, 1, Ok(1)),
@@ -380,7 +385,7 @@ fn an_extension_moves_the_checkpoint() {
         (0, i64::MAX, Ok(9_223_372_036_854_776)),
         (5, -1, Err(Denial::Invalid { field: "cost_pico" })),
         (
-            86,
+            101,
             9_000,
             Err(Denial::InsufficientCredit { available: Money::from_nano(85), needed: Money::from_nano(86) }),
         ),
@@ -408,7 +413,7 @@ fn a_swept_call_is_its_draft() {
     assert!(bench.apply(payer().grant(1, LotKind::Promo, 100, Timestamp::MAX), moment("100")).is_ok());
     assert!(bench.apply(payer().hold(1, 10), moment("100")).is_ok());
     let usage = payer().row(1, 1, 0).usage;
-    let checkpoint = Extension { usage, cost_pico: 7_001, ..payer().extend(1, 5) };
+    let checkpoint = Extension { usage, cost_pico: 7_001, ..payer().extend(1, 15) };
     assert!(bench.apply(checkpoint, moment("100")).is_ok());
     let draft = CostRow::clone(&bench.books.holds[&request_id(1)].draft);
     assert_eq!(bench.apply(payer().sweep(0, Timestamp::MAX), moment("100")), Ok(Reply::Swept(1)));

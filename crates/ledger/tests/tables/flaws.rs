@@ -339,10 +339,11 @@ fn holds() {
 #[test]
 fn extensions() {
     use tollkeeper_ledger::Measure::{Cost, Tokens};
-    let flaws: [Flaw; 9] = [
+    let flaws: [Flaw; 10] = [
         FROZEN,
-        (|case| case.extension().amount = Money::from_nano(-1), invalid("amount")),
         (|case| case.extension().cost_pico = -1, invalid("cost_pico")),
+        (|case| case.extension().least = Money::from_nano(-1), invalid("amount")),
+        (|case| case.extension().amount = Money::from_nano(6), invalid("amount")),
         (|case| case.extension().ceiling = parts(&[(1, -1)]), invalid("ceiling")),
         (|case| case.books.holds.clear(), Denial::HoldGone),
         (|case| case.exhaust(2, NO_TOKENS), full(2, Tokens, "3")),
@@ -350,15 +351,15 @@ fn extensions() {
         (Case::owe, DEBT()),
         (|case| case.leave(1), short(1, 2)),
     ];
-    check("extend", Extension { tokens: 3, ..payer().extend(1, 2) }, &flaws);
+    check("extend", Extension { tokens: 3, ..payer().extend(1, 7) }, &flaws);
     // A checkpoint alone asks nobody for anything.
     let nothing: [Flaw; 1] = [FROZEN];
-    check("checkpoint", Extension { tokens: 3, ..payer().extend(1, 0) }, &nothing);
+    check("checkpoint", payer().extend(1, 5), &nothing);
     let mut case = Case { books: stocked(), past: past(), command: payer().extend(1, 0).into() };
     case.owe();
     case.exhaust(1, NO_STEPS);
     let answer = apply(&mut case.books, case.command, case.past, NOW, &mut Changes::default());
-    assert_eq!(answer, Ok(Reply::Extended));
+    assert_eq!(answer, Ok(Reply::Extended(Money::from_nano(5))));
 }
 
 #[test]

@@ -240,7 +240,10 @@ fn extend(bench: &Bench, words: &Words<'_>, request: u64, nano: i64) -> Extensio
         }
         Box::new(next)
     });
+    let extension = payer().extend(request, nano);
+    let least = words.option("least").map_or(extension.least, |least| Money::from_nano(amount(least)));
     Extension {
+        least,
         tokens: words.number("tokens"),
         usage: Usage { output: words.number("usage"), ..Usage::default() },
         cost_pico: words.option("pico").map_or(0, amount),
@@ -248,7 +251,7 @@ fn extend(bench: &Bench, words: &Words<'_>, request: u64, nano: i64) -> Extensio
         ceiling: words.parts("ceiling"),
         grants_only: words.has("grants"),
         next,
-        ..payer().extend(request, nano)
+        ..extension
     }
 }
 
@@ -332,7 +335,7 @@ fn told(bench: &Bench, answer: Result<Reply, Denial>) -> String {
             "granted".to_owned()
         }
         Ok(Reply::Held(held)) => format!("held {}", held.nano()),
-        Ok(Reply::Extended) => "extended".to_owned(),
+        Ok(Reply::Extended(held)) => format!("extended {}", held.nano()),
         Ok(Reply::Settled(Settled { draws, debt })) => {
             let mut text = "paid".to_owned();
             write_draws(&mut text, draws.into_iter(), debt);

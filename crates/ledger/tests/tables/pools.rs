@@ -29,10 +29,10 @@ fn what_a_pool_will_pay_for_is_not_needed_in_money() {
          100 | settle 1 2 | paid owes 2 | 0 0 2 |  | settle 1 owes 2; told 1 owes 2 | t:0/2
          100 | hold 3 1 cover t/2 ceiling 1*1000 | in debt 2
          100 | hold 3 1 cover t/3 ceiling 1*1000 | held 1 | 0 0 2 |  |  | t:0/3
-         100 | extend 3 1 ceiling 1*1000 | in debt 2
+         100 | extend 3 2 ceiling 2*1000 | in debt 2
          100 | extend 3 0 pico 1000 consumed 1*1001 | invalid cover
          100 | extend 3 0 pico 1000 consumed 1*1000 ceiling 1*-1 | invalid ceiling
-         100 | extend 3 0 pico 1000 consumed 1*1000 ceiling 1*1 | extended
+         100 | extend 3 0 pico 1000 consumed 1*1000 ceiling 1*1 | extended 1
          100 | sweep 0 never | swept 2 | 0 0 2 |  | settle 2; settle 3; told 2 timed out 0; told 3 timed out 0 | t:1/0
          100 | hold 4 max cover t/max ceiling 1*max+max*max | held 9223372036854775807 | 0 0 2 |  |  | t:1/18446744073709551614
          100 | settle 4 0 | paid | 0 0 2 |  | settle 4 | t:1/0",
@@ -47,8 +47,9 @@ fn a_budget_has_room_for_what_is_needed_in_money() {
          100 | budget 1 organization total cost 9 | set | 100 0 0 | 1:100/0/0 |  |
          100 | hold 1 20 cover t/10 ceiling 20*1000 | budget 1 cost 0+10>9
          100 | hold 1 20 cover t/12 ceiling 20*1000 | held 21 | 100 9 0 | 1:100/0/0 |  | 1:0/9/0/0/1/0 | t:0/12
-         100 | extend 1 1 | budget 1 cost 9+1>9
-         100 | extend 1 1 ceiling 1*1000 | budget 1 cost 9+1>9
+         100 | extend 1 10 | budget 1 cost 9+1>9
+         100 | extend 1 22 ceiling 22*1000 | budget 1 cost 9+1>9
+         100 | extend 1 22 least 21 ceiling 22*1000 | extended 21 | 100 9 0 | 1:100/0/0 |  | 1:0/9/0/0/1/0 | t:0/12
          100 | settle 1 20&t/12:20*1000 | paid 1:8 t:12 | 92 0 0 | 1:92/8/0 | settle 1 1:8 | 1:8/0/0/0/1/0 | t:12/0
          100 | hold 2 3 cover t/14 ceiling 2*1000 | held 3 | 92 1 0 | 1:92/8/0 |  | 1:8/1/0/0/2/0 | t:12/2
          100 | settle 2 0 | paid | 92 0 0 | 1:92/8/0 | settle 2 | 1:8/0/0/0/2/0 | t:12/0",
@@ -61,13 +62,47 @@ fn a_hold_counts_on_the_pool_of_its_present_attempt() {
         "from pool to pool",
         "100 | grant 1 prepaid 50 | granted | 50 0 0 | 1:50/0/0 | grant 1 to 1:50
          100 | hold 1 5 cover a/9 ceiling 5*1000 | held 10 | 50 5 0 | 1:50/0/0 |  | a:0/5
-         100 | extend 1 9 ceiling 5*1000 | extended | 50 14 0 | 1:50/0/0 |  | a:0/9
-         100 | extend 1 1 next 2 cover a/10 ceiling 3*1000 | extended | 50 15 0 | 1:50/0/0 |  | a:0/10
-         100 | extend 1 0 next 3 cover b/4 ceiling 6*1000 | extended | 50 15 0 | 1:50/0/0 |  | a:0/0 b:0/4
-         100 | extend 1 0 next 3 cover a@1d/4 ceiling 3*1000 | extended | 50 15 0 | 1:50/0/0 |  | a:0/0 a@1d:0/3 b:0/0
-         100 | extend 1 0 next 3 ceiling 3*1000 | extended | 50 15 0 | 1:50/0/0 |  | a:0/0 a@1d:0/0 b:0/0
-         100 | extend 1 0 next 4 cover a/10:1*0 ceiling 4*1000 | extended | 50 15 0 | 1:50/0/0 |  | a:0/4 a@1d:0/0 b:0/0
+         100 | extend 1 14 ceiling 10*1000 | extended 23 | 50 14 0 | 1:50/0/0 |  | a:0/9
+         100 | extend 1 14 ceiling 10*1000 | extended 23 | 50 14 0 | 1:50/0/0 |  | a:0/9
+         100 | extend 1 0 ceiling 3*1000 | extended 17 | 50 14 0 | 1:50/0/0 |  | a:0/3
+         100 | extend 1 15 next 2 cover a/10 ceiling 12*1000 | extended 25 | 50 15 0 | 1:50/0/0 |  | a:0/10
+         100 | extend 1 0 next 3 cover b/4 ceiling 6*1000 | extended 19 | 50 15 0 | 1:50/0/0 |  | a:0/0 b:0/4
+         100 | extend 1 0 next 3 cover a@1d/4 ceiling 3*1000 | extended 18 | 50 15 0 | 1:50/0/0 |  | a:0/0 a@1d:0/3 b:0/0
+         100 | extend 1 0 next 3 ceiling 3*1000 | extended 15 | 50 15 0 | 1:50/0/0 |  | a:0/0 a@1d:0/0 b:0/0
+         100 | extend 1 0 next 4 cover a/10:1*0 ceiling 4*1000 | extended 19 | 50 15 0 | 1:50/0/0 |  | a:0/4 a@1d:0/0 b:0/0
          100 | settle 1 3&a/9:3*1000 4&b/2:4*1000 0 1&a/4:4*250 | paid 1:3 a:3 b:2 a:1 | 47 0 0 | 1:47/3/0 | settle 1 1:3 | a:4/0 a@1d:0/0 b:2/0",
+    );
+}
+
+#[test]
+fn who_leaves_a_pool_needs_no_more_than_it_lacks() {
+    check(
+        "from a pool to money",
+        "100 | grant 1 prepaid 10 | granted | 10 0 0 | 1:10/0/0 | grant 1 to 1:10
+         100 | hold 1 10 cover t/50 ceiling 10*1000 | held 20 | 10 10 0 | 1:10/0/0 |  | t:0/10
+         100 | extend 1 11 next 2 | short 0 of 1
+         100 | extend 1 10 next 2 | extended 10 | 10 10 0 | 1:10/0/0 |  | t:0/0
+         100 | extend 1 10 next 2 cover t/8 ceiling 10*1000 | extended 18 | 10 10 0 | 1:10/0/0 |  | t:0/8
+         100 | settle 1 0 | paid | 10 0 0 | 1:10/0/0 | settle 1 | t:0/0
+         100 | hold 2 9 least 4 cover u/0 ceiling 9*1000 | held 9 | 10 9 0 | 1:10/0/0 |  | t:0/0
+         100 | extend 2 20 least 11 | short 1 of 2
+         100 | extend 2 20 least 10 next 1 cover u/0 ceiling 10*1000 | extended 10 | 10 10 0 | 1:10/0/0 |  | t:0/0
+         100 | settle 2 0 | paid | 10 0 0 | 1:10/0/0 | settle 2 | t:0/0",
+    );
+    check(
+        "to other wallets",
+        "100 | grant 1 prepaid 10 | granted | 10 0 0 | 1:10/0/0 | grant 1 to 1:10
+         100 | wallet 2 models big | opened
+         100 | grant 2 prepaid 7 in 2 | granted | 10 0 0, 2: 7 0 0 | 1:10/0/0 2@2:7/0/0 | grant 2@2 to 2:7
+         100 | budget 1 organization total cost 16 | set | 10 0 0, 2: 7 0 0 | 1:10/0/0 2@2:7/0/0 |  |
+         100 | hold 1 5 cover t/50 ceiling 5*1000 | held 10 | 10 5 0, 2: 7 0 0 | 1:10/0/0 2@2:7/0/0 |  | 1:0/5/0/0/1/0 | t:0/5
+         100 | extend 1 17 next 2 model big | budget 1 cost 5+12>16
+         100 | extend 1 17 least 4 next 2 model big | extended 16 | 10 9 0, 2: 7 7 0 | 1:10/0/0 2@2:7/0/0 |  | 1:0/16/0/0/1/0 | t:0/0
+         100 | unbudget 1 | removed | 10 9 0, 2: 7 7 0 | 1:10/0/0 2@2:7/0/0 |  | t:0/0
+         100 | extend 1 18 next 2 model big | short 1 of 2
+         100 | extend 1 18 next 3 | short 10 of 18
+         100 | grant 3 prepaid 6 | granted | 16 9 0, 2: 7 7 0 | 1:10/0/0 2@2:7/0/0 3:6/0/0 | grant 3 to 3:6 | t:0/0
+         100 | extend 1 20 least 3 next 3 | extended 16 | 16 16 0, 2: 7 0 0 | 1:10/0/0 2@2:7/0/0 3:6/0/0 |  | t:0/0",
     );
 }
 
@@ -80,9 +115,9 @@ fn a_strict_pool_takes_when_an_attempt_begins() {
          100 | hold 2 0 cover s/3!:2*0 | held 0 | 0 0 0 |  |  | s:3/0
          100 | extend 1 0 next 2 cover s/3!:1*0 | s used up: 3 of 3
          100 | extend 1 0 next 1 cover s/3!:2*0 | s used up: 3 of 3
-         100 | extend 1 0 next 1 cover r/1!:1*0 | extended | 0 0 0 |  |  | r:1/0 s:2/0
-         100 | extend 1 0 next 2 cover s/3!:1*0 | extended | 0 0 0 |  |  | r:1/0 s:3/0
-         100 | extend 1 0 pico 7000 consumed 9*0 | extended
+         100 | extend 1 0 next 1 cover r/1!:1*0 | extended 0 | 0 0 0 |  |  | r:1/0 s:2/0
+         100 | extend 1 0 next 2 cover s/3!:1*0 | extended 0 | 0 0 0 |  |  | r:1/0 s:3/0
+         100 | extend 1 0 pico 7000 consumed 9*0 | extended 0
          100 | settle 2 2&s/3!:1*1500 | paid owes 1 s:1 | 0 0 1 |  | settle 2 owes 1; told 2 owes 1 | r:1/0 s:2/0
          100 | sweep 0 never | swept 1 | 0 0 8 |  | settle 1 owes 7; told 1 owes 7; told 1 timed out 7 | r:1/0 s:2/0
          100 | hold 3 0 cover s/2!:0*0 | held 0 | 0 0 8 |  |  | r:1/0 s:2/0
@@ -113,7 +148,7 @@ fn grants_alone_are_there_where_that_is_said() {
          100 | hold 2 6 | held 6 | 70 6 0 | 1:50/0/0 2:20/0/0 |
          100 | extend 1 15 grants | short 14 of 15
          100 | extend 1 15 ceiling 1*1000 grants | short 14 of 15
-         100 | extend 1 14 grants | extended | 70 20 0 | 1:50/0/0 2:20/0/0 |
+         100 | extend 1 14 grants | extended 14 | 70 20 0 | 1:50/0/0 2:20/0/0 |
          100 | hold 3 30 least 1 grants | short 0 of 1
          100 | hold 3 30 least 1 | held 30 | 70 50 0 | 1:50/0/0 2:20/0/0 |
          100 | hold 4 5 least 5 cover t/9 ceiling 5*1000 grants | held 5 | 70 50 0 | 1:50/0/0 2:20/0/0 |  | t:0/5
@@ -121,7 +156,7 @@ fn grants_alone_are_there_where_that_is_said() {
          200 | wallet 2 models big | opened
          200 | extend 1 0 next 2 model big grants | short 0 of 14 | 69 44 0 | 1:50/0/0 2:19/1/0 |  | t:0/5
          200 | settle 3 0 | paid | 69 14 0 | 1:50/0/0 2:19/1/0 | settle 3 | t:0/5
-         200 | extend 1 0 next 2 model big grants | extended
+         200 | extend 1 0 next 2 model big grants | extended 14
          200 | settle 1 0 14 | paid 2:14 | 55 0 0 | 1:50/0/0 2:5/15/0 | settle 1 2:14 | t:0/5",
     );
 }
@@ -133,7 +168,7 @@ fn a_hold_that_moves_takes_its_grace_along() {
         "100 | grant 1 prepaid 10 until 200 | granted | 10 0 0 | 1:10/0/0 | grant 1 to 1:10
          100 | wallet 2 models big | opened
          100 | hold 1 7 | held 7 | 10 7 0 | 1:10/0/0 |
-         200 | extend 1 0 next 2 model big | extended | 7 7 0 | 1:7/0/3 | expire 1:3
+         200 | extend 1 0 next 2 model big | extended 7 | 7 7 0 | 1:7/0/3 | expire 1:3
          200 | settle 1 0 5 | paid 1:5 | 0 0 0 | 1:0/5/5 | settle 1 1:5; expire 1:2",
     );
 }

@@ -59,8 +59,8 @@ fn a_charge_above_its_hold_goes_along_the_chain_and_the_last_one_owes() {
          100 | hold 4 1 project 2 | in debt 4
          100 | grant 4 prepaid 9 in 2 | granted | 0 0 4, 2: 11 2 0, 3: 2 2 0 | 1:0/20/0 2@2:2/8/0 3@3:2/3/0 4@2:9/0/0 | grant 4@2 to 4:9
          100 | hold 4 1 | in debt 4
-         100 | extend 2 1 | in debt 4
-         100 | extend 2 0 | extended
+         100 | extend 2 5 | in debt 4
+         100 | extend 2 4 | extended 4
          100 | grant 5 prepaid 3 | granted | 0 0 1, 2: 11 2 0, 3: 2 2 0 | 1:0/20/0 2@2:2/8/0 3@3:2/3/0 4@2:9/0/0 5:0/3/0 | grant 5 to 5:3; pay 5:3
          100 | grant 6 prepaid 3 | granted | 2 0 0, 2: 11 2 0, 3: 2 2 0 | 1:0/20/0 2@2:2/8/0 3@3:2/3/0 4@2:9/0/0 5:0/3/0 6:2/1/0 | grant 6 to 6:3; pay 6:1
          100 | settle 2 8 | paid 3:2 2:2 4:4 | 2 0 0, 2: 5 0 0 | 1:0/20/0 2@2:0/10/0 3@3:0/5/0 4@2:5/4/0 5:0/3/0 6:2/1/0 | settle 2 3:2 2:2 4:4",
@@ -102,10 +102,10 @@ fn an_extension_goes_along_the_chain_of_its_hold() {
          100 | hold 1 6 | held 6 | 100 0 0, 2: 10 6 0 | 1:100/0/0 2@2:10/0/0 |
          100 | wallet 3 models small | opened
          100 | grant 3 prepaid 50 in 3 | granted | 100 0 0, 2: 10 6 0, 3: 50 0 0 | 1:100/0/0 2@2:10/0/0 3@3:50/0/0 | grant 3@3 to 3:50
-         100 | extend 1 105 | short 104 of 105
-         100 | extend 1 24 | extended | 100 20 0, 2: 10 10 0, 3: 50 0 0 | 1:100/0/0 2@2:10/0/0 3@3:50/0/0 |
+         100 | extend 1 111 | short 104 of 105
+         100 | extend 1 30 | extended 30 | 100 20 0, 2: 10 10 0, 3: 50 0 0 | 1:100/0/0 2@2:10/0/0 3@3:50/0/0 |
          100 | grant 4 prepaid 5 in 2 | granted | 100 20 0, 2: 15 10 0, 3: 50 0 0 | 1:100/0/0 2@2:10/0/0 3@3:50/0/0 4@2:5/0/0 | grant 4@2 to 4:5
-         100 | extend 1 7 | extended | 100 22 0, 2: 15 15 0, 3: 50 0 0 | 1:100/0/0 2@2:10/0/0 3@3:50/0/0 4@2:5/0/0 |
+         100 | extend 1 37 | extended 37 | 100 22 0, 2: 15 15 0, 3: 50 0 0 | 1:100/0/0 2@2:10/0/0 3@3:50/0/0 4@2:5/0/0 |
          100 | settle 1 16 | paid 2:10 4:5 1:1 | 99 0 0, 3: 50 0 0 | 1:99/1/0 2@2:0/10/0 3@3:50/0/0 4@2:0/5/0 | settle 1 2:10 4:5 1:1",
     );
 }
@@ -182,8 +182,7 @@ fn a_hold_is_no_larger_than_an_amount_can_say() {
          100 | grant 1 prepaid max | granted | 9223372036854775807 0 0, 3: 0 0 10 | 1:9223372036854775807/0/0 | grant 1 to 1:9223372036854775807
          100 | grant 2 prepaid 5 in 2 | granted | 9223372036854775807 0 0, 2: 5 0 0, 3: 0 0 10 | 1:9223372036854775807/0/0 2@2:5/0/0 | grant 2@2 to 2:5
          100 | hold 2 max | held 9223372036854775807 | 9223372036854775807 9223372036854775802 0, 2: 5 5 0, 3: 0 0 10 | 1:9223372036854775807/0/0 2@2:5/0/0 |
-         100 | extend 2 6 | short 5 of 6
-         100 | extend 2 5 | amount out of range",
+         100 | extend 2 max | extended 9223372036854775807",
     );
 }
 

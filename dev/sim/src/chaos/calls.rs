@@ -156,16 +156,13 @@ impl Chaos {
         let request = self.request(owner, tally);
         let usage = self.usage();
         let held = owner.stakes.get(&request).map_or(0, held_nano);
-        let amount = match self.random.below(6) {
-            0 => Money::ZERO,
-            1 => Money::from_nano(self.random.within(0, self.universe.unit)),
-            _ => Money::from_nano(self.random.within(0, (self.universe.unit / 16).max(2))),
-        };
+        let (amount, least) = self.in_all(held);
         let next = self.random.chance(400).then(|| Box::new(self.next_attempt(owner, request)));
         let mut extension = Extension {
             organization: owner.id,
             request,
             amount,
+            least,
             tokens: self.tokens(),
             usage,
             cost_pico: self.random.within(0, held.saturating_mul(1200).max(1)),
@@ -176,6 +173,28 @@ impl Chaos {
         };
         self.pool_extension(&mut extension, owner.stakes.get(&request).map(|stake| &stake.draft));
         Command::Extend(extension)
+    }
+
+    /// What a call that holds so much needs in all: mostly somewhat more, now and then no more, or less.
+    fn in_all(&mut self, held: i64) -> (Money, Money) {
+        let more = match self.random.below(6) {
+            0 => 0,
+            1 => self.random.within(0, self.universe.unit),
+            _ => self.random.within(0, (self.universe.unit / 16).max(2)),
+        };
+        let amount = match self.random.below(8) {
+            0 => 0,
+            1 => self.random.within(0, held),
+            2 => more,
+            _ => held.saturating_add(more),
+        };
+        let least = match self.random.below(5) {
+            0 => 0,
+            1 => self.random.within(0, amount),
+            2 => amount.min(held.saturating_add(more / 2)),
+            _ => amount,
+        };
+        (Money::from_nano(amount), Money::from_nano(least))
     }
 
     /// A further attempt of a call, at another target or another model, or the present one elsewhere; now and then its

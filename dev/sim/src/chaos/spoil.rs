@@ -18,7 +18,9 @@ pub(super) fn spoil(command: &mut Command, random: &mut Random) {
             4 => hold.amount = Money::MAX,
             _ => spoil_row(&mut hold.draft, random),
         },
-        Command::Extend(extension) => match random.below(9) {
+        Command::Extend(extension) => match random.below(11) {
+            9 => extension.least = Money::from_nano(-1),
+            10 => extension.least = extension.amount.checked_add(Money::from_nano(1)).unwrap_or(Money::MAX),
             7 => extension.ceiling.push(Part { units: 1, unit_pico: -1 }),
             8 => extension.consumed.push(Part { units: 1, unit_pico: -1 }),
             4 => {

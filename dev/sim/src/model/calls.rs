@@ -6,7 +6,7 @@ use ledger::{
     NextAttempt, Purpose, Reply, Settled,
 };
 
-use super::pools::{check_ceiling, check_covers, need, soft};
+use super::pools::{check_ceiling, check_covers, need};
 use super::state::{Ended, Taken, drawn, leg};
 use super::{Owner, Stake, Trace, Twist, fitted, invalid, money, nano};
 
@@ -35,7 +35,7 @@ impl Owner {
         }
         let purses = Chain { purses: self.chain(rows), grants_only: hold.grants_only };
         let tokens = u128::from(hold.tokens);
-        let prospect = self.prospect(hold.draft.cover.as_deref(), &hold.ceiling, trace);
+        let prospect = self.prospect(hold.draft.cover.as_deref(), &hold.ceiling, None, trace);
         let need = need(self, hold.least, prospect);
         let room = self.admit(&hold.draft, self.now, need, tokens, 1)?;
         self.check_strict(&[], rows, trace)?;
@@ -71,11 +71,11 @@ impl Owner {
     }
 
     pub(super) fn extend(&mut self, extension: &Extension, trace: &mut Trace) -> Result<Reply, Denial> {
-        if extension.amount.nano() < 0 {
-            return Err(invalid("amount"));
-        }
         if extension.cost_pico < 0 {
             return Err(invalid("cost_pico"));
+        }
+        if extension.least.nano() < 0 || extension.amount < extension.least {
+            return Err(invalid("amount"));
         }
         check_ceiling(&extension.ceiling)?;
         let Some(stake) = self.stakes.get(&extension.request).cloned() else { return Err(Denial::HoldGone) };
@@ -85,32 +85,31 @@ impl Owner {
         let purses = if stays { own.clone() } else { self.chain(&after.rows()) };
         let moves = purses != own;
         let purses = Chain { purses, grants_only: extension.grants_only };
-        let prospect = self.prospect(after.draft.cover.as_deref(), &extension.ceiling, trace);
-        let key = |stake: &Stake| soft(stake.draft.cover.as_deref()).map(|cover| cover.key.clone());
-        let kept = if key(&stake) == key(&after) { stake.units } else { 0 };
-        after.units = kept + prospect.units;
-        let (tokens, need) = (u128::from(extension.tokens), need(self, extension.amount, prospect));
+        let prospect = self.prospect(after.draft.cover.as_deref(), &extension.ceiling, Some(&stake), trace);
+        after.units = prospect.units;
         let held = nano(stake.draft.held);
-        let mut room = i128::MAX;
-        if !extension.amount.is_zero() {
-            room = self.admit(&stake.draft, stake.created_at, need, tokens, 0)?;
-        }
+        let above =
+            |asked: i128| if self.twisted(Twist::HeldCountsForNothing) { asked } else { asked - held };
+        let wanted = above(nano(extension.amount)).max(0);
+        let lacking = above(need(self, extension.least, prospect)).max(0);
+        let tokens = u128::from(extension.tokens).saturating_sub(stake.tokens);
+        let room = self.admit(&stake.draft, stake.created_at, lacking, tokens, 0)?;
         self.check_strict(&stake.rows(), &after.rows(), trace)?;
         // On books on which the hold is not there, what it has set aside is available.
         let mut without = self.clone();
-        let mut more = 0;
+        without.stakes.remove(&extension.request);
+        let mut more = wanted.min(room);
         if moves {
-            without.stakes.remove(&extension.request);
-            without.afford(&purses, held + need, trace)?;
-            more = need;
-        } else if !extension.amount.is_zero() {
-            more = nano(extension.amount).min(room).min(self.afford(&purses, need, trace)?);
+            more = more.min(without.afford(&purses, held + lacking, trace)? - held);
+        } else {
+            more = more.min(self.afford(&purses, lacking, trace)?);
+        }
+        let counted_on = stake.units > 0 && prospect.units == 0;
+        if counted_on && extension.next.is_some() && held > 0 && nano(extension.least) == held {
+            trace.seen.push("left a pool, held enough");
         }
         self.check_reservations(&stake.draft, stake.created_at, more, tokens)?;
         after.draft.held = money(held + more)?;
-        if stake.tokens + tokens > u128::from(u64::MAX) {
-            return Err(Denial::Overflow);
-        }
         after.tokens += tokens;
         if moves {
             after.shares = without.portion(&purses, held + more);
@@ -128,7 +127,8 @@ impl Owner {
             }
             self.expire(trace);
         }
-        Ok(Reply::Extended)
+        // More than any amount can say is more than anybody asks for.
+        Ok(Reply::Extended(fitted((held + more).saturating_add(prospect.pays))))
     }
 
     /// A stake as it is after an extension, but for what it holds.

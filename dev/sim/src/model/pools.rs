@@ -43,11 +43,20 @@ impl Owner {
         u128::from(cap).saturating_sub(self.pool_used(key))
     }
 
-    /// What a call with this cover may count on of a ceiling.
-    pub(super) fn prospect(&self, cover: Option<&Cover>, ceiling: &[Part], trace: &mut Trace) -> Prospect {
+    /// What a call with this cover may count on of a ceiling; what it has counted on so far, it lets go.
+    pub(super) fn prospect(
+        &self,
+        cover: Option<&Cover>,
+        ceiling: &[Part],
+        own: Option<&Stake>,
+        trace: &mut Trace,
+    ) -> Prospect {
         let Some(cover) = soft(cover) else { return Prospect::default() };
         let all = units_of(ceiling);
-        let free = self.left(&cover.key, cover.cap).saturating_sub(self.pool_held(&cover.key));
+        let lets_go = |stake: &&Stake| soft(stake.draft.cover.as_deref()).is_some_and(|c| c.key == cover.key);
+        let own = own.filter(|_| !self.twisted(Twist::OwnUnitsNotFree)).filter(lets_go);
+        let held = self.pool_held(&cover.key) - own.map_or(0, |stake| stake.units);
+        let free = self.left(&cover.key, cover.cap).saturating_sub(held);
         let units = all.min(free);
         let pico = self.cost_of_first(ceiling, units);
         if units < all {

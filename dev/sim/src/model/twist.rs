@@ -87,11 +87,15 @@ pub enum Twist {
     GrantsIgnoreHeld,
     /// What a pool will pay for is rounded up, also when money must pay for the rest.
     RoundUpPart,
+    /// An extension asks for all of it beside what is held.
+    HeldCountsForNothing,
+    /// The units that a hold counts on are not free for its own extension.
+    OwnUnitsNotFree,
 }
 
 impl Twist {
     /// All of them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 44] = [
         Self::PrepaidFirst,
         Self::LatestFirst,
         Self::GreaterIdFirst,
@@ -134,5 +138,7 @@ impl Twist {
         Self::DebtAlwaysAsked,
         Self::GrantsIgnoreHeld,
         Self::RoundUpPart,
+        Self::HeldCountsForNothing,
+        Self::OwnUnitsNotFree,
     ];
 }

@@ -66,7 +66,7 @@ fn holds() {
 #[test]
 fn next_attempts() {
     let next = NextAttempt { earlier: vec![payer().row(1, 1, 0)], ..payer().next(2, "small", "other/model") };
-    let next = Extension { cost_pico: 1_000, next: Some(Box::new(next)), ..payer().extend(1, 2) };
+    let next = Extension { cost_pico: 1_000, next: Some(Box::new(next)), ..payer().extend(1, 7) };
     let of_rows: [Flaw; 5] = [
         (|case| case.books.holds.clear(), Denial::HoldGone),
         (|case| case.next().attempt = 3, invalid("attempt")),
@@ -95,7 +95,7 @@ fn what_was_consumed() {
         (Case::owe, DEBT()),
         (|case| case.leave(1), short(1, 2)),
     ];
-    check("extend", Extension { cost_pico: 1_000, ..payer().extend(1, 2) }, &flaws);
+    check("extend", Extension { cost_pico: 1_000, ..payer().extend(1, 7) }, &flaws);
 }
 
 #[test]
