@@ -19,12 +19,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 
 import httpx2 as httpx
 
-from harness import NANO, PRICE, SETTINGS, Gateway, Json, Mock, Provider, Route, Tenant, config, eventually
+from harness import FREE, NANO, PRICE, SETTINGS, Contract, Gateway, Json, Mock, Provider, Route, Tenant, config, eventually
 
 GRANTED = "1000.00"
 CALLERS = 6
@@ -36,7 +36,16 @@ MODELS = [
     "sim?out=30;latency_ms=30;cached=50",
     "sim?out=30;fault=500;fail=20",
     "sim?out=30;fault=close_mid;fail=20;after=10",
+    "gift?out=20",
+    "gift?out=60;tps=600",
+    "gift?out=30;fault=close_mid;fail=20;after=10",
+    "falling-gift",
+    "falling-free",
 ]
+#: Those of them that have a second target, which money pays for.
+FALLING = ("falling-gift", "falling-free")
+#: Units of each pool for each kill: so few that they run out on the way.
+TOKENS_PER_KILL, REQUESTS_PER_KILL = 60, 1
 
 
 @dataclasses.dataclass
@@ -100,14 +109,34 @@ class Row:
     reason: str
     estimated: bool
     cost: Decimal
+    model: str
+    provider: str
+    #: The pool that it drew on, with its owner and its period, and what that paid for.
+    pool: tuple[bytes, str, int] | None
+    units: int
+
+    def owed(self, line: Json) -> Decimal:
+        """What is to be paid of what the provider says, beyond what a pool paid for: input before output."""
+        if self.provider == "gratis":
+            return Decimal(0)
+        if self.provider == "mock":
+            return PRICE.of_truth(line)
+        left, exact = self.units, Decimal(0)
+        for tokens, price in ((line["prompt_tokens"], PRICE.input), (line["completion_tokens"], PRICE.output)):
+            covered = min(tokens, left)
+            left -= covered
+            exact += (tokens - covered) * Decimal(price)
+        return (exact / 1_000_000).quantize(NANO, ROUND_CEILING)
 
 
 @dataclasses.dataclass(frozen=True)
 class Books:
     """What is in the database at the end."""
 
-    #: The cost rows of each request.
+    #: The cost rows of each request, in the order of its attempts.
     rows: dict[str, list[Row]]
+    #: What was used of each period of each pool, and what is held.
+    pools: dict[tuple[bytes, str, int], tuple[int, int]]
     #: What remains in all lots.
     remaining: Decimal
     #: Holds that are left.
@@ -120,20 +149,47 @@ def read_books(database: Path) -> Books:
     """Reads the books as they are on the disk."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as books:
         rows: dict[str, list[Row]] = collections.defaultdict(list)
-        for request, status, reason, estimated, cost in books.execute(
-            "SELECT lower(hex(request)), status, reason, estimated, cost FROM cost_row"
+        for request, status, reason, estimated, cost, model, provider, organization, pool, start, units in books.execute(
+            "SELECT lower(hex(request)), status, reason, estimated, cost, model, provider, organization, pool, pool_start,"
+            " pool_units FROM cost_row ORDER BY request, attempt"
         ):
-            rows[f"req_{request}"].append(Row(status, reason, bool(estimated), cost * NANO))
+            key = (organization, pool, start) if pool else None
+            row = Row(status, reason, bool(estimated), cost * NANO, model, provider, key, units or 0)
+            rows[f"req_{request}"].append(row)
+        pools = {
+            (organization, pool, start): (used, held)
+            for organization, pool, start, used, held in books.execute(
+                "SELECT organization, pool, start, used, held FROM pool_use"
+            )
+        }
         (remaining,) = books.execute("SELECT sum(remaining) FROM lot").fetchone()
         (holds,) = books.execute("SELECT count(*) FROM hold").fetchone()
         overcharged = books.execute(
             "SELECT lower(hex(request)) FROM cost_row JOIN organization ON organization.id = cost_row.organization "
             "WHERE in_flight = 'stops' AND cost > held"
         ).fetchall()
-    return Books(rows, remaining * NANO, holds, [f"req_{request}" for (request,) in overcharged])
+    return Books(rows, pools, remaining * NANO, holds, [f"req_{request}" for (request,) in overcharged])
 
 
-def broken_promises(gateway: Gateway, load: Load, truth: list[Json]) -> Iterator[str]:
+def broken_pools(books: Books, caps: dict[str, int]) -> Iterator[str]:
+    """Pools whose figures are not those of their rows, that gave more than they have, or were not used before money."""
+    drawn: collections.Counter[tuple[bytes, str, int]] = collections.Counter()
+    paid: set[tuple[bytes, str, int]] = set()
+    for row in (row for attempts in books.rows.values() for row in attempts if row.pool):
+        drawn[row.pool] += row.units
+        if row.cost:
+            paid.add(row.pool)
+    for key in books.pools.keys() | drawn.keys():
+        used, held = books.pools.get(key, (0, 0))
+        if (used, held) != (drawn[key], 0):
+            yield f"of {key} {used} are used and {held} held, where its rows say {drawn[key]}"
+        if used > caps[key[1]]:
+            yield f"of {key} {used} are used, where there are {caps[key[1]]}"
+        if key in paid and used != caps[key[1]]:
+            yield f"money was paid, and of {key} only {used} of {caps[key[1]]} are used"
+
+
+def broken_promises(gateway: Gateway, load: Load, truth: list[Json], caps: dict[str, int]) -> Iterator[str]:
     """Every difference between what was promised, what the provider says, and what is on the books."""
     verified = gateway.verify()
     if verified.code != 0:
@@ -147,19 +203,47 @@ def broken_promises(gateway: Gateway, load: Load, truth: list[Json]) -> Iterator
         yield f"{books.remaining} remain and {spent} are spent of twice {GRANTED}"
     for request in books.overcharged:
         yield f"{request} was charged more than was held for it"
+    yield from broken_pools(books, caps)
     for request, attempts in rows.items():
-        if len(attempts) != 1:
+        if len(attempts) > (2 if attempts[0].model in FALLING else 1):
             yield f"{request} has {len(attempts)} rows"
-    by_request = {line["request_id"]: line for line in truth}
-    if len(by_request) != len(truth):
-        yield "a request was sent to the provider twice"
-    for request in by_request.keys() - rows.keys():
-        yield f"{request} was sent to the provider and has no row"
+    by_request: dict[str, list[Json]] = collections.defaultdict(list)
+    for line in truth:
+        by_request[line["request_id"]].append(line)
+    for request, lines in by_request.items():
+        if len(lines) > len(rows[request]):
+            yield f"{request} was sent to the provider {len(lines)} times and has {len(rows[request])} rows"
     for request in load.whole:
-        line, row = by_request.get(request), rows[request][0] if request in rows else None
-        expected = Row("succeeded", "complete", False, PRICE.of_truth(line)) if line else None
-        if not expected or row != expected:
-            yield f"{request} was answered; truth {line}, row {row}"
+        attempts, lines = rows[request], by_request[request]
+        whole = attempts and lines and (*dataclasses.astuple(attempts[-1])[:3], attempts[-1].owed(lines[-1]))
+        if not whole or whole != ("succeeded", "complete", False, attempts[-1].cost):
+            yield f"{request} was answered; truth {lines}, rows {attempts}"
+
+
+def configured(mock: Mock, settings: str, kills: int) -> str:
+    """Targets that money pays for, that a programme's tokens pay for first, and that free requests pay for."""
+    shared = Contract(training=True, more='class = "complimentary"\nprogramme = "sharing"')
+    providers = [
+        Provider("mock", mock.base_url),
+        Provider("shared", mock.base_url, contract=shared),
+        Provider("gratis", mock.base_url, contract=Contract(more='class = "free"')),
+    ]
+    routes = [Route("sim?*", "mock", "sim-small?*"), Route("gift?*", "shared", "sim-small?*")]
+    failing = "sim-small?out=20;fault=500;fail=50"
+    paid = f'{{ provider = "mock", model = "sim-small?out=20", price = {PRICE.toml()} }}'
+    firsts = [
+        f'{{ provider = "shared", model = "{failing}", price = {PRICE.toml()} }}',
+        f'{{ provider = "gratis", model = "{failing}", price = {FREE.toml()}, list = {PRICE.toml()} }}',
+    ]
+    falling = [
+        f'[[routes]]\nmodel = "{model}"\ntargets = [{first}, {paid}]'
+        for model, first in zip(FALLING, firsts, strict=True)
+    ]
+    group = f'{{ name = "large", models = ["sim-*"], tokens_per_day = {TOKENS_PER_KILL * kills} }}'
+    per_day = [f"{name} = {REQUESTS_PER_KILL * kills}" for name in ("requests_per_day", "requests_per_day_purchased")]
+    requests = "\n".join(["requests_per_minute = 100000", *per_day])
+    programme = f'[[programmes]]\nname = "sharing"\ntime_zone = "UTC"\ngroups = [{group}]'
+    return "\n\n".join([config(providers, routes, settings), *falling, f"[free]\n{requests}", programme])
 
 
 def kill_loop(folder: Path, kills: int, seed: int, durability: str) -> Json:
@@ -170,11 +254,14 @@ def kill_loop(folder: Path, kills: int, seed: int, durability: str) -> Json:
     # Slices so small that streams hold more as they go.
     ledger = f'ledger.durability = "{durability}"\nledger.first_slice_tokens = 64\n'
     settings = f"{ledger}{SETTINGS}".replace('level = "debug"', 'level = "info"')
-    text = config([Provider("mock", mock.base_url)], [Route("sim?*", "mock", "sim-small?*")], settings)
-    gateway = Gateway(folder / "gateway", text).start()
+    gateway = Gateway(folder / "gateway", configured(mock, settings, kills)).start()
+    caps = {"sharing/large": TOKENS_PER_KILL * kills, "free": REQUESTS_PER_KILL * kills}
     held_at_death = 0
     try:
-        tenants = (gateway.tenant(granted=GRANTED), gateway.tenant(granted=GRANTED))
+        tenants = tuple(gateway.tenant(granted=GRANTED, data_class="public") for _ in range(2))
+        for tenant in tenants:
+            joined = gateway.cli("pools", "join", "sharing", "--org", tenant.org)
+            assert joined.code == 0, joined
         change = f"/admin/v1/organizations/{tenants[1].org}"
         gateway.api("PATCH", change, {"in_flight": "stops"}).raise_for_status()
         with under_load(tenants, seed) as load:
@@ -193,8 +280,10 @@ def kill_loop(folder: Path, kills: int, seed: int, durability: str) -> Json:
         mock.stop()
     # The call that warmed the mock up came without a gateway.
     truth = [line for line in mock.truth() if line["request_id"]]
-    broken = list(broken_promises(gateway, load, truth))
-    rows = read_books(gateway.data / "tollkeeper.db").rows
+    broken = list(broken_promises(gateway, load, truth, caps))
+    books = read_books(gateway.data / "tollkeeper.db")
+    rows = books.rows
+    all_rows = [row for attempts in rows.values() for row in attempts]
     return {
         "durability": durability,
         "kills": kills,
@@ -203,7 +292,11 @@ def kill_loop(folder: Path, kills: int, seed: int, durability: str) -> Json:
         "held_at_death": held_at_death,
         "reached_the_provider": len(truth),
         "rows": len(rows),
-        "rows_by_outcome": collections.Counter(row.reason for attempts in rows.values() for row in attempts),
+        "rows_by_outcome": collections.Counter(row.reason for row in all_rows),
+        "fell_back": sum(len(attempts) > 1 for attempts in rows.values()),
+        "died_in_a_pool": sum(row.reason == "gateway_restarted" and row.pool is not None for row in all_rows),
+        "straddled": sum(row.units > 0 and row.cost > 0 for row in all_rows),
+        "used": sorted((pool, used) for (_, pool, _), (used, _) in books.pools.items()),
         "ended": load.ended,
         "broken": broken if clean_end else ["the gateway did not end in peace", *broken],
     }

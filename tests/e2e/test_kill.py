@@ -15,3 +15,5 @@ def test_kills_break_no_promise(tmp_path: Path, durability: str, seed: int) -> N
     assert summary["broken"] == []
     assert summary["ended"]["whole"] > 50 and summary["held_at_death"] > 0, summary
     assert summary["rows_by_outcome"]["gateway_restarted"] == summary["held_at_death"]
+    # Kills met calls that a pool pays for, and calls went on where money does.
+    assert summary["died_in_a_pool"] > 0 and summary["fell_back"] > 0, summary
