@@ -76,7 +76,8 @@ impl ListedModel {
         Some(Self { id, aliases, context: told.iter().find_map(tokens) })
     }
 
-    fn is_called(&self, name: &str) -> bool {
+    /// Whether this is a name of it. Ollama's tag `:latest` need not be said.
+    pub fn is_called(&self, name: &str) -> bool {
         fn plain(name: &str) -> &str {
             name.strip_suffix(LATEST).unwrap_or(name)
         }

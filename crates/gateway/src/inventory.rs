@@ -43,6 +43,12 @@ impl Inventory {
         self.list.load().as_ref().map(|list| list.find(model).is_some())
     }
 
+    /// Whether these are two names of one model there.
+    pub(crate) fn is_one(&self, model: &str, name: &str) -> bool {
+        let list = self.list.load();
+        list.as_ref().and_then(|list| list.find(model)).is_some_and(|listed| listed.is_called(name))
+    }
+
     /// The tokens that a call of this model may have there, where the server has said so.
     pub(crate) fn context(&self, model: &str) -> Option<u64> {
         self.list.load().as_ref()?.find(model)?.context
@@ -122,6 +128,19 @@ mod tests {
         let (code, message) = refused("any/\u{1b}x").unwrap();
         assert_eq!(code, RefusalCode::ModelNotServed);
         assert!(message.contains("`own` does not have `x`. It has `qwen`."), "{message}");
+    }
+
+    #[test]
+    fn a_model_may_answer_by_any_name_that_its_server_lists() {
+        let routes =
+            Routes::new([Route::new("m", vec![target("llamacpp", AccessClass::SelfHosted, "short")])]);
+        let inventory = Arc::clone(routes.inventories().next().unwrap());
+        let one = |name: &str| routes.find("m").unwrap().targets[0].lists_as_one(name);
+        assert!(!one("org/long"), "nothing is known");
+        inventory.put(list(r#"{"data":[{"id":"org/long","aliases":["short"]},{"id":"other"}]}"#));
+        assert!(one("org/long") && one("short") && !one("other"));
+        inventory.put(list(r#"{"data":[{"id":"other"}]}"#));
+        assert!(!one("other"), "the model that was called is not there");
     }
 
     #[test]

@@ -152,6 +152,11 @@ impl Target {
         self.inventory.as_ref().map_or(Ok(()), |inventory| inventory.check(model, self))
     }
 
+    /// Whether its server says that this is another name of the model.
+    pub(crate) fn lists_as_one(&self, name: &str) -> bool {
+        self.inventory.as_ref().is_some_and(|inventory| inventory.is_one(&self.model, name))
+    }
+
     /// The account that is called, by a name: what one account keeps, no other has.
     pub(crate) fn account(&self) -> Arc<str> {
         match &self.access {
