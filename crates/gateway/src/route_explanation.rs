@@ -168,7 +168,10 @@ fn verdict(
             let price = admit(route, target, call, &traffic(principal), now)?;
             Ok((Arc::clone(price), pools.fund(target, principal, now)?))
         }
-        (_, _, Some(price)) => Ok((Arc::clone(price), Funding::by_price(target.contract.class))),
+        (_, _, Some(price)) => {
+            target.check_served(&route.model)?;
+            Ok((Arc::clone(price), Funding::by_price(target.contract.class)))
+        }
         (_, _, None) => Err(crate::evidence::unpriced(&route.model, &target.provider.name, &target.model)),
     }
 }
