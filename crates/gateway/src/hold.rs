@@ -196,7 +196,9 @@ impl Held {
         let (more, tokens) = more;
         // What the other costs is told by its row.
         let more = more.checked_sub(outrun.cost).unwrap_or(more);
-        let amount = self.left().checked_add(more).unwrap_or(Money::MAX);
+        // More than the dearest is held where a pool may pay, too.
+        let one = self.left().min(plan.candidates.ask().amount);
+        let amount = one.checked_add(more).unwrap_or(Money::MAX);
         let need = Need { amount, least: amount, tokens, ceiling: plan.candidates.ceiling_parts() };
         self.advance(self.with(outrun), need, began, plan, at).await
     }
