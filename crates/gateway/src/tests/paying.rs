@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use directory::{DataClass, InFlight, Mandate};
 use domain::{AccessClass, Money, Payer, ServiceTier, Usage, Zone};
+use ledger::CostRow;
 use pricing::{ModelKind, PriceVersion, RoutePrice, Schedule};
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ use crate::funding::Funding;
 use crate::pools::Pools;
 use crate::{
     ByokAllowance, ByokRules, Contract, FreeRules, Programme, Route, Routes, Shared, Strategy, Target,
-    TokenGroup, Verified,
+    TargetRules, TokenGroup, Verified,
 };
 
 const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":200}"#;
@@ -241,6 +242,37 @@ async fn who_falls_back_from_a_pool_to_money_needs_no_more_than_one_call() {
             assert_eq!((status, &error["owner"]), (503, &"provider".into()), "{case}: {error}");
         }
     }
+}
+
+/// Two targets of one pool run at once: what is held is money for one answer and for the prompt of the other, whatever
+/// the pool would pay for, and the pool pays for both.
+#[tokio::test]
+async fn a_second_attempt_in_a_pool_holds_for_one_answer_and_a_prompt() {
+    let input = i64::try_from(BODY.len() + 16).unwrap() * INPUT_NANO;
+    let slow = TargetRules { first_byte: Some(Duration::from_secs(20)), ..TargetRules::default() };
+    let actor = |play| Actor { contract: Arc::new(complimentary()), ..Actor::new([play]) };
+    let actors = [Actor { rules: slow, ..actor(Play::Hang) }, actor(Play::Answer(7))];
+    let targets = [(Arc::clone(&actors[0].contract), Some(price()))];
+    let house =
+        House::with_targets(targets, DataClass::Public, InFlight::Completes, 100_000_000, answer(1)).await;
+    join(&house, true);
+    let mut stage = Stage::in_house(house, Strategy::Ordered, &actors, quick()).await;
+    stage.house.alter(|old| {
+        let after = Some(Duration::from_millis(100));
+        let routes = old.routes.all();
+        let routes = routes.map(|route| Route { hedge_after: after, ..Route::clone(route) });
+        Shared { routes: Routes::new(routes), pools: programme(100_000), ..House::copy(old) }
+    });
+    let got = stage.house.call(1, BODY).await;
+    assert_eq!(got.status, 200, "{}", got.body);
+    let rows = stage.house.rows();
+    assert_eq!((rows.len(), &*rows[0].reason), (2, "outrun"));
+    let units = |row: &CostRow| row.cover.as_ref().unwrap().units;
+    assert_eq!((rows[0].cost, rows[1].cost, units(&rows[1])), (Money::ZERO, Money::ZERO, 17));
+    assert_eq!(rows[1].held.nano(), input + 200 * OUTPUT_NANO + input);
+    let pools = stage.house.books().pools;
+    let used: Vec<_> = pools.values().map(|pool| (pool.used, pool.held)).collect();
+    assert_eq!(used, [(units(&rows[0]) + 17, 0)]);
 }
 
 /// A price list as the figures say it: 2.50 and 10.00 a million.
