@@ -203,6 +203,7 @@ const fn words(refused: RefusalCode) -> Words {
         RefusalCode::ProgrammeNotJoined => (403, INVALID, Some("programme_not_joined"), None, None),
         RefusalCode::ProgrammeOver => (403, INVALID, Some("programme_over"), None, None),
         RefusalCode::ProviderKeyMissing => (403, INVALID, Some("provider_key_missing"), None, None),
+        RefusalCode::ProviderKeyPublished => (403, INVALID, Some("provider_key_published"), None, None),
         RefusalCode::OrganizationUsageLimitExceeded => {
             (429, QUOTA, Some("organization_usage_limit_exceeded"), None, None)
         }

@@ -71,6 +71,8 @@ pub enum RefusalCode {
     ProgrammeOver,
     /// The call may go by provider keys of its own alone, and there is none for the model.
     ProviderKeyMissing,
+    /// The gateway's own key at the provider is known to be published, so that anybody may hold it.
+    ProviderKeyPublished,
     /// The monthly ceiling of the organization's usage tier is reached.
     OrganizationUsageLimitExceeded,
     /// A budget of the organization has no room.
@@ -138,6 +140,7 @@ impl RefusalCode {
         Self::ProgrammeNotJoined,
         Self::ProgrammeOver,
         Self::ProviderKeyMissing,
+        Self::ProviderKeyPublished,
         Self::OrganizationUsageLimitExceeded,
         Self::OrganizationBudgetExceeded,
         Self::ProjectBudgetExceeded,
@@ -181,7 +184,8 @@ impl RefusalCode {
             | Self::ContractStale
             | Self::ProgrammeNotJoined
             | Self::ProgrammeOver
-            | Self::ProviderKeyMissing => Owner::Route,
+            | Self::ProviderKeyMissing
+            | Self::ProviderKeyPublished => Owner::Route,
             Self::OrganizationUsageLimitExceeded
             | Self::OrganizationBudgetExceeded
             | Self::ProjectBudgetExceeded
@@ -228,6 +232,7 @@ impl RefusalCode {
             Self::ProgrammeNotJoined => "programme_not_joined",
             Self::ProgrammeOver => "programme_over",
             Self::ProviderKeyMissing => "provider_key_missing",
+            Self::ProviderKeyPublished => "provider_key_published",
             Self::OrganizationUsageLimitExceeded => "organization_usage_limit_exceeded",
             Self::OrganizationBudgetExceeded => "organization_budget_exceeded",
             Self::ProjectBudgetExceeded => "project_budget_exceeded",
