@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import secrets
 import threading
@@ -329,6 +330,36 @@ def test_2_10_a_kept_key_that_becomes_the_operators_is_not_used(house: House) ->
     log = house.gateway.log()
     assert kept["id"] in log and "not used" in log and key not in log
     assert "`team`" in doctor(house)[f"provider key {kept['id']}"]
+
+
+def test_2_10_a_kept_key_that_becomes_published_is_not_used(make_gateway: MakeGateway, tmp_path: Path) -> None:
+    with accounts() as provider, accounts() as other:
+        master, published = tmp_path / "master", tmp_path / "published"
+        master.write_text(secrets.token_hex(32))
+        published.write_text("")
+        access = f'[access]\npublished_keys = "file:{published}"\n'
+        house = House(make_gateway(text=access + toml(provider, other, master)), provider, other, master)
+        tenant, key = house.gateway.tenant(), provider.key()
+        kept = house.bring(tenant, key, label="team").json()
+        house.use(tenant, "first")
+        assert chat(tenant).status_code == 200 and provider.names() == [key]
+        published.write_text(hashlib.sha256(key.encode()).hexdigest() + "\n")
+        eventually(lambda: chat(tenant).status_code == 403, "the list to be read again")
+        provider.names()
+        for _ in range(2):
+            refused = chat(tenant)
+            assert refused.json()["error"]["code"] == "provider_key_missing", refused.text
+            assert "published" in house.gateway.get(house.keys_path(tenant))["data"][0]["trouble"]
+            assert "`team`" in doctor(house)[f"provider key {kept['id']}"]
+            # A start finds it out, too.
+            house.gateway.stop()
+            house.gateway.start()
+        assert provider.names() == [], "neither it nor ours in its place"
+        assert kept["id"] in house.gateway.log() and key not in house.gateway.log()
+        # It is not taken again, neither kept nor sent.
+        again = house.bring(house.gateway.tenant(), key)
+        sent = chat(tenant, **{"x-tollkeeper-provider-key": f"acme={key}"})
+        assert (again.status_code, sent.status_code) == (401, 401), (again.text, sent.text)
 
 
 def test_5_5_no_secret_is_in_the_database_or_the_log(house: House) -> None:

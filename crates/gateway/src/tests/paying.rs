@@ -38,7 +38,7 @@ async fn house(contract: Contract, data: DataClass, credit: i64, pools: Pools, s
     house
 }
 
-fn free() -> Contract {
+pub(super) fn free() -> Contract {
     Contract { class: AccessClass::Free, ..covering(DataClass::Internal, false, Verified::Always) }
 }
 
@@ -97,7 +97,7 @@ async fn free_requests_are_counted_by_the_minute_and_by_the_day_and_touch_no_wal
     assert_eq!(house.books().sequence, 52, "nothing but settlements, none of which moves money");
 }
 
-fn programme(tokens_per_day: u64) -> Pools {
+pub(super) fn programme(tokens_per_day: u64) -> Pools {
     let group = TokenGroup { name: "large".into(), models: vec!["m*".to_owned()], tokens_per_day };
     let programme = Programme {
         name: "shared".into(),
@@ -110,12 +110,12 @@ fn programme(tokens_per_day: u64) -> Pools {
     Pools::new(free, vec![programme], byok)
 }
 
-fn complimentary() -> Contract {
+pub(super) fn complimentary() -> Contract {
     let open = covering(DataClass::Public, true, Verified::Always);
     Contract { class: AccessClass::Complimentary, programme: Some("shared".to_owned()), ..open }
 }
 
-fn join(house: &House, joins: bool) {
+pub(super) fn join(house: &House, joins: bool) {
     // Far from the ids that the house was made with.
     house.clock.advance(Duration::from_secs(1));
     let mandate = Mandate::operator(&*house.clock, domain::Clock::now(&*house.clock));
