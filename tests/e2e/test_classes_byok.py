@@ -170,7 +170,7 @@ def test_5_5_a_key_is_tested_when_it_is_brought(house: House) -> None:
         assert bad.status_code in (400, 404) and bad.json()["error"]["param"] == param, bad.text
 
 
-def test_5_5_first_only_and_off(house: House) -> None:
+def test_2_7_and_5_5_first_only_and_off(house: House) -> None:
     tenant, key = house.gateway.tenant(), house.provider.key()
     assert house.bring(tenant, key, label="team").status_code == 201
     # A new project does not use it.

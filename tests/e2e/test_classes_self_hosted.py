@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
+
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import openai
 import pytest
 from conftest import MakeGateway
-from harness import NANO, Contract, Json, Mock, Provider, Route, config
+from harness import NANO, SETTINGS, UPSTREAM_KEY, Contract, Gateway, Json, Mock, Provider, Route, Tenant, config, environment, eventually, run
 
 MESSAGES: Json = [{"role": "user", "content": "hi"}]
 OWN = Contract(more='class = "self_hosted"\ndata = "sensitive"')
@@ -110,3 +119,192 @@ def test_2_9_a_prompt_that_is_too_long_is_refused_before_it_is_sent(mock: Mock, 
     with pytest.raises(openai.BadRequestError) as raised:
         tenant.client().chat.completions.create(model="small", messages=[{"role": "user", "content": "word " * 150}])
     assert raised.value.code == "context_length_exceeded"
+
+
+@dataclass
+class Server:
+    """A server that has the models that it is given, and answers as whichever it was called by, as some do."""
+
+    base_url: str = ""
+    #: What it says at /v1/models: a status and a body.
+    said: tuple[int, Json] = (200, {"object": "list", "data": []})
+    #: The models that it was called by, and how often its list was asked for.
+    called: list[str] = field(default_factory=list)
+    asked: int = 0
+
+    def has(self, *models: str | Json) -> None:
+        cards = [model if isinstance(model, dict) else {"id": model, "object": "model"} for model in models]
+        self.said = (200, {"object": "list", "data": cards})
+
+
+@contextlib.contextmanager
+def server() -> Iterator[Server]:
+    own = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self, status: int, body: Json) -> None:
+            text = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def do_GET(self) -> None:
+            assert self.path == "/v1/models", self.path
+            self.answer(*own.said)
+            own.asked += 1
+
+        def do_POST(self) -> None:
+            model = json.loads(self.rfile.read(int(self.headers["content-length"])))["model"]
+            own.called.append(model)
+            message = {"role": "assistant", "content": "hello"}
+            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+            body = {"id": "c", "object": "chat.completion", "created": 1, "model": model}
+            self.answer(200, body | {"choices": [choice], "usage": usage})
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    own.base_url = f"http://127.0.0.1:{listening.server_address[1]}/v1"
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    yield own
+    listening.shutdown()
+    listening.server_close()
+
+
+FREE = '{ input = "0", output = "0" }'
+
+
+def house_of(own: Server, mock: Mock, more: str = "") -> str:
+    """A gateway before a server of one's own, with a second target for one model, and a pattern."""
+    providers = [
+        Provider("own", own.base_url, contract=OWN, kind="vllm"),
+        Provider("other", mock.base_url, contract=OWN, kind="simulated"),
+    ]
+    llama = f'{{ provider = "own", model = "llama-3", price = {FREE}{more} }}'
+    other = f'{{ provider = "other", model = "sim-small", price = {FREE} }}'
+    routes = [
+        f'[[routes]]\nmodel = "llama"\ntargets = [{llama}]',
+        f'[[routes]]\nmodel = "both"\ntargets = [{llama}, {other}]',
+        f'[[routes]]\nmodel = "any/*"\ntargets = [{{ provider = "own", model = "*", price = {FREE} }}]',
+    ]
+    return "\n\n".join([config(providers, [], SETTINGS + "[routing]\nmodel_lists_seconds = 1\n"), *routes])
+
+
+def until_asked_anew(own: Server) -> None:
+    """Until what the server says now is known: the first answer may have been under way."""
+    before = own.asked
+    eventually(lambda: own.asked >= before + 3, "three looks at the list")
+
+
+def ask(tenant: Tenant, model: str, words: int = 1) -> httpx.Response:
+    messages = [{"role": "user", "content": "word " * words}]
+    return tenant.post("/chat/completions", {"model": model, "messages": messages, "max_tokens": 5})
+
+
+def explained(gateway: Gateway, model: str) -> Json:
+    return gateway.get(f"/admin/v1/routes/explain?model={model}")["targets"][0]
+
+
+def test_2_9_a_model_that_the_server_does_not_have_gets_no_call(mock: Mock, make_gateway: MakeGateway) -> None:
+    with server() as own:
+        own.has("llama-3", "bge-m3")
+        gateway = make_gateway(text=house_of(own, mock))
+        tenant = gateway.tenant()
+        until_asked_anew(own)
+        assert ask(tenant, "llama").status_code == 200 and explained(gateway, "llama")["is_served"] is True
+        assert ask(tenant, "any/bge-m3").status_code == 200
+
+        # Somebody starts it with another model.
+        own.has("qwen-2", "bge-m3")
+        until_asked_anew(own)
+        own.called.clear()
+        refused = ask(tenant, "llama")
+        error = refused.json()["error"]
+        expected = (404, "model_not_found", "model_not_served", "route", "model")
+        told = (refused.status_code, error["code"], error["reason"], error["owner"], error["param"])
+        assert told == expected, refused.text
+        assert "`own` does not have `llama-3`. It has `qwen-2`, `bge-m3`." in error["message"], error
+        assert ask(tenant, "any/made-up").status_code == 404
+        moved = ask(tenant, "both")
+        assert (moved.status_code, moved.headers["x-tollkeeper-target"]) == (200, "other/sim-small"), moved.text
+        target = explained(gateway, "llama")
+        assert (target["place"], target["is_served"]) == (None, False) and "does not have" in target["why"], target
+        shown = gateway.cli("route", "explain", "llama")
+        assert "does not have `llama-3`" in shown.stdout, shown.stdout
+        request = refused.headers["x-request-id"]
+        assert "model_not_served" in gateway.cli("explain", request).stdout
+
+        # What the server said last counts while it says nothing; it is asked each second then.
+        own.said = (503, {"error": {"message": "loading"}})
+        until_asked_anew(own)
+        assert ask(tenant, "llama").status_code == 404 and own.called == []
+        own.has("llama-3")
+        until_asked_anew(own)
+        assert ask(tenant, "llama").status_code == 200
+        # One that tells no list is one of which nobody knows.
+        own.said = (404, {"error": {"message": "no such path"}})
+        until_asked_anew(own)
+        assert ask(tenant, "any/made-up").status_code == 200
+        assert explained(gateway, "llama")["is_served"] is None
+
+
+def test_2_9_what_the_server_says_of_its_context_counts(mock: Mock, make_gateway: MakeGateway) -> None:
+    with server() as own:
+        own.has({"id": "llama-3", "max_model_len": 100}, {"id": "q", "meta": {"n_ctx": 50, "n_ctx_train": 4096}})
+        gateway = make_gateway(text=house_of(own, mock, ", context = 1000"))
+        tenant = gateway.tenant()
+        until_asked_anew(own)
+        own.called.clear()
+        for model, context in [("llama", 100), ("any/q", 50)]:
+            refused = ask(tenant, model, 150)
+            error = refused.json()["error"]
+            assert (refused.status_code, error["code"]) == (400, "context_length_exceeded"), refused.text
+            assert f"maximum context length is {context} tokens" in error["message"], error
+            assert explained(gateway, model)["context"] == context
+        assert own.called == [] and ask(tenant, "llama", 60).status_code == 200
+        # It was started anew with a longer one; what is written is the most all the same.
+        own.has({"id": "llama-3", "max_model_len": 4096})
+        until_asked_anew(own)
+        assert ask(tenant, "llama", 150).status_code == 200
+        assert "maximum context length is 1000 tokens" in ask(tenant, "llama", 1500).json()["error"]["message"]
+
+
+def test_2_9_no_call_waits_for_a_server_that_does_not_answer(mock: Mock, make_gateway: MakeGateway) -> None:
+    with server() as own:
+        text = house_of(own, mock)
+    # It is down from the start: the gateway starts, and the calls that go elsewhere are as fast as ever.
+    began = time.monotonic()
+    tenant = make_gateway(text=text).tenant()
+    moved = ask(tenant, "both")
+    assert (moved.status_code, moved.headers["x-tollkeeper-target"]) == (200, "other/sim-small"), moved.text
+    assert ask(tenant, "llama").status_code == 502
+    assert time.monotonic() - began < 20
+
+
+def test_2_9_the_doctor_compares_what_is_written_with_what_is_there(
+    mock: Mock, make_gateway: MakeGateway, tmp_path: Path
+) -> None:
+    with server() as own:
+        own.has({"id": "llama-3", "max_model_len": 100})
+        gateway = make_gateway(text=house_of(own, mock, ", context = 1000"))
+        file = tmp_path / "doctor.toml"
+        args = ["doctor", "--json", "--data", str(gateway.data), "--config", str(file)]
+
+        def found() -> dict[str, Json]:
+            file.write_text(house_of(own, mock, ", context = 1000"))
+            done = run(*args, env=environment(UPSTREAM_KEY=UPSTREAM_KEY))
+            return {one["check"]: one for one in done.json["checks"]}
+
+        checks = found()
+        assert checks["models of own"]["message"] == "it has `llama-3`"
+        assert "context is 100 tokens there, and 1000" in checks["model of own/llama-3"]["message"]
+        own.has("qwen-2")
+        missing = found()["model of own/llama-3"]
+        assert missing["ok"] is False and "is not there" in missing["message"], missing
+        assert "next_step" in missing

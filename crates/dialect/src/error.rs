@@ -176,6 +176,7 @@ const fn words(refused: RefusalCode) -> Words {
     const INVALID: &str = "invalid_request_error";
     const QUOTA: &str = "insufficient_quota";
     const RATE: &str = "rate_limit_exceeded";
+    const MISSING: &str = "model_not_found";
     match refused {
         RefusalCode::MissingKey | RefusalCode::InvalidKey => {
             (401, INVALID, Some("invalid_api_key"), None, None)
@@ -186,10 +187,10 @@ const fn words(refused: RefusalCode) -> Words {
         RefusalCode::EndpointNotAllowed => (403, INVALID, Some("insufficient_permissions"), None, None),
         RefusalCode::PrincipalRemoved => (403, INVALID, Some("project_access_denied"), None, None),
         RefusalCode::ProjectArchived => (403, INVALID, Some("project_archived"), None, None),
-        RefusalCode::ModelNotFound => (404, INVALID, Some("model_not_found"), None, None),
+        RefusalCode::ModelNotFound => (404, INVALID, Some(MISSING), None, None),
         // 403 with the code of a missing model is what OpenAI says of a model that a project may not use.
         RefusalCode::ModelNotAllowed | RefusalCode::ModelNotInTier => {
-            (403, INVALID, Some("model_not_found"), Some("model"), Some(refused.as_str()))
+            (403, INVALID, Some(MISSING), Some("model"), Some(refused.as_str()))
         }
         RefusalCode::VerificationRequired => {
             (403, INVALID, Some("organization_not_verified"), Some("model"), None)
@@ -200,13 +201,12 @@ const fn words(refused: RefusalCode) -> Words {
         }
         RefusalCode::ContractUnfit => (403, INVALID, Some("route_contract_unfit"), None, None),
         RefusalCode::ContractStale => (403, INVALID, Some("route_contract_stale"), None, None),
-        RefusalCode::ProgrammeNotJoined => (403, INVALID, Some("programme_not_joined"), None, None),
-        RefusalCode::ProgrammeOver => (403, INVALID, Some("programme_over"), None, None),
-        RefusalCode::ProviderKeyMissing => (403, INVALID, Some("provider_key_missing"), None, None),
-        RefusalCode::ProviderKeyPublished => (403, INVALID, Some("provider_key_published"), None, None),
-        RefusalCode::OrganizationUsageLimitExceeded => {
-            (429, QUOTA, Some("organization_usage_limit_exceeded"), None, None)
-        }
+        RefusalCode::ProgrammeNotJoined
+        | RefusalCode::ProgrammeOver
+        | RefusalCode::ProviderKeyMissing
+        | RefusalCode::ProviderKeyPublished => (403, INVALID, Some(refused.as_str()), None, None),
+        RefusalCode::ModelNotServed => (404, INVALID, Some(MISSING), Some("model"), Some(refused.as_str())),
+        RefusalCode::OrganizationUsageLimitExceeded => (429, QUOTA, Some(refused.as_str()), None, None),
         RefusalCode::OrganizationBudgetExceeded => {
             (429, QUOTA, Some("organization_spend_limit_exceeded"), None, None)
         }

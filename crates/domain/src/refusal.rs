@@ -71,6 +71,8 @@ pub enum RefusalCode {
     ProgrammeOver,
     /// The call may go by provider keys of its own alone, and there is none for the model.
     ProviderKeyMissing,
+    /// The server of the operator's own that the route leads to says that it does not have the model.
+    ModelNotServed,
     /// The gateway's own key at the provider is known to be published, so that anybody may hold it.
     ProviderKeyPublished,
     /// The monthly ceiling of the organization's usage tier is reached.
@@ -140,6 +142,7 @@ impl RefusalCode {
         Self::ProgrammeNotJoined,
         Self::ProgrammeOver,
         Self::ProviderKeyMissing,
+        Self::ModelNotServed,
         Self::ProviderKeyPublished,
         Self::OrganizationUsageLimitExceeded,
         Self::OrganizationBudgetExceeded,
@@ -185,7 +188,8 @@ impl RefusalCode {
             | Self::ProgrammeNotJoined
             | Self::ProgrammeOver
             | Self::ProviderKeyMissing
-            | Self::ProviderKeyPublished => Owner::Route,
+            | Self::ProviderKeyPublished
+            | Self::ModelNotServed => Owner::Route,
             Self::OrganizationUsageLimitExceeded
             | Self::OrganizationBudgetExceeded
             | Self::ProjectBudgetExceeded
@@ -233,6 +237,7 @@ impl RefusalCode {
             Self::ProgrammeOver => "programme_over",
             Self::ProviderKeyMissing => "provider_key_missing",
             Self::ProviderKeyPublished => "provider_key_published",
+            Self::ModelNotServed => "model_not_served",
             Self::OrganizationUsageLimitExceeded => "organization_usage_limit_exceeded",
             Self::OrganizationBudgetExceeded => "organization_budget_exceeded",
             Self::ProjectBudgetExceeded => "project_budget_exceeded",

@@ -75,7 +75,7 @@ pub(crate) struct Choice {
 impl Admitted {
     /// The longest input that the model takes there, in tokens, where anybody has said so.
     pub(crate) fn context(&self) -> Option<u64> {
-        self.target.rules.context.or(self.price.context)
+        self.target.context(Some(&self.price))
     }
 
     /// Refuses a prompt that is longer than what a server of one's own takes (2.9): many of them cut it off in silence, or
@@ -151,7 +151,7 @@ impl Choice {
         let needs = Needs::of(call, input_tokens(call, shortest));
         let (mut fit, mut lacking) = (Vec::new(), Vec::new());
         for admitted in all {
-            match needs.lacking(&admitted.target.rules, &admitted.price) {
+            match needs.lacking(&admitted.target.rules, admitted.context()) {
                 None => fit.push(admitted),
                 Some(code) => lacking.push(LeftOut { target: Arc::clone(&admitted.target.label), code }),
             }

@@ -1,7 +1,6 @@
 //! What a call needs of a model beside text, and what a target says it has. Who says nothing is asked.
 
 use dialect::Call;
-use pricing::PriceVersion;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -84,9 +83,9 @@ impl Needs {
         Self { capabilities: capabilities.collect(), input }
     }
 
-    /// What a target says it does not have of it.
-    pub(crate) fn lacking(&self, rules: &TargetRules, price: &PriceVersion) -> Option<&'static str> {
-        if rules.context.or(price.context).is_some_and(|context| self.input > context) {
+    /// What a target says it does not have of it; `context` is the longest input that it takes, in tokens.
+    pub(crate) fn lacking(&self, rules: &TargetRules, context: Option<u64>) -> Option<&'static str> {
+        if context.is_some_and(|context| self.input > context) {
             return Some("context_too_short");
         }
         let has = rules.capabilities.as_ref()?;

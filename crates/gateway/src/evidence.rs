@@ -472,6 +472,7 @@ pub(crate) fn admit<'a>(
         return Err(not_spoken(route, target, call.endpoint()));
     }
     target.contract.check(&target.label, traffic, now)?;
+    target.check_served(&route.model)?;
     Ok(price)
 }
 

@@ -171,7 +171,10 @@ fn verdict(
             check_published(target)?;
             Ok((Arc::clone(price), funding))
         }
-        (_, _, Some(price)) => Ok((Arc::clone(price), Funding::by_price(target.contract.class))),
+        (_, _, Some(price)) => {
+            target.check_served(&route.model)?;
+            Ok((Arc::clone(price), Funding::by_price(target.contract.class)))
+        }
         (_, _, None) => Err(crate::evidence::unpriced(&route.model, &target.provider.name, &target.model)),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::{AccessClass, Refusal, RefusalCode};
-use pricing::Schedule;
+use pricing::{PriceVersion, Schedule};
 use providers::Provider;
 use serde_json::value::RawValue;
 
@@ -14,6 +14,7 @@ use crate::capability::Capability;
 use crate::caps::Account;
 use crate::contract::Contract;
 use crate::health::Health;
+use crate::inventory::Inventory;
 use crate::routing::Strategy;
 use crate::substitution::Substitution;
 
@@ -38,6 +39,8 @@ pub struct Target {
     pub health: Arc<Health>,
     /// The provider's caps that its calls count under: the credential's, then the model's own.
     pub accounts: Arc<[Arc<Account>]>,
+    /// What its server says it has, where that is one of the operator's own.
+    pub inventory: Option<Arc<Inventory>>,
     /// The route of the model that it is a target of, where another one leads there, too: that of the free router.
     pub of: Option<Arc<Route>>,
     /// Whose key it is called with, where it is not ours.
@@ -84,9 +87,22 @@ impl Target {
     ) -> Self {
         let label = Arc::from(format!("{}/{model}", provider.name));
         let facts = contract.facts();
-        let (rules, health, accounts, of, access) = Default::default();
+        let (rules, health, accounts, inventory, of, access) = Default::default();
         let model = Arc::from(model);
-        Self { provider, model, label, contract, facts, prices, rules, health, accounts, of, access }
+        Self {
+            provider,
+            model,
+            label,
+            contract,
+            facts,
+            prices,
+            rules,
+            health,
+            accounts,
+            inventory,
+            of,
+            access,
+        }
     }
 
     /// The same, used by these rules.
@@ -111,8 +127,34 @@ impl Target {
     ) -> Self {
         let facts = contract.facts();
         // Our caps are those of our own credential.
-        let accounts = Arc::default();
-        Self { provider, health, contract, facts, accounts, access: Some(access), ..self.clone() }
+        let (accounts, inventory) = Default::default();
+        Self { provider, health, contract, facts, accounts, inventory, access: Some(access), ..self.clone() }
+    }
+
+    /// Whether its server is one of the operator's own, which anybody can start with another model (2.9).
+    pub fn is_self_hosted(&self) -> bool {
+        self.contract.class == AccessClass::SelfHosted && self.provider.kind.lists_its_models()
+    }
+
+    /// The longest prompt that the model takes there, in tokens, where anybody has said so: the operator or the server,
+    /// whichever says less, or else the price list.
+    pub fn context(&self, price: Option<&PriceVersion>) -> Option<u64> {
+        let told = self.inventory.as_ref().and_then(|inventory| inventory.context(&self.model));
+        let known = [self.rules.context, told].into_iter().flatten().min();
+        known.or_else(|| price?.context)
+    }
+
+    /// Refuses it where its server says that it does not have the model.
+    ///
+    /// # Errors
+    /// [`RefusalCode::ModelNotServed`].
+    pub(crate) fn check_served(&self, model: &str) -> Result<(), Refusal> {
+        self.inventory.as_ref().map_or(Ok(()), |inventory| inventory.check(model, self))
+    }
+
+    /// Whether its server says that this is another name of the model.
+    pub(crate) fn lists_as_one(&self, name: &str) -> bool {
+        self.inventory.as_ref().is_some_and(|inventory| inventory.is_one(&self.model, name))
     }
 
     /// The account that is called, by a name: what one account keeps, no other has.
@@ -173,6 +215,8 @@ pub struct Routes {
     health: Known,
     /// The provider's caps that calls count under, by whose they are.
     accounts: BTreeMap<Arc<str>, Arc<Account>>,
+    /// What servers of the operator's own say they have, by their providers' names.
+    inventories: BTreeMap<Arc<str>, Arc<Inventory>>,
 }
 
 /// How targets are, by `provider/model`: routes that lead to one target see it with one pair of eyes, and the models of
@@ -225,6 +269,11 @@ impl Routes {
                 };
                 target.accounts = target.accounts.iter().map(known).collect();
                 let provider = &target.provider;
+                if target.is_self_hosted() {
+                    let fresh = || Arc::new(Inventory::new(Arc::clone(provider)));
+                    let inventory = table.inventories.entry(Arc::clone(&provider.name)).or_insert_with(fresh);
+                    target.inventory = Some(Arc::clone(inventory));
+                }
                 table.known.entry(Arc::clone(&provider.name)).or_insert_with(|| Arc::clone(provider));
             }
             let route = Arc::new(route);
@@ -312,6 +361,11 @@ impl Routes {
         self.accounts.values()
     }
 
+    /// What servers of the operator's own say they have.
+    pub fn inventories(&self) -> impl Iterator<Item = &Arc<Inventory>> {
+        self.inventories.values()
+    }
+
     /// The provider of this name, if a route leads there.
     pub fn provider(&self, name: &str) -> Option<&Arc<Provider>> {
         self.known.get(name)
@@ -354,8 +408,8 @@ fn expand(pattern: &Route, model: &str, known: &Known) -> Option<Route> {
     })
 }
 
-/// A caller's text as a message may show it.
-fn shown(text: &str) -> String {
+/// Somebody else's text as a message may show it.
+pub(crate) fn shown(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(128).collect()
 }
 

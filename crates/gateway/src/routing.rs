@@ -177,7 +177,7 @@ fn drop_incapable(models: &mut [Vec<Admitted>], left_out: &mut Vec<LeftOut>, cal
         return;
     }
     let needs = Needs::of(call, usage.input);
-    let lacking = |one: &Admitted| needs.lacking(&one.target.rules, &one.price);
+    let lacking = |one: &Admitted| needs.lacking(&one.target.rules, one.context());
     if models.iter().flatten().all(|one| lacking(one).is_some()) {
         return;
     }

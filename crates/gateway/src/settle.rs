@@ -418,6 +418,9 @@ impl Open {
     /// Whether a model that names itself so is the one that was called.
     pub(crate) fn claim(&self, answered: Option<&str>) -> Claim {
         let target = self.plan.target();
+        if answered.is_some_and(|name| target.lists_as_one(name)) {
+            return Claim::Kept;
+        }
         Claim::of(&target.model, &target.rules.aliases, answered)
     }
 

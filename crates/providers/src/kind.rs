@@ -281,6 +281,12 @@ impl Kind {
         self.credential == Credential::Aws
     }
 
+    /// Whether a server of this kind tells at `/models`, in OpenAI's dialect, every model that can be called there. The
+    /// simulator does not: it answers under any name.
+    pub fn lists_its_models(&self) -> bool {
+        matches!(self.name, "openai" | "vllm" | "ollama" | "llamacpp" | "openai-compatible")
+    }
+
     /// The dialect that its API is in, of several the one that it names first.
     pub fn dialect(&self) -> Dialect {
         self.endpoints.first().map_or(Dialect::OpenAi, |endpoint| endpoint.dialect())

@@ -2,6 +2,7 @@
 //! told to.
 
 mod key_text;
+mod models;
 mod whose_keys;
 
 use std::num::NonZeroU64;
@@ -270,6 +271,7 @@ fn check_providers(config: &Config, live: bool, findings: &mut Vec<Finding>) {
         let client = Client::new(config.timeouts, &tls);
         for provider in &seen {
             findings.push(reach(&client, provider, chat_target(config, provider)).await);
+            findings.extend(models::check(&client, provider, config).await);
         }
         if live {
             for target in seen.iter().filter_map(|provider| chat_target(config, provider)) {

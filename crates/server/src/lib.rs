@@ -15,6 +15,7 @@ mod doctor;
 mod front;
 mod gemini;
 mod housekeeper;
+mod inventory;
 mod keyring;
 mod log;
 mod metrics;

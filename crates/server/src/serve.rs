@@ -30,6 +30,7 @@ use crate::contracts;
 use crate::decisions::{Forgetter, Keeper};
 use crate::front::{Front, Lobby};
 use crate::housekeeper::Housekeeper;
+use crate::inventory;
 use crate::keyring::{Clients, Keyring};
 use crate::metrics::Metrics;
 use crate::patience::Patient;
@@ -174,7 +175,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let (end_last, after) = watch::channel(false);
     let sweeper = sweep(&lobby, &clock, config.sweep, config.explain.keep_days, after.clone())?;
     let last = (end_last, vec![sweeper, keep_house(&lobby, shared, config.published, after)?]);
-    threads.push(recharge(&lobby, ending.clone())?);
+    threads.extend(beside_calls(&lobby, clients, config.model_lists_every, &ending)?);
     threads.push(spawn("accept", move || accept(listener, &workers, ending))?);
     let operator_key_created = secrets.created.map(|key| key.expose_secret().to_owned());
     Ok(Running { address, operator_key_created, lobby, drain: config.drain, shutdown, threads, last })
@@ -340,12 +341,37 @@ fn keep_house(
     spawn("housekeeper", move || run_on_this_thread(housekeeper.run(ending)))
 }
 
+/// The threads of what is done beside the calls, and may end with them.
+fn beside_calls(
+    lobby: &Lobby,
+    clients: Clients,
+    model_lists_every: Option<Duration>,
+    ending: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let recharger = recharge(lobby, ending.clone())?;
+    let watcher = watch_servers(lobby, clients, model_lists_every, ending.clone())?;
+    Ok(std::iter::once(recharger).chain(watcher).collect())
+}
+
 /// The thread that recharges wallets, until the end.
 fn recharge(lobby: &Lobby, ending: watch::Receiver<bool>) -> Result<JoinHandle<()>, StartError> {
     let admin = &lobby.admin;
     let (payments, directory) = (Arc::clone(&admin.payments), Arc::clone(admin.directory.directory()));
     let recharger = Recharger::new(payments, lobby.store.reader(), directory);
     spawn("recharger", move || run_on_this_thread(recharger.run(ending)))
+}
+
+/// The thread that asks servers of the operator's own which models they have, if there are any and they are to be asked.
+fn watch_servers(
+    lobby: &Lobby,
+    clients: Clients,
+    every: Option<Duration>,
+    ending: watch::Receiver<bool>,
+) -> Result<Option<JoinHandle<()>>, StartError> {
+    let shared = Arc::clone(&lobby.admin.gateway);
+    let Some(every) = every.filter(|_| shared.routes.inventories().next().is_some()) else { return Ok(None) };
+    let watch = move || run_on_this_thread(inventory::watch(shared, clients, every, ending));
+    spawn("inventory", watch).map(Some)
 }
 
 /// Accepts connections and deals them out in turn, so that every thread has its share.

@@ -173,6 +173,8 @@ fn every_code_that_can_be_brought_about_stands_in_the_table() {
     let elsewhere = [
         RefusalCode::ProgrammeNotJoined,
         RefusalCode::ProgrammeOver,
+        // Nor servers of one's own: `inventory.rs`.
+        RefusalCode::ModelNotServed,
         RefusalCode::ImagesPerMinuteExceeded,
         RefusalCode::FreeRequestsUsedUp,
         // Nor caps of the provider's: `caps/tests.rs`.

@@ -66,6 +66,8 @@ pub struct Config {
     pub settings: Settings,
     /// Waits for providers.
     pub timeouts: Timeouts,
+    /// How often servers of the operator's own are asked which models they have; `None` for never.
+    pub model_lists_every: Option<Duration>,
     /// How long a shutdown waits for running calls.
     pub drain: Duration,
     /// What a booked call survives.
@@ -226,10 +228,8 @@ fn read_config(
     let mut routes = read_routes(root.sections("routes", mistakes), &known, mistakes);
     access::check_owners(&providers, &routes, mistakes);
     root.finish(mistakes);
-    if offers.environment {
-        routes.extend(offers::from_environment(&mut keys, catalog, verification, mistakes));
-    }
-    let (client_idle, timeouts) = waits?;
+    routes.extend(offers::from_environment(offers, &mut keys, catalog, verification, mistakes));
+    let ((client_idle, timeouts), (retry, breaker, model_lists_every)) = (waits?, routing?);
     Some(Config {
         listen: listen?,
         workers: usize::try_from(workers?).ok()?,
@@ -241,10 +241,11 @@ fn read_config(
             client_idle,
             output_slice: output_slice?,
             first_byte: timeouts.first_byte,
-            retry: routing?.0,
-            breaker: routing?.1,
+            retry,
+            breaker,
         },
         timeouts,
+        model_lists_every,
         drain: Duration::from_secs(drain?),
         durability: durability?,
         sweep: sweep?,

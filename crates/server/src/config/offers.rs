@@ -8,11 +8,11 @@ use gateway::{Contract, Route, Target};
 use pricing::{Catalog, ModelKind, PriceVersion, RoutePrice, Schedule};
 use providers::{Kind, Provider};
 
-use super::SIMULATED;
 use super::access::Keys;
 use super::builtin::{self, Vendor};
 use super::contract::Verification;
 use super::read::Mistakes;
+use super::{Offers, SIMULATED};
 
 /// A provider that people have in their environment.
 struct Usual {
@@ -36,8 +36,9 @@ const USUAL: [Usual; 7] = [
     Usual { name: "xai", key: "XAI_API_KEY", url: "", vendor: &builtin::XAI },
 ];
 
-/// The routes to every provider that the environment has a key for.
+/// The routes to every provider that the environment has a key for, if they are offered.
 pub(super) fn from_environment(
+    offers: Offers,
     keys: &mut Keys<'_>,
     catalog: &Catalog,
     verification: Verification,
@@ -45,6 +46,9 @@ pub(super) fn from_environment(
 ) -> Vec<Route> {
     let environment = keys.environment;
     let mut routes = Vec::new();
+    if !offers.environment {
+        return routes;
+    }
     for usual in &USUAL {
         if environment.get(usual.key).is_none() {
             continue;

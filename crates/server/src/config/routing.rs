@@ -7,8 +7,12 @@ use gateway::{BreakerRules, Capability, RetryRules, Strategy, Substitution, Targ
 
 use super::read::{Mistakes, Section};
 
-/// Reads `[routing]`.
-pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Option<(RetryRules, BreakerRules)> {
+/// Reads `[routing]`: how calls are tried again, when a circuit opens, and how often servers of the operator's own are
+/// asked for their models, if ever.
+pub(super) fn read(
+    mut section: Section,
+    mistakes: &mut Mistakes,
+) -> Option<(RetryRules, BreakerRules, Option<Duration>)> {
     let attempts_max = section.number("attempts", 1..=20, mistakes);
     let within = section.millis("retry_within_ms", mistakes);
     let backoff = section.millis("backoff_ms", mistakes);
@@ -18,6 +22,7 @@ pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Option<(Ret
     let failures = section.number("breaker_failures", 1..=1_000_000, mistakes);
     let window = section.millis("breaker_window_ms", mistakes);
     let open = section.millis("breaker_open_ms", mistakes);
+    let lists_seconds = section.number("model_lists_seconds", 0..=86_400, mistakes);
     section.finish(mistakes);
     let breaker = BreakerRules { failures: u32::try_from(failures?).ok()?, window: window?, open: open? };
     let retry = RetryRules {
@@ -28,7 +33,8 @@ pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Option<(Ret
         percent: u32::try_from(percent?).ok()?,
         per_second: u32::try_from(per_second?).ok()?,
     };
-    Some((retry, breaker))
+    let lists_every = Some(Duration::from_secs(lists_seconds?)).filter(|every| !every.is_zero());
+    Some((retry, breaker, lists_every))
 }
 
 /// How a route orders its targets.

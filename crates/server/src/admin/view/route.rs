@@ -50,6 +50,8 @@ fn one(explained: &TargetExplanation, now: Timestamp) -> Value {
             "stale": target.contract.is_stale(now),
             "covers_key": covered,
         },
+        "context": target.context(price.as_deref()),
+        "is_served": target.inventory.as_ref().and_then(|inventory| inventory.has(&target.model)),
         "weight": target.rules.weight,
         "retries": target.rules.retries,
         "circuit": look.circuit,
