@@ -1,10 +1,12 @@
 //! Who pays: free requests, complimentary tokens, and money behind them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use directory::{DataClass, InFlight, Mandate};
 use domain::{AccessClass, Money, Payer, ServiceTier, Usage, Zone};
+use ledger::AttemptStatus;
 use pricing::{ModelKind, PriceVersion, RoutePrice, Schedule};
 use serde_json::Value;
 
@@ -192,6 +194,31 @@ async fn who_has_tokens_needs_no_money_at_the_dearest_of_several_targets_either(
     let (routes, pools) = (Routes::new([route]), programme(1_000));
     house.alter(|old| Shared { routes, pools, ..House::copy(old) });
     assert_eq!(house.call(1, BODY).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_leaves_before_anything_is_sent_has_taken_no_free_request() {
+    let house = house(free(), DataClass::Internal, 0, Pools::default(), answer(7)).await;
+    let used = || house.books().pools.values().map(|pool| pool.used).sum::<u64>();
+    house.gate.dawdles.store(true, Ordering::Relaxed);
+    let call = tokio::time::timeout(Duration::from_millis(20), house.call(1, BODY));
+    assert!(call.await.is_err(), "the client leaves while the hold is made");
+    let settled = async {
+        while house.rows().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), settled).await.unwrap();
+    let row = &house.rows()[0];
+    assert_eq!((&*row.reason, row.status), ("client_closed", AttemptStatus::Cancelled));
+    assert_eq!((row.cover.as_ref().unwrap().units, used(), house.bodies().len()), (0, 0, 0));
+    house.gate.dawdles.store(false, Ordering::Relaxed);
+    assert_eq!(house.call(2, BODY).await.status, 200);
+    assert_eq!(
+        (house.rows()[1].cover.as_ref().unwrap().units, used()),
+        (1, 1),
+        "what was sent has taken one"
+    );
 }
 
 /// A price list as the figures say it: 2.50 and 10.00 a million.
