@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import secrets
 import threading
@@ -274,6 +275,93 @@ def test_2_10_one_secret_has_one_owner(house: House) -> None:
     assert "team" not in theirs.text and one.org not in theirs.text
 
 
+def doctor(house: House) -> dict[str, str]:
+    """What the doctor finds in the gateway's folder, by what was looked at."""
+    gateway = house.gateway
+    env = environment(UPSTREAM_KEY=UPSTREAM_KEY, **gateway.env)
+    done = run("doctor", "--data", str(gateway.data), "--config", str(gateway.folder / "tollkeeper.toml"), "--json", env=env)
+    assert UPSTREAM_KEY not in done.stdout + done.stderr
+    return {check["check"]: check["message"] for check in done.json["checks"] if not check["ok"]}
+
+
+def test_2_10_the_operators_own_keys_are_taken_from_nobody(house: House, tmp_path: Path) -> None:
+    tenant = house.gateway.tenant()
+    # Kept: whatever provider it is said to be for, and though the provider would take it.
+    for provider in ("acme", "beta"):
+        refused = house.bring(tenant, UPSTREAM_KEY, provider=provider, test=False)
+        error = refused.json()["error"]
+        assert (refused.status_code, error["param"]) == (409, "secret"), refused.text
+        assert "operator" in error["message"] and "2.10" in error["message"], error
+    file = tmp_path / "secret"
+    file.write_text(UPSTREAM_KEY)
+    add = ("byok", "add", "--json", "--org", tenant.org, "--provider", "acme", "--from", f"file:{file}")
+    added = house.gateway.cli(*add)
+    assert added.code != 0 and "operator" in added.stderr and UPSTREAM_KEY not in added.stderr, added
+    # With one request, of the caller or the end user.
+    for name in ("x-tollkeeper-provider-key", "x-tollkeeper-end-user-key"):
+        refused = chat(tenant, **{name: f"acme={UPSTREAM_KEY}"})
+        error = refused.json()["error"]
+        assert (refused.status_code, error["param"]) == (400, name) and "operator" in error["message"], refused.text
+        assert UPSTREAM_KEY not in refused.text
+    assert house.provider.names() == [] and tenant.rows() == []
+    assert chat(tenant).status_code == 200 and house.provider.names() == [OURS]
+    assert UPSTREAM_KEY not in house.gateway.log()
+
+
+def test_2_10_a_kept_key_that_becomes_the_operators_is_not_used(house: House) -> None:
+    tenant, key = house.gateway.tenant(), house.provider.key()
+    kept = house.bring(tenant, key, label="team").json()
+    house.use(tenant, "first")
+    assert chat(tenant).status_code == 200 and house.provider.names() == [key]
+    assert doctor(house) == {}
+    # The operator takes the same secret for another provider.
+    file = house.gateway.folder / "secret"
+    file.write_text(key)
+    house.gateway.stop()
+    before, after = house.gateway.config.rsplit('api_key = "env:UPSTREAM_KEY"', 1)
+    house.gateway.config = f'{before}api_key = "file:{file}"{after}'
+    house.gateway.start()
+    refused = chat(tenant)
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"]) == (403, "provider_key_missing"), refused.text
+    assert "`team`" in error["message"] and "byok list" in error["next_step"] and house.provider.names() == []
+    listed = house.gateway.get(house.keys_path(tenant))["data"][0]
+    assert "operator" in listed["trouble"] and listed["id"] == kept["id"], listed
+    log = house.gateway.log()
+    assert kept["id"] in log and "not used" in log and key not in log
+    assert "`team`" in doctor(house)[f"provider key {kept['id']}"]
+
+
+def test_2_10_a_kept_key_that_becomes_published_is_not_used(make_gateway: MakeGateway, tmp_path: Path) -> None:
+    with accounts() as provider, accounts() as other:
+        master, published = tmp_path / "master", tmp_path / "published"
+        master.write_text(secrets.token_hex(32))
+        published.write_text("")
+        access = f'[access]\npublished_keys = "file:{published}"\n'
+        house = House(make_gateway(text=access + toml(provider, other, master)), provider, other, master)
+        tenant, key = house.gateway.tenant(), provider.key()
+        kept = house.bring(tenant, key, label="team").json()
+        house.use(tenant, "first")
+        assert chat(tenant).status_code == 200 and provider.names() == [key]
+        published.write_text(hashlib.sha256(key.encode()).hexdigest() + "\n")
+        eventually(lambda: chat(tenant).status_code == 403, "the list to be read again")
+        provider.names()
+        for _ in range(2):
+            refused = chat(tenant)
+            assert refused.json()["error"]["code"] == "provider_key_missing", refused.text
+            assert "published" in house.gateway.get(house.keys_path(tenant))["data"][0]["trouble"]
+            assert "`team`" in doctor(house)[f"provider key {kept['id']}"]
+            # A start finds it out, too.
+            house.gateway.stop()
+            house.gateway.start()
+        assert provider.names() == [], "neither it nor ours in its place"
+        assert kept["id"] in house.gateway.log() and key not in house.gateway.log()
+        # It is not taken again, neither kept nor sent.
+        again = house.bring(house.gateway.tenant(), key)
+        sent = chat(tenant, **{"x-tollkeeper-provider-key": f"acme={key}"})
+        assert (again.status_code, sent.status_code) == (401, 401), (again.text, sent.text)
+
+
 def test_5_5_no_secret_is_in_the_database_or_the_log(house: House) -> None:
     tenant, key = house.gateway.tenant(), house.provider.key()
     sent, wrong = house.provider.key(), "sk-byok-wrong-" + secrets.token_hex(8)
@@ -348,7 +436,7 @@ def test_5_5_master_keys_are_turned_over_while_calls_go_on(house: House) -> None
     for byok in ("only", "first"):
         house.use(tenant, byok)
         refused = chat(tenant)
-        assert refused.status_code == 403 and "cannot be opened" in refused.json()["error"]["message"], refused.text
+        assert refused.status_code == 403 and "cannot be used" in refused.json()["error"]["message"], refused.text
     assert house.provider.names() == []
     # Put back, it is read without a start.
     house.master.write_text(new)

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from conftest import MakeGateway
-from harness import BINARY, UPSTREAM_KEY, Contract, Json, Mock, Provider, Route, config, environment, eventually, run
+from harness import BINARY, SETTINGS, UPSTREAM_KEY, Contract, Json, Mock, Provider, Route, config, environment, eventually, run
 
 MESSAGES: Json = [{"role": "user", "content": "hi"}]
 
@@ -77,3 +77,52 @@ def test_2_10_a_published_key_is_refused_everywhere(tmp_path: Path, mock: Mock, 
     published.write_text("sk-in-clear\n")
     (mistake,) = mistakes(tmp_path, text)
     assert "published-keys, line 1: is no SHA-256" in mistake and "sk-in-clear" not in mistake, mistake
+
+
+def test_2_10_the_gateways_own_keys_are_looked_for_in_a_list_that_changes(
+    tmp_path: Path, mock: Mock, make_gateway: MakeGateway
+) -> None:
+    published = tmp_path / "published-keys"
+    published.write_text("")
+    access = f'[access]\npublished_keys = "file:{published}"\n'
+    other = tmp_path / "other"
+    other.write_text("sk-of-the-other-provider")
+    one, two = Provider("one", mock.base_url).toml(), Provider("two", mock.base_url).toml()
+    providers = f"{one}\n{two.replace('env:UPSTREAM_KEY', f'file:{other}')}\n"
+    routes = "\n".join(Route(model, "one", "sim-small").toml() for model in ("m", "both"))
+    second = Route("both", "two", "sim-small").toml().split("targets = [")[1]
+    text = access + SETTINGS + providers + f"{routes.removesuffix(']')}, {second}\n"
+    gateway = make_gateway(text=text)
+    tenant = gateway.tenant()
+
+    def chat(model: str) -> tuple[int, Json, str | None]:
+        answer = tenant.post("/chat/completions", {"model": model, "messages": MESSAGES})
+        return answer.status_code, answer.json(), answer.headers.get("x-tollkeeper-target")
+
+    assert chat("m")[0] == 200 and chat("both")[2] == "one/sim-small"
+    published.write_text(line(UPSTREAM_KEY))
+    error = eventually(lambda: chat("m")[1].get("error"), "the list to be read again")
+    before = len(mock.truth())
+    assert chat("m")[0] == 403 and len(mock.truth()) == before
+    assert (error["code"], error["owner"]) == ("provider_key_published", "route"), error
+    assert "`one`" in error["message"] and "operator" in error["next_step"] and UPSTREAM_KEY not in str(error)
+    # What another provider's key serves is served there, and a key of one's own goes on.
+    assert chat("both")[2] == "two/sim-small"
+    own = {"x-tollkeeper-provider-key": "one=sk-of-my-own-account"}
+    assert tenant.post("/chat/completions", {"model": "m", "messages": MESSAGES}, own).status_code == 200
+    (told,) = [text for text in gateway.log().splitlines() if "is known to be published" in text and "ERROR" in text]
+    assert "one" in told and UPSTREAM_KEY not in gateway.log()
+
+    def doctor() -> dict[str, str]:
+        env = environment(UPSTREAM_KEY=UPSTREAM_KEY)
+        file = gateway.folder / "tollkeeper.toml"
+        done = run("doctor", "--data", str(gateway.data), "--config", str(file), "--json", env=env)
+        return {check["check"]: check["message"] for check in done.json["checks"] if not check["ok"]}
+
+    assert "providers[0].api_key: the key of env:UPSTREAM_KEY is known" in doctor()["configuration"]
+    # Taken from the list, the key is called with again; and the operator's own key is looked for, too.
+    published.write_text(line(gateway.operator_key) + "# the other one was a mistake\n")
+    eventually(lambda: chat("m")[0] == 200, "the key to be taken back")
+    assert "the operator's key is known to be published" in gateway.log()
+    assert gateway.api("GET", "/admin/v1/status").status_code == 401
+    assert list(doctor()) == ["operator's key"]

@@ -10,6 +10,7 @@ import http.server
 import os
 import re
 import secrets
+import socket
 import subprocess
 import threading
 import time
@@ -59,10 +60,11 @@ class App:
     port: int
     calls: list[dict[str, str]] = field(default_factory=list)
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+    host: str = "127.0.0.1"
 
     @property
     def callback(self) -> str:
-        return f"http://127.0.0.1:{self.port}/back?from=gateway"
+        return f"http://{self.host}:{self.port}/back?from=gateway"
 
     @property
     def challenge(self) -> str:
@@ -79,8 +81,12 @@ class App:
         return HTTP.post(f"{gateway.url}/api/v1/auth/keys", json=body)
 
 
-@pytest.fixture
-def app() -> Iterator[App]:
+class Server6(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
+@contextlib.contextmanager
+def listening(server: type[http.server.ThreadingHTTPServer], host: str) -> Iterator[App]:
     calls: list[dict[str, str]] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -95,10 +101,26 @@ def app() -> Iterator[App]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield App(server.server_port, calls)
-        server.shutdown()
+    with server((host, 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield App(running.server_port, calls, host=f"[{host}]" if ":" in host else host)
+        running.shutdown()
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    with listening(http.server.ThreadingHTTPServer, "127.0.0.1") as app:
+        yield app
+
+
+@pytest.fixture
+def app6() -> Iterator[App]:
+    """The same where its machine has IPv6."""
+    try:
+        with listening(Server6, "::1") as app:
+            yield app
+    except OSError:
+        pytest.skip("this machine has no IPv6")
 
 
 @dataclass
@@ -506,6 +528,29 @@ def page_of(folder: Path) -> Iterator[Page]:
     folder.mkdir()
     with chromium(folder) as page:
         yield page
+
+
+def test_2_8_an_app_may_listen_at_the_machines_ipv6_address(paying: Gateway, app6: App) -> None:
+    ada = person(paying)
+    code = ada.agree(app6)
+    key = app6.exchange(paying, code).json()["key"]
+    [consent] = ada.consents()
+    assert (consent["app"]["origin"], consent["state"]) == ("http://[::1]", "active"), consent
+    answer = Tenant(paying, ada.tenant.org, ada.tenant.project, "", key).post("/chat/completions", ASK)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here")
+def test_2_8_a_browser_leads_back_to_the_machines_ipv6_address(paying: Gateway, app6: App, tmp_path: Path) -> None:
+    ada = person(paying)
+    # Policies cannot name that address, so a browser is asked whether it lets the form lead there.
+    with page_of(tmp_path / "browser") as page:
+        page.go(f"{paying.url}/auth?{urllib.parse.urlencode(app6.asks())}")
+        page.fill(key=ada.secret, limit="0.50")
+        page.run("document.querySelector('[value=allow]').click()")
+        page.wait("document.body.innerText.includes('Back in the app.')")
+        assert page.complaints == [], page.complaints
+    assert app6.exchange(paying, app6.calls[-1]["code"]).status_code == 200
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium here")

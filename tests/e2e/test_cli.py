@@ -29,6 +29,9 @@ def test_from_nothing_to_a_bill(gateway: Gateway) -> None:
     org = gateway.cli("org", "create", "Ferry Ltd").json
     assert org["id"].startswith("org_") and (org["object"], org["name"]) == ("organization", "Ferry Ltd")
     project = gateway.cli("project", "create", "site", "--org", org["id"], "--environment", "staging").json
+    assert project["data_class"] == "internal"
+    careful = ("project", "create", "vault", "--org", org["id"], "--data-class", "sensitive")
+    assert gateway.cli(*careful).json["data_class"] == "sensitive"
     assert project["id"].startswith("proj_") and project["environment"] == "staging"
     key = gateway.cli("keys", "create", "--project", project["id"], "--name", "laptop").json
     assert key["id"].startswith("key_") and key["secret"].startswith("tk-") and len(key["secret"]) == 49

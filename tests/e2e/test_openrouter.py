@@ -85,6 +85,28 @@ def test_a_key_sees_what_it_has_cost(gateway: Gateway, tenant: Tenant) -> None:
     assert exactly(credits, "total_credits") - exactly(credits, "total_usage") == balance
 
 
+def test_5_5_calls_by_keys_of_ones_own_are_told_apart_from_what_was_charged(gateway: Gateway, tenant: Tenant) -> None:
+    tenant.post("/chat/completions", ASK)
+    charged = Decimal(tenant.settled_one()["cost"])
+    listed = Decimal(0)
+    for number, header in enumerate(("x-tollkeeper-provider-key", "x-tollkeeper-end-user-key"), 2):
+        provider = tenant.rows()[0]["provider"]
+        answer = tenant.post("/chat/completions", ASK, {header: f"{provider}=sk-of-somebody-elses-account"})
+        assert answer.status_code == 200, answer.text
+        row = tenant.settled(number)[0]
+        assert row["payer"] in ("caller", "end_user") and Decimal(row["list_price"]) > 0 == Decimal(row["cost"]), row
+        listed += Decimal(row["list_price"])
+    own = call(gateway, "GET", "key", tenant.secret)
+    operators = {"key": gateway.operator_key, "org": tenant.org}
+    hash = next(k["hash"] for k in ok(call(gateway, "GET", f"keys?workspace_id={tenant.project}", **operators))["data"])
+    for answer in (own, call(gateway, "GET", f"keys/{hash}", **operators)):
+        for span in ("", "_daily", "_weekly", "_monthly"):
+            assert (exactly(answer, f"usage{span}"), exactly(answer, f"byok_usage{span}")) == (charged, listed), span
+        assert answer.json()["data"]["include_byok_in_limit"] is False
+    counted = call(gateway, "PATCH", f"keys/{hash}", body={"include_byok_in_limit": True}, **operators)
+    assert "include_byok_in_limit" in failed(counted, 400, "invalid_request")["message"]
+
+
 def test_a_limit_of_a_key_is_held_to(gateway: Gateway, tenant: Tenant) -> None:
     operators = {"key": gateway.operator_key, "org": tenant.org}
     body = {"name": "capped", "limit": 1e-05, "limit_reset": "monthly", "include_byok_in_limit": False}

@@ -201,13 +201,12 @@ const fn words(refused: RefusalCode) -> Words {
         }
         RefusalCode::ContractUnfit => (403, INVALID, Some("route_contract_unfit"), None, None),
         RefusalCode::ContractStale => (403, INVALID, Some("route_contract_stale"), None, None),
-        RefusalCode::ProgrammeNotJoined => (403, INVALID, Some("programme_not_joined"), None, None),
-        RefusalCode::ProgrammeOver => (403, INVALID, Some("programme_over"), None, None),
-        RefusalCode::ProviderKeyMissing => (403, INVALID, Some("provider_key_missing"), None, None),
+        RefusalCode::ProgrammeNotJoined
+        | RefusalCode::ProgrammeOver
+        | RefusalCode::ProviderKeyMissing
+        | RefusalCode::ProviderKeyPublished => (403, INVALID, Some(refused.as_str()), None, None),
         RefusalCode::ModelNotServed => (404, INVALID, Some(MISSING), Some("model"), Some(refused.as_str())),
-        RefusalCode::OrganizationUsageLimitExceeded => {
-            (429, QUOTA, Some("organization_usage_limit_exceeded"), None, None)
-        }
+        RefusalCode::OrganizationUsageLimitExceeded => (429, QUOTA, Some(refused.as_str()), None, None),
         RefusalCode::OrganizationBudgetExceeded => {
             (429, QUOTA, Some("organization_spend_limit_exceeded"), None, None)
         }

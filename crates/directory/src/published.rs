@@ -65,6 +65,11 @@ impl PublishedKeys {
         !self.0.is_empty() && self.0.binary_search(&half(&hash(key))).is_ok()
     }
 
+    /// Whether the key that this line stands for is on the list; a line as [`published_line`] writes it.
+    pub fn has_line(&self, line: &str) -> bool {
+        half_of(line).is_ok_and(|half| self.0.binary_search(&half).is_ok())
+    }
+
     /// Refuses a key that is on the list.
     ///
     /// # Errors
@@ -169,8 +174,10 @@ mod tests {
             [("sk-one", true), (" sk-one ", true), ("tk-two", true), ("sk-on", false), ("", false)]
         {
             assert_eq!(list.has(key), known, "{key}");
+            assert_eq!(list.has_line(&published_line(key)), known, "{key}");
             assert_eq!(list.check(key).is_err(), known, "{key}");
         }
+        assert!(!list.has_line("sk-one") && !list.has_line(""), "keys are no lines");
         assert!(PublishedKeys::default().check("sk-one").is_ok());
         let refusal = list.check("sk-one").unwrap_err();
         assert_eq!(refusal.code, RefusalCode::InvalidKey);

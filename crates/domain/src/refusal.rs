@@ -73,6 +73,8 @@ pub enum RefusalCode {
     ProviderKeyMissing,
     /// The server of the operator's own that the route leads to says that it does not have the model.
     ModelNotServed,
+    /// The gateway's own key at the provider is known to be published, so that anybody may hold it.
+    ProviderKeyPublished,
     /// The monthly ceiling of the organization's usage tier is reached.
     OrganizationUsageLimitExceeded,
     /// A budget of the organization has no room.
@@ -141,6 +143,7 @@ impl RefusalCode {
         Self::ProgrammeOver,
         Self::ProviderKeyMissing,
         Self::ModelNotServed,
+        Self::ProviderKeyPublished,
         Self::OrganizationUsageLimitExceeded,
         Self::OrganizationBudgetExceeded,
         Self::ProjectBudgetExceeded,
@@ -185,6 +188,7 @@ impl RefusalCode {
             | Self::ProgrammeNotJoined
             | Self::ProgrammeOver
             | Self::ProviderKeyMissing
+            | Self::ProviderKeyPublished
             | Self::ModelNotServed => Owner::Route,
             Self::OrganizationUsageLimitExceeded
             | Self::OrganizationBudgetExceeded
@@ -232,6 +236,7 @@ impl RefusalCode {
             Self::ProgrammeNotJoined => "programme_not_joined",
             Self::ProgrammeOver => "programme_over",
             Self::ProviderKeyMissing => "provider_key_missing",
+            Self::ProviderKeyPublished => "provider_key_published",
             Self::ModelNotServed => "model_not_served",
             Self::OrganizationUsageLimitExceeded => "organization_usage_limit_exceeded",
             Self::OrganizationBudgetExceeded => "organization_budget_exceeded",

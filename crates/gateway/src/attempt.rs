@@ -57,7 +57,8 @@ pub(crate) enum Attempted {
 pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence) -> Attempted {
     let failed = |open, failure| Attempted::Failed(Box::new(open), failure);
     if presence.is_gone() {
-        // The client left while its money was set aside: nothing was sent, so nothing is owed.
+        // The client left while its money was set aside: nothing was sent, so nothing is owed, and no free request taken.
+        open.dispatched_us = 0;
         return failed(open, UpstreamFailure::client_closed());
     }
     let (head, body) = match head(client, &mut open, presence).await {

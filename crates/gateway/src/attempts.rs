@@ -90,6 +90,8 @@ impl Open {
         if let Some(seat) = self.seat.take() {
             seat.end(0);
         }
+        // Until it is sent, what the one before left here says nothing of it.
+        self.dispatched_us = 0;
         self.visit = Some(self.enter().await?);
         self.plan.candidates.tried();
         self.dispatched_us = self.shared.clock.monotonic_micros();

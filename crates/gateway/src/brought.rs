@@ -19,6 +19,7 @@ use providers::{Provider, ProviderError};
 use secrecy::SecretString;
 
 use crate::failure::Failure;
+use crate::operator_keys::{OF_THE_OPERATOR, OperatorKeys};
 use crate::routes::{Known, Route, Routes, Target};
 
 /// The caller's own keys at providers: `PROVIDER=SECRET`.
@@ -124,10 +125,12 @@ pub(crate) struct Sent {
 /// The keys that came with a request.
 ///
 /// # Errors
-/// What is wrong with a header, by its name, or that a key is known to be published; a secret is never repeated.
+/// What is wrong with a header, by its name, also that a key is the operator's, or that one is known to be published; a
+/// secret is never repeated.
 pub(crate) fn sent(
     headers: &HeaderMap,
     routes: &Routes,
+    operator: &OperatorKeys,
     directory: &Directory,
 ) -> Result<Vec<Sent>, Failure> {
     let mut sent: Vec<Sent> = Vec::new();
@@ -135,7 +138,7 @@ pub(crate) fn sent(
         for value in headers.get_all(name) {
             let text = value.to_str().map_err(|_| BadRequest::header(name, "it holds what is no text"))?;
             for part in text.split(',') {
-                let one = read_one(name, class, part.trim(), (routes, directory))?;
+                let one = read_one(name, class, part.trim(), (routes, operator, directory))?;
                 if sent.iter().any(|other| other.key.provider.name == one.key.provider.name) {
                     let provider = &one.key.provider.name;
                     let why = format!("two keys came for the provider `{provider}`; send one");
@@ -152,7 +155,7 @@ fn read_one(
     name: &'static str,
     class: AccessClass,
     part: &str,
-    (routes, directory): (&Routes, &Directory),
+    (routes, operator, directory): (&Routes, &OperatorKeys, &Directory),
 ) -> Result<Sent, Failure> {
     let wrong = |why: &str| BadRequest::header(name, why);
     let Some((provider, secret)) = part.split_once('=').filter(|(_, secret)| !secret.trim().is_empty())
@@ -163,6 +166,9 @@ fn read_one(
     let provider = provider.trim();
     // A key that anybody may hold is nobody's (2.10).
     directory.check_published(secret.trim())?;
+    if operator.has(secret) {
+        return Err(wrong(OF_THE_OPERATOR).into());
+    }
     let known = routes.provider(provider).ok_or_else(|| {
         let shown: String = provider.chars().filter(char::is_ascii_graphic).take(64).collect();
         wrong(&format!("no route leads to a provider named `{shown}`; the operator knows their names"))
@@ -185,7 +191,7 @@ pub(crate) struct OwnKeys<'a> {
 /// A key for a provider.
 enum Found<'a> {
     Open(Arc<Brought>, Arc<Access>),
-    /// It is kept, and no master key opens it.
+    /// It is kept, and cannot be used: no master key opens it, or it is not its owner's alone.
     Sealed(&'a ProviderKey),
 }
 
@@ -256,10 +262,12 @@ impl<'a> OwnKeys<'a> {
                 ),
             ),
             Some(record) => (
-                format!("its own key `{}` at `{}` cannot be opened", record.label, record.provider),
-                "The operator puts the master key that sealed it back into vault.master_keys; `tollkeeper vault status` \
-                 tells which."
-                    .to_owned(),
+                format!("its own key `{}` at `{}` cannot be used", record.label, record.provider),
+                format!(
+                    "`tollkeeper byok list --org {}` says why: bring another one, or have the operator put the master key \
+                     that sealed it back into vault.master_keys.",
+                    project.organization
+                ),
             ),
             None => (
                 format!("it has none at `{served}`, where this model is served"),

@@ -22,6 +22,7 @@ use crate::contract::Traffic;
 use crate::credential::presented;
 use crate::failure::Failure;
 use crate::health::BreakerRules;
+use crate::operator_keys::check_published;
 use crate::pipeline::Settings;
 use crate::pools::Pools;
 use crate::routes::{Route, Routes, Target};
@@ -400,7 +401,8 @@ fn choose(
         // By the free router, too, nobody gets at a model that is not for them.
         let open = target.of.as_ref().map_or(Ok(()), |own| access::check(principal, own, tiers));
         let price = open.and_then(|()| admit(route, &target, call, &traffic, now).cloned());
-        match price.and_then(|price| Ok((price, pools.fund(&target, principal, now)?))) {
+        let funded = price.and_then(|price| Ok((price, pools.fund(&target, principal, now)?)));
+        match funded.and_then(|funded| check_published(&target).map(|()| funded)) {
             Ok((price, funding)) => {
                 let (route, target) = (Arc::clone(route), target.into_owned());
                 let admitted = Admitted { route, target, price, converted: None, funding };

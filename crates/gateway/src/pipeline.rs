@@ -28,6 +28,7 @@ use crate::failure::Failure;
 use crate::health::BreakerRules;
 use crate::hold::{Held, hold, probe};
 use crate::observer::{Finished, Observer};
+use crate::operator_keys::OperatorKeys;
 use crate::pools::Pools;
 use crate::rates::{OverRate, Pace, Rates, pace};
 use crate::retry::{RetryBudget, RetryRules};
@@ -90,6 +91,8 @@ pub struct Shared {
     pub routes: Routes,
     /// The provider keys that organizations brought.
     pub brought: Arc<BroughtKeys>,
+    /// Our own keys at providers.
+    pub operator_keys: Arc<OperatorKeys>,
     /// What is counted under rate limits.
     pub rates: Arc<Rates>,
     /// What organizations may do that have bought so much.
@@ -203,7 +206,9 @@ impl Gateway {
     where
         B: Body<Data = Bytes>,
     {
-        let Shared { directory, routes, brought, rates, tiers, pools, settings, clock, .. } = &*self.shared;
+        let Shared {
+            directory, routes, brought, operator_keys, rates, tiers, pools, settings, clock, ..
+        } = &*self.shared;
         let headers = &head.headers;
         // Who: before the body is read, so that a stranger cannot make us hold 20 MiB.
         let visit = Visit { address, endpoint: scope(endpoint), now: began.at };
@@ -226,7 +231,7 @@ impl Gateway {
         // quota. The price is pinned here, so that a change of it never touches a call that is under way.
         let model = Box::<str>::from(call.model());
         let moment = (began.id, now, clock.monotonic_micros());
-        let sent = sent(headers, routes, directory)?;
+        let sent = sent(headers, routes, operator_keys, directory)?;
         let keys = (&**brought, &*sent);
         let by = (routes, tiers, pools, &settings.breaker);
         let permit = authorize(caller, call, attribution, by, keys, moment)

@@ -20,6 +20,7 @@ use crate::caps::{self, CapLook};
 use crate::evidence::{admit, traffic};
 use crate::funding::Funding;
 use crate::health::Look;
+use crate::operator_keys::check_published;
 use crate::pipeline::Shared;
 use crate::pools::Pools;
 use crate::routes::{Route, Target};
@@ -166,7 +167,9 @@ fn verdict(
     match (principal, call, price) {
         (Some(principal), Some(call), _) => {
             let price = admit(route, target, call, &traffic(principal), now)?;
-            Ok((Arc::clone(price), pools.fund(target, principal, now)?))
+            let funding = pools.fund(target, principal, now)?;
+            check_published(target)?;
+            Ok((Arc::clone(price), funding))
         }
         (_, _, Some(price)) => {
             target.check_served(&route.model)?;

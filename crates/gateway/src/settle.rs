@@ -447,7 +447,11 @@ impl Open {
         status: AttemptStatus,
         reason: &str,
     ) -> Option<CostRow> {
-        let charge = self.plan.candidate().charge(usage, tier).unwrap_or(Charge::NOTHING);
+        let mut charge = self.plan.candidate().charge(usage, tier).unwrap_or(Charge::NOTHING);
+        if self.dispatched_us == 0 {
+            // What an attempt takes of a pool it takes by being sent.
+            charge.parts.clear();
+        }
         let now = self.shared.clock.monotonic_micros();
         let mut row = self.held.draft()?.clone();
         (row.usage, row.service_tier) = (*usage, tier);

@@ -1,6 +1,7 @@
 //! A configured provider: its address and our credential there.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dialect::{Dialect, Endpoint};
 use domain::Timestamp;
@@ -27,6 +28,8 @@ pub struct Provider {
     authority: Authority,
     base_path: String,
     credential: Option<Credentials>,
+    /// Whether the credential is known to be published.
+    published: AtomicBool,
     /// The version of an API that has deployments: the query that goes with every call.
     api_version: Option<String>,
     /// What stands between the address and the publishers of models: a project and a location.
@@ -122,6 +125,7 @@ impl Provider {
             authority,
             base_path: path.trim_end_matches('/').to_owned(),
             credential: api_key.map(|key| Headers::new(kind, key)).transpose()?.map(Credentials::Told),
+            published: AtomicBool::default(),
             api_version: None,
             folder: String::new(),
         })
@@ -143,6 +147,7 @@ impl Provider {
             authority: self.authority.clone(),
             base_path: self.base_path.clone(),
             credential: Some(Credentials::Told(Headers::new(self.kind, api_key)?)),
+            published: AtomicBool::default(),
             api_version: self.api_version.clone(),
             folder: self.folder.clone(),
         })
@@ -213,6 +218,16 @@ impl Provider {
     /// Why the last try to get an access token failed; nothing if it did not, or none is needed.
     pub fn token_failure(&self) -> Option<TokenFailure> {
         self.tokens()?.failure()
+    }
+
+    /// Notes whether the credential is known to be published, so that anybody may hold it; answers whether that is news.
+    pub fn set_published(&self, published: bool) -> bool {
+        self.published.swap(published, Ordering::Relaxed) != published
+    }
+
+    /// Whether the credential is known to be published: no call may go by it.
+    pub fn is_published(&self) -> bool {
+        self.published.load(Ordering::Relaxed)
     }
 
     /// The endpoint to which a call goes that came at this one: the same, or one to whose form it can be converted;

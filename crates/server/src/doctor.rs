@@ -3,6 +3,7 @@
 
 mod key_text;
 mod models;
+mod whose_keys;
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -90,6 +91,7 @@ pub fn doctor(options: &DoctorOptions) -> Vec<Finding> {
     if let Some(config) = config {
         check_routes(&config, &mut findings);
         check_contracts(&config, &mut findings);
+        whose_keys::check(&options.data, &config, &options.environment, &mut findings);
         check_providers(&config, options.live, &mut findings);
     }
     findings

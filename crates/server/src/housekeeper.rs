@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::admin::Admin;
 use crate::published::PublishedFile;
+use crate::secrets::{ANOTHER_OPERATOR_KEY, OPERATOR_PUBLISHED};
 
 /// Between two looks: so much of a day's counts is lost at most when the gateway dies.
 const EVERY: Duration = Duration::from_secs(1);
@@ -154,20 +155,35 @@ impl Housekeeper {
     fn reread_published(&self) {
         let Some(published) = &self.published else { return };
         // What a thread that panicked left here is whole.
-        match published.lock().unwrap_or_else(PoisonError::into_inner).reread() {
-            Ok(None) => {}
-            Ok(Some(keys)) => {
-                self.shared.directory.replace_published(keys.clone());
-                self.admin.keyring.drop_published(&self.admin.directory);
-                tracing::info!(keys = keys.len(), "the list of published keys has changed");
-            }
+        let mut published = published.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = match published.reread() {
+            Ok(None) => return,
+            Ok(Some(keys)) => keys.clone(),
             Err(mistakes) => {
                 let mistakes = mistakes.join("; ");
                 tracing::error!(
                     mistakes,
                     "the changed list of published keys cannot be read; the last one stands"
                 );
+                return;
             }
+        };
+        tracing::info!(keys = keys.len(), "the list of published keys has changed");
+        self.shared.directory.replace_published(keys.clone());
+        self.admin.keyring.drop_published(&self.admin.directory);
+        for (provider, is_published) in self.shared.operator_keys.note_published(&keys) {
+            if is_published {
+                tracing::error!(
+                    %provider,
+                    "the gateway's own key at this provider is known to be published, and nothing is called with it any \
+                     more: revoke it there, and start the gateway with another one"
+                );
+            } else {
+                tracing::info!(%provider, "the gateway's own key at this provider is called with again");
+            }
+        }
+        if published.has_operators() {
+            tracing::error!("{OPERATOR_PUBLISHED}; {ANOTHER_OPERATOR_KEY}");
         }
     }
 

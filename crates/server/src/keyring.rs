@@ -10,7 +10,7 @@ use std::time::Duration;
 use dialect::UpstreamError;
 use directory::{ChangeError, DirectoryService, Mandate, ProviderKey, ProviderKeyChanges, Sealed};
 use domain::{OrganizationId, ProviderKeyId};
-use gateway::{Brought, Shared};
+use gateway::{Brought, OF_THE_OPERATOR, Shared};
 use http_body_util::{BodyExt, Limited};
 use providers::{Client, Provider};
 use secrecy::{ExposeSecret, SecretString};
@@ -88,6 +88,11 @@ impl Keyring {
         self.gateway.routes.provider(name)
     }
 
+    /// Whether the gateway itself calls with this secret, at the operator's expense.
+    pub(crate) fn is_operators(&self, secret: &SecretString) -> bool {
+        self.gateway.operator_keys.has(secret.expose_secret())
+    }
+
     /// Seals a secret for this record; `None` without a master key.
     pub(crate) fn seal(
         &self,
@@ -117,6 +122,9 @@ impl Keyring {
         let secret = unsealed.map_err(|error| error.to_string())?;
         let published = self.gateway.directory.check_published(secret.expose_secret());
         published.map_err(|refusal| refusal.message)?;
+        if self.is_operators(&secret) {
+            return Err(OF_THE_OPERATOR.to_owned());
+        }
         let provider = self
             .provider(&key.provider)
             .ok_or_else(|| format!("no route leads to a provider named `{}` any more", key.provider))?;
@@ -141,7 +149,7 @@ impl Keyring {
                 Ok((brought, _)) => self.put(key.id, brought),
                 Err(why) => tracing::warn!(
                     key = %key.id, organization = %key.organization, why,
-                    "a provider key cannot be opened, and is not used"
+                    "a provider key that an organization brought is not used"
                 ),
             }
         }

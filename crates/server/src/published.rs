@@ -14,6 +14,8 @@ pub struct PublishedFile {
     path: PathBuf,
     stamp: Option<Stamp>,
     keys: PublishedKeys,
+    /// The line that stands for the operator's key.
+    operator: Option<String>,
 }
 
 /// By what a change of a file is seen: when it was written, and how long it is.
@@ -33,7 +35,17 @@ impl PublishedFile {
             mistakes.into_iter().map(|what| format!("{}, {what}", path.display())).collect::<Vec<_>>()
         };
         let keys = PublishedKeys::read(&text).map_err(named)?;
-        Ok(Self { path: path.to_owned(), stamp, keys })
+        Ok(Self { path: path.to_owned(), stamp, keys, operator: None })
+    }
+
+    /// From now on the operator's key, for which this line stands, is looked for in it, too.
+    pub(crate) fn look_for(&mut self, line: &str) {
+        self.operator = Some(line.to_owned());
+    }
+
+    /// Whether the operator's key is on it.
+    pub(crate) fn has_operators(&self) -> bool {
+        self.operator.as_ref().is_some_and(|line| self.keys.has_line(line))
     }
 
     /// The keys on it.
@@ -51,7 +63,7 @@ impl PublishedFile {
             return Ok(None);
         }
         self.stamp = now;
-        *self = Self::read(&self.path)?;
+        self.keys = Self::read(&self.path)?.keys;
         Ok(Some(&self.keys))
     }
 }
@@ -86,5 +98,11 @@ mod tests {
         assert!(mistakes[0].contains("line 1") && !mistakes[0].contains("sk-three"), "{mistakes:?}");
         assert_eq!(file.reread(), Ok(None));
         assert!(file.keys().has("sk-two"));
+        assert!(!file.has_operators());
+        file.look_for(&published_line("tk-operators"));
+        assert!(!file.has_operators());
+        std::fs::write(&path, published_line("tk-operators")).unwrap();
+        assert_eq!(file.reread().unwrap().unwrap().len(), 1);
+        assert!(file.has_operators());
     }
 }

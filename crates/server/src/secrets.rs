@@ -6,12 +6,22 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use directory::{KeyHash, KeyHasher, KeyKind, PublishedKeys, Secret};
+use directory::{KeyHash, KeyHasher, KeyKind, PublishedKeys, Secret, published_line};
 use domain::Ids;
 use secrecy::{ExposeSecret, SecretString};
 
 /// The variable that gives the operator's key on the first start, and to the client commands.
 pub const OPERATOR_KEY: &str = "TOLLKEEPER_OPERATOR_KEY";
+
+/// The file of the data folder that holds the operator's key.
+pub(crate) const OPERATOR_FILE: &str = "operator.key";
+
+/// What is said where the operator's key is on the list of published ones.
+pub(crate) const OPERATOR_PUBLISHED: &str =
+    "the operator's key is known to be published (access.published_keys), and is refused";
+/// What helps there.
+pub(crate) const ANOTHER_OPERATOR_KEY: &str =
+    "move operator.key out of the data folder and start the gateway anew, which makes another one";
 
 /// Why the secrets are unusable.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +54,8 @@ pub enum SecretsError {
 pub(crate) struct Secrets {
     pepper: [u8; 32],
     pub(crate) operator: KeyHash,
+    /// The line that stands for the operator's key in lists of published keys.
+    pub(crate) operator_line: String,
     /// The operator's key, when it was made just now and has to be shown once.
     pub(crate) created: Option<SecretString>,
 }
@@ -58,10 +70,10 @@ impl Secrets {
     ) -> Result<Self, SecretsError> {
         let pepper = pepper(&folder.join("key.pepper"), ids)?;
         let hasher = KeyHasher::new(pepper);
-        let path = folder.join("operator.key");
+        let path = folder.join(OPERATOR_FILE);
         if let Some(key) = read_private(&path)? {
-            let operator = hasher.hash(key.trim());
-            return Ok(Self { pepper, operator, created: None });
+            let (operator, operator_line) = (hasher.hash(key.trim()), published_line(&key));
+            return Ok(Self { pepper, operator, operator_line, created: None });
         }
         let (key, created) = match given {
             Some(key) => {
@@ -83,7 +95,7 @@ impl Secrets {
         };
         write_private(&path, key.expose_secret())?;
         let operator = hasher.hash(key.expose_secret());
-        Ok(Self { pepper, operator, created })
+        Ok(Self { pepper, operator, operator_line: published_line(key.expose_secret()), created })
     }
 
     /// A hasher for the keys of this data folder.

@@ -36,7 +36,7 @@ use crate::metrics::Metrics;
 use crate::patience::Patient;
 use crate::payments::{Payments, Recharger};
 use crate::published::PublishedFile;
-use crate::secrets::{OPERATOR_KEY, Secrets, SecretsError};
+use crate::secrets::{ANOTHER_OPERATOR_KEY, OPERATOR_KEY, OPERATOR_PUBLISHED, Secrets, SecretsError};
 use crate::sweeper::{SweepSettings, Sweeper};
 use crate::tasks::{InFlight, RuntimeTasks};
 use crate::user_pays::UserPays;
@@ -113,12 +113,11 @@ pub struct Running {
 pub fn start(options: Options) -> Result<Running, StartError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
-    let Options { data, listen, config, environment, extra_routes } = options;
+    let Options { data, listen, mut config, environment, extra_routes } = options;
     // First, so that a start on a taken address leaves nothing behind, the operator's key above all.
     let (listener, address) = bind(listen.unwrap_or(config.listen))?;
-    let (store, secrets, directory) = open_data(&data, &config, &environment, (&clock, ids.as_ref()))?;
-    let in_flight = InFlight::default();
-    let status = status_of(&config);
+    let (store, secrets, directory) = open_data(&data, &mut config, &environment, (&clock, ids.as_ref()))?;
+    let (in_flight, status) = (InFlight::default(), status_of(&config));
     let routes = Routes::new(config.routes.into_iter().chain(extra_routes))
         .with_free_router(&config.pools.free.router);
     contracts::warn(&routes, clock.now());
@@ -128,6 +127,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         directory: Arc::clone(directory.directory()),
         routes,
         brought: Arc::default(),
+        operator_keys: Arc::new(config.operator_keys),
         tiers: config.tiers,
         pools: config.pools,
         retries: gateway::RetryBudget::new(config.settings.retry),
@@ -184,7 +184,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
 /// Opens what is kept in the data folder: the books, the gateway's own secrets, the directory.
 fn open_data(
     data: &Path,
-    config: &Config,
+    config: &mut Config,
     environment: &Environment,
     (clock, ids): (&Arc<dyn Clock>, &dyn Ids),
 ) -> Result<(Arc<Store>, Secrets, DirectoryService), StartError> {
@@ -194,6 +194,12 @@ fn open_data(
     }
     let published = config.published.as_ref().map(|file| file.keys().clone()).unwrap_or_default();
     let secrets = Secrets::open(data, environment.get(OPERATOR_KEY), &published, ids)?;
+    if let Some(file) = &mut config.published {
+        file.look_for(&secrets.operator_line);
+    }
+    if published.has_line(&secrets.operator_line) {
+        tracing::error!("{OPERATOR_PUBLISHED}; {ANOTHER_OPERATOR_KEY}");
+    }
     let directory = DirectoryService::open(store.directory(), secrets.hasher())?;
     directory.directory().replace_published(published);
     Ok((store, secrets, directory))

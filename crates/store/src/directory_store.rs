@@ -17,7 +17,7 @@ use crate::writer::Writer;
 
 pub(crate) use audit::read_audit;
 pub use audit::{AuditFilter, AuditLine};
-pub(crate) use load::load;
+pub(crate) use load::{load, provider_keys};
 
 /// What a directory write is answered with.
 pub(crate) type Written = Result<(), directory::StoreError>;

@@ -11,14 +11,33 @@ use rusqlite::{Connection, params};
 use crate::reader::Reader;
 use crate::{StoreError, books};
 
-/// What a key's calls have cost: in all, and since each of three moments.
+/// What a key's calls have cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyCost {
+    /// What was charged for them.
+    pub charged: Spent,
+    /// What those cost that providers billed to an account that is not the gateway's, the caller's or an end user's: each
+    /// attempt at list price, rounded up. One whose list price nobody knows adds nothing.
+    pub elsewhere: Spent,
+}
+
+/// What was spent: in all, and since each of three moments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
     /// In all.
     pub total: Money,
     /// Since the moments that were asked for, in their order.
     pub since: [Money; 3],
 }
+
+/// What the keys of an organization have cost. The classes are those whose payer is the caller or the end user.
+const KEY_COSTS: &str = "
+SELECT key, sum(cost), sum(iif(at >= ?3, cost, 0)), sum(iif(at >= ?4, cost, 0)), sum(iif(at >= ?5, cost, 0)),
+       sum(listed), sum(iif(at >= ?3, listed, 0)), sum(iif(at >= ?4, listed, 0)), sum(iif(at >= ?5, listed, 0))
+FROM (SELECT key, at, cost, iif(class IN ('byok', 'user_pays') AND list_pico IS NOT NULL,
+                                list_pico / 1000 + (list_pico % 1000 <> 0), 0) AS listed
+      FROM cost_row WHERE organization = ?1 AND (?2 IS NULL OR key = ?2))
+GROUP BY key";
 
 /// An organization's credit over all its time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,19 +86,21 @@ impl Reader {
         since: [Timestamp; 3],
     ) -> Result<HashMap<KeyId, KeyCost>, StoreError> {
         self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT key, sum(cost), sum(iif(at >= ?3, cost, 0)), sum(iif(at >= ?4, cost, 0)),
-                        sum(iif(at >= ?5, cost, 0))
-                 FROM cost_row WHERE organization = ?1 AND (?2 IS NULL OR key = ?2) GROUP BY key",
-            )?;
+            let mut statement = connection.prepare_cached(KEY_COSTS)?;
             let key = key.map(|key| *key.as_bytes());
             let [first, second, third] = since.map(Timestamp::micros);
             let mut rows = statement.query(params![organization.as_bytes(), key, first, second, third])?;
             let mut costs = HashMap::new();
             while let Some(row) = rows.next()? {
-                let money = |index| Ok::<_, StoreError>(Money::from_nano(row.get(index)?));
-                let cost = KeyCost { total: money(1)?, since: [money(2)?, money(3)?, money(4)?] };
-                costs.insert(KeyId::from_bytes(row.get(0)?), cost);
+                let money = |index: usize| Ok::<_, StoreError>(Money::from_nano(row.get(index)?));
+                let spent = |first: usize| {
+                    let since = [money(first + 1)?, money(first + 2)?, money(first + 3)?];
+                    Ok::<_, StoreError>(Spent { total: money(first)?, since })
+                };
+                costs.insert(
+                    KeyId::from_bytes(row.get(0)?),
+                    KeyCost { charged: spent(1)?, elsewhere: spent(5)? },
+                );
             }
             Ok(costs)
         })
@@ -110,4 +131,19 @@ fn read_totals(connection: &Connection, organization: OrganizationId) -> Result<
     let less = |amount: Money, part: Money| amount.checked_sub(part).unwrap_or_default();
     let charged = used.checked_add(debt).unwrap_or(Money::MAX);
     Ok(CreditTotals { credited: less(ever, refunded), charged: less(charged, refunded), purchased })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{AccessClass, Payer};
+
+    use super::*;
+
+    #[test]
+    fn the_classes_that_are_billed_elsewhere_are_all_there() {
+        for class in AccessClass::ALL {
+            let elsewhere = matches!(class.payer(), Payer::Caller | Payer::EndUser);
+            assert_eq!(KEY_COSTS.contains(&format!("'{class}'")), elsewhere, "{class}");
+        }
+    }
 }

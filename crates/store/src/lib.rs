@@ -38,7 +38,7 @@ pub use backup::{Backup, BackupError, Head, Restored, backup, restore};
 pub use day_counts::DayCount;
 pub use decisions::{DecisionRecord, Decisions, FORGET_AT_ONCE};
 pub use directory_store::{AuditFilter, AuditLine};
-pub use figures::{CreditTotals, KeyCost};
+pub use figures::{CreditTotals, KeyCost, Spent};
 pub use reader::{Balance, BookedEntry, BudgetRecord, PoolRecord, Reader, RequestRecord};
 pub use statement::{BookingLine, Statement, StatementError, StatementItem, StatementLine, UsageLine};
 pub use unfreeze::{UnfreezeError, unfreeze};

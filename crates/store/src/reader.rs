@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use directory::ProviderKey;
 use domain::{LotId, Money, OrganizationId, RequestId, Timestamp, WalletId};
 use ledger::{
     Account, Budget, Changes, CostRow, Draw, Entry, EntryKind, Event, Hold, Lot, Note, PoolKey, PromoCode,
@@ -126,6 +127,14 @@ impl Reader {
                 statement.query_map([], |row| Ok((OrganizationId::from_bytes(row.get(0)?), row.get(1)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
+    }
+
+    /// The provider keys that organizations brought, sealed as they are.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn provider_keys(&self) -> Result<Vec<ProviderKey>, StoreError> {
+        self.read(directory_store::provider_keys)
     }
 
     /// What each organization has bought in all, less what was paid back to it. Those that never bought are left out.

@@ -33,6 +33,10 @@ pub(crate) struct ProjectCreateArgs {
     #[arg(long, value_parser = ["dev", "staging", "prod"], default_value = "dev")]
     pub(crate) environment: String,
 
+    /// What its prompts may contain
+    #[arg(long, value_parser = ["public", "internal", "sensitive"], default_value = "internal")]
+    pub(crate) data_class: String,
+
     /// What pays for its calls when no grant can: nothing, or the organization's other credit
     #[arg(long, value_parser = ["stop", "paid"])]
     pub(crate) after_grant: Option<String>,

@@ -17,6 +17,7 @@ impl Operator<'_> {
                     ("name", Some(json!(args.name))),
                     ("organization", Some(json!(args.org))),
                     ("environment", Some(json!(args.environment))),
+                    ("data_class", Some(json!(args.data_class))),
                     ("after_grant", args.after_grant.map(Value::from)),
                 ]);
                 self.call::<views::NewProject>(&args.gateway, Call::post("/admin/v1/projects", body))

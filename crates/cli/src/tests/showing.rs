@@ -69,13 +69,14 @@ next: tollkeeper project create NAME --org org_01920000000070008000000000000001
     check::<views::NewProject>(
         r#"
 {"id":"proj_01920000000070008000000000000002","object":"project","name":"chat",
-"organization":"org_01920000000070008000000000000001","environment":"prod","after_grant":"stop","created_at":"2026-11-21T06:55:50Z"}
+"organization":"org_01920000000070008000000000000001","environment":"prod","data_class":"sensitive","after_grant":"stop","created_at":"2026-11-21T06:55:50Z"}
 "#,
         "
 id            proj_01920000000070008000000000000002
 name          chat
 organization  org_01920000000070008000000000000001
 environment   prod
+data class    sensitive
 after grants  stop
 created       2026-11-21T06:55:50Z
 ",

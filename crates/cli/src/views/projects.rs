@@ -77,6 +77,7 @@ pub(crate) struct NewProject {
     name: String,
     organization: OrganizationId,
     environment: String,
+    data_class: String,
     after_grant: String,
     created_at: Timestamp,
 }
@@ -88,6 +89,7 @@ impl View for NewProject {
             ("name", self.name.clone()),
             ("organization", self.organization.to_string()),
             ("environment", self.environment.clone()),
+            ("data class", self.data_class.clone()),
             ("after grants", self.after_grant.clone()),
             ("created", second(self.created_at)),
         ])

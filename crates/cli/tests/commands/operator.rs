@@ -97,7 +97,7 @@ fn commands_are_calls_of_the_operator_api() {
             format!("project create chat --org {ORG}"),
             201,
             "POST /admin/v1/projects".to_owned(),
-            json!({ "name": "chat", "organization": ORG, "environment": "dev" }),
+            json!({ "name": "chat", "organization": ORG, "environment": "dev", "data_class": "internal" }),
         ),
         (
             format!("keys create --project {PROJECT}"),

@@ -112,7 +112,8 @@ impl App {
     /// Whether it runs on the user's own machine. Then its origin says nothing about who made it.
     pub fn is_local(&self) -> bool {
         // `127.0.0.1.example` is somebody's, too.
-        self.host() == "localhost" || self.host().parse().is_ok_and(|host: Ipv4Addr| host.is_loopback())
+        matches!(self.host(), "localhost" | "[::1]")
+            || self.host().parse().is_ok_and(|host: Ipv4Addr| host.is_loopback())
     }
 
     /// What people call it: its own name with its host behind it, or the host alone.

@@ -211,6 +211,7 @@ fn an_app_is_what_can_be_shown_of_it() {
         ("https://notes.example", Some("\u{202e}evil\u{200b}\u{7}"), "evil (notes.example)", false),
         ("http://localhost", Some("CLI"), "CLI (localhost)", true),
         ("http://127.0.0.1", None, "127.0.0.1", true),
+        ("http://[::1]", None, "[::1]", true),
         ("https://127.0.0.1.example", None, "127.0.0.1.example", false),
         ("https://localhost.example", None, "localhost.example", false),
     ] {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use directory::{
-    App, Caps, KeyOwner, LimitReset, Mandate, NewConsent, NewUser, OrganizationRole, ProjectRole,
+    App, Byok, Caps, KeyOwner, LimitReset, Mandate, NewConsent, NewUser, OrganizationRole, ProjectRole,
 };
-use domain::{Clock, Money, UserId};
+use domain::{AccessClass, Clock, Money, UserId};
 use serde_json::Value;
 
 use super::house::{Got, House, Manner, Steady, answer};
@@ -132,4 +132,27 @@ async fn apps_on_their_users_machines_are_not_one_app() {
     assert_eq!(house.call_as(&of_ada).await.status.as_u16(), 200);
     error(&house.call_as(&of_ada).await);
     assert_eq!(house.call_as(&of_bob).await.status.as_u16(), 200);
+}
+
+/// Its user set a limit in money, which nothing counts against that a provider bills to the organization.
+#[tokio::test]
+async fn an_app_calls_by_no_provider_key_that_the_organization_keeps() {
+    let house = house(Caps::default(), Caps::default()).await;
+    house.keep_key();
+    let ids = ids();
+    let ada = house.add_person(&ids, "ada@example.com");
+    let app = house.consent(&ids, ada, "https://notes.example");
+    house.use_keys(Byok::First, false);
+    assert_eq!(house.call_as(&house.keys["laptop"]).await.status.as_u16(), 200);
+    assert_eq!((house.last_class(), house.rows()[0].cost), (AccessClass::Byok, Money::ZERO));
+    assert_eq!(house.call_as(&app).await.status.as_u16(), 200);
+    assert_eq!(house.last_class(), AccessClass::UserPays);
+    assert!(house.rows()[1].cost > Money::ZERO, "its user's wallet pays");
+    // Where the project never calls by our keys, an app cannot call.
+    house.use_keys(Byok::Only, false);
+    let refused = house.call_as(&app).await;
+    assert_eq!(refused.status.as_u16(), 403, "{}", refused.body);
+    assert!(refused.body.contains("provider_key_missing"), "{}", refused.body);
+    assert_eq!(house.rows().len(), 2);
+    assert_eq!(house.call_as(&house.keys["laptop"]).await.status.as_u16(), 200);
 }

@@ -146,6 +146,8 @@ pub(super) struct Gate {
     /// Whether everything is answered as frozen books answer.
     pub(super) frozen: AtomicBool,
     pub(super) busy: AtomicBool,
+    /// Whether the answer to a hold keeps its call waiting for a moment.
+    pub(super) dawdles: AtomicBool,
     /// What the next hold is answered with, if not what the books say.
     pub(super) denies: Mutex<Option<LedgerError>>,
     waiting: Mutex<Vec<(Extension, ReplySender)>>,
@@ -173,8 +175,24 @@ impl LedgerStore for Gate {
         {
             return Ticket::answered(Err(denial));
         }
+        if matches!(command, Command::Hold(_)) && self.dawdles.load(Ordering::Relaxed) {
+            return later(self.books.submit(command));
+        }
         self.books.submit(command)
     }
+}
+
+/// The same answer, after the caller has had to wait for it.
+#[expect(clippy::disallowed_methods, reason = "the ledger's side of a test")]
+fn later(answer: Ticket) -> Ticket {
+    let (sender, ticket) = Ticket::open();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut outbox = ledger::Outbox::default();
+        outbox.add(sender, answer.await);
+        outbox.send();
+    });
+    ticket
 }
 
 impl Gate {
@@ -353,6 +371,7 @@ impl House {
             closed: AtomicBool::default(),
             frozen: AtomicBool::default(),
             busy: AtomicBool::default(),
+            dawdles: AtomicBool::default(),
             denies: Mutex::default(),
             waiting: Mutex::default(),
             extensions: AtomicU64::default(),
@@ -362,6 +381,7 @@ impl House {
             directory: Arc::clone(service.directory()),
             routes,
             brought: Arc::default(),
+            operator_keys: Arc::default(),
             tiers: Tiers::default(),
             pools: Pools::default(),
             retries: RetryBudget::new(RetryRules::default()),
@@ -416,6 +436,7 @@ impl House {
             directory: Arc::clone(&old.directory),
             routes: Routes::default(),
             brought: Arc::clone(&old.brought),
+            operator_keys: Arc::clone(&old.operator_keys),
             tiers: Tiers::default(),
             pools: Pools::default(),
             retries: RetryBudget::new(old.settings.retry),

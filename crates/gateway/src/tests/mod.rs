@@ -13,6 +13,7 @@ mod hedge;
 mod house;
 mod images;
 mod in_flight;
+mod kept_keys;
 mod models;
 mod paying;
 mod precedence;
@@ -22,5 +23,6 @@ mod routing;
 mod scene;
 mod shown;
 mod stage;
+mod turning;
 
 pub(crate) use contract::contract;

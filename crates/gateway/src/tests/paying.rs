@@ -1,11 +1,12 @@
 //! Who pays: free requests, complimentary tokens, and money behind them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use directory::{DataClass, InFlight, Mandate};
 use domain::{AccessClass, Money, Payer, ServiceTier, Usage, Zone};
-use ledger::CostRow;
+use ledger::{AttemptStatus, CostRow};
 use pricing::{ModelKind, PriceVersion, RoutePrice, Schedule};
 use serde_json::Value;
 
@@ -40,7 +41,7 @@ async fn house(contract: Contract, data: DataClass, credit: i64, pools: Pools, s
     house
 }
 
-fn free() -> Contract {
+pub(super) fn free() -> Contract {
     Contract { class: AccessClass::Free, ..covering(DataClass::Internal, false, Verified::Always) }
 }
 
@@ -99,7 +100,7 @@ async fn free_requests_are_counted_by_the_minute_and_by_the_day_and_touch_no_wal
     assert_eq!(house.books().sequence, 52, "nothing but settlements, none of which moves money");
 }
 
-fn programme(tokens_per_day: u64) -> Pools {
+pub(super) fn programme(tokens_per_day: u64) -> Pools {
     let group = TokenGroup { name: "large".into(), models: vec!["m*".to_owned()], tokens_per_day };
     let programme = Programme {
         name: "shared".into(),
@@ -112,12 +113,12 @@ fn programme(tokens_per_day: u64) -> Pools {
     Pools::new(free, vec![programme], byok)
 }
 
-fn complimentary() -> Contract {
+pub(super) fn complimentary() -> Contract {
     let open = covering(DataClass::Public, true, Verified::Always);
     Contract { class: AccessClass::Complimentary, programme: Some("shared".to_owned()), ..open }
 }
 
-fn join(house: &House, joins: bool) {
+pub(super) fn join(house: &House, joins: bool) {
     // Far from the ids that the house was made with.
     house.clock.advance(Duration::from_secs(1));
     let mandate = Mandate::operator(&*house.clock, domain::Clock::now(&*house.clock));
@@ -273,6 +274,31 @@ async fn a_second_attempt_in_a_pool_holds_for_one_answer_and_a_prompt() {
     let pools = stage.house.books().pools;
     let used: Vec<_> = pools.values().map(|pool| (pool.used, pool.held)).collect();
     assert_eq!(used, [(units(&rows[0]) + 17, 0)]);
+}
+
+#[tokio::test]
+async fn who_leaves_before_anything_is_sent_has_taken_no_free_request() {
+    let house = house(free(), DataClass::Internal, 0, Pools::default(), answer(7)).await;
+    let used = || house.books().pools.values().map(|pool| pool.used).sum::<u64>();
+    house.gate.dawdles.store(true, Ordering::Relaxed);
+    let call = tokio::time::timeout(Duration::from_millis(20), house.call(1, BODY));
+    assert!(call.await.is_err(), "the client leaves while the hold is made");
+    let settled = async {
+        while house.rows().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), settled).await.unwrap();
+    let row = &house.rows()[0];
+    assert_eq!((&*row.reason, row.status), ("client_closed", AttemptStatus::Cancelled));
+    assert_eq!((row.cover.as_ref().unwrap().units, used(), house.bodies().len()), (0, 0, 0));
+    house.gate.dawdles.store(false, Ordering::Relaxed);
+    assert_eq!(house.call(2, BODY).await.status, 200);
+    assert_eq!(
+        (house.rows()[1].cover.as_ref().unwrap().units, used()),
+        (1, 1),
+        "what was sent has taken one"
+    );
 }
 
 /// A price list as the figures say it: 2.50 and 10.00 a million.

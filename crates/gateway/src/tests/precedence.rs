@@ -59,6 +59,7 @@ fn reasons() -> Vec<(Wrong, RefusalCode)> {
         (Wrong::Unfit, Code::ContractUnfit),
         (Wrong::Stale, Code::ContractStale),
         (Wrong::NoProviderKey, Code::ProviderKeyMissing),
+        (Wrong::Published, Code::ProviderKeyPublished),
         (Wrong::Ceiling, Code::OrganizationUsageLimitExceeded),
     ];
     reasons.extend(Capped::ALL.map(Wrong::Budget).into_iter().zip(budget));

@@ -61,6 +61,7 @@ pub(super) enum Wrong {
     Unfit,
     Stale,
     NoProviderKey,
+    Published,
     Ceiling,
     Budget(Capped),
     Rate(Rated),
@@ -272,6 +273,7 @@ impl Scene {
         let only = if self.is(Wrong::Abroad) { "FR" } else { "DE" };
         let countries = Countries::Only(vec![only.parse().unwrap()]);
         let contract = Arc::new(Contract { countries, ..covering(data, false, verified) });
+        self.house.provider.set_published(self.is(Wrong::Published));
         let price = if self.is(Wrong::NotForChat) { embedding_price() } else { price() };
         let price = (!self.is(Wrong::Unpriced)).then_some(price);
         let target = Target::new(Arc::clone(&self.house.provider), "m", contract, price);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use directory::{NewProviderKey, ProviderKey, ProviderKeyChanges};
+use directory::{ChangeError, NewProviderKey, ProviderKey, ProviderKeyChanges};
 use domain::{ProjectId, ProviderKeyId};
-use gateway::Brought;
+use gateway::{Brought, OF_THE_OPERATOR};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -74,6 +74,11 @@ pub(super) fn bring(call: Call) -> Waiting {
         let directory = &call.admin.directory;
         let published = directory.directory().check_published(secret.expose_secret());
         published.map_err(|refusal| Problem::refused(&refusal))?;
+        // Before the provider is asked: it would say that it takes the key.
+        if keyring.is_operators(&secret) {
+            let problem = format!("`secret`: {OF_THE_OPERATOR}");
+            return Err(ChangeError::Conflict { field: "secret", problem }.into());
+        }
         let project = optional::<ProjectId>("project", body.project.as_deref())?;
         let organization = call.tenant.organization.id;
         let fingerprint = directory.directory().fingerprint(&secret);
@@ -145,7 +150,7 @@ pub(super) fn test(call: Call) -> Waiting {
                 Ok(()) => None,
                 Err(Untaken::Refused(why) | Untaken::Unasked(why)) => Some(why),
             },
-            Err(why) => Some(format!("the key cannot be opened: {why}")),
+            Err(why) => Some(format!("the key is not used: {why}")),
         };
         let admin = Arc::clone(&call.admin);
         let tested = blocking(move || {

@@ -85,6 +85,7 @@ fn admin_of(store: &Store, clock: &Arc<dyn Clock>) -> Arc<Admin> {
         directory: Arc::clone(directory.directory()),
         routes: gateway::Routes::default(),
         brought: Arc::default(),
+        operator_keys: Arc::default(),
         rates: Arc::default(),
         tiers: gateway::Tiers::default(),
         pools: gateway::Pools::default(),

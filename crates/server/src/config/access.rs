@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use directory::{PublishedKeys, published_line};
-use gateway::Route;
+use gateway::{OperatorKeys, Route};
+use providers::Provider;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::read::{Mistakes, Section};
@@ -34,12 +35,14 @@ pub(super) struct Keys<'a> {
     published: PublishedKeys,
     /// The hashes of those that were had since they were last asked for.
     had: Vec<String>,
+    /// What is known of those whose provider is.
+    operator: OperatorKeys,
 }
 
 impl<'a> Keys<'a> {
     pub(super) fn new(environment: &'a Environment, file: Option<&PublishedFile>) -> Self {
         let published = file.map(|file| file.keys().clone()).unwrap_or_default();
-        Self { environment, published, had: Vec::new() }
+        Self { environment, published, had: Vec::new(), operator: OperatorKeys::default() }
     }
 
     /// The secret of this reference.
@@ -61,6 +64,16 @@ impl<'a> Keys<'a> {
     /// The hashes of the secrets that were had since the last time.
     pub(super) fn take_hashes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.had)
+    }
+
+    /// This provider is called with the secrets of these hashes.
+    pub(super) fn note(&mut self, provider: &Arc<Provider>, hashes: impl IntoIterator<Item = String>) {
+        self.operator.add(provider, hashes);
+    }
+
+    /// The secrets of all providers, as they are known later.
+    pub(super) fn into_operator(self) -> OperatorKeys {
+        self.operator
     }
 }
 

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, Timestamp};
-use gateway::{Account, Contract, Pools, Programme, Route, Settings, Target, Tiers};
+use gateway::{Account, Contract, OperatorKeys, Pools, Route, Settings, Target, Tiers};
 use ipnet::IpNet;
 use pricing::{Catalog, ModelKind, PriceVersion, Resale, RoutePrice, Schedule};
 use providers::{KINDS, Kind, Provider, Timeouts};
@@ -86,6 +86,8 @@ pub struct Config {
     pub offers: Offers,
     /// Keys that anybody may hold, if the operator has a list of such.
     pub published: Option<PublishedFile>,
+    /// The gateway's own keys at providers, by their hashes.
+    pub operator_keys: OperatorKeys,
     /// What seals the provider keys that organizations bring.
     pub vault: MasterKeys,
     /// The usage tiers.
@@ -221,8 +223,7 @@ fn read_config(
     let providers = read_providers(root.sections("providers", mistakes), &mut keys, verification, mistakes);
     let offers = read_offers(root.section("offers", mistakes), providers.is_empty(), mistakes);
     let pools = pools::read(&mut root, mistakes);
-    let programmes = pools.as_ref().map_or(&[][..], |pools| &pools.programmes);
-    let known = Known { providers: &providers, catalog, verification, programmes };
+    let known = Known { providers: &providers, catalog, verification, pools: pools.as_ref() };
     let tiers = tiers::read(root.sections("tiers", mistakes), mistakes);
     let mut routes = read_routes(root.sections("routes", mistakes), &known, mistakes);
     access::check_owners(&providers, &routes, mistakes);
@@ -254,6 +255,7 @@ fn read_config(
         log: log?,
         offers,
         published,
+        operator_keys: keys.into_operator(),
         vault,
         tiers,
         pools: pools?,
@@ -386,13 +388,9 @@ fn read_providers(
             match built {
                 Ok(mut provider) => {
                     provider.http2_prior_knowledge = http2;
-                    providers.push(KnownProvider {
-                        provider: Arc::new(provider),
-                        contract,
-                        secrets,
-                        resale,
-                        caps,
-                    });
+                    let provider = Arc::new(provider);
+                    keys.note(&provider, secrets.iter().cloned());
+                    providers.push(KnownProvider { provider, contract, secrets, resale, caps });
                 }
                 Err(error) => mistakes.add(&section.field(error.field()), error),
             }
@@ -419,8 +417,8 @@ struct Known<'a> {
     providers: &'a [KnownProvider],
     catalog: &'a Catalog,
     verification: Verification,
-    /// The programmes of complimentary tokens.
-    programmes: &'a [Programme],
+    /// The pools, with the programmes of complimentary tokens.
+    pools: Option<&'a Pools>,
 }
 
 fn read_routes(sections: Vec<Section>, known: &Known<'_>, mistakes: &mut Mistakes) -> Vec<Route> {
@@ -507,7 +505,8 @@ fn read_target(mut section: Section, known: &Known<'_>, mistakes: &mut Mistakes)
         .ok()?;
     let target = Target::new(Arc::clone(&written.provider), &model, contract, prices).with_rules(rules);
     let target = target.with_accounts(accounts);
-    pools::check_target(&field, &target, known.programmes, mistakes);
+    let programmes = known.pools.map_or(&[][..], |pools| &pools.programmes);
+    pools::check_target(&field, &target, programmes, mistakes);
     Some(target)
 }
 

@@ -128,7 +128,10 @@ fn provider(
     };
     let kind = Kind::named(name)?;
     let built = Provider::new(name, kind, base_url, secret.as_ref());
-    built.map(Arc::new).map_err(|error| mistakes.add(&place(error.field()), error)).ok()
+    let built = built.map(Arc::new).map_err(|error| mistakes.add(&place(error.field()), error)).ok()?;
+    let hashes = keys.take_hashes();
+    keys.note(&built, hashes);
+    Some(built)
 }
 
 /// A route for every model of the catalogue's that the provider has or will have.

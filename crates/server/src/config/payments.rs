@@ -9,7 +9,7 @@ use payments::{Cents, Manual};
 use secrecy::SecretString;
 
 use super::Environment;
-use super::read::{Mistakes, Section};
+use super::read::{Least, Mistakes, Section};
 use crate::payments::PaymentSettings;
 
 #[derive(Clone, Copy)]
@@ -42,8 +42,8 @@ pub(super) fn read_payments(
 }
 
 fn read_bounds(section: &mut Section, mistakes: &mut Mistakes) -> Option<Bounds> {
-    let amount_min = amount(section, "amount_min", mistakes);
-    let amount_max = amount(section, "amount_max", mistakes);
+    let amount_min = payable(section, "amount_min", mistakes);
+    let amount_max = payable(section, "amount_max", mistakes);
     let (amount_min, amount_max) = (amount_min?, amount_max?);
     if amount_max < amount_min {
         mistakes.add(
@@ -54,11 +54,11 @@ fn read_bounds(section: &mut Section, mistakes: &mut Mistakes) -> Option<Bounds>
     Some(Bounds { amount_min, amount_max })
 }
 
-fn amount(section: &mut Section, name: &'static str, mistakes: &mut Mistakes) -> Option<Money> {
-    let text = section.text(name, mistakes)?;
+/// An amount that can be paid at once.
+fn payable(section: &mut Section, name: &'static str, mistakes: &mut Mistakes) -> Option<Money> {
+    let amount = section.amount(name, Least::AboveZero, mistakes)?;
     let field = section.field(name);
-    let money: Money = text.parse().map_err(|error| mistakes.add(&field, error)).ok()?;
-    Cents::try_from(money).map(Cents::money).map_err(|error| mistakes.add(&field, error)).ok()
+    Cents::try_from(amount).map(Cents::money).map_err(|error| mistakes.add(&field, error)).ok()
 }
 
 /// What is for Stripe, as written.

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use domain::{AccessClass, Money, Timestamp, Zone, name_fits};
+use domain::{AccessClass, Timestamp, Zone, name_fits};
 use gateway::{ByokAllowance, ByokRules, FreeRules, Pools, Programme, Route, Target, TokenGroup};
 
-use super::read::{Mistakes, Section};
+use super::read::{Least, Mistakes, Section};
 
 /// The end of a model's name that says it costs nothing.
 const FREE_SUFFIX: &str = ":free";
@@ -26,7 +26,7 @@ fn read_free(mut section: Section, mistakes: &mut Mistakes) -> Option<FreeRules>
     let per_minute = cap("requests_per_minute");
     let per_day = cap("requests_per_day");
     let per_day_purchased = cap("requests_per_day_purchased");
-    let threshold = amount(&mut section, "credit_purchased", mistakes);
+    let threshold = section.amount("credit_purchased", Least::Zero, mistakes);
     let router = section.required_text("router", mistakes);
     section.finish(mistakes);
     Some(FreeRules {
@@ -40,18 +40,14 @@ fn read_free(mut section: Section, mistakes: &mut Mistakes) -> Option<FreeRules>
 
 fn read_byok(mut section: Section, mistakes: &mut Mistakes) -> Option<ByokRules> {
     let requests = section.number("free_requests_per_month", 0..=CAP_MAX, mistakes);
-    let field = section.field("free_value_per_month");
-    let value =
-        section.has("free_value_per_month").then(|| amount(&mut section, "free_value_per_month", mistakes));
+    let value = section
+        .has("free_value_per_month")
+        .then(|| section.amount("free_value_per_month", Least::Zero, mistakes));
     let fee = permille(&mut section, "fee_percent", mistakes);
     section.finish(mistakes);
     let allowance = match value {
         None => ByokAllowance::Requests(requests?),
-        Some(Some(value)) => ByokAllowance::Value(value),
-        Some(None) => {
-            mistakes.add(&field, "write an amount, such as \"25000.00\", or leave it out");
-            return None;
-        }
+        Some(value) => ByokAllowance::Value(value?),
     };
     Some(ByokRules { allowance, fee_permille: fee? })
 }
@@ -72,23 +68,6 @@ fn permille(section: &mut Section, name: &'static str, mistakes: &mut Mistakes) 
         return None;
     }
     read
-}
-
-/// An amount that is not negative.
-fn amount(section: &mut Section, name: &'static str, mistakes: &mut Mistakes) -> Option<Money> {
-    let field = section.field(name);
-    let text = section.text(name, mistakes)?;
-    match text.parse::<Money>() {
-        Ok(amount) if !amount.is_negative() => Some(amount),
-        Ok(_) => {
-            mistakes.add(&field, "must not be negative");
-            None
-        }
-        Err(error) => {
-            mistakes.add(&field, error);
-            None
-        }
-    }
 }
 
 fn read_programmes(sections: Vec<Section>, mistakes: &mut Mistakes) -> Vec<Programme> {

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use domain::Money;
 use toml::{Table, Value};
 
 /// Every mistake found so far, each beginning with the name of its field.
@@ -14,6 +15,15 @@ impl Mistakes {
     pub(super) fn add(&mut self, field: &str, what: impl std::fmt::Display) {
         self.0.push(format!("{field}: {what}"));
     }
+}
+
+/// How little an amount may be.
+#[derive(Clone, Copy)]
+pub(super) enum Least {
+    /// Nothing at all.
+    Zero,
+    /// Something, however little.
+    AboveZero,
 }
 
 /// One table of the file. What is not taken from it by name is unknown.
@@ -165,6 +175,26 @@ impl Section {
             mistakes.add(&self.field(name), format_args!("must be between {low} and {high}, is {value}"));
         }
         number
+    }
+
+    /// An amount of money, written as a text such as `"10.00"`.
+    pub(super) fn amount(
+        &mut self,
+        name: &'static str,
+        least: Least,
+        mistakes: &mut Mistakes,
+    ) -> Option<Money> {
+        let text = self.text(name, mistakes)?;
+        let mut mistaken = |what: &dyn std::fmt::Display| mistakes.add(&self.field(name), what);
+        let amount = text.parse::<Money>().map_err(|error| mistaken(&error)).ok()?;
+        let (allowed, problem) = match least {
+            Least::Zero => (!amount.is_negative(), "must not be negative"),
+            Least::AboveZero => (amount > Money::ZERO, "must be above zero"),
+        };
+        if !allowed {
+            mistaken(&problem);
+        }
+        allowed.then_some(amount)
     }
 
     /// A length of time written as a whole number of milliseconds, at most a day.

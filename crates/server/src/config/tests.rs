@@ -602,3 +602,33 @@ fn keys_are_pooled_within_one_owners_account_only() {
         }
     }
 }
+
+#[test]
+fn amounts_are_read_alike_everywhere() {
+    const NEGATIVE: &str = "must not be negative";
+    const NOTHING: &str = "must be above zero";
+    // The table, the setting in it, what it says to nothing and to less than nothing.
+    for (table, field, nothing, less) in [
+        ("[free]", "free.credit_purchased", None, NEGATIVE),
+        ("[byok]", "byok.free_value_per_month", None, NEGATIVE),
+        ("[[tiers]]\nname = 'one'", "tiers[0].monthly_ceiling", None, NEGATIVE),
+        ("[user_pays]", "user_pays.limit_default", Some(NOTHING), NOTHING),
+        ("[payments]", "payments.amount_min", Some(NOTHING), NOTHING),
+    ] {
+        let name = field.rsplit('.').next().unwrap();
+        for (written, problem) in [
+            ("'1.00'", None),
+            ("'0.00'", nothing),
+            ("'-1'", Some(less)),
+            ("'much'", Some("")),
+            ("1", Some("expected a text in quotes, found integer")),
+        ] {
+            let read = parse(&format!("{table}\n{name} = {written}\n"));
+            let found = read.err().map(|errors| errors.0).unwrap_or_default();
+            let told = found.iter().any(|mistake| {
+                problem.is_some_and(|problem| mistake.starts_with(&format!("{field}: {problem}")))
+            });
+            assert_eq!((told, found.is_empty()), (problem.is_some(), problem.is_none()), "{field} {found:?}");
+        }
+    }
+}

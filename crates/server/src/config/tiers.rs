@@ -6,7 +6,7 @@ use directory::Caps;
 use domain::Money;
 use gateway::{Tier, TierLimit, Tiers};
 
-use super::read::{Mistakes, Section};
+use super::read::{Least, Mistakes, Section};
 
 /// The largest cap: what a counter can hold (2^53).
 const CAP_MAX: u64 = 1 << 53;
@@ -31,9 +31,9 @@ pub(super) fn read(sections: Vec<Section>, mistakes: &mut Mistakes) -> Tiers {
 
 fn read_tier(section: &mut Section, mistakes: &mut Mistakes) -> Option<Tier> {
     let name = section.required_text("name", mistakes);
-    let credit_purchased = amount(section, "credit_purchased", mistakes).unwrap_or(Money::ZERO);
+    let credit_purchased = section.amount("credit_purchased", Least::Zero, mistakes).unwrap_or(Money::ZERO);
     let account_days = section.number("account_days", 0..=36_500, mistakes).unwrap_or(0);
-    let monthly_ceiling = amount(section, "monthly_ceiling", mistakes);
+    let monthly_ceiling = section.amount("monthly_ceiling", Least::Zero, mistakes);
     let models = if section.has("models") {
         section.texts("models", mistakes).unwrap_or_default()
     } else {
@@ -70,23 +70,6 @@ fn read_limit(mut section: Section, mistakes: &mut Mistakes) -> Option<TierLimit
     }
     section.finish(mistakes);
     Some(TierLimit { models: models?, caps })
-}
-
-/// An amount that is not negative.
-fn amount(section: &mut Section, name: &'static str, mistakes: &mut Mistakes) -> Option<Money> {
-    let field = section.field(name);
-    let text = section.text(name, mistakes)?;
-    match text.parse::<Money>() {
-        Ok(amount) if !amount.is_negative() => Some(amount),
-        Ok(_) => {
-            mistakes.add(&field, "must not be negative");
-            None
-        }
-        Err(error) => {
-            mistakes.add(&field, error);
-            None
-        }
-    }
 }
 
 /// The first tier is everybody's; each further one asks for more.

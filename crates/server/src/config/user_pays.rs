@@ -1,10 +1,9 @@
 //! `[user_pays]`: whether apps may ask users to pay for their calls, which ones, and within which bounds.
 
 use directory::Caps;
-use domain::Money;
 use gateway::ConsentedCaps;
 
-use super::read::{Mistakes, Section};
+use super::read::{Least, Mistakes, Section};
 use crate::user_pays::UserPaysSettings;
 use crate::user_pays::callback::Callback;
 
@@ -16,8 +15,8 @@ pub(super) fn read(mut section: Section, mistakes: &mut Mistakes) -> Option<User
     let origins = read_origins(&mut section, mistakes);
     let requires_challenge = section.boolean("require_challenge", mistakes);
     let code_seconds = section.number("code_seconds", 1..=600, mistakes);
-    let limit_max = amount(&mut section, "limit_max", mistakes);
-    let limit_default = amount(&mut section, "limit_default", mistakes);
+    let limit_max = section.amount("limit_max", Least::AboveZero, mistakes);
+    let limit_default = section.amount("limit_default", Least::AboveZero, mistakes);
     let days = section.number("expires_days_max", 1..=3_650, mistakes);
     let per_app = section.number("per_app_rpm", 1..=CAP_MAX, mistakes);
     let per_user = section.number("per_user_rpm", 1..=CAP_MAX, mistakes);
@@ -52,21 +51,4 @@ fn read_origins(section: &mut Section, mistakes: &mut Mistakes) -> Option<Vec<St
             .ok()
     };
     Some(texts.iter().filter_map(read).collect())
-}
-
-/// An amount above zero.
-fn amount(section: &mut Section, name: &'static str, mistakes: &mut Mistakes) -> Option<Money> {
-    let field = section.field(name);
-    let text = section.text(name, mistakes)?;
-    match text.parse::<Money>() {
-        Ok(amount) if amount > Money::ZERO => Some(amount),
-        Ok(_) => {
-            mistakes.add(&field, "must be above zero");
-            None
-        }
-        Err(error) => {
-            mistakes.add(&field, error);
-            None
-        }
-    }
 }

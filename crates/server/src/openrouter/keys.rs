@@ -81,9 +81,7 @@ struct NewBody {
     name: String,
     limit: Option<Box<RawValue>>,
     limit_reset: Option<String>,
-    /// We know no keys of callers at providers: there is nothing that it could mean.
-    #[serde(rename = "include_byok_in_limit")]
-    _include_byok_in_limit: Option<bool>,
+    include_byok_in_limit: Option<bool>,
     expires_at: Option<String>,
     workspace_id: Option<String>,
     creator_user_id: Option<String>,
@@ -92,6 +90,7 @@ struct NewBody {
 /// Makes a key.
 pub(super) fn create(admin: &Admin, manager: &Manager, body: &[u8]) -> Answer {
     let body: NewBody = parse(body)?;
+    counts_no_byok(body.include_byok_in_limit)?;
     let project = manager.project(body.workspace_id.as_deref())?;
     let limit = body.limit.as_deref().map(read_limit).transpose()?;
     let period = period(body.limit_reset.as_deref())?;
@@ -139,8 +138,7 @@ struct Patch {
     limit: Option<Option<Box<RawValue>>>,
     #[serde(default, deserialize_with = "nullable")]
     limit_reset: Option<Option<String>>,
-    #[serde(rename = "include_byok_in_limit")]
-    _include_byok_in_limit: Option<bool>,
+    include_byok_in_limit: Option<bool>,
     /// A key stays in its project.
     workspace_id: Option<String>,
 }
@@ -149,6 +147,7 @@ struct Patch {
 pub(super) fn update(admin: &Admin, manager: &Manager, name: &str, body: &[u8]) -> Answer {
     let key = find(admin, manager, name)?;
     let patch: Patch = parse(body)?;
+    counts_no_byok(patch.include_byok_in_limit)?;
     if patch.workspace_id.as_ref().is_some_and(|named| *named != key.project.to_string()) {
         return Err(Fault::field("workspace_id", "cannot be changed: make a key in the other workspace"));
     }
@@ -169,6 +168,16 @@ pub(super) fn update(admin: &Admin, manager: &Manager, name: &str, body: &[u8]) 
         (None, None) => {}
     }
     answer(admin, &key)
+}
+
+/// Refuses a limit on what providers bill to others: it is told, and no budget counts it.
+fn counts_no_byok(wanted: Option<bool>) -> Result<(), Fault> {
+    if wanted == Some(true) {
+        let problem = "must be false: a limit counts what this gateway charges, and not what a provider charges to an \
+                       account of one's own";
+        return Err(Fault::field("include_byok_in_limit", problem));
+    }
+    Ok(())
 }
 
 /// How much a key may spend in which period when a patch has been followed; `None` when it has no limit.

@@ -16,31 +16,33 @@ pub(super) struct Data<T> {
     pub(super) data: T,
 }
 
-/// What a key has cost. We know no keys of callers at providers, so none of it is theirs.
+/// What a key has cost: what we charged, and what providers charged for the rest to the accounts of callers and end users,
+/// at list price ("external BYOK usage", <https://openrouter.ai/docs/sdks/python/api-reference/operations/getcurrentkeydata>).
 #[derive(Serialize)]
 pub(super) struct Costs {
     usage: Amount,
     usage_daily: Amount,
     usage_weekly: Amount,
     usage_monthly: Amount,
-    byok_usage: u8,
-    byok_usage_daily: u8,
-    byok_usage_weekly: u8,
-    byok_usage_monthly: u8,
+    byok_usage: Amount,
+    byok_usage_daily: Amount,
+    byok_usage_weekly: Amount,
+    byok_usage_monthly: Amount,
 }
 
 impl From<KeyCost> for Costs {
     fn from(cost: KeyCost) -> Self {
-        let [daily, weekly, monthly] = cost.since.map(Amount);
+        let [daily, weekly, monthly] = cost.charged.since.map(Amount);
+        let [byok_daily, byok_weekly, byok_monthly] = cost.elsewhere.since.map(Amount);
         Self {
-            usage: Amount(cost.total),
+            usage: Amount(cost.charged.total),
             usage_daily: daily,
             usage_weekly: weekly,
             usage_monthly: monthly,
-            byok_usage: 0,
-            byok_usage_daily: 0,
-            byok_usage_weekly: 0,
-            byok_usage_monthly: 0,
+            byok_usage: Amount(cost.elsewhere.total),
+            byok_usage_daily: byok_daily,
+            byok_usage_weekly: byok_weekly,
+            byok_usage_monthly: byok_monthly,
         }
     }
 }

@@ -13,7 +13,7 @@ use domain::{
 use ledger::{AttemptStatus, Attribution, Budget, Caps, CostRow, Period, Subject, Use};
 use serde::Serialize;
 use serde_json::Value;
-use store::KeyCost;
+use store::{KeyCost, Spent};
 
 use super::access::Sight;
 use super::shape::{FreeRequests, Generation, ManagedKey, OwnKey, hash_of, limit_of};
@@ -75,7 +75,14 @@ fn a_key_has_every_member() {
         soft,
     ];
     let money = |text: &str| text.parse::<Money>().unwrap();
-    let cost = KeyCost { total: money("0.5"), since: [money("0.1"), money("0.2"), money("0.5")] };
+    let spent = |[total, day, week, month]: [&str; 4]| Spent {
+        total: money(total),
+        since: [money(day), money(week), money(month)],
+    };
+    let cost = KeyCost {
+        charged: spent(["0.5", "0.1", "0.2", "0.4"]),
+        elsewhere: spent(["9", "0.6", "0.7", "0.8"]),
+    };
     let now = "2026-11-21T12:00:00Z".parse().unwrap();
     let members = "allowed_data_regions budgets effective_budget free_model_daily_requests is_free_tier \
                    is_management_key is_provisioning_key organization_id rate_limit";
@@ -86,6 +93,14 @@ fn a_key_has_every_member() {
     assert_eq!((shown["limit"].as_f64(), shown["limit_remaining"].as_f64()), (Some(10.0), Some(9.5)));
     let free = serde_json::json!({ "limit": 50, "remaining": 0, "used": 51 });
     assert_eq!(shown["free_model_daily_requests"], free);
+    for (name, [total, day, week, month]) in
+        [("usage", [0.5, 0.1, 0.2, 0.4]), ("byok_usage", [9.0, 0.6, 0.7, 0.8])]
+    {
+        let expected = [("", total), ("_daily", day), ("_weekly", week), ("_monthly", month)];
+        for (span, amount) in expected {
+            assert_eq!(shown[format!("{name}{span}")].as_f64(), Some(amount), "{name}{span}");
+        }
+    }
     assert_eq!((&shown["limit_reset"], &shown["is_free_tier"]), (&"weekly".into(), &true.into()));
     let scopes: Vec<&str> =
         shown["budgets"].as_array().unwrap().iter().map(|b| b["scope"].as_str().unwrap()).collect();

@@ -24,7 +24,7 @@ static STYLE_SOURCE: LazyLock<String> = LazyLock::new(|| {
 /// What a browser gets.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Shown {
-    /// A page. Its form may lead back to the app at this origin.
+    /// A page. Its form may lead back to the app at this origin, or by this scheme.
     Page { status: u16, html: String, leads_to: Option<String> },
     /// The way to an address of an app that was checked.
     Back(String),

@@ -5,6 +5,8 @@
 
 use std::net::Ipv4Addr;
 
+/// The user's own machine by IPv6, as browsers write it. RFC 8252, 7.3 has apps listen there as at 127.0.0.1.
+const LOOPBACK_6: &str = "[::1]";
 /// The longest address that is taken, in bytes.
 const BYTES_MAX: usize = 2_048;
 /// The longest host, in bytes: what calls are attributed to has at most 128, and a port has six.
@@ -54,7 +56,9 @@ impl Callback {
             return Err("holds a user name or password; leave it out");
         }
         let (host, port) = host_and_port(authority)?;
-        let is_local = host == "localhost" || host.parse().is_ok_and(|host: Ipv4Addr| host.is_loopback());
+        let is_local = host == "localhost"
+            || host == LOOPBACK_6
+            || host.parse().is_ok_and(|host: Ipv4Addr| host.is_loopback());
         if !is_secure && !is_local {
             return Err("must begin with https://: over http:// others could read the code on its way");
         }
@@ -87,6 +91,16 @@ impl Callback {
         &self.app
     }
 
+    /// By what a page's policy for browsers lets a form lead there: the origin, or the scheme alone where policies cannot
+    /// name the host: of addresses they know 127.0.0.1 and no other
+    /// (<https://www.w3.org/TR/CSP3/#match-hosts>).
+    pub(super) fn source(&self) -> &str {
+        let (scheme, host) = self.origin.split_once("//").unwrap_or((&self.origin, ""));
+        let host = if host.starts_with('[') { host } else { host.split(':').next().unwrap_or_default() };
+        let is_unknown = host.starts_with('[') || host != "127.0.0.1" && host.parse::<Ipv4Addr>().is_ok();
+        if is_unknown { scheme } else { &self.origin }
+    }
+
     /// Whether an operator's list lets it be: an empty one lets everybody. On the user's own machine an origin without a
     /// port stands for every port.
     pub(crate) fn is_listed(&self, origins: &[String]) -> bool {
@@ -108,14 +122,17 @@ impl Callback {
 
 /// The host in small letters, and the port.
 fn host_and_port(authority: &str) -> Result<(String, Option<u16>), &'static str> {
-    if authority.starts_with('[') {
-        return Err(
-            "has an IPv6 address for its host, which the page's rules for browsers cannot name; use localhost",
-        );
-    }
-    let (host, port) = match authority.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (authority, None),
+    let (host, port) = match authority.strip_prefix(LOOPBACK_6) {
+        Some(rest) if rest.is_empty() || rest.starts_with(':') => (LOOPBACK_6, rest.strip_prefix(':')),
+        None if !authority.starts_with('[') => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+        Some(_) | None => {
+            return Err(
+                "has an IPv6 address for its host; only [::1], the user's own machine, is taken as one",
+            );
+        }
     };
     let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     let port = match port {
@@ -128,7 +145,11 @@ fn host_and_port(authority: &str) -> Result<(String, Option<u16>), &'static str>
         )?,
     };
     let host = host.to_ascii_lowercase();
-    if is_host(&host) { Ok((host, port)) } else { Err("has a host that is neither a name nor an address") }
+    if host == LOOPBACK_6 || is_host(&host) {
+        Ok((host, port))
+    } else {
+        Err("has a host that is neither a name nor an address")
+    }
 }
 
 /// Whether a host is a name, or an IPv4 address as everybody writes it. Browsers read `0x7f.1` as 127.0.0.1, which is

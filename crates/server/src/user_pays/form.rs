@@ -242,5 +242,5 @@ fn form(
     place: Option<&(String, String)>,
 ) -> Shown {
     let html = page::consent(request, typed, settings, wrongs, place);
-    Shown::Page { status, html, leads_to: Some(request.callback.origin.clone()) }
+    Shown::Page { status, html, leads_to: Some(request.callback.source().to_owned()) }
 }

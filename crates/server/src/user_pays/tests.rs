@@ -17,6 +17,9 @@ fn addresses_lead_where_they_seem_to() {
         ("https://app.example:8443/", "https://app.example:8443", "https://app.example:8443"),
         ("http://localhost:5173/callback", "http://localhost:5173", "http://localhost"),
         ("http://127.0.0.1:80/", "http://127.0.0.1", "http://127.0.0.1"),
+        ("http://[::1]:51004/back", "http://[::1]:51004", "http://[::1]"),
+        ("http://[::1]/", "http://[::1]", "http://[::1]"),
+        ("https://[::1]:443?a=b", "https://[::1]", "https://[::1]"),
         ("https://localhost:3000/", "https://localhost:3000", "https://localhost"),
         ("https://203.0.113.9/", "https://203.0.113.9", "https://203.0.113.9"),
         ("https://xn--bcher-kva.example/", "https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
@@ -44,7 +47,19 @@ fn addresses_that_mislead_are_refused() {
         "http://0x7f.1/",
         "http://2130706433/",
         "http://127.1/",
-        "http://[::1]:80/",
+        "http://[::1",
+        "http://[::1]x/",
+        "http://[::1]:/",
+        "http://[::1]:0/",
+        "http://[::1]:80:80/",
+        "http://[::1].example/",
+        "http://user@[::1]/",
+        "http://::1/",
+        "http://[::2]/",
+        "http://[0:0:0:0:0:0:0:1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[::1%25lo]/",
+        "https://[2001:db8::1]/",
         "https://",
         "https:///path",
         "https://user@app.example/",
@@ -78,6 +93,21 @@ fn addresses_that_mislead_are_refused() {
 }
 
 #[test]
+fn a_policy_names_the_origin_where_it_can() {
+    for (url, source) in [
+        ("https://app.example:8443/back", "https://app.example:8443"),
+        ("http://localhost:1/", "http://localhost:1"),
+        ("http://127.0.0.1:1/", "http://127.0.0.1:1"),
+        ("http://127.0.0.2:1/", "http:"),
+        ("http://[::1]:1/", "http:"),
+        ("https://[::1]/", "https:"),
+        ("https://203.0.113.9/", "https:"),
+    ] {
+        assert_eq!(Callback::read(url).unwrap().source(), source, "{url}");
+    }
+}
+
+#[test]
 fn members_are_added_to_what_is_there() {
     for (url, with) in [
         ("https://a.example", "https://a.example?code=a%26b"),
@@ -101,6 +131,9 @@ fn an_operators_list_is_of_origins() {
         (&["http://localhost"], "http://localhost:1/", true),
         (&["http://localhost:1"], "http://localhost:1/", true),
         (&["http://localhost:1"], "http://localhost:2/", false),
+        (&["http://[::1]"], "http://[::1]:1/", true),
+        (&["http://[::1]:1"], "http://[::1]:2/", false),
+        (&["http://127.0.0.1"], "http://[::1]:1/", false),
     ] {
         let list: Vec<String> = list.iter().map(|text| Callback::read_origin(text).unwrap()).collect();
         assert_eq!(Callback::read(url).unwrap().is_listed(&list), listed, "{list:?} {url}");

@@ -73,16 +73,21 @@ pub(crate) fn load(connection: &Connection) -> Result<Contents, StoreError> {
                FROM rate_limit",
             limit,
         )?,
-        provider_keys: collect(
-            connection,
-            "SELECT organization, id, project, provider, label, last_four, fingerprint, sealed, brought_by, created_at,
-                    disabled_at, tested_at, test_failure FROM provider_key",
-            provider_key,
-        )?,
+        provider_keys: provider_keys(connection)?,
         uses: collect(connection, "SELECT id, at FROM key_use", |row| {
             Ok((row.get(0)?, Timestamp::from_micros(row.get(1)?)))
         })?,
     })
+}
+
+/// The provider keys that organizations brought.
+pub(crate) fn provider_keys(connection: &Connection) -> Result<Vec<ProviderKey>, StoreError> {
+    collect(
+        connection,
+        "SELECT organization, id, project, provider, label, last_four, fingerprint, sealed, brought_by, created_at,
+                disabled_at, tested_at, test_failure FROM provider_key",
+        provider_key,
+    )
 }
 
 fn organization(row: &Row<'_>) -> Result<Organization, StoreError> {

@@ -90,6 +90,16 @@ fn keys_that_are_known_to_be_published_are_refused() {
         "{found:?}"
     );
 
+    // All of them are known to the gateway as its own.
+    let variables = [("A", "sk-two"), ("B", "sk-three"), ("OPENAI_API_KEY", "sk-four")];
+    let offered = text.clone() + "[offers]\nenvironment = true\n";
+    let config = Config::parse(&offered, &Environment::from(variables), TODAY.parse().unwrap()).unwrap();
+    for (secret, is_ours) in [("sk-two", true), ("sk-three", true), ("sk-four", true), ("sk-five", false)] {
+        assert_eq!(config.operator_keys.has(secret), is_ours, "{secret}");
+    }
+    let list = directory::PublishedKeys::read(&published_line("sk-four")).unwrap();
+    assert_eq!(config.operator_keys.note_published(&list), [("openai".into(), true)]);
+
     std::fs::write(&path, "nonsense\n\nABC\n").unwrap();
     let found = wrong(&access, []);
     assert_eq!(found.len(), 2);
