@@ -217,6 +217,12 @@ def test_2_8_a_user_agrees_and_pays_for_the_app(paying: Gateway, app: App) -> No
     [line] = [line for line in paying.get(path)["lines"] if line["object"] == "usage"]
     assert (line["app"], line["calls"]) == ("127.0.0.1", 1)
     assert ",sim,127.0.0.1,1," in paying.api("GET", path + "&format=csv").text
+    # It went by our key, so it was charged here, once: no provider bills anybody else for it.
+    cost = Decimal(row["cost"])
+    told = paying.api("GET", path).json(parse_float=Decimal)["payers"]
+    assert [(one["payer"], Decimal(one["amount"])) for one in told] == [("organization", cost)]
+    told = HTTP.get(f"{paying.url}/api/v1/key", headers={"authorization": f"Bearer {made.key}"}).json(parse_float=Decimal)
+    assert (told["data"]["usage"], told["data"]["byok_usage"]) == (cost, 0)
 
     # Beyond the limit the key's own budget refuses, and says so; the user's own key goes on.
     for _ in range(100):

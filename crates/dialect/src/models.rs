@@ -76,12 +76,14 @@ impl ListedModel {
         Some(Self { id, aliases, context: told.iter().find_map(tokens) })
     }
 
-    /// Whether this is a name of it. Ollama's tag `:latest` need not be said.
+    /// Whether this is a name of it. Ollama's tag `:latest` need not be said, and case means nothing there.
     pub fn is_called(&self, name: &str) -> bool {
         fn plain(name: &str) -> &str {
             name.strip_suffix(LATEST).unwrap_or(name)
         }
-        std::iter::once(&self.id).chain(&self.aliases).any(|known| plain(known) == plain(name))
+        std::iter::once(&self.id)
+            .chain(&self.aliases)
+            .any(|known| plain(known).eq_ignore_ascii_case(plain(name)))
     }
 }
 
@@ -137,6 +139,7 @@ mod tests {
             ("llama3.2", Some("llama3.2:latest")),
             ("llama3.2:latest", Some("llama3.2:latest")),
             ("phi4:latest", Some("phi4")),
+            ("Llama3.2", Some("llama3.2:latest")),
             ("b", Some("a")),
             ("m", None),
             ("llama3", None),

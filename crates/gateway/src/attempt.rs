@@ -57,9 +57,13 @@ pub(crate) enum Attempted {
 pub(crate) async fn attempt(client: &Client, mut open: Open, presence: &Presence) -> Attempted {
     let failed = |open, failure| Attempted::Failed(Box::new(open), failure);
     if presence.is_gone() {
-        // The client left while its money was set aside: nothing was sent, so nothing is owed, and no free request taken.
-        open.dispatched_us = 0;
+        // The client left while its money was set aside: nothing was sent, so nothing is owed, no free request taken, and
+        // nothing of the provider's caps used.
+        (open.dispatched_us, open.seat) = (0, None);
         return failed(open, UpstreamFailure::client_closed());
+    }
+    if let Some(seat) = &mut open.seat {
+        seat.send();
     }
     let (head, body) = match head(client, &mut open, presence).await {
         Landed::Began(head, body) => (head, body),

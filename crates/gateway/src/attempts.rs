@@ -103,11 +103,10 @@ impl Open {
     fn sit(&mut self) -> Result<(), Box<Refusal>> {
         let accounts = &self.plan.candidates.now().target.accounts;
         let planned = self.plan.seat.take().filter(|seat| seat.is_under(accounts));
-        let mut seat = match planned {
+        let seat = match planned {
             Some(seat) => seat,
             None => Seat::take(accounts, self.plan.tokens_expected(), &self.shared.clock)?,
         };
-        seat.send();
         self.seat = Some(seat);
         Ok(())
     }

@@ -4,9 +4,10 @@
 //! crosses a contract or a class of data: what may not have the call is not in the list. It knows which target is tried
 //! now and which are left; it must never know why one failed or how long to wait, which is `retry.rs`.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use dialect::tokens::count_prompt;
+use dialect::tokens::{Encoding, count_prompt};
 use dialect::{BadRequest, Call, Conversion};
 use directory::InFlight;
 use domain::{AccessClass, Money, ServiceTier, Usage};
@@ -65,6 +66,23 @@ pub(crate) struct Admitted {
     pub(crate) funding: Funding,
 }
 
+/// The tokens of a call's prompt, counted once for all targets whose models have the same dictionary, and only where one
+/// of them asks.
+#[derive(Debug, Default)]
+pub(crate) struct PromptCount(Cell<Option<(Encoding, u64)>>);
+
+impl PromptCount {
+    fn of(&self, call: &Call, model: &str) -> u64 {
+        let encoding = Encoding::for_model(model);
+        if let Some((_, tokens)) = self.0.get().filter(|(counted, _)| *counted == encoding) {
+            return tokens;
+        }
+        let tokens = count_prompt(call.endpoint(), call.body(), model);
+        self.0.set(Some((encoding, tokens)));
+        tokens
+    }
+}
+
 /// The targets of a route that may have a call, the preferred one first, and those that may not.
 pub(crate) struct Choice {
     pub(crate) first: Admitted,
@@ -83,7 +101,7 @@ impl Admitted {
     ///
     /// # Errors
     /// In OpenAI's words, which agents look for.
-    pub(crate) fn check_context(&self, call: &Call) -> Result<(), BadRequest> {
+    pub(crate) fn check_context(&self, call: &Call, count: &PromptCount) -> Result<(), BadRequest> {
         let is_ours = self.target.contract.class == AccessClass::SelfHosted;
         let Some(context) = self.context().filter(|_| is_ours && call.endpoint().generates()) else {
             return Ok(());
@@ -91,14 +109,18 @@ impl Admitted {
         if call.prompt_tokens_bound() <= context || call.body().len() > COUNTED_BYTES_MAX {
             return Ok(());
         }
-        let tokens = count_prompt(call.endpoint(), call.body(), &self.target.model);
-        if tokens <= context {
+        let tokens = count.of(call, &self.target.model);
+        // Where another maker's dictionary stands in, a prompt that is a little too long by it may well fit.
+        let is_exact = Encoding::is_own_of(&self.target.model);
+        let (most, about) =
+            if is_exact { (context, "") } else { (context.saturating_add(context / 10), "about ") };
+        if tokens <= most {
             return Ok(());
         }
         Err(BadRequest {
             message: format!(
-                "This model's maximum context length is {context} tokens. However, your messages resulted in {tokens} \
-                 tokens. Please reduce the length of the messages."
+                "This model's maximum context length is {context} tokens. However, your messages resulted in \
+                 {about}{tokens} tokens. Please reduce the length of the messages."
             ),
             param: Some("messages".to_owned()),
             code: Some("context_length_exceeded"),

@@ -16,7 +16,7 @@ use pricing::{ModelKind, PriceVersion};
 use crate::access;
 use crate::allowance::Ask;
 use crate::brought::{BroughtKeys, OwnKeys, Sent, offered};
-use crate::candidate::{Admitted, Candidate, Candidates, Choice, LeftOut};
+use crate::candidate::{Admitted, Candidate, Candidates, Choice, LeftOut, PromptCount};
 use crate::caps::Seat;
 use crate::contract::Traffic;
 use crate::credential::presented;
@@ -225,7 +225,8 @@ fn admit_model(
     access::check(principal, route, tiers)?;
     let choice = choose((route, keys), call, principal, (tiers, pools), now)?;
     let choice = if route.must_fit { choice.fitting(call)? } else { choice };
-    let choice = choice.keep("context_too_short", |admitted| admitted.check_context(call))?;
+    let count = PromptCount::default();
+    let choice = choice.keep("context_too_short", |admitted| admitted.check_context(call, &count))?;
     let choice = choice.keep("option_unpriced", |admitted| check_options(call, &admitted.price))?;
     let choice = choice.keep_state_of(call, keeper)?;
     let choice = choice.keep("inexpressible", |admitted| convert(call, admitted))?;

@@ -38,20 +38,20 @@ impl Inventory {
         self.list.store(list.map(Arc::new));
     }
 
-    /// Whether it has this model; `None` while nobody knows.
-    pub fn has(&self, model: &str) -> Option<bool> {
-        self.list.load().as_ref().map(|list| list.find(model).is_some())
+    /// Whether it has a target's model; `None` while nobody knows.
+    pub fn has(&self, target: &Target) -> Option<bool> {
+        self.list.load().as_ref().map(|list| target.listed_in(list).is_some())
     }
 
-    /// Whether these are two names of one model there.
-    pub(crate) fn is_one(&self, model: &str, name: &str) -> bool {
+    /// Whether this is a name of a target's model there.
+    pub(crate) fn is_one(&self, target: &Target, name: &str) -> bool {
         let list = self.list.load();
-        list.as_ref().and_then(|list| list.find(model)).is_some_and(|listed| listed.is_called(name))
+        list.as_ref().and_then(|list| target.listed_in(list)).is_some_and(|listed| listed.is_called(name))
     }
 
-    /// The tokens that a call of this model may have there, where the server has said so.
-    pub(crate) fn context(&self, model: &str) -> Option<u64> {
-        self.list.load().as_ref()?.find(model)?.context
+    /// The tokens that a call of a target's model may have there, where the server has said so.
+    pub(crate) fn context(&self, target: &Target) -> Option<u64> {
+        target.listed_in(self.list.load().as_ref()?)?.context
     }
 
     /// Refuses a target whose model is not there.
@@ -59,23 +59,20 @@ impl Inventory {
     /// # Errors
     /// [`RefusalCode::ModelNotServed`].
     pub(crate) fn check(&self, model: &str, target: &Target) -> Result<(), Refusal> {
-        let list = self.list.load();
-        let Some(list) = list.as_ref().filter(|list| list.find(&target.model).is_none()) else {
+        if self.has(target) != Some(false) {
             return Ok(());
-        };
+        }
+        // Which others it has is not told: a caller may see the models of its routes, and no more.
         Err(Refusal::new(
             RefusalCode::ModelNotServed,
             format!(
-                "The model `{model}` is not served now: `{}` does not have `{}`. It has {}.",
+                "The model `{}` is not served now: `{}` does not have `{}`.",
+                shown(model),
                 self.provider.name,
-                shown(&target.model),
-                list.named()
+                shown(&target.model)
             ),
-            format!(
-                "Call another model, or have the operator load this one there or mend the target's model; \
-                 `tollkeeper route explain {}` shows where it is served.",
-                shown(model)
-            ),
+            "Call another model, or have the operator load this one there or mend the target's model; `tollkeeper doctor` \
+             says which it has.",
         ))
     }
 }
@@ -109,7 +106,10 @@ mod tests {
         assert_eq!(routes.inventories().count(), 1, "a server has one list");
         let refused = |model: &str| {
             let target = routes.find(model).unwrap().targets[0].clone();
-            target.check_served(model).err().map(|refusal| (refusal.code, refusal.message))
+            target
+                .check_served(model)
+                .err()
+                .map(|refusal| (refusal.code, refusal.message + &refusal.next_step))
         };
         // What is asked for, what the server said, and whether it is refused.
         for (said, missing) in [
@@ -127,7 +127,7 @@ mod tests {
         inventory.put(list(r#"{"data":[{"id":"qwen"}]}"#));
         let (code, message) = refused("any/\u{1b}x").unwrap();
         assert_eq!(code, RefusalCode::ModelNotServed);
-        assert!(message.contains("`own` does not have `x`. It has `qwen`."), "{message}");
+        assert!(message.contains("`own` does not have `x`.") && !message.contains("qwen"), "{message}");
     }
 
     #[test]
@@ -141,6 +141,26 @@ mod tests {
         assert!(one("org/long") && one("short") && !one("other"));
         inventory.put(list(r#"{"data":[{"id":"other"}]}"#));
         assert!(!one("other"), "the model that was called is not there");
+    }
+
+    #[test]
+    fn a_target_is_listed_by_any_of_its_names_however_they_are_written() {
+        let rules = TargetRules { aliases: vec!["org/Long".into()], ..TargetRules::default() };
+        let target = target("vllm", AccessClass::SelfHosted, "Short").with_rules(rules);
+        for (listed, is_there) in [("short", true), ("ORG/long", true), ("long", false)] {
+            let list = list(&format!(r#"{{"data":[{{"id":"{listed}"}}]}}"#)).unwrap();
+            assert_eq!(target.listed_in(&list).is_some(), is_there, "{listed}");
+        }
+    }
+
+    #[test]
+    fn a_server_whose_list_is_not_whole_is_not_asked() {
+        let mut target = target("vllm", AccessClass::SelfHosted, "m");
+        let mut provider =
+            Provider::new("own", target.provider.kind, Some("http://127.0.0.1:1/v1"), None).unwrap();
+        provider.lists_all_models = false;
+        target.provider = Arc::new(provider);
+        assert_eq!(Routes::new([Route::new("m", vec![target])]).inventories().count(), 0);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dialect::{ListedModel, ModelList};
 use domain::{AccessClass, Refusal, RefusalCode};
 use pricing::{PriceVersion, Schedule};
 use providers::Provider;
@@ -131,15 +132,22 @@ impl Target {
         Self { provider, health, contract, facts, accounts, inventory, access: Some(access), ..self.clone() }
     }
 
-    /// Whether its server is one of the operator's own, which anybody can start with another model (2.9).
-    pub fn is_self_hosted(&self) -> bool {
-        self.contract.class == AccessClass::SelfHosted && self.provider.kind.lists_its_models()
+    /// Whether its server is one of the operator's own, which anybody can start with another model (2.9), and lists those
+    /// that it has.
+    pub fn is_listed(&self) -> bool {
+        let is_ours = self.contract.class == AccessClass::SelfHosted;
+        is_ours && self.provider.lists_all_models && self.provider.kind.lists_its_models()
+    }
+
+    /// The model of a list that it leads to, by the model's name or one of its aliases.
+    pub fn listed_in<'a>(&self, list: &'a ModelList) -> Option<&'a ListedModel> {
+        std::iter::once(&self.model).chain(&self.rules.aliases).find_map(|name| list.find(name))
     }
 
     /// The longest prompt that the model takes there, in tokens, where anybody has said so: the operator or the server,
     /// whichever says less, or else the price list.
     pub fn context(&self, price: Option<&PriceVersion>) -> Option<u64> {
-        let told = self.inventory.as_ref().and_then(|inventory| inventory.context(&self.model));
+        let told = self.inventory.as_ref().and_then(|inventory| inventory.context(self));
         let known = [self.rules.context, told].into_iter().flatten().min();
         known.or_else(|| price?.context)
     }
@@ -154,7 +162,7 @@ impl Target {
 
     /// Whether its server says that this is another name of the model.
     pub(crate) fn lists_as_one(&self, name: &str) -> bool {
-        self.inventory.as_ref().is_some_and(|inventory| inventory.is_one(&self.model, name))
+        self.inventory.as_ref().is_some_and(|inventory| inventory.is_one(self, name))
     }
 
     /// The account that is called, by a name: what one account keeps, no other has.
@@ -269,7 +277,7 @@ impl Routes {
                 };
                 target.accounts = target.accounts.iter().map(known).collect();
                 let provider = &target.provider;
-                if target.is_self_hosted() {
+                if target.is_listed() {
                     let fresh = || Arc::new(Inventory::new(Arc::clone(provider)));
                     let inventory = table.inventories.entry(Arc::clone(&provider.name)).or_insert_with(fresh);
                     target.inventory = Some(Arc::clone(inventory));

@@ -281,7 +281,7 @@ impl Kind {
         self.credential == Credential::Aws
     }
 
-    /// Whether a server of this kind tells at `/models`, in OpenAI's dialect, every model that can be called there. The
+    /// Whether a server of this kind tells at `/models`, in OpenAI's dialect, which models can be called there. The
     /// simulator does not: it answers under any name.
     pub fn lists_its_models(&self) -> bool {
         matches!(self.name, "openai" | "vllm" | "ollama" | "llamacpp" | "openai-compatible")

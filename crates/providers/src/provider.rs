@@ -30,6 +30,8 @@ pub struct Provider {
     credential: Option<Credentials>,
     /// Whether the credential is known to be published.
     published: AtomicBool,
+    /// Whether a model that its list of models does not have is not there.
+    pub lists_all_models: bool,
     /// The version of an API that has deployments: the query that goes with every call.
     api_version: Option<String>,
     /// What stands between the address and the publishers of models: a project and a location.
@@ -126,6 +128,7 @@ impl Provider {
             base_path: path.trim_end_matches('/').to_owned(),
             credential: api_key.map(|key| Headers::new(kind, key)).transpose()?.map(Credentials::Told),
             published: AtomicBool::default(),
+            lists_all_models: true,
             api_version: None,
             folder: String::new(),
         })
@@ -148,6 +151,7 @@ impl Provider {
             base_path: self.base_path.clone(),
             credential: Some(Credentials::Told(Headers::new(self.kind, api_key)?)),
             published: AtomicBool::default(),
+            lists_all_models: self.lists_all_models,
             api_version: self.api_version.clone(),
             folder: self.folder.clone(),
         })

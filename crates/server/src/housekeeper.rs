@@ -171,12 +171,14 @@ impl Housekeeper {
         tracing::info!(keys = keys.len(), "the list of published keys has changed");
         self.shared.directory.replace_published(keys.clone());
         self.admin.keyring.drop_published(&self.admin.directory);
+        // What is on it no more.
+        self.admin.keyring.open_all(&self.admin.directory);
         for (provider, is_published) in self.shared.operator_keys.note_published(&keys) {
             if is_published {
                 tracing::error!(
                     %provider,
-                    "the gateway's own key at this provider is known to be published, and nothing is called with it any \
-                     more: revoke it there, and start the gateway with another one"
+                    "the gateway's own key at this provider is known to be published, and no new call goes by it: \
+                     revoke it there, and start the gateway with another one"
                 );
             } else {
                 tracing::info!(%provider, "the gateway's own key at this provider is called with again");

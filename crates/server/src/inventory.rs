@@ -9,7 +9,7 @@ use dialect::ModelList;
 use domain::Timestamp;
 use gateway::{Inventory, Shared};
 use http::Request;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use providers::{Client, PartsBody, Provider};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -20,7 +20,7 @@ use crate::keyring::Clients;
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// The longest list: some thousand models.
 const LIST_BYTES_MAX: usize = 1 << 20;
-/// A server that could not be asked is asked again this soon: it may come back with another model.
+/// A server that did not answer is asked again this soon: it may come back with another model.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Why a server told no list.
@@ -38,20 +38,27 @@ pub(crate) enum Untold {
 /// When it tells none.
 pub(crate) async fn ask(client: &Client, provider: &Provider, now: Timestamp) -> Result<ModelList, Untold> {
     let unasked = |why: String| Untold::Unasked(why);
+    if provider.is_published() {
+        return Err(unasked("its key is known to be published".to_owned()));
+    }
     let mut request = Request::new(PartsBody::default());
     *request.uri_mut() = provider.uri("/models").map_err(|error| unasked(error.to_string()))?;
     let sent = client.send(provider, provider.kind.dialect(), request, now, Some(ANSWER_WAIT)).await;
     let answer = sent.map_err(|failure| unasked(failure.to_string()))?;
     match answer.status().as_u16() {
         200 => {}
-        404 | 405 | 501 => return Err(Untold::NoList),
-        status => return Err(unasked(format!("status {status}"))),
+        status @ 500.. if status != 501 => return Err(unasked(format!("status {status}"))),
+        // It is there and tells none, whether it has none or shows it to nobody.
+        _ => return Err(Untold::NoList),
     }
     let body = Limited::new(answer.into_body(), LIST_BYTES_MAX).collect();
     let body = tokio::time::timeout(ANSWER_WAIT, body).await;
     let body = body.map_err(|_| unasked("its list did not end in time".to_owned()))?;
-    let body = body.map_err(|error| unasked(format!("its list cannot be read: {error}")))?.to_bytes();
-    ModelList::read(&body).ok_or(Untold::NoList)
+    match body {
+        Ok(body) => ModelList::read(&body.to_bytes()).ok_or(Untold::NoList),
+        Err(error) if error.is::<LengthLimitError>() => Err(Untold::NoList),
+        Err(error) => Err(unasked(format!("its list broke off: {error}"))),
+    }
 }
 
 /// Asks all of them, each by itself, until the end.
@@ -92,7 +99,8 @@ fn take(shared: &Shared, inventory: &Inventory, told: &Result<ModelList, Untold>
             tracing::info!(provider, models = list.named(), "a server of one's own told which models it has");
             let targets = shared.routes.iter().flat_map(|route| &route.targets);
             let missing = targets
-                .filter(|target| *target.provider.name == *provider && list.find(&target.model).is_none());
+                .filter(|target| target.is_listed() && *target.provider.name == *provider)
+                .filter(|target| target.listed_in(list).is_none());
             for target in missing {
                 let (target, models) = (&*target.label, list.named());
                 tracing::warn!(target, models, "the server does not have this model: no call goes there");

@@ -30,11 +30,12 @@ pub struct Spent {
     pub since: [Money; 3],
 }
 
-/// What the keys of an organization have cost. The classes are those whose payer is the caller or the end user.
+/// What the keys of an organization have cost. The class `user_pays` is also that of a call by our key at the expense of
+/// an end user's wallet here: only what goes by a key of somebody's own draws on the pool of calls without a fee.
 const KEY_COSTS: &str = "
 SELECT key, sum(cost), sum(iif(at >= ?3, cost, 0)), sum(iif(at >= ?4, cost, 0)), sum(iif(at >= ?5, cost, 0)),
        sum(listed), sum(iif(at >= ?3, listed, 0)), sum(iif(at >= ?4, listed, 0)), sum(iif(at >= ?5, listed, 0))
-FROM (SELECT key, at, cost, iif(class IN ('byok', 'user_pays') AND list_pico IS NOT NULL,
+FROM (SELECT key, at, cost, iif(class IN ('byok', 'user_pays') AND pool IS NOT NULL AND list_pico IS NOT NULL,
                                 list_pico / 1000 + (list_pico % 1000 <> 0), 0) AS listed
       FROM cost_row WHERE organization = ?1 AND (?2 IS NULL OR key = ?2))
 GROUP BY key";

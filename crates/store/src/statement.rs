@@ -365,6 +365,9 @@ struct Spent {
     listed: Option<Money>,
     /// Whether a pool paid for a part of it.
     pooled: bool,
+    /// Whether it went by a key of the caller's or the end user's own: such calls alone draw on the pool of those without
+    /// a fee. An end user's may also go by the gateway's key, at the expense of a wallet here.
+    own_key: bool,
 }
 
 impl Spent {
@@ -375,7 +378,7 @@ impl Spent {
         let rest = listed.checked_sub(self.cost)?.max(Money::ZERO);
         match self.class.payer() {
             Payer::Organization => self.pooled.then_some((Payer::Provider, rest)),
-            payer @ (Payer::Caller | Payer::EndUser) => Some((payer, listed)),
+            payer @ (Payer::Caller | Payer::EndUser) => self.own_key.then_some((payer, listed)),
             payer @ (Payer::Provider | Payer::Operator) => Some((payer, rest)),
         }
     }
@@ -394,7 +397,7 @@ fn usage(connection: &Connection, range: &Range) -> Result<Used, StoreError> {
            cost_row.cached_tokens,
            cost_row.output_tokens + cost_row.audio_output_tokens + cost_row.image_output_tokens, cost_row.cost,
            cost_row.class, cost_row.list_pico, coalesce(cost_row.pool_units, 0),
-           cost_row.app
+           cost_row.app, cost_row.pool IS NOT NULL
          FROM journal CROSS JOIN cost_row
            ON cost_row.organization = journal.organization AND cost_row.request = journal.reference
          WHERE journal.organization = ?1 AND journal.sequence >= ?2 AND journal.sequence < ?3 AND journal.kind = ?4
@@ -457,8 +460,10 @@ fn named(
 /// The money of a row of [`usage`].
 fn spent(row: &Row<'_>) -> Result<Spent, StoreError> {
     let listed = row.get::<_, Option<i64>>(8)?.map(|pico| Pico::new(i128::from(pico)).ceil_to_money());
+    let class = class_from_text(row, 7)?;
     Ok(Spent {
-        class: class_from_text(row, 7)?,
+        own_key: matches!(class.payer(), Payer::Caller | Payer::EndUser) && row.get(11)?,
+        class,
         cost: Money::from_nano(row.get(6)?),
         listed: listed.flatten(),
         pooled: row.get::<_, i64>(9)? > 0,

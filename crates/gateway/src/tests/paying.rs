@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::contract::covering;
 use super::house::{Got, House, INPUT_NANO, OUTPUT_NANO, Script, answer, price};
 use super::stage::{Actor, Play, Stage, quick};
+use crate::caps::{Account, CapRules};
 use crate::funding::Funding;
 use crate::pools::Pools;
 use crate::{
@@ -278,7 +279,18 @@ async fn a_second_attempt_in_a_pool_holds_for_one_answer_and_a_prompt() {
 
 #[tokio::test]
 async fn who_leaves_before_anything_is_sent_has_taken_no_free_request() {
-    let house = house(free(), DataClass::Internal, 0, Pools::default(), answer(7)).await;
+    let mut house = house(free(), DataClass::Internal, 0, Pools::default(), answer(7)).await;
+    // The provider's own cap of the credential is one a day.
+    let rules = CapRules { requests_per_day: Some(1), ..CapRules::default() };
+    let account = Arc::new(Account::new("mock", rules));
+    house.alter(|old| {
+        let capped = |target: &Target| target.clone().with_accounts([Arc::clone(&account)]);
+        let routes = old.routes.all().map(|route| Route {
+            targets: route.targets.iter().map(capped).collect(),
+            ..Route::clone(route)
+        });
+        Shared { routes: Routes::new(routes), ..House::copy(old) }
+    });
     let used = || house.books().pools.values().map(|pool| pool.used).sum::<u64>();
     house.gate.dawdles.store(true, Ordering::Relaxed);
     let call = tokio::time::timeout(Duration::from_millis(20), house.call(1, BODY));

@@ -111,8 +111,12 @@ pub(super) fn bring(call: Call) -> Waiting {
         keyring.put(id, key);
         let admin = Arc::clone(&call.admin);
         let brought = blocking(move || {
-            let brought = call.admin.directory.bring_provider_key(new, &call.admin.mandate(&call.hand));
-            Ok(brought.inspect_err(|_| call.admin.keyring.remove(id))?)
+            let (directory, keyring) = (&call.admin.directory, &call.admin.keyring);
+            let brought = directory.bring_provider_key(new, &call.admin.mandate(&call.hand));
+            let brought = brought.inspect_err(|_| keyring.remove(id))?;
+            // The list may have changed while the provider was asked, when nobody knew of this key.
+            keyring.drop_published(directory);
+            Ok(brought)
         });
         Ok(json(StatusCode::CREATED, &view_of(&admin.keyring, &brought.await?)))
     })

@@ -361,6 +361,7 @@ fn read_providers(
             .text("api_key", mistakes)
             .and_then(|reference| keys.secret(&reference).map_err(|error| mistakes.add(&field, error)).ok());
         let http2 = section.boolean("http2", mistakes).unwrap_or(false);
+        let lists_all_models = section.boolean("lists_all_models", mistakes).unwrap_or(true);
         let contract = contract::required(&mut section, verification, mistakes).map(Arc::new);
         let secrets = keys.take_hashes();
         let resale = resale::read(&mut section, contract.as_deref(), mistakes);
@@ -387,7 +388,7 @@ fn read_providers(
             };
             match built {
                 Ok(mut provider) => {
-                    provider.http2_prior_knowledge = http2;
+                    (provider.http2_prior_knowledge, provider.lists_all_models) = (http2, lists_all_models);
                     let provider = Arc::new(provider);
                     keys.note(&provider, secrets.iter().cloned());
                     providers.push(KnownProvider { provider, contract, secrets, resale, caps });

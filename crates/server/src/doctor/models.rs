@@ -16,7 +16,7 @@ use crate::inventory::{Untold, ask};
 pub(super) async fn check(client: &Client, provider: &Provider, config: &Config) -> Vec<Finding> {
     let all = config.routes.iter().flat_map(|route| &route.targets);
     let targets: Vec<&Target> =
-        all.filter(|target| target.provider.name == provider.name && target.is_self_hosted()).collect();
+        all.filter(|target| target.provider.name == provider.name && target.is_listed()).collect();
     if targets.is_empty() {
         return Vec::new();
     }
@@ -44,7 +44,7 @@ fn compare(provider: &str, list: &ModelList, targets: &[&Target]) -> Vec<Finding
     for target in targets.iter().filter(|target| !target.model.contains('*')) {
         let check = format!("model of {}", target.label);
         let written = target.rules.context;
-        let told = list.find(&target.model).map(|model| model.context);
+        let told = target.listed_in(list).map(|model| model.context);
         findings.extend(match (told, written) {
             (None, _) => Some(Finding::found(
                 check,

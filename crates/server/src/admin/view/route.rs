@@ -51,7 +51,7 @@ fn one(explained: &TargetExplanation, now: Timestamp) -> Value {
             "covers_key": covered,
         },
         "context": target.context(price.as_deref()),
-        "is_served": target.inventory.as_ref().and_then(|inventory| inventory.has(&target.model)),
+        "is_served": target.inventory.as_ref().and_then(|inventory| inventory.has(target)),
         "weight": target.rules.weight,
         "retries": target.rules.retries,
         "circuit": look.circuit,
