@@ -169,6 +169,12 @@ fn a_statement_says_who_bore_what() {
     let key = PoolKey { pool: "complimentary".into(), start: START };
     let parts = vec![Part { units: 10, unit_pico: 5_000 }];
     let cover = Cover { key, cap: 4, strict: false, parts, units: 0 };
+    // Calls by a key of one's own: what has no fee, and what has one.
+    let own = |cap, unit_pico| {
+        let key = PoolKey { pool: "byok".into(), start: START };
+        let parts = vec![Part { units: 1, unit_pico }];
+        Some(Box::new(Cover { key, cap, strict: false, parts, units: 0 }))
+    };
     // Class, list price and cost in pico-units, and what a pool may pay for.
     let rows = [
         (AccessClass::Direct, Some(7_001), 7_001, None),
@@ -176,8 +182,10 @@ fn a_statement_says_who_bore_what() {
         // Four of ten units at 5 nano are the pool's.
         (AccessClass::Complimentary, Some(50_000), 50_000, Some(Box::new(cover))),
         (AccessClass::Free, Some(11_000), 0, None),
-        (AccessClass::Byok, Some(100_000), 5_000, None),
-        (AccessClass::UserPays, Some(2_500), 0, None),
+        (AccessClass::Byok, Some(100_000), 5_000, own(0, 5_000)),
+        (AccessClass::UserPays, Some(2_500), 0, own(1, 0)),
+        // By the gateway's key, at the expense of the end user's wallet, which is this one.
+        (AccessClass::UserPays, Some(2_000), 2_000, None),
         (AccessClass::SelfHosted, Some(9_000), 4_000, None),
         // Dearer than its list price, of which nobody bears less than nothing.
         (AccessClass::SelfHosted, Some(1_000), 4_000, None),
@@ -189,7 +197,7 @@ fn a_statement_says_who_bore_what() {
     }
     let statement = store.reader().statement(payer.organization, month("2026-09-30")).unwrap().unwrap();
     let borne = [
-        (domain::Payer::Organization, nano(8 + 3 + 30 + 5 + 4 + 4)),
+        (domain::Payer::Organization, nano(8 + 3 + 30 + 5 + 2 + 4 + 4)),
         (domain::Payer::Provider, nano(20 + 11)),
         (domain::Payer::Caller, nano(100)),
         (domain::Payer::EndUser, nano(3)),
@@ -200,7 +208,7 @@ fn a_statement_says_who_bore_what() {
     let StatementItem::Usage(usage) = &line.item else { panic!("{line:?}") };
     assert_eq!(
         (line.amount, usage.listed, usage.unlisted),
-        (nano(-54), nano(8 + 50 + 11 + 100 + 3 + 9 + 1), 1)
+        (nano(-56), nano(8 + 50 + 11 + 100 + 3 + 2 + 9 + 1), 1)
     );
 }
 
