@@ -11,7 +11,7 @@ import pytest
 from claude import NodeClaude, PythonClaude
 from conftest import stopping
 from gemini import NodeGemini, PythonGemini
-from harness import CLAUDE_PRICE, HTTP, PRICE, UPSTREAM_KEY, Gateway, Json, Mock, Price, Provider, Route, Tenant, config
+from harness import CLAUDE_PRICE, HTTP, PRICE, UPSTREAM_KEY, Gateway, Json, Mock, Price, Provider, Route, Tenant, config, unlike
 from sdk import Called, Sdk
 from upstreams import Recorder
 
@@ -164,7 +164,7 @@ def test_no_money_is_told_as_google_tells_it(gemini: Gemini, tenant: Tenant) -> 
 
 
 def test_an_unknown_key_is_refused(gemini: Gemini, tenant: Tenant) -> None:
-    stranger = Tenant(tenant.gateway, tenant.org, tenant.project, tenant.key_id, tenant.secret[:-1] + "x")
+    stranger = Tenant(tenant.gateway, tenant.org, tenant.project, tenant.key_id, unlike(tenant.secret))
     error = gemini.call(stranger, "generate", params=ask()).error
     assert error and (error.status, error.type, error.code) == (401, "UNAUTHENTICATED", "INVALID_API_KEY")
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from claude import NodeClaude, PythonClaude
-from harness import CLAUDE_PRICE, HTTP, UPSTREAM_KEY, Json, Mock, Tenant, eventually
+from harness import CLAUDE_PRICE, HTTP, UPSTREAM_KEY, Json, Mock, Tenant, eventually, unlike
 from sdk import Called
 from upstreams import Recorder
 
@@ -132,7 +132,7 @@ def test_no_money_is_its_own_class_and_not_tried_again(claude: Claude, tenant: T
 
 
 def test_an_unknown_key_is_its_own_class(claude: Claude, tenant: Tenant) -> None:
-    stranger = Tenant(tenant.gateway, tenant.org, tenant.project, tenant.key_id, tenant.secret[:-1] + "x")
+    stranger = Tenant(tenant.gateway, tenant.org, tenant.project, tenant.key_id, unlike(tenant.secret))
     error = claude.call(stranger, "message", params=ask()).error
     assert error and (error.name, error.status, error.type) == ("AuthenticationError", 401, "authentication_error")
 
