@@ -9,7 +9,6 @@ import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx2 as httpx
@@ -17,6 +16,7 @@ import pytest
 
 from conftest import MakeGateway
 from harness import PATIENCE, UPSTREAM_KEY, Gateway, Json, Provider, Route, Tenant, config, environment, eventually, run
+from upstreams import JsonHandler, listening
 
 CHAT: Json = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
 OURS = "ours"
@@ -48,17 +48,7 @@ class Accounts:
 def accounts() -> Iterator[Accounts]:
     known = Accounts({UPSTREAM_KEY: 200})
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self, status: int, body: Json) -> None:
-            text = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
+    class Handler(JsonHandler):
         def bearer(self) -> str:
             return self.headers.get("authorization", "").removeprefix("Bearer ")
 
@@ -72,28 +62,17 @@ def accounts() -> Iterator[Accounts]:
                 self.answer(401, {"error": error})
 
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            asked = self.asked()
             key = self.bearer()
             known.called.append(key)
             known.heads.append({name.lower(): value for name, value in self.headers.items()})
             status = known.keys.get(key, 401)
             if status != 200:
                 return self.answer(status, {"error": {"message": f"no, {key}", "type": "x"}})
-            message = {"role": "assistant", "content": "hello"}
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
-            body = {"id": "c", "object": "chat.completion", "created": 1, "model": asked["model"]}
-            self.answer(200, body | {"choices": [choice], "usage": usage})
+            self.answer_chat(asked["model"])
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    known.base_url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield known
-    server.shutdown()
-    server.server_close()
+    with listening(Handler) as known.base_url:
+        yield known
 
 
 @dataclass

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
-
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -19,6 +15,7 @@ import openai
 import pytest
 from conftest import MakeGateway
 from harness import NANO, SETTINGS, UPSTREAM_KEY, Contract, Gateway, Json, Mock, Provider, Route, Tenant, config, environment, eventually, run
+from upstreams import JsonHandler, listening
 
 MESSAGES: Json = [{"role": "user", "content": "hi"}]
 OWN = Contract(more='class = "self_hosted"\ndata = "sensitive"')
@@ -142,40 +139,19 @@ class Server:
 def server() -> Iterator[Server]:
     own = Server()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self, status: int, body: Json) -> None:
-            text = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
+    class Handler(JsonHandler):
         def do_GET(self) -> None:
             assert self.path == "/v1/models", self.path
             self.answer(*own.said)
             own.asked += 1
 
         def do_POST(self) -> None:
-            model = json.loads(self.rfile.read(int(self.headers["content-length"])))["model"]
+            model = self.asked()["model"]
             own.called.append(model)
-            message = {"role": "assistant", "content": "hello"}
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
-            body = {"id": "c", "object": "chat.completion", "created": 1, "model": model}
-            self.answer(200, body | {"choices": [choice], "usage": usage})
+            self.answer_chat(model)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    own.base_url = f"http://127.0.0.1:{listening.server_address[1]}/v1"
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
-    yield own
-    listening.shutdown()
-    listening.server_close()
+    with listening(Handler) as own.base_url:
+        yield own
 
 
 FREE = '{ input = "0", output = "0" }'

@@ -10,9 +10,11 @@ import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import trustme
+from harness import Json
 
 LOOPBACK = "127.0.0.1"
 
@@ -24,6 +26,44 @@ class Seen:
     line: str
     headers: dict[str, str]
     body: bytes
+
+
+class JsonHandler(BaseHTTPRequestHandler):
+    """What reads requests and answers them in JSON, for upstreams that decide for themselves what to say."""
+
+    protocol_version = "HTTP/1.1"
+
+    def asked(self) -> Json:
+        """The body of the request."""
+        return json.loads(self.rfile.read(int(self.headers["content-length"])))
+
+    def answer(self, status: int, body: Json) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def answer_chat(self, model: str) -> None:
+        """A chat's answer, of the same few tokens each time."""
+        message = {"role": "assistant", "content": "hello"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+        body = {"id": "c", "object": "chat.completion", "created": 1, "model": model}
+        self.answer(200, body | {"choices": [choice], "usage": usage})
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def listening(handler: type[JsonHandler]) -> Iterator[str]:
+    """A server of such requests; where it is."""
+    with ThreadingHTTPServer((LOOPBACK, 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{LOOPBACK}:{server.server_port}/v1"
+        server.shutdown()
 
 
 @dataclass
