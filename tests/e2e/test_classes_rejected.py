@@ -106,6 +106,8 @@ def test_2_10_the_gateways_own_keys_are_looked_for_in_a_list_that_changes(
     assert chat("m")[0] == 403 and len(mock.truth()) == before
     assert (error["code"], error["owner"]) == ("provider_key_published", "route"), error
     assert "`one`" in error["message"] and "operator" in error["next_step"] and UPSTREAM_KEY not in str(error)
+    target = gateway.get("/admin/v1/routes/explain?model=m")["targets"][0]
+    assert target["place"] is None and "published" in target["why"], target
     # What another provider's key serves is served there, and a key of one's own goes on.
     assert chat("both")[2] == "two/sim-small"
     own = {"x-tollkeeper-provider-key": "one=sk-of-my-own-account"}

@@ -173,6 +173,7 @@ fn verdict(
         }
         (_, _, Some(price)) => {
             target.check_served(&route.model)?;
+            check_published(target)?;
             Ok((Arc::clone(price), Funding::by_price(target.contract.class)))
         }
         (_, _, None) => Err(crate::evidence::unpriced(&route.model, &target.provider.name, &target.model)),

@@ -135,8 +135,7 @@ impl Target {
     /// Whether its server is one of the operator's own, which anybody can start with another model (2.9), and lists those
     /// that it has.
     pub fn is_listed(&self) -> bool {
-        let is_ours = self.contract.class == AccessClass::SelfHosted;
-        is_ours && self.provider.lists_all_models && self.provider.kind.lists_its_models()
+        self.contract.class == AccessClass::SelfHosted && self.provider.lists_all_models
     }
 
     /// The model of a list that it leads to, by the model's name or one of its aliases.

@@ -283,7 +283,7 @@ impl Kind {
 
     /// Whether a server of this kind tells at `/models`, in OpenAI's dialect, which models can be called there. The
     /// simulator does not: it answers under any name.
-    pub fn lists_its_models(&self) -> bool {
+    pub(crate) fn lists_its_models(&self) -> bool {
         matches!(self.name, "openai" | "vllm" | "ollama" | "llamacpp" | "openai-compatible")
     }
 

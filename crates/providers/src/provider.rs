@@ -30,7 +30,7 @@ pub struct Provider {
     credential: Option<Credentials>,
     /// Whether the credential is known to be published.
     published: AtomicBool,
-    /// Whether a model that its list of models does not have is not there.
+    /// Whether a model that its list of models does not have is not there, as its kind has it unless somebody knows better.
     pub lists_all_models: bool,
     /// The version of an API that has deployments: the query that goes with every call.
     api_version: Option<String>,
@@ -128,7 +128,7 @@ impl Provider {
             base_path: path.trim_end_matches('/').to_owned(),
             credential: api_key.map(|key| Headers::new(kind, key)).transpose()?.map(Credentials::Told),
             published: AtomicBool::default(),
-            lists_all_models: true,
+            lists_all_models: kind.lists_its_models(),
             api_version: None,
             folder: String::new(),
         })

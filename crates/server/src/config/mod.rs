@@ -388,7 +388,8 @@ fn read_providers(
             };
             match built {
                 Ok(mut provider) => {
-                    (provider.http2_prior_knowledge, provider.lists_all_models) = (http2, lists_all_models);
+                    provider.http2_prior_knowledge = http2;
+                    provider.lists_all_models &= lists_all_models;
                     let provider = Arc::new(provider);
                     keys.note(&provider, secrets.iter().cloned());
                     providers.push(KnownProvider { provider, contract, secrets, resale, caps });
